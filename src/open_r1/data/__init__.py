@@ -1,0 +1,84 @@
+"""Loading data sets, from wherever a recipe names them, with errors that come before any model is loaded."""
+
+import inspect
+from pathlib import Path
+
+import datasets
+from datasets import Dataset, DatasetDict
+
+from open_r1.configs import RecipeError, ScriptArguments, nearest
+from open_r1.utils.imports import import_object, is_function, is_path
+
+
+FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+
+
+def load_split(args: ScriptArguments, split: str, seed: int) -> Dataset:
+    """One split of the recipe's data set.
+
+    Args:
+        args (`ScriptArguments`): Its `dataset_*` options.
+        split (`str`): `train` or `test` for a function; any split that a file, folder or Hub data set has.
+        seed (`int`): Seed for a function that builds rows, unless `dataset_params` has one.
+
+    Raises:
+        RecipeError: If there is no such data set or split, or if it is empty.
+    """
+    name = args.dataset_name
+    if is_function(name):
+        dataset = _build(name, {"split": split, "seed": seed, **(args.dataset_params or {})})
+    else:
+        found = _load_local(name, split) if is_path(name) else _load_hub(name, args.dataset_config)
+        if split not in found:
+            raise RecipeError(f"dataset {name!r} has no split {split!r}; it has: {', '.join(found)}{nearest(split, found)}")
+        dataset = found[split]
+    if args.max_eval_samples and split == args.dataset_test_split:
+        dataset = dataset.select(range(min(args.max_eval_samples, len(dataset))))
+    if not len(dataset):
+        raise RecipeError(f"dataset {name!r}: split {split!r} is empty.")
+    return dataset
+
+
+def require_column(dataset: Dataset, column: str, option: str):
+    """Stops if the data set lacks a column, naming the option that chooses it."""
+    if column not in dataset.column_names:
+        raise RecipeError(
+            f"{option}: the data set has no column {column!r}; found: {', '.join(dataset.column_names)}"
+            f"{nearest(column, dataset.column_names)}"
+        )
+
+
+def _build(name: str, kwargs: dict) -> Dataset:
+    function = import_object(name)
+    try:
+        inspect.signature(function).bind(**kwargs)
+    except TypeError as error:
+        takes = ", ".join(inspect.signature(function).parameters)
+        raise RecipeError(f"dataset_params: {name} {error}; it takes: {takes}.") from error
+    return function(**kwargs)
+
+
+def _load_local(name: str, split: str) -> DatasetDict:
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise RecipeError(f"dataset_name: no file or folder {name!r} (looked in {Path.cwd()}).")
+    try:
+        if path.is_dir():
+            saved = datasets.load_from_disk(str(path))
+            return saved if isinstance(saved, DatasetDict) else DatasetDict({split: saved})
+        if path.suffix not in FORMATS:
+            raise RecipeError(f"dataset_name: cannot read {name!r}; expected {', '.join(FORMATS)} or a folder.")
+        if not path.stat().st_size:
+            raise RecipeError(f"dataset_name: {name} is empty.")
+        return datasets.load_dataset(FORMATS[path.suffix], data_files={split: str(path)})
+    except (FileNotFoundError, datasets.exceptions.DatasetGenerationError, OSError) as error:
+        raise RecipeError(f"dataset_name: cannot read {name!r}: {error.__cause__ or error}") from error
+
+
+def _load_hub(name: str, config: str | None) -> DatasetDict:
+    try:
+        return datasets.load_dataset(name, config)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise RecipeError(
+            f"dataset_name: cannot load {name!r}, which is no local file and could not be had from the Hub: {error}"
+        ) from error

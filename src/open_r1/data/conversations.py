@@ -1,0 +1,74 @@
+"""What supervised data must be before it is trained on: readable by TRL, its thoughts kept, its end learnt."""
+
+import logging
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+from trl import SFTConfig
+from trl.data_utils import is_conversational
+
+from open_r1.configs import RecipeError
+from open_r1.utils.models import check_round_trip
+
+
+logger = logging.getLogger(__name__)
+
+SAMPLE = 256  # rows looked at
+COLUMNS = "`messages`; `prompt` and `completion`; or `text`"
+
+
+def check_conversations(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) -> list[int]:
+    """Looks at the first rows as TRL will write them.
+
+    Args:
+        dataset (`Dataset`): With the columns that TRL's SFTTrainer takes.
+        tokenizer (`PreTrainedTokenizerBase`): With the chat template that will be used.
+        args (`SFTConfig`): For `max_length` and `eos_token`.
+
+    Returns:
+        `list[int]`: Their lengths in tokens.
+
+    Raises:
+        RecipeError: If columns are missing, a thought does not survive the template, or a turn does not end with the
+            end-of-sequence token (the model would never learn to stop).
+    """
+    rows = dataset.select(range(min(SAMPLE, len(dataset))))
+    texts = [_as_trained(row, tokenizer, args) for row in rows]
+    check_round_trip(tokenizer, texts[:8])
+    lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    long = sum(length > (args.max_length or length) for length in lengths)
+    if long:
+        logger.warning(
+            "%d of %d rows have more than max_length = %d tokens: TRL cuts off their answer and their end",
+            long,
+            len(lengths),
+            args.max_length,
+        )
+    return lengths
+
+
+def _as_trained(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) -> str:
+    end = args.eos_token or tokenizer.eos_token
+    if not is_conversational(row):
+        if "completion" in row and "prompt" in row:
+            return row["prompt"] + row["completion"] + end
+        if isinstance(row.get(args.dataset_text_field), str):
+            return row[args.dataset_text_field] + end
+        raise RecipeError(f"dataset: found the columns {', '.join(row)}; SFT takes {COLUMNS}.")
+    messages = row["messages"] if "messages" in row else row["prompt"] + row["completion"]
+    if not tokenizer.chat_template:
+        raise RecipeError("chat_template_path: the tokenizer has no chat template; name one, see recipes/chat_templates.")
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    last = messages[-1]["content"]
+    thought = last[: last.find("</think>")] if "</think>" in last else ""
+    if thought and thought.strip() not in text:
+        raise RecipeError(
+            "chat_template_path: the chat template drops the thought (`<think>…</think>`) from what is trained on. "
+            "Name a template that keeps it, see recipes/chat_templates."
+        )
+    if not text.rstrip().endswith(end):
+        raise RecipeError(
+            f"eos_token: a conversation ends with {text[-20:]!r}, not with the end-of-sequence token {end!r}, so the model would "
+            "never learn to stop. Set `eos_token` to the token that ends an assistant's turn."
+        )
+    return text

@@ -1,0 +1,104 @@
+"""Reinforcement learning with verifiable rewards: R1-Zero and R1's reasoning stage (DeepSeek-R1, §2.2.1) by TRL's GRPOTrainer.
+
+Examples:
+
+  # R1-Zero in miniature, on a CPU (its base model: src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml)
+  accelerate launch src/open_r1/grpo.py --config recipes/tiny/grpo/config_zero.yaml
+
+  # what a recipe would do, without loading any weights
+  python src/open_r1/grpo.py --config recipes/tiny/grpo/config_zero.yaml --dry_run true
+
+  # one node of 8 GPUs
+  accelerate launch --config_file recipes/accelerate_configs/zero2.yaml \\
+      src/open_r1/grpo.py --config recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml
+
+  # your own data, question and gold answer in columns of any name
+  ... --dataset_name my.jsonl --dataset_prompt_column question --dataset_solution_column answer
+
+  # your own reward beside the accuracy reward; any key of a recipe can be overridden so
+  ... --reward_funcs accuracy '{name: my_rewards.py:brevity, weight: 0.2}' --learning_rate 2e-6
+"""
+
+from pathlib import Path
+
+from datasets import Dataset
+from trl import GRPOTrainer, get_peft_config, get_quantization_config
+
+from open_r1 import training
+from open_r1.configs import RecipeError, RecipeParser, user_errors
+from open_r1.data import load_split
+from open_r1.data.prompts import prompt_length, prompt_text, to_prompts
+from open_r1.rewards import Reward, build_rewards, check_columns, check_golds
+from open_r1.utils.models import check_round_trip, load_model
+
+
+SAMPLE = 1000  # rows looked at before training starts
+
+
+def load_data(run: training.Run, rewards: list[Reward], split: str) -> Dataset:
+    """A split as prompts; every column and gold that a reward needs is checked."""
+    args, tokenizer = run.script_args, run.blueprint.tokenizer
+    solved = any("solution" in reward.columns for reward in rewards)
+    dataset = to_prompts(load_split(args, split, run.training_args.seed), args, tokenizer, solved)
+    check_columns(rewards, dataset.column_names)
+    if any(reward.__name__ == "accuracy" for reward in rewards):
+        check_golds(dataset[:SAMPLE]["solution"], args.max_unusable_golds)
+    texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
+    check_round_trip(tokenizer, texts)
+    for reward in rewards:  # templates of distilled models open the thought in the prompt
+        reward.prefill = "<think>" if texts[0].rstrip().endswith("<think>") else ""
+    return dataset
+
+
+def main():
+    script_args, args, model_args = RecipeParser("grpo", __doc__).parse()
+    run = training.prepare("grpo", script_args, args, model_args)
+    tokenizer = run.blueprint.tokenizer
+    tokenizer.padding_side = "left"
+    if script_args.chat_template_path:
+        tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
+    if any(spec.weight != 1.0 for spec in script_args.rewards):
+        if args.reward_weights is not None:
+            raise RecipeError("reward_weights and weights in reward_funcs: give the weights in one place.")
+        args.reward_weights = [spec.weight for spec in script_args.rewards]
+    rewards = build_rewards(script_args.rewards)
+    dataset = load_data(run, rewards, script_args.dataset_train_split)
+    held_out = load_data(run, rewards, script_args.dataset_test_split) if args.eval_strategy != "no" else None
+    if len(dataset) * args.num_generations < args.generation_batch_size:
+        raise RecipeError(
+            f"{script_args.dataset_name}: {len(dataset)} prompts; one generation batch wants "
+            f"{args.generation_batch_size // args.num_generations} (generation_batch_size / num_generations)."
+        )
+    longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
+    if args.use_vllm and args.vllm_max_model_length is None and script_args.max_prompt_length:
+        args.vllm_max_model_length = longest + args.max_completion_length
+    weights = args.reward_weights or [1.0] * len(rewards)
+    training.show(
+        run,
+        dataset,
+        repeats=args.num_generations,
+        sequence=longest + args.max_completion_length,
+        more={
+            "held out": f"{len(held_out):,} rows, avg@{args.num_generations_eval or args.num_generations}" if held_out else "no evaluation",
+            "rewards": " + ".join(f"{weight:g} × {reward.__name__}" for weight, reward in zip(weights, rewards, strict=True)),
+            "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, at most {args.max_completion_length:,} tokens",
+        },
+    )
+    if script_args.dry_run:
+        return
+    trainer = GRPOTrainer(
+        model=load_model(model_args, args),
+        reward_funcs=rewards,
+        args=args,
+        train_dataset=dataset,
+        eval_dataset=held_out,
+        processing_class=tokenizer,
+        peft_config=get_peft_config(model_args),
+        quantization_config=get_quantization_config(model_args),
+    )
+    training.train(run, trainer)
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()

@@ -1,0 +1,211 @@
+"""A report on a run, from what TRL wrote: plots, a table and completions before and after. No tracker is needed.
+
+Reads `log_history.jsonl`, `completions/*.parquet`, `recipe.yaml` and `train_results.json` of a GRPO run; writes `report.md`
+and PNG plots. The measures are those of the paper's figures 2 and 3 (accuracy and length against the step) and of its
+appendix C.2 (reflection words).
+
+Examples:
+
+  # the report of the demo
+  python src/open_r1/report.py --run_dir outputs/tiny/zero
+
+  # elsewhere, with more completions
+  python src/open_r1/report.py --run_dir outputs/my-run --report_dir report --examples 8
+
+  # what it would read and write
+  python src/open_r1/report.py --run_dir outputs/my-run --dry_run true
+
+  # while the run is still going: the same
+  python src/open_r1/report.py --run_dir outputs/my-run
+
+  # without any completions
+  python src/open_r1/report.py --run_dir outputs/my-run --examples 0
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from rich.console import Console
+
+from open_r1.configs import RecipeError, RecipeParser, ReportArguments, user_errors
+from open_r1.rewards import text_of
+from open_r1.utils.callbacks import write_atomically
+
+
+# The paper's list (appendix C.2) and what the miniature says in Chinese.
+REFLECTION = re.compile(r"\b(wait|mistake|however|but|retry|error|verify|wrong|evaluate|check)\b|等等|重新|检查", re.IGNORECASE)
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+LATIN = re.compile(r"[A-Za-z]{2,}")
+TAG = re.compile(r"</?(?:think|answer)>|\\[a-zA-Z]+")
+LOG = "log_history.jsonl"
+NEXT = "recipes/Qwen2.5-1.5B/grpo/config_zero.yaml"
+
+
+@dataclass
+class History:
+    """What a run left behind.
+
+    Args:
+        train (`DataFrame`): One row a logged step, TRL's metric names.
+        held_out (`DataFrame`): One row an evaluation, the same names with `eval_`.
+        completions (`DataFrame`): Columns `step`, `prompt`, `completion` (text) and a column a reward.
+        recipe (`dict`): The keys that made the run.
+        minutes (`float`): Training time, evaluations included.
+    """
+
+    train: pd.DataFrame
+    held_out: pd.DataFrame
+    completions: pd.DataFrame
+    recipe: dict
+    minutes: float
+
+
+def read_run(run_dir: Path) -> History:
+    """Reads a run's folder.
+
+    Raises:
+        RecipeError: If it is not the folder of a GRPO run.
+    """
+    if not (run_dir / LOG).is_file():
+        raise RecipeError(f"run_dir: {run_dir} has no {LOG}; expected the output_dir of a training run.")
+    log = pd.DataFrame([json.loads(line) for line in (run_dir / LOG).read_text().splitlines()])
+    tables = [pd.read_parquet(path) for path in sorted(run_dir.glob("completions/completions_*.parquet"))]
+    if "reward" not in log or not tables:
+        raise RecipeError(f"run_dir: {run_dir} is no GRPO run with `log_completions: true`; there is nothing to report.")
+    completions = pd.concat(tables, ignore_index=True)
+    completions["completion"] = completions["completion"].map(lambda c: text_of(c if isinstance(c, str) else list(c)))
+    completions["reflects"] = completions["completion"].map(lambda text: bool(REFLECTION.search(text)))
+    completions["mixes"] = completions["completion"].map(mixes_languages)
+    held_out = log[log["eval_reward"].notna()] if "eval_reward" in log else log.iloc[:0]
+    results = run_dir / "train_results.json"
+    minutes = json.loads(results.read_text())["train_runtime"] / 60 if results.is_file() else float("nan")
+    return History(log[log["reward"].notna()], held_out, completions, yaml.safe_load((run_dir / "recipe.yaml").read_text()), minutes)
+
+
+def mixes_languages(text: str) -> bool:
+    """Whether a text has words in both Chinese and Latin script; tags and LaTeX commands are no words.
+
+    >>> mixes_languages("<think>3*7=1 so 1+5=6</think>"), mixes_languages("3*7=1 so 1+5=6，所以")
+    (False, True)
+    """
+    words = TAG.sub(" ", text)
+    return bool(CHINESE.search(words)) and bool(LATIN.search(words))
+
+
+def draw(history: History, path: Path):
+    """Draws six curves against the step into one PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    train, held_out, k = history.train.set_index("step"), history.held_out.set_index("step"), _samples(history)
+    by_step = history.completions.groupby("step")
+    figure, axes = plt.subplots(2, 3, figsize=(12, 6), layout="constrained")
+    panels = axes.flatten()
+
+    def line(panel, values: pd.Series, label: str, **style):
+        values = pd.to_numeric(values).dropna()
+        panel.plot(values.index, values, label=label, **style)
+
+    for name in [c for c in train if c.startswith("rewards/") and c.endswith("/mean")]:
+        line(panels[0], train[name], name.split("/")[1])
+    line(panels[0], train["reward"], "sum", color="black", linewidth=1)
+    for panel, key in ((panels[1], "rewards/accuracy/mean"), (panels[2], "completions/mean_length"), (panels[3], "rewards/format/mean")):
+        if key in train:
+            line(panel, train[key], "training prompts", color="tab:blue", alpha=0.6)
+        if f"eval_{key}" in held_out:
+            line(panel, held_out[f"eval_{key}"], f"held out, avg@{k}", color="tab:red", marker="o")
+    line(panels[4], by_step["reflects"].mean(), "share of completions", color="tab:green")
+    line(panels[5], by_step["mixes"].mean(), "share of completions", color="tab:purple")
+    titles = ("reward", "accuracy", "completion length (tokens)", "format", "reflection words", "language mixing")
+    for panel, title in zip(panels, titles, strict=True):
+        panel.set(title=title, xlabel="step", ylim=(0, None))
+        panel.grid(alpha=0.3)
+        if panel.lines:
+            panel.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def before_after(history: History) -> pd.DataFrame:
+    """The figures of the first and the last evaluation: rows `accuracy`, `format` and `length`; columns `before`, `after`."""
+    names = {"accuracy": "eval_rewards/accuracy/mean", "format": "eval_rewards/format/mean", "length": "eval_completions/mean_length"}
+    held_out = history.held_out
+    if len(held_out) < 2:
+        return pd.DataFrame(columns=["before", "after"])
+    rows = {name: (held_out[key].iloc[0], held_out[key].iloc[-1]) for name, key in names.items() if key in held_out}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["before", "after"])
+
+
+def write_report(history: History, report_dir: Path, run_dir: Path, examples: int):
+    """Writes `report.md` beside the plots."""
+    completions = history.completions
+    first, last = (completions[completions["step"] == step] for step in (completions["step"].min(), completions["step"].max()))
+    lines = [
+        f"# {run_dir.name}: {history.recipe.get('model_name_or_path')} after {int(history.train['step'].max())} steps of GRPO",
+        "",
+        f"Rewards: {history.recipe.get('reward_funcs', 'accuracy, format')}. Trained for {history.minutes:.1f} minutes. "
+        f"Held-out figures are avg@{_samples(history)}.",
+        "",
+        "![curves](curves.png)",
+        "",
+        "| | before | after |",
+        "|---|---|---|",
+        *(f"| {name} | {row.before:.3g} | {row.after:.3g} |" for name, row in before_after(history).iterrows()),
+        *(
+            f"| {label} (share of completions) | {first[name].mean():.3g} | {last[name].mean():.3g} |"
+            for name, label in (("reflects", "reflection words"), ("mixes", "language mixing"))
+        ),
+        "",
+        "## The same prompts before and after",
+        "",
+    ]
+    shared = [prompt for prompt in dict.fromkeys(map(str, first["prompt"])) if prompt in set(map(str, last["prompt"]))]
+    for prompt in shared[:examples]:
+        before, after = (table[table["prompt"].map(str) == prompt]["completion"].iloc[0] for table in (first, last))
+        lines += ["```text", prompt.strip(), "", f"step {first['step'].iloc[0]}:  {before}", f"step {last['step'].iloc[0]}:  {after}", "```", ""]
+    write_atomically(report_dir / "report.md", "\n".join(lines))
+
+
+def summary(history: History, report_dir: Path, run_dir: Path) -> str:
+    """At most ten lines for the terminal."""
+    rows = [f"  {name:10}{row.before:8.2f} → {row.after:.2f}" for name, row in before_after(history).iterrows()]
+    base = Path(str(history.recipe.get("model_name_or_path"))) / "train_results.json"
+    minutes = history.minutes + (json.loads(base.read_text())["train_runtime"] / 60 if base.is_file() else 0)
+    return "\n".join(
+        [
+            f"{run_dir}: held-out problems, avg@{_samples(history)}, before → after {int(history.train['step'].max())} steps of RL",
+            *rows,
+            f"{minutes:.1f} minutes of training. Report: {report_dir / 'report.md'}",
+            "Next, the same on one 80 GB GPU (pip install -e '.[gpu]'):",
+            f"  accelerate launch src/open_r1/grpo.py --config {NEXT}",
+        ]
+    )
+
+
+def _samples(history: History) -> int:
+    return history.recipe.get("num_generations_eval") or history.recipe.get("num_generations", 8)
+
+
+def main():
+    (args,) = RecipeParser("report", __doc__).parse()
+    run_dir = Path(args.run_dir)
+    report_dir = Path(args.report_dir or run_dir / "report")
+    history = read_run(run_dir)
+    if args.dry_run:
+        Console().print(f"{run_dir}: {len(history.train)} steps, {len(history.completions):,} completions → {report_dir}")
+        return
+    report_dir.mkdir(parents=True, exist_ok=True)
+    draw(history, report_dir / "curves.png")
+    write_report(history, report_dir, run_dir, args.examples)
+    Console(soft_wrap=True, highlight=False).print(summary(history, report_dir, run_dir), markup=False)
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()

@@ -1,0 +1,66 @@
+"""Supervised fine-tuning: cold start, the 800k samples, distillation (DeepSeek-R1, §2.3 and §2.4) by TRL's SFTTrainer.
+
+Examples:
+
+  # pre-train the miniature base model, on a CPU
+  accelerate launch src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml
+
+  # what a recipe would do, without loading any weights
+  python src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml --dry_run true
+
+  # your own conversations (a `messages` column; also `prompt` + `completion`, or `text`)
+  ... --dataset_name my.jsonl --model_name_or_path Qwen/Qwen2.5-1.5B
+
+  # a chat template from a file; the thought must survive it, which is checked
+  ... --chat_template_path recipes/chat_templates/chatml.jinja
+
+  # continue after a stop: the same command again (the last complete checkpoint is found)
+  ... --output_dir outputs/my-run --save_steps 100
+"""
+
+from pathlib import Path
+
+from trl import SFTTrainer, get_peft_config, get_quantization_config
+
+from open_r1 import training
+from open_r1.configs import RecipeParser, user_errors
+from open_r1.data import load_split
+from open_r1.data.conversations import check_conversations
+from open_r1.utils.models import load_model
+
+
+def main():
+    script_args, args, model_args = RecipeParser("sft", __doc__).parse()
+    run = training.prepare("sft", script_args, args, model_args)
+    tokenizer = run.blueprint.tokenizer
+    if args.chat_template_path and Path(args.chat_template_path).is_file():
+        tokenizer.chat_template = Path(args.chat_template_path).read_text()
+    dataset = load_split(script_args, script_args.dataset_train_split, args.seed)
+    held_out = load_split(script_args, script_args.dataset_test_split, args.seed) if args.eval_strategy != "no" else None
+    lengths = check_conversations(dataset, tokenizer, args)
+    training.show(
+        run,
+        dataset,
+        sequence=min(args.max_length or max(lengths), max(lengths)),
+        more={
+            "held out": f"{len(held_out):,} rows" if held_out else "no evaluation",
+            "lengths": f"{sum(lengths) / len(lengths):,.0f} tokens on average, {max(lengths):,} at most (first {len(lengths):,} rows)",
+        },
+    )
+    if script_args.dry_run:
+        return
+    trainer = SFTTrainer(
+        model=load_model(model_args, args),
+        args=args,
+        train_dataset=dataset,
+        eval_dataset=held_out,
+        processing_class=tokenizer,
+        peft_config=get_peft_config(model_args),
+        quantization_config=get_quantization_config(model_args),
+    )
+    training.train(run, trainer)
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()

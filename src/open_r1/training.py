@@ -1,0 +1,227 @@
+"""The one run skeleton that every trainer shares: check, show, resume, train, save, report.
+
+A script parses its recipe, calls `prepare`, loads its data, shows the start-up box, builds its TRL trainer and hands it to
+`train`. Everything that can go wrong because of the user goes wrong in `prepare` or in the data, before weights are loaded.
+"""
+
+import json
+import logging
+import math
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import transformers
+import yaml
+from datasets import Dataset
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from transformers import Trainer, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from trl import ModelConfig
+
+from open_r1.configs import RecipeError, ScriptArguments
+from open_r1.utils.callbacks import LogHistory, ProgressLine, write_atomically
+from open_r1.utils.checkpoints import last_complete_checkpoint
+from open_r1.utils.hub import write_card
+from open_r1.utils.models import Blueprint, draw, estimate_memory
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """A recipe, checked and resolved.
+
+    Args:
+        stage (`str`): Key of `configs.STAGES`.
+        script_args (`ScriptArguments`): Our options.
+        training_args (`TrainingArguments`): TRL's.
+        model_args (`ModelConfig`): The model's.
+        blueprint (`Blueprint`): The model before its weights.
+        resume_from (`str`, *optional*): The checkpoint that training continues from.
+    """
+
+    stage: str
+    script_args: ScriptArguments
+    training_args: TrainingArguments
+    model_args: ModelConfig
+    blueprint: Blueprint
+    resume_from: str | None
+
+    @property
+    def global_batch(self) -> int:
+        """Sequences per optimizer step, over all devices."""
+        args = self.training_args
+        return args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
+
+    def recipe(self) -> dict:
+        """Every key that differs from its default, without secrets: enough to run it again."""
+        keys = {}
+        for args in (self.script_args, self.training_args, self.model_args):
+            default = {f.name: f.default for f in args.__dataclass_fields__.values() if f.init}
+            keys |= {k: getattr(args, k) for k, v in default.items() if getattr(args, k) != v and not k.endswith("token")}
+        return json.loads(json.dumps(keys, default=str))
+
+
+def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArguments, model_args: ModelConfig) -> Run:
+    """Checks all that does not need the data: device, output folder, model, tokenizer, resume point.
+
+    Raises:
+        RecipeError: With the key to change.
+    """
+    _set_up_logging(training_args)
+    where = f"{script_args.recipe}: " if script_args.recipe else ""
+    try:
+        if training_args.device.type == "cpu" and (training_args.bf16 or training_args.fp16):
+            raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
+        blueprint = draw(model_args, training_args.seed, getattr(training_args, "trust_remote_code", False))
+        if blueprint.made_by and not script_args.dry_run:
+            raise RecipeError(
+                f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.made_by}"
+            )
+        _check_output_dir(training_args, blueprint)
+        resume_from = _resume_point(training_args)
+    except RecipeError as error:
+        raise RecipeError(f"{where}{error}") from error
+    set_seed(training_args.seed)
+    return Run(stage, script_args, training_args, model_args, blueprint, resume_from)
+
+
+def show(run: Run, dataset: Dataset, sequence: int, more: dict[str, str], repeats: int = 1):
+    """Prints the start-up box.
+
+    Args:
+        dataset (`Dataset`): What is trained on.
+        sequence (`int`): Longest sequence in tokens.
+        more (`dict[str, str]`): The script's own lines.
+        repeats (`int`, *optional*, defaults to 1): Sequences that each row becomes.
+    """
+    args, script_args = run.training_args, run.script_args
+    steps = args.max_steps if args.max_steps > 0 else math.ceil(len(dataset) * repeats * args.num_train_epochs / run.global_batch)
+    memory = estimate_memory(run.blueprint, run.model_args, args, args.per_device_train_batch_size * sequence)
+    lines = {
+        "recipe": script_args.recipe or "none (command line only)",
+        "model": f"{run.blueprint.source} · {run.blueprint.parameters / 1e6:,.2f}M parameters",
+        "dataset": f"{script_args.dataset_name} · {len(dataset):,} rows · {', '.join(dataset.column_names)}",
+        **more,
+        "global batch": f"{run.global_batch:,} = {args.per_device_train_batch_size} per device × {args.world_size} "
+        f"process{'es' if args.world_size > 1 else ''} × {args.gradient_accumulation_steps} accumulated",
+        "steps": f"{steps:,}",
+        "tokens": f"at most {steps * run.global_batch * sequence / 1e6:,.1f}M ({sequence:,} a sequence)",
+        "memory": f"about {_bytes(memory)} per device ({args.device.type}), estimated",
+        "output": args.output_dir,
+        "tracker": ", ".join(args.report_to) or "none",
+        "Hub": f"{args.hub_model_id or Path(args.output_dir).name} ({args.hub_revision or 'main'})" if args.push_to_hub else "no push",
+        "resume": run.resume_from or "no checkpoint, from the start",
+    }
+    if run.blueprint.made_by:
+        lines["model"] += f"\nnot made yet; first: {run.blueprint.made_by}"
+    if args.process_index == 0:
+        table = Table.grid(padding=(0, 2))
+        for name, value in lines.items():
+            table.add_row(f"[bold]{name}", str(value).replace("[", r"\["))
+        Console().print(Panel(table, title=f"open_r1 {run.stage}", title_align="left", expand=False))
+
+
+def train(run: Run, trainer: Trainer):
+    """Trains, or resumes, and writes all that a run leaves behind.
+
+    Writes to `output_dir`: the model, `recipe.yaml`, `log_history.jsonl`, `train_results.json`, `README.md` (the model card).
+    """
+    args, output_dir = run.training_args, Path(run.training_args.output_dir)
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    trainer.add_callback(ProgressLine)
+    trainer.add_callback(LogHistory(args.output_dir))
+    trainer.create_model_card = lambda **kwargs: _card(run, trainer)  # the one that TRL saves and pushes
+    if trainer.is_world_process_zero():
+        output_dir.mkdir(parents=True, exist_ok=True)
+        write_atomically(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe(), sort_keys=False, allow_unicode=True))
+    if _finished(run):
+        logger.info("%s is already trained; remove the folder to train it again", args.output_dir)
+        return
+    if run.resume_from:
+        logger.info("resuming from %s", run.resume_from)
+    result = trainer.train(resume_from_checkpoint=run.resume_from)
+    trainer.save_metrics("train", result.metrics | {"train_steps": trainer.state.global_step})
+    trainer.save_state()
+    trainer.save_model(args.output_dir)
+    if trainer.is_world_process_zero():
+        _card(run, trainer)
+    logger.info("saved to %s", args.output_dir)
+    if args.push_to_hub:
+        trainer.push_to_hub(blocking=True)
+        logger.info("pushed to %s", trainer.hub_model_id)
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
+
+
+def _card(run: Run, trainer: Trainer):
+    samples = getattr(trainer, "num_generations_eval", None)
+    write_card(run.training_args.output_dir, run.stage, run.recipe(), trainer.state.log_history, samples)
+
+
+def _finished(run: Run) -> bool:
+    """Whether the last checkpoint is the last step; transformers would train one step more."""
+    if not run.resume_from or not (Path(run.training_args.output_dir) / "train_results.json").is_file():
+        return False
+    state = json.loads((Path(run.resume_from) / "trainer_state.json").read_text())
+    return state["global_step"] >= state["max_steps"]
+
+
+def _resume_point(args: TrainingArguments) -> str | None:
+    """The checkpoint to continue from: the last complete one in the output folder unless the recipe names another."""
+    asked = str(args.resume_from_checkpoint or "true")
+    if asked.lower() == "true":
+        return last_complete_checkpoint(args.output_dir)
+    if asked.lower() == "false":
+        if last_complete_checkpoint(args.output_dir):
+            raise RecipeError(f"resume_from_checkpoint: false, but {args.output_dir} has checkpoints; remove them first.")
+        return None
+    if not Path(asked).is_dir():
+        raise RecipeError(f"resume_from_checkpoint: no folder {asked!r}.")
+    return asked
+
+
+def _check_output_dir(args: TrainingArguments, blueprint: Blueprint):
+    """Stops if the output folder cannot be written or has no room for one checkpoint (weights and two AdamW moments)."""
+    path = Path(args.output_dir).absolute()
+    while not path.exists():
+        path = path.parent
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise RecipeError(f"output_dir: cannot write to {args.output_dir!r}: {error.strerror}.") from error
+    need = blueprint.parameters * (4 if args.save_only_model else 12)
+    free = shutil.disk_usage(path).free
+    if free < 1.2 * need:
+        raise RecipeError(
+            f"output_dir: {path} has {free / 1e6:,.1f} MB free, and one checkpoint takes about {need / 1e6:,.1f} MB."
+        )
+
+
+def _set_up_logging(args: TrainingArguments):
+    """Our own messages from the main process; of the libraries only warnings, and those once."""
+    main = args.process_index == 0
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO if main else logging.ERROR)
+    for name in ("httpx", "accelerate", "datasets", "filelock"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    transformers.utils.logging.set_verbosity_warning()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.utils.logging.set_verbosity_warning()
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module="torch")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()

@@ -1,0 +1,1 @@
+"""Helpers of the scripts: names in recipes, models, checkpoints, callbacks, the Hub."""

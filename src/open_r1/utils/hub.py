@@ -1,0 +1,90 @@
+"""The model card: what the checkpoint is, the recipe that made it and what it scored."""
+
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+
+CARD = """---
+{{ card_data }}
+---
+
+# {{ name }}
+
+Trained with [open_r1](https://github.com/huggingface/open-r1) ({{ stage }}) from `{{ base }}` on `{{ dataset }}`.
+
+{{ metrics }}
+
+## Recipe
+
+```bash
+{{ command }}
+```
+
+<details><summary>All keys</summary>
+
+```yaml
+{{ recipe }}```
+
+</details>
+
+## Versions
+
+{{ versions }}
+"""
+
+
+def write_card(output_dir: str, stage: str, recipe: dict, log_history: list[dict], samples: int | None):
+    """Writes `README.md` into a checkpoint's folder.
+
+    Args:
+        output_dir (`str`): The checkpoint's folder.
+        stage (`str`): Key of `STAGES`.
+        recipe (`dict`): The keys that made the run, without secrets.
+        log_history (`list[dict]`): What the trainer logged.
+        samples (`int`, *optional*): Completions per held-out problem, if it was evaluated.
+    """
+    name, dataset = Path(output_dir).name, str(recipe.get("dataset_name"))
+    base = str(recipe.get("model_name_or_path"))
+    final = {key: value for entry in log_history for key, value in entry.items() if isinstance(value, int | float)}
+    results = [
+        EvalResult("text-generation", dataset, dataset, f"avg@{samples}", final[key], dataset_split="test")
+        for key in ("eval_rewards/accuracy/mean",)
+        if key in final
+    ]
+    data = ModelCardData(
+        library_name="transformers",
+        tags=["open-r1", "trl", stage],
+        model_name=name,
+        eval_results=results or None,
+        base_model=None if ":" in base or Path(base).exists() else base,
+    )
+    shown = [(key, value) for key, value in sorted(final.items()) if key.startswith(("train_", "eval_reward", "eval_comp"))]
+    rows = "\n".join(f"| `{key}` | {value:.4g} |" for key, value in shown)
+    card = ModelCard.from_template(
+        data,
+        template_str=CARD,
+        name=name,
+        stage=stage,
+        base=base,
+        dataset=dataset,
+        metrics=f"| metric | value |\n|---|---|\n{rows}",
+        command=shlex.join(["accelerate", "launch", *without_secrets(sys.argv)]),
+        recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
+        versions=", ".join(f"{package} {version(package)}" for package in ("trl", "transformers", "torch", "datasets")),
+    )
+    card.save(Path(output_dir) / "README.md")
+
+
+def without_secrets(argv: list[str]) -> list[str]:
+    """A command line whose tokens are blanked.
+
+    >>> without_secrets(["--hub_token", "hf_x", "--seed", "1"])
+    ['--hub_token', '***', '--seed', '1']
+    """
+    hidden = [before.lstrip("-").replace("-", "_").endswith("_token") for before in ["", *argv[:-1]]]
+    return ["***" if hide or "_token=" in arg else arg for hide, arg in zip(hidden, argv, strict=True)]

@@ -1,0 +1,141 @@
+"""Models and tokenizers: loading them, and knowing what they cost before any weights are loaded."""
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import init_empty_weights
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
+from trl import ModelConfig
+
+from open_r1.configs import STAGES, RecipeError, read_recipe
+from open_r1.utils.imports import import_object, is_function, is_path
+
+
+@dataclass
+class Blueprint:
+    """What is known of a model before its weights are loaded.
+
+    Args:
+        source (`str`): The path, Hub id or function that a recipe names.
+        config (`PreTrainedConfig`): Its configuration.
+        tokenizer (`PreTrainedTokenizerBase`): Ready to use.
+        parameters (`int`): Their number.
+        made_by (`str`, *optional*): The command that makes the checkpoint, if it is not there yet.
+    """
+
+    source: str
+    config: PreTrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    parameters: int
+    made_by: str | None = None
+
+
+def draw(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> Blueprint:
+    """Reads configuration and tokenizer of the recipe's model, but no weights.
+
+    A checkpoint that another recipe has yet to make is drawn from that recipe's own model.
+
+    Raises:
+        RecipeError: If there is no such model.
+    """
+    source = args.model_name_or_path
+    if not source:
+        raise RecipeError("model_name_or_path: missing. Name a Hub model, a folder or a function that builds one.")
+    if is_function(source):
+        model, tokenizer = import_object(source)(seed=seed)
+        return Blueprint(source, model.config, tokenizer, model.num_parameters())
+    if is_path(source) and not (Path(source) / "config.json").is_file():
+        recipe, command = maker(source)
+        if recipe is None:
+            raise RecipeError(f"model_name_or_path: no model in {source!r} (looked in {Path.cwd()} for config.json).")
+        before = draw(ModelConfig(model_name_or_path=recipe["model_name_or_path"]), seed, trust_remote_code)
+        return Blueprint(source, before.config, before.tokenizer, before.parameters, made_by=command)
+    kwargs = {"revision": args.model_revision, "trust_remote_code": trust_remote_code}
+    try:
+        config, tokenizer = AutoConfig.from_pretrained(source, **kwargs), load_tokenizer(source, **kwargs)
+    except (OSError, ValueError) as error:
+        raise RecipeError(
+            f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be had from the Hub: {error}"
+        ) from error
+    with init_empty_weights():
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    model.tie_weights()  # or a shared embedding counts twice
+    return Blueprint(source, config, tokenizer, model.num_parameters())
+
+
+def maker(checkpoint: str) -> tuple[dict | None, str | None]:
+    """The recipe whose `output_dir` is the checkpoint, and the command that runs it; two `None` if there is none."""
+    for stage in STAGES:
+        for path in sorted(Path("recipes").glob(f"*/{stage}/*.yaml")):
+            recipe = read_recipe(str(path))
+            if "output_dir" in recipe and Path(recipe["output_dir"]) == Path(checkpoint):
+                return recipe, f"accelerate launch src/open_r1/{stage}.py --config {path}"
+    return None, None
+
+
+def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer as it was saved.
+
+    For some model types (qwen2, llama, …) transformers 5 rebuilds the tokenizer from its own class and forgets what
+    tokenizer.json says about white space, so a tokenizer that was saved as a generic one is loaded as a generic one.
+    """
+    kwargs = {"revision": revision, "trust_remote_code": trust_remote_code}
+    saved_as = get_tokenizer_config(source, **kwargs).get("tokenizer_class")
+    generic = saved_as in ("TokenizersBackend", "PreTrainedTokenizerFast")
+    return (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(source, **kwargs)
+
+
+def check_round_trip(tokenizer: PreTrainedTokenizerBase, texts: list[str]):
+    """Stops if the tokenizer does not give back the run's own texts: training on altered text looks fine and is not.
+
+    Raises:
+        RecipeError: With the first difference.
+    """
+    for text in texts:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        back = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+        if unicodedata.normalize("NFC", back) != unicodedata.normalize("NFC", text):
+            at = next((i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back)))
+            raise RecipeError(
+                f"the tokenizer changes the text: {text[max(0, at - 10) : at + 20]!r} comes back as "
+                f"{back[max(0, at - 10) : at + 20]!r}. Is it the model's own tokenizer, and does its vocabulary cover the data?"
+            )
+
+
+def load_model(args: ModelConfig, training_args) -> str | torch.nn.Module:
+    """What TRL's trainers take as `model`: the name, with its loading options set, or the model that a function builds."""
+    if is_function(args.model_name_or_path):
+        return import_object(args.model_name_or_path)(seed=training_args.seed)[0]
+    options = {"revision": args.model_revision, "attn_implementation": args.attn_implementation, "dtype": args.dtype}
+    training_args.model_init_kwargs = {
+        **{key: value for key, value in options.items() if value is not None},
+        **(training_args.model_init_kwargs or {}),
+    }
+    return args.model_name_or_path
+
+
+def estimate_memory(blueprint: Blueprint, args: ModelConfig, training_args, tokens: int) -> float:
+    """Estimated peak memory of training on one device, in bytes, without vLLM's share.
+
+    Weights, gradients and two AdamW moments are 16 bytes a parameter (TRL loads float32; with `dtype: bfloat16` 8), with LoRA
+    only the weights; a reference model adds its weights. Activations follow Korthikanti et al. 2022 (2205.05198), eq. 2,
+    about 34 × tokens × width bytes a layer at two bytes a value, or with checkpointing one such layer and the inputs of all.
+    What it leaves out: fragmentation, the fused head's chunk of logits, sharding by ZeRO or FSDP.
+
+    Args:
+        tokens (`int`): Tokens in one forward pass on one device (padded).
+    """
+    width = blueprint.config.get_text_config()
+    bytes_per_weight = 2 if args.dtype == "bfloat16" else 4
+    states = blueprint.parameters * bytes_per_weight * (1.1 if args.use_peft else 4)
+    if getattr(training_args, "beta", 0.0) and not args.use_peft:
+        states += blueprint.parameters * bytes_per_weight
+    value = 2 if training_args.bf16 or training_args.fp16 else 4
+    layer = 17 * value * tokens * width.hidden_size
+    kept = tokens * width.hidden_size * value
+    layers = width.num_hidden_layers
+    return states + (layer + layers * kept if training_args.gradient_checkpointing else layers * layer)
