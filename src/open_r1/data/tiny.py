@@ -97,7 +97,7 @@ def problem(seed: int, split: str, index: int, levels: tuple[int, ...] = LEVELS)
 
 def trace(problem: Problem, rng: random.Random, slip: bool) -> str:
     """A step-by-step solution in English, Chinese or both; with `slip`, one step goes wrong and is repaired."""
-    mixed, language = rng.random() < 0.3, rng.choice(("en", "zh"))
+    mixed, language = rng.random() < 0.5, rng.choice(("en", "zh"))
     slip_at = rng.randrange(len(problem.steps)) if slip else -1
     text = ""
     for i, (left, value) in enumerate(problem.steps):
