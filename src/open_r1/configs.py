@@ -26,11 +26,12 @@ class RecipeError(ValueError):
 
 @contextmanager
 def user_errors():
-    """Ends the program with one clear message when the user can mend the error, and with status 1."""
+    """Ends the program with one clear message, recipe first, when the user can mend the error, and with status 1."""
     try:
         yield
     except RecipeError as error:
-        sys.stderr.write(f"\nerror: {error}\n")
+        recipe, message = recipe_of(split_config(sys.argv)), str(error)
+        sys.stderr.write(f"\nerror: {message if recipe is None or message.startswith(recipe) else f'{recipe}: {message}'}\n")
         sys.exit(1)
 
 
@@ -88,9 +89,7 @@ class ScriptArguments:
     dataset_train_split: str = field(default="train", metadata={"help": "Split to train on."})
     dataset_test_split: str = field(default="test", metadata={"help": "Split to evaluate on, if evaluating."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first so many rows only."})
-    dry_run: bool = field(
-        default=False, metadata={"help": "Check everything, show what would run, load no weights and stop."}
-    )
+    dry_run: bool = field(default=False, metadata={"help": "Check everything, show what would run, load no weights and stop."})
     recipe: str | None = field(default=None, init=False)  # path of the recipe, filled in by the parser
 
     def __post_init__(self):
@@ -155,6 +154,18 @@ class GRPOScriptArguments(ScriptArguments):
         if not names or len(set(names)) < len(names):
             raise RecipeError(f"reward_funcs: found {names}; expected at least one reward, each named once.")
 
+    def set_weights(self, training_args: GRPOConfig):
+        """Hands the weights of `reward_funcs` to TRL, unless the recipe gives them TRL's way, as `reward_weights`."""
+        if training_args.reward_weights is not None:
+            if any(spec.weight != 1.0 for spec in self.rewards) or len(training_args.reward_weights) != len(self.rewards):
+                raise RecipeError(
+                    f"reward_weights: found {training_args.reward_weights} for the {len(self.rewards)} rewards of reward_funcs; "
+                    "give one weight a reward, here or there but not in both places."
+                )
+            for spec, weight in zip(self.rewards, training_args.reward_weights, strict=True):
+                spec.weight = weight
+        training_args.reward_weights = [spec.weight for spec in self.rewards]
+
 
 @dataclass
 class ReportArguments:
@@ -209,8 +220,8 @@ class RecipeParser(TrlParser):
         Raises:
             RecipeError: Naming the recipe, the key, what was found and what was expected.
         """
-        argv = [part for arg in (sys.argv[1:] if argv is None else argv) for part in self._split_config(arg)]
-        recipe = argv[argv.index("--config") + 1] if "--config" in argv[:-1] else None
+        argv = split_config(sys.argv[1:] if argv is None else argv)
+        recipe = recipe_of(argv)
         where = recipe or "command line"
         try:
             if recipe:
@@ -227,10 +238,6 @@ class RecipeParser(TrlParser):
     def error(self, message: str):
         """Argparse's own complaints (a word where a number belongs) join ours."""
         raise RecipeError(f"{message}. See --help.")
-
-    @staticmethod
-    def _split_config(arg: str) -> list[str]:
-        return ["--config", arg.removeprefix("--config=")] if arg.startswith("--config=") else [arg]
 
     def _check_recipe(self, recipe: dict):
         actions = {action.dest: action for action in self._actions}
@@ -251,6 +258,23 @@ class RecipeParser(TrlParser):
             flag = arg.split("=")[0]
             if flag.startswith("--") and flag not in known:
                 raise RecipeError(f"unknown option {flag!r}{nearest(flag, known)}")
+
+
+def split_config(argv: list[str]) -> list[str]:
+    """`--config=path` as two words, the only form that TrlParser knows; of several the last counts.
+
+    >>> split_config(["--config=a.yaml", "--seed", "1", "--config", "b.yaml"])
+    ['--config', 'b.yaml', '--seed', '1']
+    """
+    words = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
+    recipes = [i for i, word in enumerate(words[:-1]) if word == "--config"]
+    rest = [word for i, word in enumerate(words) if i not in recipes and i - 1 not in recipes]
+    return ["--config", words[recipes[-1] + 1], *rest] if recipes else rest
+
+
+def recipe_of(argv: list[str]) -> str | None:
+    """The recipe of a command line in `split_config`'s form."""
+    return argv[1] if argv[:1] == ["--config"] and len(argv) > 1 else None
 
 
 def read_recipe(path: str) -> dict:

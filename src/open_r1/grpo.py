@@ -15,8 +15,8 @@ Examples:
   # your own data, question and gold answer in columns of any name
   ... --dataset_name my.jsonl --dataset_prompt_column question --dataset_solution_column answer
 
-  # your own reward beside the accuracy reward; any key of a recipe can be overridden so
-  ... --reward_funcs accuracy '{name: my_rewards.py:brevity, weight: 0.2}' --learning_rate 2e-6
+  # your own reward beside the accuracy reward
+  ... --reward_funcs accuracy '{name: my_rewards.py:brevity, weight: 0.2}'
 """
 
 from pathlib import Path
@@ -25,9 +25,9 @@ from datasets import Dataset
 from trl import GRPOTrainer, get_peft_config, get_quantization_config
 
 from open_r1 import training
-from open_r1.configs import RecipeError, RecipeParser, user_errors
+from open_r1.configs import RecipeParser, user_errors
 from open_r1.data import load_split
-from open_r1.data.prompts import prompt_length, prompt_text, to_prompts
+from open_r1.data.prompts import prompt_length, prompt_text, require_full_batch, to_prompts
 from open_r1.rewards import Reward, build_rewards, check_columns, check_golds
 from open_r1.utils.models import check_round_trip, load_model
 
@@ -54,34 +54,26 @@ def main():
     script_args, args, model_args = RecipeParser("grpo", __doc__).parse()
     run = training.prepare("grpo", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
-    tokenizer.padding_side = "left"
     if script_args.chat_template_path:
         tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
-    if any(spec.weight != 1.0 for spec in script_args.rewards):
-        if args.reward_weights is not None:
-            raise RecipeError("reward_weights and weights in reward_funcs: give the weights in one place.")
-        args.reward_weights = [spec.weight for spec in script_args.rewards]
+    script_args.set_weights(args)
     rewards = build_rewards(script_args.rewards)
     dataset = load_data(run, rewards, script_args.dataset_train_split)
     held_out = load_data(run, rewards, script_args.dataset_test_split) if args.eval_strategy != "no" else None
-    if len(dataset) * args.num_generations < args.generation_batch_size:
-        raise RecipeError(
-            f"{script_args.dataset_name}: {len(dataset)} prompts; one generation batch wants "
-            f"{args.generation_batch_size // args.num_generations} (generation_batch_size / num_generations)."
-        )
+    require_full_batch(dataset, args)
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     if args.use_vllm and args.vllm_max_model_length is None and script_args.max_prompt_length:
         args.vllm_max_model_length = longest + args.max_completion_length
-    weights = args.reward_weights or [1.0] * len(rewards)
+    most = f"at most {args.max_completion_length:,} tokens"
     training.show(
         run,
         dataset,
+        held_out,
         repeats=args.num_generations,
         sequence=longest + args.max_completion_length,
         more={
-            "held out": f"{len(held_out):,} rows, avg@{args.num_generations_eval or args.num_generations}" if held_out else "no evaluation",
-            "rewards": " + ".join(f"{weight:g} × {reward.__name__}" for weight, reward in zip(weights, rewards, strict=True)),
-            "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, at most {args.max_completion_length:,} tokens",
+            "rewards": " + ".join(map(str, rewards)),
+            "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, {most}",
         },
     )
     if script_args.dry_run:

@@ -31,13 +31,15 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from open_r1.configs import RecipeError, RecipeParser, ReportArguments, user_errors
+from open_r1.configs import RecipeError, RecipeParser, user_errors
 from open_r1.rewards import text_of
 from open_r1.utils.callbacks import write_atomically
 
 
 # The paper's list (appendix C.2) and what the miniature says in Chinese.
-REFLECTION = re.compile(r"\b(wait|mistake|however|but|retry|error|verify|wrong|evaluate|check)\b|等等|重新|检查", re.IGNORECASE)
+REFLECTION = re.compile(
+    r"\b(wait|mistake|however|but|retry|error|verify|wrong|evaluate|check)\b|等等|重新|检查", re.IGNORECASE
+)
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{2,}")
 TAG = re.compile(r"</?(?:think|answer)>|\\[a-zA-Z]+")
@@ -83,7 +85,9 @@ def read_run(run_dir: Path) -> History:
     held_out = log[log["eval_reward"].notna()] if "eval_reward" in log else log.iloc[:0]
     results = run_dir / "train_results.json"
     minutes = json.loads(results.read_text())["train_runtime"] / 60 if results.is_file() else float("nan")
-    return History(log[log["reward"].notna()], held_out, completions, yaml.safe_load((run_dir / "recipe.yaml").read_text()), minutes)
+    return History(
+        log[log["reward"].notna()], held_out, completions, yaml.safe_load((run_dir / "recipe.yaml").read_text()), minutes
+    )
 
 
 def mixes_languages(text: str) -> bool:
@@ -115,7 +119,11 @@ def draw(history: History, path: Path):
     for name in [c for c in train if c.startswith("rewards/") and c.endswith("/mean")]:
         line(panels[0], train[name], name.split("/")[1])
     line(panels[0], train["reward"], "sum", color="black", linewidth=1)
-    for panel, key in ((panels[1], "rewards/accuracy/mean"), (panels[2], "completions/mean_length"), (panels[3], "rewards/format/mean")):
+    for panel, key in (
+        (panels[1], "rewards/accuracy/mean"),
+        (panels[2], "completions/mean_length"),
+        (panels[3], "rewards/format/mean"),
+    ):
         if key in train:
             line(panel, train[key], "training prompts", color="tab:blue", alpha=0.6)
         if f"eval_{key}" in held_out:
@@ -134,7 +142,11 @@ def draw(history: History, path: Path):
 
 def before_after(history: History) -> pd.DataFrame:
     """The figures of the first and the last evaluation: rows `accuracy`, `format` and `length`; columns `before`, `after`."""
-    names = {"accuracy": "eval_rewards/accuracy/mean", "format": "eval_rewards/format/mean", "length": "eval_completions/mean_length"}
+    names = {
+        "accuracy": "eval_rewards/accuracy/mean",
+        "format": "eval_rewards/format/mean",
+        "length": "eval_completions/mean_length",
+    }
     held_out = history.held_out
     if len(held_out) < 2:
         return pd.DataFrame(columns=["before", "after"])
@@ -168,7 +180,15 @@ def write_report(history: History, report_dir: Path, run_dir: Path, examples: in
     shared = [prompt for prompt in dict.fromkeys(map(str, first["prompt"])) if prompt in set(map(str, last["prompt"]))]
     for prompt in shared[:examples]:
         before, after = (table[table["prompt"].map(str) == prompt]["completion"].iloc[0] for table in (first, last))
-        lines += ["```text", prompt.strip(), "", f"step {first['step'].iloc[0]}:  {before}", f"step {last['step'].iloc[0]}:  {after}", "```", ""]
+        lines += [
+            "```text",
+            prompt.strip(),
+            "",
+            f"step {first['step'].iloc[0]}:  {before}",
+            f"step {last['step'].iloc[0]}:  {after}",
+            "```",
+            "",
+        ]
     write_atomically(report_dir / "report.md", "\n".join(lines))
 
 

@@ -38,14 +38,13 @@ def main():
     dataset = load_split(script_args, script_args.dataset_train_split, args.seed)
     held_out = load_split(script_args, script_args.dataset_test_split, args.seed) if args.eval_strategy != "no" else None
     lengths = check_conversations(dataset, tokenizer, args)
+    mean, longest = sum(lengths) / len(lengths), max(lengths)
     training.show(
         run,
         dataset,
-        sequence=min(args.max_length or max(lengths), max(lengths)),
-        more={
-            "held out": f"{len(held_out):,} rows" if held_out else "no evaluation",
-            "lengths": f"{sum(lengths) / len(lengths):,.0f} tokens on average, {max(lengths):,} at most (first {len(lengths):,} rows)",
-        },
+        held_out,
+        sequence=min(args.max_length or longest, longest),
+        more={"lengths": f"{mean:,.0f} tokens on average, {longest:,} at most (first {len(lengths):,} rows)"},
     )
     if script_args.dry_run:
         return

@@ -78,39 +78,39 @@ def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArg
         RecipeError: With the key to change.
     """
     _set_up_logging(training_args)
-    where = f"{script_args.recipe}: " if script_args.recipe else ""
-    try:
-        if training_args.device.type == "cpu" and (training_args.bf16 or training_args.fp16):
-            raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
-        blueprint = draw(model_args, training_args.seed, getattr(training_args, "trust_remote_code", False))
-        if blueprint.made_by and not script_args.dry_run:
-            raise RecipeError(
-                f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.made_by}"
-            )
-        _check_output_dir(training_args, blueprint)
-        resume_from = _resume_point(training_args)
-    except RecipeError as error:
-        raise RecipeError(f"{where}{error}") from error
+    if training_args.device.type == "cpu" and (training_args.bf16 or training_args.fp16):
+        raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
+    blueprint = draw(model_args, training_args.seed, getattr(training_args, "trust_remote_code", False))
+    if blueprint.made_by and not script_args.dry_run:
+        raise RecipeError(
+            f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.made_by}"
+        )
+    _check_output_dir(training_args, blueprint)
+    resume_from = _resume_point(training_args)
     set_seed(training_args.seed)
     return Run(stage, script_args, training_args, model_args, blueprint, resume_from)
 
 
-def show(run: Run, dataset: Dataset, sequence: int, more: dict[str, str], repeats: int = 1):
+def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, more: dict[str, str], repeats: int = 1):
     """Prints the start-up box.
 
     Args:
         dataset (`Dataset`): What is trained on.
+        held_out (`Dataset`, *optional*): What is evaluated on.
         sequence (`int`): Longest sequence in tokens.
         more (`dict[str, str]`): The script's own lines.
         repeats (`int`, *optional*, defaults to 1): Sequences that each row becomes.
     """
     args, script_args = run.training_args, run.script_args
-    steps = args.max_steps if args.max_steps > 0 else math.ceil(len(dataset) * repeats * args.num_train_epochs / run.global_batch)
+    steps = (
+        args.max_steps if args.max_steps > 0 else math.ceil(len(dataset) * repeats * args.num_train_epochs / run.global_batch)
+    )
     memory = estimate_memory(run.blueprint, run.model_args, args, args.per_device_train_batch_size * sequence)
     lines = {
         "recipe": script_args.recipe or "none (command line only)",
         "model": f"{run.blueprint.source} · {run.blueprint.parameters / 1e6:,.2f}M parameters",
         "dataset": f"{script_args.dataset_name} · {len(dataset):,} rows · {', '.join(dataset.column_names)}",
+        "held out": f"{len(held_out):,} rows" if held_out else "no evaluation",
         **more,
         "global batch": f"{run.global_batch:,} = {args.per_device_train_batch_size} per device × {args.world_size} "
         f"process{'es' if args.world_size > 1 else ''} × {args.gradient_accumulation_steps} accumulated",
@@ -119,7 +119,9 @@ def show(run: Run, dataset: Dataset, sequence: int, more: dict[str, str], repeat
         "memory": f"about {_bytes(memory)} per device ({args.device.type}), estimated",
         "output": args.output_dir,
         "tracker": ", ".join(args.report_to) or "none",
-        "Hub": f"{args.hub_model_id or Path(args.output_dir).name} ({args.hub_revision or 'main'})" if args.push_to_hub else "no push",
+        "Hub": f"{args.hub_model_id or Path(args.output_dir).name} ({args.hub_revision or 'main'})"
+        if args.push_to_hub
+        else "no push",
         "resume": run.resume_from or "no checkpoint, from the start",
     }
     if run.blueprint.made_by:
@@ -172,11 +174,14 @@ def _card(run: Run, trainer: Trainer):
 
 
 def _finished(run: Run) -> bool:
-    """Whether the last checkpoint is the last step; transformers would train one step more."""
-    if not run.resume_from or not (Path(run.training_args.output_dir) / "train_results.json").is_file():
+    """Whether nothing is left to train; transformers would train one step more."""
+    args = run.training_args
+    if not run.resume_from or not (Path(args.output_dir) / "train_results.json").is_file():
         return False
     state = json.loads((Path(run.resume_from) / "trainer_state.json").read_text())
-    return state["global_step"] >= state["max_steps"]
+    if args.max_steps > 0:
+        return state["global_step"] >= args.max_steps
+    return state["global_step"] >= state["max_steps"] and args.num_train_epochs <= state["num_train_epochs"]
 
 
 def _resume_point(args: TrainingArguments) -> str | None:

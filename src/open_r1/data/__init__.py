@@ -7,6 +7,7 @@ import datasets
 from datasets import Dataset, DatasetDict
 
 from open_r1.configs import RecipeError, ScriptArguments, nearest
+from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
 
 
@@ -76,6 +77,7 @@ def _load_local(name: str, split: str) -> DatasetDict:
 
 
 def _load_hub(name: str, config: str | None) -> DatasetDict:
+    go_offline_if_unreachable()
     try:
         return datasets.load_dataset(name, config)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

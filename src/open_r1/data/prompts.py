@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
+from trl import GRPOConfig
 
 from open_r1.configs import GRPOScriptArguments, RecipeError
 from open_r1.data import require_column
@@ -34,7 +35,10 @@ def to_prompts(dataset: Dataset, args: GRPOScriptArguments, tokenizer: PreTraine
     def row_to_prompt(row: dict) -> dict:
         question = row[args.dataset_prompt_column]
         if template:
-            return {"prompt": template.render({**row, "prompt": question})}
+            try:
+                return {"prompt": template.render({**row, "prompt": question})}
+            except jinja2.UndefinedError as error:
+                raise RecipeError(f"prompt_template: {args.prompt_template}: {error}; columns: {', '.join(row)}.") from error
         turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
         system = [{"role": "system", "content": args.system_prompt}] if args.system_prompt else []
         return {"prompt": system + turns}
@@ -60,9 +64,22 @@ def drop_overlong(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, limit: i
     return kept
 
 
+def require_full_batch(dataset: Dataset, args: GRPOConfig):
+    """Stops if there are not enough prompts for one generation batch: TRL would train on nothing, without a word."""
+    wanted = args.generation_batch_size // args.num_generations
+    if len(dataset) < wanted:
+        raise RecipeError(
+            f"dataset_name: {len(dataset)} prompts; one generation batch wants {wanted} (generation_batch_size / num_generations)."
+        )
+
+
 def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> str:
     """What the model is given for a prompt, as TRL writes it."""
-    return prompt if isinstance(prompt, str) else tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+    return (
+        prompt
+        if isinstance(prompt, str)
+        else tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+    )
 
 
 def prompt_length(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> int:

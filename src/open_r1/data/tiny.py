@@ -185,6 +185,7 @@ def base_model(seed: int) -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast]:
             num_attention_heads=4,
             num_key_value_heads=4,
             max_position_embeddings=256,
+            initializer_range=0.09,  # 128 ** -0.5; with Qwen2's 0.02 so narrow a model learns three times slower
             tie_word_embeddings=True,
             bos_token_id=None,
             eos_token_id=words.eos_token_id,

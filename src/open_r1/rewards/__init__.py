@@ -43,10 +43,14 @@ class Reward:
 
     def __init__(self, spec: RewardSpec, prefill: str = ""):
         self.__name__ = spec.name.rpartition(":")[2].rpartition(".")[2]
+        self.weight = spec.weight
         self.prefill = prefill
         self.takes_text = spec.name in REWARDS
         self.function = _resolve(spec)
         self.columns = _required(self.function) - FROM_TRAINER
+
+    def __str__(self) -> str:
+        return f"{self.weight:g} × {self.__name__}"
 
     def __call__(self, completions: list, log_metric: Callable | None = None, **kwargs) -> list[float | None]:
         if self.takes_text:
@@ -133,7 +137,9 @@ def _resolve(spec: RewardSpec) -> Callable:
     takes = [name for name in inspect.signature(target).parameters if name not in FROM_TRAINER | {"kwargs"}]
     for name in spec.params:
         if name not in takes:
-            raise RecipeError(f"reward_funcs: {spec.name!r} has no parameter {name!r}; it takes: {', '.join(takes) or 'none'}.")
+            raise RecipeError(
+                f"reward_funcs: {spec.name!r} has no parameter {name!r}; it takes: {', '.join(takes) or 'none'}."
+            )
     return target(**spec.params) if inspect.isclass(target) else functools.partial(target, **spec.params)
 
 

@@ -17,8 +17,9 @@ from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, veri
 
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+NORMALIZE = NormalizationConfig(units=True, malformed_operators=True, nits=True, boxed="all")
 EXTRACTION = [
-    LatexExtractionConfig(boxed_match_priority=0, normalization_config=NormalizationConfig(boxed="all", units=True)),
+    LatexExtractionConfig(boxed_match_priority=0, normalization_config=NORMALIZE),
     ExprExtractionConfig(try_extract_without_anchor=False),
 ]
 SECONDS = 5  # math-verify's own deadline per parse and per comparison

@@ -1,13 +1,21 @@
-"""The model card: what the checkpoint is, the recipe that made it and what it scored."""
+"""The Hugging Face Hub: whether it can be reached, and the model card that goes there."""
 
+import logging
+import re
 import shlex
+import socket
 import sys
+import urllib.request
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlparse
 
+import datasets
 import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData, constants
 
+
+logger = logging.getLogger(__name__)
 
 CARD = """---
 {{ card_data }}
@@ -36,6 +44,18 @@ Trained with [open_r1](https://github.com/huggingface/open-r1) ({{ stage }}) fro
 
 {{ versions }}
 """
+
+
+def go_offline_if_unreachable():
+    """Uses the cache alone if the Hub does not answer, instead of half a minute of retries for every file."""
+    hub = urlparse(constants.ENDPOINT)
+    if constants.HF_HUB_OFFLINE or hub.scheme in urllib.request.getproxies():
+        return
+    try:
+        socket.create_connection((hub.hostname, hub.port or (443 if hub.scheme == "https" else 80)), timeout=3).close()
+    except OSError as error:
+        logger.warning("%s cannot be reached (%s); using what is in the local cache", constants.ENDPOINT, error)
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
 
 
 def write_card(output_dir: str, stage: str, recipe: dict, log_history: list[dict], samples: int | None):
@@ -87,4 +107,4 @@ def without_secrets(argv: list[str]) -> list[str]:
     ['--hub_token', '***', '--seed', '1']
     """
     hidden = [before.lstrip("-").replace("-", "_").endswith("_token") for before in ["", *argv[:-1]]]
-    return ["***" if hide or "_token=" in arg else arg for hide, arg in zip(hidden, argv, strict=True)]
+    return ["***" if hide or re.match(r"--\w+[-_]token=", arg) else arg for hide, arg in zip(hidden, argv, strict=True)]

@@ -11,6 +11,7 @@ from open_r1.configs import RecipeError, nearest
 
 FILES = (".jsonl", ".json", ".csv", ".parquet")
 
+
 def import_object(path: str) -> Callable:
     """The function or class at `package.module:name`, `package.module.name` or `file.py:name`.
 

@@ -6,12 +6,19 @@ from pathlib import Path
 
 import torch
 from accelerate import init_empty_weights
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
-from transformers import PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from trl import ModelConfig
 
 from open_r1.configs import STAGES, RecipeError, read_recipe
+from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
 
 
@@ -54,6 +61,8 @@ def draw(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> Bluep
             raise RecipeError(f"model_name_or_path: no model in {source!r} (looked in {Path.cwd()} for config.json).")
         before = draw(ModelConfig(model_name_or_path=recipe["model_name_or_path"]), seed, trust_remote_code)
         return Blueprint(source, before.config, before.tokenizer, before.parameters, made_by=command)
+    if not is_path(source):
+        go_offline_if_unreachable()
     kwargs = {"revision": args.model_revision, "trust_remote_code": trust_remote_code}
     try:
         config, tokenizer = AutoConfig.from_pretrained(source, **kwargs), load_tokenizer(source, **kwargs)

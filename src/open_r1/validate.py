@@ -1,0 +1,67 @@
+"""Checks every recipe: strictly parsed in its stage's class, and dry-run where its inputs are on this machine.
+
+Examples:
+
+  # all recipes
+  make validate
+
+  # some
+  python src/open_r1/validate.py recipes/tiny/grpo/config_zero.yaml
+"""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from open_r1.configs import STAGES, RecipeError, RecipeParser, read_recipe
+from open_r1.utils.imports import is_function, is_path
+from open_r1.utils.models import maker
+
+
+HERE = Path(__file__).parent
+
+
+def check(path: Path) -> tuple[str, str | None]:
+    """Checks one recipe.
+
+    Returns:
+        `tuple[str, str | None]`: What was done (`dry run` or `parsed`), and the error if there was one.
+    """
+    stage = path.parent.name
+    if stage not in STAGES:
+        return "parsed", f"{path}: the folder {stage!r} is no stage; expected one of {', '.join(STAGES)}."
+    try:
+        recipe = read_recipe(str(path))
+        RecipeParser(stage).parse(["--config", str(path), "--use_cpu", "true"])  # a GPU recipe is parsed here too
+    except RecipeError as error:
+        return "parsed", str(error)
+    if not (_is_here(recipe.get("model_name_or_path", "")) and _is_here(recipe.get("dataset_name", ""))):
+        return "parsed", None
+    command = [sys.executable, str(HERE / f"{stage}.py"), "--config", str(path), "--dry_run", "true"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    return "dry run", None if run.returncode == 0 else run.stderr.strip()[-2000:]
+
+
+def _is_here(name: str) -> bool:
+    return is_function(name) or (is_path(name) and (Path(name).exists() or maker(name)[0] is not None))
+
+
+def main(argv: list[str]) -> int:
+    """Prints a line a recipe; returns the number of those that fail."""
+    paths = [Path(arg) for arg in argv] or sorted(Path("recipes").glob("*/*/*.yaml"))
+    console, failed = Console(soft_wrap=True, highlight=False), 0
+    with ThreadPoolExecutor(2) as pool:
+        for path, (done, error) in zip(paths, pool.map(check, paths), strict=True):
+            failed += error is not None
+            console.print(f"{'ok    ' if error is None else 'FAILED'} {done:8} {path}", markup=False)
+            if error:
+                console.print(error, markup=False)
+    console.print(f"{len(paths) - failed} of {len(paths)} recipes are right")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(sys.argv[1:])))

@@ -1,0 +1,56 @@
+"""Supervised data: the thought survives the template, the end is learnt, overlong rows are counted."""
+
+import pytest
+from datasets import Dataset
+from trl import SFTConfig
+
+from open_r1.configs import RecipeError
+from open_r1.data import tiny
+from open_r1.data.conversations import check_conversations
+
+
+CHAT = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token if m.role == 'assistant' else '\n' }}{% endfor %}"
+ROW = {
+    "messages": [{"role": "user", "content": "1+1"}, {"role": "assistant", "content": "<think>easy</think><answer>2</answer>"}]
+}
+
+
+def check(row, template=CHAT, **kwargs):
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template
+    args = SFTConfig(output_dir="unused", use_cpu=True, bf16=False, **kwargs)
+    return check_conversations(Dataset.from_list([row]), tokenizer, args)
+
+
+def test_lengths_of_the_three_formats():
+    assert check(ROW) == [len("user: 1+1\nassistant: easy2") + 5]  # four tags and the end are a token each
+    assert check({"prompt": "1+1=", "completion": "2"}) == [6]
+    assert check({"text": "1+1=2"}) == [6]
+
+
+def test_template_that_drops_the_thought_is_refused():
+    """As the templates of the distilled models and of Qwen3 do."""
+    with pytest.raises(RecipeError, match="drops the thought"):
+        check(ROW, CHAT.replace("m.content }}", "m.content.split('</think>')[-1] }}"))
+
+
+def test_turn_that_does_not_end_with_eos_is_refused():
+    with pytest.raises(RecipeError, match="never learn to stop"):
+        check(ROW, CHAT.replace("eos_token if", "'' if"))
+
+
+def test_overlong_rows_are_counted(caplog):
+    check({"text": "1+1=2"}, max_length=5)
+    assert "1 of 1 rows have more than max_length = 5 tokens" in caplog.text
+
+
+def test_no_chat_template_or_no_known_columns():
+    with pytest.raises(RecipeError, match="no chat template"):
+        check(ROW, template=None)
+    with pytest.raises(RecipeError, match="found the columns question; SFT takes `messages`"):
+        check({"question": "1+1"})
+
+
+def test_text_outside_the_vocabulary_is_refused():
+    with pytest.raises(RecipeError, match="tokenizer changes the text.*'é'|tokenizer changes"):
+        check({"text": "café"})

@@ -1,0 +1,68 @@
+"""Data sets from functions, files and folders, and what is said when there are none."""
+
+import json
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from open_r1.configs import RecipeError, ScriptArguments
+from open_r1.data import load_split
+
+
+ROWS = [{"prompt": "1+1", "solution": "2"}, {"prompt": "2+2", "solution": "4"}]
+
+
+def load(name, split="train", **kwargs):
+    return load_split(ScriptArguments(dataset_name=str(name), **kwargs), split, seed=0)
+
+
+def test_files_and_folders(tmp_path):
+    data = Dataset.from_list(ROWS)
+    data.to_json(tmp_path / "a.jsonl")
+    data.to_parquet(tmp_path / "a.parquet")
+    data.to_csv(tmp_path / "a.csv")
+    DatasetDict({"train": data}).save_to_disk(tmp_path / "folder")
+    for name in ("a.jsonl", "a.parquet", "a.csv", "folder"):
+        assert load(tmp_path / name)["prompt"] == ["1+1", "2+2"]
+
+
+def test_function_of_the_users_own(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from datasets import Dataset\n"
+        "def build(split, seed, size=1):\n"
+        "    return Dataset.from_list([{'prompt': split, 'seed': seed}] * size)\n"
+    )
+    assert load(f"{path}:build", dataset_params={"size": 2, "seed": 5})[:] == {"prompt": ["train"] * 2, "seed": [5, 5]}
+    with pytest.raises(RecipeError, match="dataset_params.*it takes: split, seed, size"):
+        load(f"{path}:build", dataset_params={"sise": 2})
+
+
+def test_evaluation_rows_can_be_limited():
+    assert len(load("open_r1.data.tiny:problems", "test", max_eval_samples=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("none.jsonl", None, "no file or folder"),
+        ("empty.jsonl", "", "is empty"),
+        ("broken.jsonl", "{not json}", "cannot read"),
+        ("a.jsonl", json.dumps(ROWS[0]), "has no split 'test'; it has: train"),
+        ("a.txt", "hello", "expected .jsonl"),
+    ],
+)
+def test_what_cannot_be_loaded(tmp_path, name, content, says):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(RecipeError, match="dataset") as error:
+        if "split" in says:
+            DatasetDict({"train": Dataset.from_list(ROWS)}).save_to_disk(tmp_path / "folder")
+            load(tmp_path / "folder", "test")
+        load(tmp_path / name)
+    assert says in str(error.value)
+
+
+def test_hub_data_set_that_cannot_be_had():
+    with pytest.raises(RecipeError, match="cannot load 'nobody/nothing'"):
+        load("nobody/nothing")

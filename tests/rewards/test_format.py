@@ -1,0 +1,39 @@
+"""Format: the whole completion, each tag once, in order."""
+
+import pytest
+
+from open_r1.rewards.format import format_reward, tag_count
+
+
+@pytest.mark.parametrize(
+    ("completion", "reward"),
+    [
+        ("<think>a</think><answer>b</answer>", 1.0),
+        ("<think>\na < b\n</think>\n\n<answer>\nb\n</answer>\n", 1.0),  # white space and other signs are free
+        ("<think>a</think> so <answer>b</answer>", 0.0),  # words between the blocks
+        ("<think>a</think><answer>b</answer> bye", 0.0),  # words after them
+        ("<think></think><answer>b</answer>", 0.0),  # no thought
+        ("<think>a</think><answer> \n </answer>", 0.0),  # no answer
+        ("<think>a</think>b", 0.0),
+        ("<answer>b</answer><think>a</think>", 0.0),
+        ("<think>a</think><think>a</think><answer>b</answer>", 0.0),
+        ("<think>a<answer>b</answer></think><answer>b</answer>", 0.0),
+        ("<think>a</think><answer>b", 0.0),  # cut off
+        ("a</think><answer>b</answer>", 0.0),  # without a template that opens the thought
+        ("", 0.0),
+    ],
+)
+def test_structure(completion, reward):
+    assert format_reward([completion]) == [reward]
+
+
+def test_long_thought_takes_no_time():
+    """A pattern that backtracks would hang on an unclosed thought of this length."""
+    assert format_reward(["<think>" + "a < b " * 200_000]) == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("completion", "reward"), [("<think></think><answer></answer>", 1.0), ("<think><think>", 0.0), ("<think>", 0.25)]
+)
+def test_tag_count(completion, reward):
+    assert tag_count([completion]) == [reward]

@@ -1,0 +1,101 @@
+"""The recipe parser: strict, and clear when it refuses."""
+
+import os
+
+import pytest
+
+from open_r1.configs import RecipeError, RecipeParser, RewardSpec
+
+
+CPU = "use_cpu: true\nbf16: false\ndataset_name: a.jsonl\n"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(text: str, head: str = CPU) -> str:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(head + text)
+        return str(path)
+
+    return write
+
+
+def refused(stage: str, *argv: str) -> str:
+    with pytest.raises(RecipeError) as error:
+        RecipeParser(stage).parse(list(argv))
+    return str(error.value)
+
+
+def test_command_line_overrides_recipe(recipe):
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe("learning_rate: 1e-5\nseed: 3"), "--seed", "4"])
+    assert (args.learning_rate, args.seed, script_args.dataset_name) == (1e-5, 4, "a.jsonl")
+
+
+def test_config_may_be_given_with_an_equals_sign(recipe):
+    path = recipe("seed: 7")
+    assert RecipeParser("sft").parse([f"--config={path}"])[1].seed == 7
+    assert RecipeParser("sft").parse([f"--config={path}"])[0].recipe == path
+
+
+def test_unknown_key_names_file_key_and_nearest(recipe):
+    path = recipe("learning_rat: 1e-5")
+    message = refused("sft", "--config", path)
+    assert path in message and "'learning_rat'" in message and "Did you mean 'learning_rate'?" in message
+
+
+def test_key_of_another_stage_is_unknown(recipe):
+    assert "unknown key 'num_generations'" in refused("sft", "--config", recipe("num_generations: 8"))
+
+
+def test_unknown_option_and_abbreviation_are_refused(recipe):
+    path = recipe("")
+    assert "unknown option '--learning_rat'" in refused("sft", "--config", path, "--learning_rat", "1")
+    assert "unknown option '--learning'" in refused("sft", "--config", path, "--learning", "1")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("max_steps: 1.5", "max_steps: found 1.5; expected int"),
+        ("max_steps: [1]", "max_steps: found [1]; expected int"),
+        ("learning_rate: fast", "learning_rate"),
+        ("learning_rate: {a: 1}", "learning_rate: found {'a': 1}; expected float"),
+        ("reward_funcs: [{weight: 1}]", "expected a name or a mapping with a name"),
+        ("reward_funcs: [{name: format, weight: much}]", "weight of 'format' is 'much'; expected a number"),
+        ("reward_funcs: [format, format]", "each named once"),
+        ("system_prompt: x\nprompt_template: recipes/chat_templates/tiny.jinja", "choose one"),
+        ("prompt_template: nowhere.jinja", "prompt_template: no file 'nowhere.jinja'"),
+        ("max_prompt_length: 0", "expected at least 1"),
+        ("max_unusable_golds: 2", "expected a share from 0 to 1"),
+        ("num_generations: 16\nper_device_train_batch_size: 6", "must be divisible by num_generations"),
+        ("num_generations: 1\nper_device_train_batch_size: 8", "at least 2 generations"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(recipe, line, says):
+    path = recipe(line)
+    message = refused("grpo", "--config", path)
+    assert says in message and path in message
+
+
+def test_recipe_that_is_no_recipe(recipe, tmp_path):
+    assert "no such recipe" in refused("sft", "--config", str(tmp_path / "none.yaml"))
+    assert "There is recipes/tiny/grpo/config_zero.yaml" in refused("grpo", "--config", "grpo/config_zero.yaml")
+    assert "not valid YAML" in refused("sft", "--config", recipe("a: [1", head=""))
+    assert "found list; expected keys and values" in refused("sft", "--config", recipe("- a", head=""))
+
+
+def test_bf16_without_gpu_says_how_to_mend(recipe):
+    assert "set `bf16: false` and `use_cpu: true`" in refused(
+        "grpo", "--config", recipe("", head="dataset_name: a.jsonl\nbf16: true\n")
+    )
+
+
+def test_reward_specs():
+    assert RewardSpec.parse("accuracy") == RewardSpec("accuracy", 1.0, {})
+    assert RewardSpec.parse("{name: cosine, max_len: 8192, weight: 0.5}") == RewardSpec("cosine", 0.5, {"max_len": 8192})
+
+
+def test_env_of_a_recipe_is_set(recipe, monkeypatch):
+    monkeypatch.delenv("OPEN_R1_TEST", raising=False)
+    RecipeParser("sft").parse(["--config", recipe("env: {OPEN_R1_TEST: 5}")])
+    assert os.environ["OPEN_R1_TEST"] == "5"

@@ -1,0 +1,78 @@
+"""Every command of the README files is run or parsed; every file that they name is there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from open_r1.configs import STAGES, RecipeParser
+
+
+ROOT = Path(__file__).parent.parent
+PAGES = [p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("recipes/**/README.md"))] if p.exists()]
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.S)
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                line = line.split(" #")[0].strip()
+                if line and not line.startswith("#"):
+                    found.append((page.relative_to(ROOT).as_posix(), line))
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_commands_are_right(page, line):
+    words = shlex.split(line)
+    words = [w for w in words if not re.match(r"^[A-Z_]+=", w)]
+    if words[0] == "make":
+        assert all(w in TARGETS for w in words[1:] if "=" not in w and not w.startswith("-")), line
+        return
+    scripts = [i for i, w in enumerate(words) if w.startswith("src/open_r1/")]
+    if scripts:
+        stage, rest = Path(words[scripts[0]]).stem, words[scripts[0] + 1 :]
+        before = words[: scripts[0]]
+        if "--config_file" in before:
+            assert (ROOT / before[before.index("--config_file") + 1]).is_file()
+        if stage in STAGES and rest != ["--help"]:
+            RecipeParser(stage).parse(rest if stage == "report" else [*rest, "--use_cpu", "true", "--bf16", "false"])
+        else:
+            assert (ROOT / words[scripts[0]]).is_file()
+        return
+    assert words[0] in {"git", "cd", "pip", "pytest"}, f"{page}: nothing tests {line!r}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_and_pictures_are_there(page):
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
+    """The README's file, used through the recipe line beside it."""
+    code = next(block for block in blocks(ROOT / "README.md", "python") if "def brevity" in block)
+    assert len(code.splitlines()) <= 10
+    (tmp_path / "my_rewards.py").write_text(code)
+    line = next(b for b in blocks(ROOT / "README.md", "yaml") if "my_rewards.py" in b)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(f"dataset_name: a.jsonl\nuse_cpu: true\nbf16: false\n{line}")
+    from open_r1.rewards import build_rewards
+
+    rewards = build_rewards(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
+    own = next(reward for reward in rewards if reward.__name__ == "brevity")
+    assert own(completions=["one two", "word " * 500]) == [1.0, 0.0]
+
+
+def test_makefile_explains_itself():
+    text = (ROOT / "Makefile").read_text()
+    for target in ("demo", "test", "style", "validate", "help"):
+        assert re.search(rf"^{target}:.*## \w", text, re.M), target

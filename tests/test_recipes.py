@@ -1,0 +1,60 @@
+"""Every recipe: parsed strictly by its stage, in its place, with the files it names."""
+
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+
+from open_r1.configs import STAGES, RecipeParser, read_recipe
+
+
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*/*.yaml"))
+IDS = [str(path.relative_to(path.parents[2])) for path in RECIPES]
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=IDS)
+def test_parses_strictly_in_its_stage(path):
+    assert path.parent.name in STAGES and path.name.startswith("config_")
+    parsed = RecipeParser(path.parent.name).parse(["--config", str(path), "--use_cpu", "true"])
+    assert Path(parsed[1].output_dir).parts[0] == "outputs"
+    assert parsed[1].push_to_hub is False, "nothing is pushed unless somebody asks for it"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=IDS)
+def test_first_lines_say_hardware_and_global_batch(path):
+    head = "".join(line for line in path.read_text().splitlines(True)[:4] if line.startswith("#"))
+    assert "Hardware:" in head and "global batch" in head
+    processes = 512 if "512 H800" in head else 8 if "8 GPUs" in head else 1
+    recipe = read_recipe(str(path))
+    batch = recipe["per_device_train_batch_size"] * recipe.get("gradient_accumulation_steps", 1) * processes
+    assert f"global batch {batch:,}" in head
+
+
+def test_reward_recipes_resolve():
+    from open_r1.rewards import build_rewards
+
+    for path in RECIPES:
+        if path.parent.name == "grpo":
+            build_rewards(RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])[0].rewards)
+
+
+def test_templates_compile():
+    for path in Path("recipes/chat_templates").glob("*.jinja"):
+        jinja2.Environment().from_string(path.read_text())
+
+
+def test_accelerate_configs_are_of_known_kinds():
+    kinds = {
+        p.stem: yaml.safe_load(p.read_text())["distributed_type"] for p in Path("recipes/accelerate_configs").glob("*.yaml")
+    }
+    assert kinds == {"cpu": "NO", "ddp": "MULTI_GPU", "zero2": "DEEPSPEED", "zero3": "DEEPSPEED", "fsdp2": "FSDP"}
+
+
+def test_validate_names_a_recipe_that_is_wrong(script, tmp_path):
+    wrong = tmp_path / "grpo" / "config_x.yaml"
+    wrong.parent.mkdir()
+    wrong.write_text("dataset_name: a.jsonl\nnum_generation: 8\n")
+    outcome = script("validate", wrong)
+    assert outcome.code == 1 and "FAILED" in outcome.out and "Did you mean 'num_generations'?" in outcome.out
+    assert script("validate", "recipes/Qwen2.5-1.5B/grpo/config_zero.yaml").code == 0

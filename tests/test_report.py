@@ -1,0 +1,75 @@
+"""The report: from what TRL writes, without a tracker."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from open_r1.configs import RecipeError
+from open_r1.report import before_after, mixes_languages, read_run
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """A run of ten steps in which accuracy goes from 0.1 to 1 and the length doubles."""
+    (tmp_path / "completions").mkdir()
+    log = []
+    for step in range(11):
+        held_out = {
+            "eval_rewards/accuracy/mean": step / 10,
+            "eval_rewards/format/mean": 1.0,
+            "eval_completions/mean_length": 10 + step,
+        }
+        train = {
+            "reward": 1 + step / 10,
+            "rewards/accuracy/mean": step / 10,
+            "rewards/format/mean": 1.0,
+            "completions/mean_length": 10 + step,
+        }
+        log += [train | {"step": step}] if step else []
+        log += [held_out | {"eval_reward": 1.0, "step": step}] if step % 5 == 0 else []
+        text = "<think>3*7=1 so 1+5=6，所以</think><answer>6</answer>" if step > 5 else "<answer>[b] wait</answer>"
+        table = pd.DataFrame({"step": step, "prompt": ["Q: a", "Q: b"], "completion": text, "accuracy": 1.0})
+        table.to_parquet(tmp_path / "completions" / f"completions_{step:05d}.parquet")
+    (tmp_path / "log_history.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    (tmp_path / "recipe.yaml").write_text("model_name_or_path: base\nnum_generations_eval: 4\n")
+    (tmp_path / "train_results.json").write_text('{"train_runtime": 90}')
+    return tmp_path
+
+
+def test_before_and_after_are_the_first_and_the_last_evaluation(run_dir):
+    table = before_after(read_run(run_dir))
+    assert table.loc["accuracy"].tolist() == [0.0, 1.0] and table.loc["length"].tolist() == [10, 20]
+
+
+def test_shares_of_reflection_and_mixing(run_dir):
+    shares = read_run(run_dir).completions.groupby("step")[["reflects", "mixes"]].mean()
+    assert shares.loc[0].tolist() == [1.0, 0.0] and shares.loc[10].tolist() == [0.0, 1.0]
+
+
+def test_tags_and_latex_are_no_words():
+    assert not mixes_languages("<think>所以\\boxed{4}</think>") and mixes_languages("so 所以")
+
+
+def test_writes_report_and_plots_and_ends_with_ten_lines(run_dir, script):
+    outcome = script("report", "--run_dir", run_dir)
+    assert outcome.code == 0 and len(outcome.out.strip().splitlines()) <= 10
+    for words in ("accuracy      0.00 → 1.00", "length       10.00 → 20.00", "1.5 minutes", "report.md", "Qwen2.5-1.5B"):
+        assert words in outcome.out
+    text = (run_dir / "report" / "report.md").read_text()
+    assert "avg@4" in text and "step 0:  <answer>[b] wait</answer>" in text and "step 10:  <think>" in text
+    assert (run_dir / "report" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_run_without_evaluations_is_reported_too(run_dir, script):
+    lines = [line for line in (run_dir / "log_history.jsonl").read_text().splitlines(True) if "eval_" not in line]
+    (run_dir / "log_history.jsonl").write_text("".join(lines))
+    assert script("report", "--run_dir", run_dir).code == 0
+
+
+def test_folder_that_is_no_run(tmp_path):
+    with pytest.raises(RecipeError, match="has no log_history.jsonl"):
+        read_run(tmp_path)
+    (tmp_path / "log_history.jsonl").write_text('{"loss": 1, "step": 1}\n')
+    with pytest.raises(RecipeError, match="no GRPO run"):
+        read_run(tmp_path)

@@ -1,0 +1,58 @@
+"""Models and tokenizers, before weights are loaded."""
+
+import pytest
+from transformers import AutoTokenizer
+from trl import ModelConfig, SFTConfig
+
+from open_r1.configs import RecipeError
+from open_r1.data import tiny
+from open_r1.utils.models import check_round_trip, draw, estimate_memory, load_tokenizer, maker
+
+
+TEXT = "Q: (1+2)*3 = ?\nA: <think>a b</think>"
+
+
+def test_tokenizer_comes_back_as_it_was_saved(checkpoint):
+    """transformers' AutoTokenizer rebuilds it by the model type and loses the white space."""
+    assert (
+        AutoTokenizer.from_pretrained(checkpoint).decode(AutoTokenizer.from_pretrained(checkpoint)(TEXT)["input_ids"]) != TEXT
+    )
+    tokenizer = load_tokenizer(checkpoint)
+    assert tokenizer.decode(tokenizer(TEXT)["input_ids"]) == TEXT
+
+
+def test_round_trip_check_sees_the_loss(checkpoint):
+    check_round_trip(load_tokenizer(checkpoint), [TEXT])
+    with pytest.raises(RecipeError, match="the tokenizer changes the text"):
+        check_round_trip(AutoTokenizer.from_pretrained(checkpoint), [TEXT])
+
+
+def test_parameters_are_counted_without_weights(checkpoint):
+    model, _ = tiny.base_model(seed=0)
+    assert draw(ModelConfig(model_name_or_path=checkpoint), seed=0).parameters == model.num_parameters()
+    assert draw(ModelConfig(model_name_or_path="open_r1.data.tiny:base_model"), seed=0).parameters == model.num_parameters()
+
+
+def test_checkpoint_that_a_recipe_has_yet_to_make_is_drawn_from_that_recipe(tmp_path, monkeypatch):
+    recipe, command = maker("outputs/tiny/base")
+    assert recipe["model_name_or_path"] == "open_r1.data.tiny:base_model"
+    assert command == "accelerate launch src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml"
+    assert maker("outputs/nobody/makes/this") == (None, None)
+
+
+@pytest.mark.parametrize("name", [None, "outputs/nowhere", "./nowhere", "nobody/nothing", "no.module:model"])
+def test_models_that_are_not_there(name):
+    with pytest.raises(RecipeError):
+        draw(ModelConfig(model_name_or_path=name), seed=0)
+
+
+def test_memory_grows_with_tokens_and_shrinks_with_lora_and_checkpointing(checkpoint):
+    plan = draw(ModelConfig(model_name_or_path=checkpoint), seed=0)
+
+    def memory(tokens=1000, checkpointing=False, **model):
+        args = SFTConfig(output_dir="unused", use_cpu=True, bf16=False, gradient_checkpointing=checkpointing)
+        return estimate_memory(plan, ModelConfig(**model), args, tokens)
+
+    assert memory(0) == 16 * plan.parameters  # float32 weights, gradients and two moments
+    assert memory(2000) > memory(1000) > memory(1000, checkpointing=True) > memory(0)
+    assert memory(use_peft=True) < memory()
