@@ -37,6 +37,8 @@ clean:  ## Remove the environment and all outputs
 
 $(BIN)/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "open_r1 needs Python 3.11 or newer (PYTHON=python3.12 make ...)"'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -r requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV), about a minute"
+	@# --no-compile: Python compiles what is imported on first use, which takes half a minute less
+	@$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) -r requirements.txt
 	@touch $@

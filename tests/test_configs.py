@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import yaml
 
 from open_r1.configs import RecipeError, RecipeParser, RewardSpec
 
@@ -99,3 +100,15 @@ def test_env_of_a_recipe_is_set(recipe, monkeypatch):
     monkeypatch.delenv("OPEN_R1_TEST", raising=False)
     RecipeParser("sft").parse(["--config", recipe("env: {OPEN_R1_TEST: 5}")])
     assert os.environ["OPEN_R1_TEST"] == "5"
+
+
+def test_keys_that_were_set_are_kept_and_parse_again(recipe, tmp_path):
+    """They become `recipe.yaml` of the run; TRL's derived values, which exclude each other, do not."""
+    path = recipe("num_generations: 4\nper_device_train_batch_size: 8\nreward_funcs: [accuracy, {name: format, weight: 0.5}]")
+    keys = RecipeParser("grpo").parse(["--config", path, "--seed", "4", "--max_steps=3", "--bf16", "false"])[0].keys
+    assert (
+        keys["seed"] == 4 and keys["max_steps"] == 3 and keys["num_generations"] == 4 and "generation_batch_size" not in keys
+    )
+    again = tmp_path / "again.yaml"
+    again.write_text(yaml.safe_dump(keys))
+    assert RecipeParser("grpo").parse(["--config", str(again)])[0].keys == keys

@@ -117,6 +117,12 @@ def test_unknown_reward(script, checkpoint, tmp_path):
     fails(script, checkpoint, tmp_path, *argv, says=["unknown reward 'acuracy'", "Did you mean 'accuracy'"])
 
 
+def test_neither_prompt_template_nor_chat_template(script, checkpoint, tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(open(ZERO[1]).read().replace("prompt_template:", "#"))
+    fails(script, checkpoint, tmp_path, "--config", recipe, says=[str(recipe), "no chat template", "prompt_template"])
+
+
 def test_no_arguments_at_all(script, checkpoint, tmp_path):
     fails(script, checkpoint, tmp_path, says=["dataset_name: missing"], stage="sft")
 

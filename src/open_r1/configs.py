@@ -91,6 +91,7 @@ class ScriptArguments:
     max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first so many rows only."})
     dry_run: bool = field(default=False, metadata={"help": "Check everything, show what would run, load no weights and stop."})
     recipe: str | None = field(default=None, init=False)  # path of the recipe, filled in by the parser
+    keys: dict[str, Any] = field(default_factory=dict, init=False)  # all that recipe and command line set, likewise
 
     def __post_init__(self):
         if isinstance(self.dataset_params, str):
@@ -176,6 +177,7 @@ class ReportArguments:
     examples: int = field(default=4, metadata={"help": "Prompts to show with a completion before and after."})
     dry_run: bool = field(default=False, metadata={"help": "Say what would be read and written, and stop."})
     recipe: str | None = field(default=None, init=False)
+    keys: dict[str, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self):
         if not self.run_dir:
@@ -215,7 +217,8 @@ class RecipeParser(TrlParser):
         """Reads `--config` and the command line into the stage's dataclasses.
 
         Returns:
-            `tuple`: (script arguments, trainer config, model config); the first has `recipe`, the path or `None`.
+            `tuple`: (script arguments, trainer config, model config); the first has `recipe` (the path or `None`) and `keys`
+            (all that was set, enough to run it again).
 
         Raises:
             RecipeError: Naming the recipe, the key, what was found and what was expected.
@@ -224,8 +227,8 @@ class RecipeParser(TrlParser):
         recipe = recipe_of(argv)
         where = recipe or "command line"
         try:
-            if recipe:
-                self._check_recipe(read_recipe(recipe))
+            keys = read_recipe(recipe) if recipe else {}
+            self._check_recipe(keys)
             self._check_flags(argv)
             parsed = self.parse_args_and_config(argv)
         except RecipeError as error:
@@ -233,11 +236,20 @@ class RecipeParser(TrlParser):
         except (ValueError, TypeError, ImportError, json.JSONDecodeError) as error:
             raise RecipeError(f"{where}: {_explain(str(error))}") from error
         parsed[0].recipe = recipe
+        parsed[0].keys = keys | self._given(argv)
         return parsed
 
     def error(self, message: str):
         """Argparse's own complaints (a word where a number belongs) join ours."""
         raise RecipeError(f"{message}. See --help.")
+
+    def _given(self, argv: list[str]) -> dict[str, Any]:
+        """The keys that the command line itself sets."""
+        flags = {
+            self._option_string_actions[arg.split("=")[0]].dest for arg in argv if arg.startswith("--") and arg != "--config"
+        }
+        values = vars(self.parse_known_args(argv)[0])
+        return {key: values[key] for key in values if key in flags}
 
     def _check_recipe(self, recipe: dict):
         actions = {action.dest: action for action in self._actions}

@@ -62,13 +62,11 @@ class Run:
         args = self.training_args
         return args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
 
+    @property
     def recipe(self) -> dict:
-        """Every key that differs from its default, without secrets: enough to run it again."""
-        keys = {}
-        for args in (self.script_args, self.training_args, self.model_args):
-            default = {f.name: f.default for f in args.__dataclass_fields__.values() if f.init}
-            keys |= {k: getattr(args, k) for k, v in default.items() if getattr(args, k) != v and not k.endswith("token")}
-        return json.loads(json.dumps(keys, default=str))
+        """The keys that recipe and command line set, without secrets: enough to run it again."""
+        keys = self.script_args.keys
+        return {key: keys[key] for key in keys if not key.endswith("token") and key not in ("env", "dry_run")}
 
 
 def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArguments, model_args: ModelConfig) -> Run:
@@ -146,9 +144,9 @@ def train(run: Run, trainer: Trainer):
     trainer.create_model_card = lambda **kwargs: _card(run, trainer)  # the one that TRL saves and pushes
     if trainer.is_world_process_zero():
         output_dir.mkdir(parents=True, exist_ok=True)
-        write_atomically(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe(), sort_keys=False, allow_unicode=True))
+        write_atomically(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True))
     if _finished(run):
-        logger.info("%s is already trained; remove the folder to train it again", args.output_dir)
+        logger.info("%s is already trained; remove the folder to train it again (to push it: hf upload)", args.output_dir)
         return
     if run.resume_from:
         logger.info("resuming from %s", run.resume_from)
@@ -170,7 +168,7 @@ def _bytes(count: float) -> str:
 
 def _card(run: Run, trainer: Trainer):
     samples = getattr(trainer, "num_generations_eval", None)
-    write_card(run.training_args.output_dir, run.stage, run.recipe(), trainer.state.log_history, samples)
+    write_card(run.training_args.output_dir, run.stage, run.recipe, trainer.state.log_history, samples)
 
 
 def _finished(run: Run) -> bool:

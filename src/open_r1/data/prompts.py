@@ -75,11 +75,13 @@ def require_full_batch(dataset: Dataset, args: GRPOConfig):
 
 def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> str:
     """What the model is given for a prompt, as TRL writes it."""
-    return (
-        prompt
-        if isinstance(prompt, str)
-        else tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
-    )
+    if isinstance(prompt, str):
+        return prompt
+    if not tokenizer.chat_template:
+        raise RecipeError(
+            "the tokenizer has no chat template; name a `prompt_template` (for a base model) or a `chat_template_path`."
+        )
+    return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
 
 
 def prompt_length(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> int:

@@ -41,4 +41,4 @@ def is_function(name: str) -> bool:
 
 def is_path(name: str) -> bool:
     """Whether a name is a path on this machine rather than a Hub id such as `Qwen/Qwen2.5-1.5B`."""
-    return Path(name).expanduser().exists() or Path(name).suffix in FILES or name.startswith((".", "/", "~", "outputs/"))
+    return Path(name).expanduser().exists() or Path(name).suffix in FILES or name[:1] in "./~" or name.count("/") > 1
