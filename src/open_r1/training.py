@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import shutil
-import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -226,5 +225,3 @@ def _set_up_logging(args: TrainingArguments):
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module="torch")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()

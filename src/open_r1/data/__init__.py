@@ -1,6 +1,7 @@
 """Loading data sets, from wherever a recipe names them, with errors that come before any model is loaded."""
 
 import inspect
+import sys
 from pathlib import Path
 
 import datasets
@@ -11,6 +12,7 @@ from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
 
 
+LARGE = 50_000  # rows from which preparing them takes long enough to show a progress bar
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -37,6 +39,8 @@ def load_split(args: ScriptArguments, split: str, seed: int) -> Dataset:
         dataset = dataset.select(range(min(args.max_eval_samples, len(dataset))))
     if not len(dataset):
         raise RecipeError(f"dataset {name!r}: split {split!r} is empty.")
+    if len(dataset) < LARGE or not sys.stderr.isatty():
+        datasets.disable_progress_bars()  # a few seconds of work, or a log file
     return dataset
 
 

@@ -51,7 +51,7 @@ class ProgressLine(ProgressCallback):
         if not state.is_world_process_zero:
             return
         shown = {name: f"{logs[key]:.3g}" for key, name in SHOWN.items() if isinstance(logs.get(key), int | float)}
-        if self.training_bar is not None:
+        if self.training_bar is not None and shown:
             self.training_bar.set_postfix(shown)
         elif shown and time.monotonic() - self.last > self.EVERY:
             self.last = time.monotonic()
