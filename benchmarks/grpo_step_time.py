@@ -2,15 +2,17 @@
 
     OMP_NUM_THREADS=1 python benchmarks/grpo_step_time.py
 
-The two take turns, so that a busy machine slows both. Every completion has the same number of tokens, and prompts are
-without white space, which TRL's script would lose (transformers rebuilds the tokenizer by the model type). Reported is
-train_runtime / steps as the trainer measures it: generation, rewards, update, logging and the completions table.
+The two run at the same time, each on a core of its own, and change cores every round, so that whatever slows the machine slows
+both. Every completion has the same number of tokens, and prompts are without white space, which TRL's script would lose
+(transformers rebuilds the tokenizer by the model type). Reported is train_runtime / steps as the trainer measures it:
+generation, rewards, update, logging and the completions table. It needs Linux and two cores.
 """
 
 import argparse
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -61,35 +63,50 @@ def write_inputs(folder: Path, steps: int):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
 
 
-def step_time(folder: Path, name: str, steps: int) -> float:
-    """Seconds a step of one run."""
-    with tempfile.TemporaryDirectory() as output:
-        script = ["src/open_r1/grpo.py"] if name == "ours" else ["-m", "trl.scripts.grpo"]
-        command = [sys.executable, *script, "--config", str(folder / f"{name}.yaml"), "--output_dir", output]
-        run = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+def start(folder: Path, name: str, core: int) -> subprocess.Popen:
+    """Starts one of the two on one core."""
+    script = ["src/open_r1/grpo.py"] if name == "ours" else ["-m", "trl.scripts.grpo"]
+    command = [
+        sys.executable,
+        *script,
+        "--config",
+        str(folder / f"{name}.yaml"),
+        "--output_dir",
+        str(folder / "output" / name),
+    ]
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=env, preexec_fn=lambda: os.sched_setaffinity(0, {core}), **pipes)
+
+
+def one_round(folder: Path, cores: list[int], steps: int) -> dict[str, float]:
+    """Seconds a step of both, run at the same time."""
+    runs = {name: start(folder, name, core) for name, core in zip(("theirs", "ours"), cores, strict=True)}
+    outputs = {name: run.communicate() for name, run in runs.items()}
+    for name, run in runs.items():
         if run.returncode:
-            sys.exit(f"{' '.join(command)}\n{run.stderr[-3000:]}")
-        if name == "ours":
-            return json.loads((Path(output) / "train_results.json").read_text())["train_runtime"] / steps
-        return float(re.search(r"'train_runtime': '?([\d.]+)", run.stdout)[1]) / steps
+            sys.exit(f"{name}\n{outputs[name][1][-3000:]}")
+    ours = json.loads((folder / "output" / "ours" / "train_results.json").read_text())["train_runtime"]
+    theirs = float(re.search(r"'train_runtime': '?([\d.]+)", outputs["theirs"][0])[1])
+    shutil.rmtree(folder / "output")
+    return {"theirs": theirs / steps, "ours": ours / steps}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=6)
     args = parser.parse_args()
-    times = {"theirs": [], "ours": []}
+    cores, rounds = sorted(os.sched_getaffinity(0))[:2], []
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder), args.steps)
         for turn in range(args.rounds):
-            for name in times if turn % 2 else reversed(times):
-                times[name].append(step_time(Path(folder), name, args.steps))
-            print(f"round {turn + 1}: TRL {times['theirs'][-1]:.3f} s, ours {times['ours'][-1]:.3f} s", flush=True)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    ratio = medians["ours"] / medians["theirs"]
+            rounds.append(one_round(Path(folder), cores[:: -1 if turn % 2 else 1], args.steps))
+            print(f"round {turn + 1}: TRL {rounds[-1]['theirs']:.3f} s, ours {rounds[-1]['ours']:.3f} s", flush=True)
+    theirs, ours = (statistics.median(times[name] for times in rounds) for name in ("theirs", "ours"))
+    ratio = statistics.median(times["ours"] / times["theirs"] for times in rounds)
     print(f"{os.cpu_count()} cores, {args.rounds} rounds of {args.steps} steps, 128 completions of 32 tokens a step")
-    print(f"median: TRL {medians['theirs']:.3f} s, ours {medians['ours']:.3f} s a step, ratio {ratio:.3f}")
+    print(f"medians: TRL {theirs:.3f} s, ours {ours:.3f} s a step; ratio of a round {ratio:.3f}")
 
 
 if __name__ == "__main__":

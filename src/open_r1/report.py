@@ -161,7 +161,7 @@ def write_report(history: History, report_dir: Path, run_dir: Path, examples: in
     lines = [
         f"# {run_dir.name}: {history.recipe.get('model_name_or_path')} after {int(history.train['step'].max())} steps of GRPO",
         "",
-        f"Rewards: {history.recipe.get('reward_funcs', 'accuracy, format')}. Trained for {history.minutes:.1f} minutes. "
+        f"Rewards: {_reward_names(history)}. Trained for {history.minutes:.1f} minutes. "
         f"Held-out figures are avg@{_samples(history)}.",
         "",
         "![curves](curves.png)",
@@ -206,6 +206,11 @@ def summary(history: History, report_dir: Path, run_dir: Path) -> str:
             f"  accelerate launch src/open_r1/grpo.py --config {NEXT}",
         ]
     )
+
+
+def _reward_names(history: History) -> str:
+    specs = [RewardSpec.parse(entry) for entry in history.recipe.get("reward_funcs", ["accuracy", "format"])]
+    return ", ".join(spec.name if spec.weight == 1.0 else f"{spec.weight:g} × {spec.name}" for spec in specs)
 
 
 def _samples(history: History) -> int:

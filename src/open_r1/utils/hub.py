@@ -23,7 +23,7 @@ CARD = """---
 
 # {{ name }}
 
-Trained with [open_r1](https://github.com/huggingface/open-r1) ({{ stage }}) from `{{ base }}` on `{{ dataset }}`.
+Trained with open_r1 ({{ stage }}, by TRL) from `{{ base }}` on `{{ dataset }}`.
 
 {{ metrics }}
 
