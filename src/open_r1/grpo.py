@@ -22,14 +22,14 @@ Examples:
 from pathlib import Path
 
 from datasets import Dataset
-from trl import GRPOTrainer, get_peft_config, get_quantization_config
+from trl import GRPOTrainer
 
 from open_r1 import training
 from open_r1.configs import RecipeParser, user_errors
 from open_r1.data import load_split
 from open_r1.data.prompts import prompt_length, prompt_text, require_full_batch, to_prompts
 from open_r1.rewards import Reward, build_rewards, check_columns, check_golds
-from open_r1.utils.models import check_round_trip, load_model
+from open_r1.utils.models import check_round_trip
 
 
 SAMPLE = 1000  # rows looked at before training starts
@@ -76,19 +76,8 @@ def main():
             "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, {most}",
         },
     )
-    if script_args.dry_run:
-        return
-    trainer = GRPOTrainer(
-        model=load_model(model_args, args),
-        reward_funcs=rewards,
-        args=args,
-        train_dataset=dataset,
-        eval_dataset=held_out,
-        processing_class=tokenizer,
-        peft_config=get_peft_config(model_args),
-        quantization_config=get_quantization_config(model_args),
-    )
-    training.train(run, trainer)
+    if not script_args.dry_run:
+        training.train(run, GRPOTrainer, dataset, held_out, reward_funcs=rewards)
 
 
 if __name__ == "__main__":

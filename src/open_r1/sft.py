@@ -20,13 +20,12 @@ Examples:
 
 from pathlib import Path
 
-from trl import SFTTrainer, get_peft_config, get_quantization_config
+from trl import SFTTrainer
 
 from open_r1 import training
 from open_r1.configs import RecipeParser, user_errors
 from open_r1.data import load_split
 from open_r1.data.conversations import check_conversations
-from open_r1.utils.models import load_model
 
 
 def main():
@@ -46,18 +45,8 @@ def main():
         sequence=min(args.max_length or longest, longest),
         more={"lengths": f"{mean:,.0f} tokens on average, {longest:,} at most (first {len(lengths):,} rows)"},
     )
-    if script_args.dry_run:
-        return
-    trainer = SFTTrainer(
-        model=load_model(model_args, args),
-        args=args,
-        train_dataset=dataset,
-        eval_dataset=held_out,
-        processing_class=tokenizer,
-        peft_config=get_peft_config(model_args),
-        quantization_config=get_quantization_config(model_args),
-    )
-    training.train(run, trainer)
+    if not script_args.dry_run:
+        training.train(run, SFTTrainer, dataset, held_out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The one run skeleton that every trainer shares: check, show, resume, train, save, report.
 
-A script parses its recipe, calls `prepare`, loads its data, shows the start-up box, builds its TRL trainer and hands it to
-`train`. Everything that can go wrong because of the user goes wrong in `prepare` or in the data, before weights are loaded.
+A script parses its recipe, calls `prepare`, loads its data, shows the start-up box and hands TRL's trainer class to `train`.
+Everything that can go wrong because of the user goes wrong in `prepare` or in the data, before weights are loaded.
 """
 
 import json
@@ -23,13 +23,13 @@ from rich.panel import Panel
 from rich.table import Table
 from transformers import Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from trl import ModelConfig
+from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from open_r1.configs import RecipeError, ScriptArguments
 from open_r1.utils.callbacks import LogHistory, ProgressLine, write_atomically
 from open_r1.utils.checkpoints import last_complete_checkpoint
 from open_r1.utils.hub import write_card
-from open_r1.utils.models import Blueprint, draw, estimate_memory
+from open_r1.utils.models import Blueprint, draw, estimate_memory, load_model
 
 
 logger = logging.getLogger(__name__)
@@ -130,12 +130,31 @@ def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, mo
         Console().print(Panel(table, title=f"open_r1 {run.stage}", title_align="left", expand=False))
 
 
-def train(run: Run, trainer: Trainer):
-    """Trains, or resumes, and writes all that a run leaves behind.
+def train(run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Dataset | None, **kwargs):
+    """Builds the trainer, trains or resumes, and writes all that a run leaves behind.
 
     Writes to `output_dir`: the model, `recipe.yaml`, `log_history.jsonl`, `train_results.json`, `README.md` (the model card).
+
+    Args:
+        trainer_class (`type[Trainer]`): One of TRL's trainers.
+        dataset (`Dataset`): What is trained on.
+        held_out (`Dataset`, *optional*): What is evaluated on.
+        kwargs: What only this trainer takes.
     """
     args, output_dir = run.training_args, Path(run.training_args.output_dir)
+    if _finished(run):
+        logger.info("%s is already trained; remove the folder to train it again (to push it: hf upload)", args.output_dir)
+        return
+    trainer = trainer_class(
+        model=load_model(run.model_args, args),
+        args=args,
+        train_dataset=dataset,
+        eval_dataset=held_out,
+        processing_class=run.blueprint.tokenizer,
+        peft_config=get_peft_config(run.model_args),
+        quantization_config=get_quantization_config(run.model_args),
+        **kwargs,
+    )
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(ProgressLine)
@@ -144,9 +163,6 @@ def train(run: Run, trainer: Trainer):
     if trainer.is_world_process_zero():
         output_dir.mkdir(parents=True, exist_ok=True)
         write_atomically(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True))
-    if _finished(run):
-        logger.info("%s is already trained; remove the folder to train it again (to push it: hf upload)", args.output_dir)
-        return
     if run.resume_from:
         logger.info("resuming from %s", run.resume_from)
     result = trainer.train(resume_from_checkpoint=run.resume_from)

@@ -54,3 +54,12 @@ def test_no_chat_template_or_no_known_columns():
 def test_text_outside_the_vocabulary_is_refused():
     with pytest.raises(RecipeError, match="tokenizer changes the text.*'é'|tokenizer changes"):
         check({"text": "café"})
+
+
+def test_our_chatml_template_keeps_the_thought():
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = open("recipes/chat_templates/chatml.jinja").read()
+    text = tokenizer.apply_chat_template(ROW["messages"], tokenize=False)
+    assert text == "<|im_start|>user\n1+1<|im_end|>\n<|im_start|>assistant\n" + ROW["messages"][1]["content"] + "<|im_end|>\n"
+    prompt = tokenizer.apply_chat_template(ROW["messages"][:1], tokenize=False, add_generation_prompt=True)
+    assert text.startswith(prompt) and prompt.endswith("<|im_start|>assistant\n")
