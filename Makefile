@@ -7,7 +7,7 @@ SEED ?= 42
 BIN := $(VENV)/bin
 TINY := outputs/tiny-$(SEED)
 # One thread: the tiny model's matrices are too small for more, and two on a busy machine were ten times slower.
-ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
+ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=
 LAUNCH := $(ENV) $(BIN)/accelerate launch --quiet --config_file recipes/accelerate_configs/cpu.yaml
 
 .PHONY: help demo test style validate clean
@@ -17,20 +17,20 @@ help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 demo: $(BIN)/.installed  ## Watch a small model learn to reason on this CPU, about 5 minutes (SEED=42)
-	$(LAUNCH) src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml --seed $(SEED) --output_dir $(TINY)/base
-	$(LAUNCH) src/open_r1/grpo.py --config recipes/tiny/grpo/config_zero.yaml --seed $(SEED) \
+	@$(LAUNCH) src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml --seed $(SEED) --output_dir $(TINY)/base
+	@$(LAUNCH) src/open_r1/grpo.py --config recipes/tiny/grpo/config_zero.yaml --seed $(SEED) \
 	    --model_name_or_path $(TINY)/base --output_dir $(TINY)/zero
 	@$(ENV) $(BIN)/python src/open_r1/report.py --run_dir $(TINY)/zero
 
 test: $(BIN)/.installed  ## Run the tests, offline, on the CPU
-	$(ENV) $(BIN)/python -m pytest
+	@$(ENV) $(BIN)/python -m pytest
 
 style: $(BIN)/.installed  ## Check format and lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 validate: $(BIN)/.installed  ## Dry-run every recipe whose inputs are on this machine, parse all the others strictly
-	$(ENV) $(BIN)/python src/open_r1/validate.py
+	@$(ENV) $(BIN)/python src/open_r1/validate.py
 
 clean:  ## Remove the environment and all outputs
 	rm -rf $(VENV) outputs
@@ -39,6 +39,6 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "open_r1 needs Python 3.11 or newer (PYTHON=python3.12 make ...)"'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV), about a minute"
-	@# --no-compile: Python compiles what is imported on first use, which takes half a minute less
+	@# --no-compile: Python compiles what is imported on first use (hence PYTHONDONTWRITEBYTECODE= above), in half the time
 	@$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) -r requirements.txt
 	@touch $@

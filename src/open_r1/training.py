@@ -83,6 +83,8 @@ def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArg
             f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.made_by}"
         )
     _check_output_dir(training_args, blueprint)
+    if training_args.hub_token:  # or it would be saved, and pushed, with training_args.bin
+        os.environ["HF_TOKEN"], training_args.hub_token = training_args.hub_token, None
     resume_from = _resume_point(training_args)
     set_seed(training_args.seed)
     return Run(stage, script_args, training_args, model_args, blueprint, resume_from)
@@ -168,13 +170,10 @@ def train(run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Da
     result = trainer.train(resume_from_checkpoint=run.resume_from)
     trainer.save_metrics("train", result.metrics | {"train_steps": trainer.state.global_step})
     trainer.save_state()
-    trainer.save_model(args.output_dir)
     if trainer.is_world_process_zero():
         _card(run, trainer)
-    logger.info("saved to %s", args.output_dir)
-    if args.push_to_hub:
-        trainer.push_to_hub(blocking=True)
-        logger.info("pushed to %s", trainer.hub_model_id)
+    trainer.save_model(args.output_dir)  # and pushes, if the recipe asks for it
+    logger.info("saved to %s%s", args.output_dir, f" and pushed to {trainer.hub_model_id}" if args.push_to_hub else "")
 
 
 def _bytes(count: float) -> str:
