@@ -1,5 +1,6 @@
 """What users do wrong: each ends at once, before any training, with one message and a status that is not zero."""
 
+import importlib.util
 import json
 import resource
 import subprocess
@@ -111,6 +112,15 @@ def test_output_folder_that_is_full(script, checkpoint, tmp_path):
         )
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"), [(["--report_to", "wandb"], "'wandb' is not installed"), (["--use_vllm", "true"], "vLLM")]
+)
+def test_package_that_is_not_installed(script, checkpoint, tmp_path, argv, says):
+    if importlib.util.find_spec(argv[1] if argv[1] != "true" else "vllm"):
+        pytest.skip(reason="it is installed here")
+    fails(script, checkpoint, tmp_path, *argv, says=[argv[0][2:], says])
 
 
 def test_unknown_reward(script, checkpoint, tmp_path):

@@ -69,7 +69,7 @@ def main():
         run,
         dataset,
         held_out,
-        repeats=args.num_generations,
+        repeats=args.num_generations * args.num_iterations,
         sequence=longest + args.max_completion_length,
         more={
             "rewards": " + ".join(map(str, rewards)),

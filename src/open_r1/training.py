@@ -4,6 +4,7 @@ A script parses its recipe, calls `prepare`, loads its data, shows the start-up 
 Everything that can go wrong because of the user goes wrong in `prepare` or in the data, before weights are loaded.
 """
 
+import importlib.util
 import json
 import logging
 import math
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from transformers import Trainer, TrainingArguments, set_seed
+from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
@@ -83,6 +85,8 @@ def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArg
             f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.made_by}"
         )
     _check_output_dir(training_args, blueprint)
+    if not script_args.dry_run:
+        _check_packages(training_args)
     if training_args.hub_token:  # or it would be saved, and pushed, with training_args.bin
         os.environ["HF_TOKEN"], training_args.hub_token = training_args.hub_token, None
     resume_from = _resume_point(training_args)
@@ -208,6 +212,15 @@ def _resume_point(args: TrainingArguments) -> str | None:
     if not Path(asked).is_dir():
         raise RecipeError(f"resume_from_checkpoint: no folder {asked!r}.")
     return asked
+
+
+def _check_packages(args: TrainingArguments):
+    """Stops if a tracker or vLLM is asked for and not installed; the trainer would find out after loading the model."""
+    missing = sorted(set(args.report_to) - set(get_available_reporting_integrations()))
+    if missing:
+        raise RecipeError(f"report_to: {missing[0]!r} is not installed (pip install {missing[0]}); or set `report_to: none`.")
+    if getattr(args, "use_vllm", False) and importlib.util.find_spec("vllm") is None:  # an option of some stages only
+        raise RecipeError("use_vllm: vLLM is not installed (pip install -e '.[gpu]'); or set `use_vllm: false`.")
 
 
 def _check_output_dir(args: TrainingArguments, blueprint: Blueprint):

@@ -22,8 +22,12 @@ def test_files_and_folders(tmp_path):
     data.to_parquet(tmp_path / "a.parquet")
     data.to_csv(tmp_path / "a.csv")
     DatasetDict({"train": data}).save_to_disk(tmp_path / "folder")
-    for name in ("a.jsonl", "a.parquet", "a.csv", "folder"):
+    (tmp_path / "files").mkdir()
+    data.to_json(tmp_path / "files" / "train.jsonl")
+    data.select([1]).to_json(tmp_path / "files" / "test.jsonl")
+    for name in ("a.jsonl", "a.parquet", "a.csv", "folder", "files"):
         assert load(tmp_path / name)["prompt"] == ["1+1", "2+2"]
+    assert load(tmp_path / "files", "test")["prompt"] == ["2+2"]
 
 
 def test_function_of_the_users_own(tmp_path):
@@ -56,10 +60,7 @@ def test_what_cannot_be_loaded(tmp_path, name, content, says):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(RecipeError, match="dataset") as error:
-        if "split" in says:
-            DatasetDict({"train": Dataset.from_list(ROWS)}).save_to_disk(tmp_path / "folder")
-            load(tmp_path / "folder", "test")
-        load(tmp_path / name)
+        load(tmp_path / name, "test" if "split" in says else "train")
     assert says in str(error.value)
 
 

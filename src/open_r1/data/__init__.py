@@ -31,7 +31,7 @@ def load_split(args: ScriptArguments, split: str, seed: int) -> Dataset:
     if is_function(name):
         dataset = _build(name, {"split": split, "seed": seed, **(args.dataset_params or {})})
     else:
-        found = _load_local(name, split) if is_path(name) else _load_hub(name, args.dataset_config)
+        found = _load_local(name) if is_path(name) else _load_hub(name, args.dataset_config)
         if split not in found:
             raise RecipeError(f"dataset {name!r} has no split {split!r}; it has: {', '.join(found)}{nearest(split, found)}")
         dataset = found[split]
@@ -63,20 +63,23 @@ def _build(name: str, kwargs: dict) -> Dataset:
     return function(**kwargs)
 
 
-def _load_local(name: str, split: str) -> DatasetDict:
+def _load_local(name: str) -> DatasetDict:
+    """A saved folder, a folder of data files (`train.jsonl`, `test.jsonl`, …) or one file, which is all `train`."""
     path = Path(name).expanduser()
     if not path.exists():
         raise RecipeError(f"dataset_name: no file or folder {name!r} (looked in {Path.cwd()}).")
+    if path.is_file() and path.suffix not in FORMATS:
+        raise RecipeError(f"dataset_name: cannot read {name!r}; expected {', '.join(FORMATS)} or a folder.")
+    if path.is_file() and not path.stat().st_size:
+        raise RecipeError(f"dataset_name: {name} is empty.")
     try:
-        if path.is_dir():
-            saved = datasets.load_from_disk(str(path))
-            return saved if isinstance(saved, DatasetDict) else DatasetDict({split: saved})
-        if path.suffix not in FORMATS:
-            raise RecipeError(f"dataset_name: cannot read {name!r}; expected {', '.join(FORMATS)} or a folder.")
-        if not path.stat().st_size:
-            raise RecipeError(f"dataset_name: {name} is empty.")
-        return datasets.load_dataset(FORMATS[path.suffix], data_files={split: str(path)})
-    except (FileNotFoundError, datasets.exceptions.DatasetGenerationError, OSError) as error:
+        if path.is_file():
+            return datasets.load_dataset(FORMATS[path.suffix], data_files={"train": str(path)})
+        if not (path / "state.json").is_file() and not (path / "dataset_dict.json").is_file():
+            return datasets.load_dataset(str(path))
+        saved = datasets.load_from_disk(str(path))
+        return saved if isinstance(saved, DatasetDict) else DatasetDict({"train": saved})
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         raise RecipeError(f"dataset_name: cannot read {name!r}: {error.__cause__ or error}") from error
 
 

@@ -49,6 +49,8 @@ def check_conversations(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, ar
 
 def _as_trained(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) -> str:
     end = args.eos_token or tokenizer.eos_token
+    if not end:
+        raise RecipeError("eos_token: the tokenizer has no end-of-sequence token; name one of its vocabulary.")
     if not is_conversational(row):
         if "completion" in row and "prompt" in row:
             return row["prompt"] + row["completion"] + end
@@ -59,9 +61,9 @@ def _as_trained(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) 
     if not tokenizer.chat_template:
         raise RecipeError("chat_template_path: the tokenizer has no chat template; name one, see recipes/chat_templates.")
     text = tokenizer.apply_chat_template(messages, tokenize=False)
-    last = messages[-1]["content"]
-    thought = last[: last.find("</think>")] if "</think>" in last else ""
-    if thought and thought.strip() not in text:
+    last = messages[-1].get("content") or ""
+    thought = last.partition("</think>")[0].rpartition("<think>")[2].strip() if "</think>" in last else ""
+    if thought not in text:
         raise RecipeError(
             "chat_template_path: the chat template drops the thought (`<think>…</think>`) from what is trained on. "
             "Name a template that keeps it, see recipes/chat_templates."
