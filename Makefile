@@ -5,7 +5,8 @@ PIP_FLAGS ?=
 SEED ?= 42
 
 BIN := $(VENV)/bin
-TINY := outputs/tiny-$(SEED)
+# The recipes' own folder, unless another seed is asked for.
+TINY := outputs/tiny$(if $(filter-out 42,$(SEED)),-$(SEED))
 # One thread: the tiny model's matrices are too small for more, and two on a busy machine were ten times slower.
 ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=
 LAUNCH := $(ENV) $(BIN)/accelerate launch --quiet --config_file recipes/accelerate_configs/cpu.yaml
