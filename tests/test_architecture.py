@@ -10,7 +10,7 @@ SOURCES = sorted(Path("src/open_r1").rglob("*.py")) or sorted((Path(__file__).pa
 SCRIPTS = {"sft", "grpo", "report", "validate"}
 SHADOWING = {"datasets", "evaluate", "code", "math", "types", "random", "logging", "tokenize", "trl", "transformers"}
 # Who may import whom: a layer imports itself and what stands before it.
-LAYERS = ["configs", "utils", "rewards", "data", "training"]
+LAYERS = ["configs", "parser", "utils", "rewards", "data", "training"]
 
 
 def layer(path: Path) -> str:

@@ -5,7 +5,8 @@ import os
 import pytest
 import yaml
 
-from open_r1.configs import RecipeError, RecipeParser, RewardSpec
+from open_r1.configs import RecipeError, RewardSpec
+from open_r1.parser import RecipeParser
 
 
 CPU = "use_cpu: true\nbf16: false\ndataset_name: a.jsonl\n"
@@ -64,6 +65,14 @@ def test_unknown_option_and_abbreviation_are_refused(recipe):
         ("reward_funcs: [{weight: 1}]", "expected a name or a mapping with a name"),
         ("reward_funcs: [{name: format, weight: much}]", "weight of 'format' is 'much'; expected a number"),
         ("reward_funcs: [format, format]", "each named once"),
+        ("output_dir: 5", "output_dir: found 5; expected str"),
+        ("bf16: 3", "bf16: found 3; expected bool"),
+        ("eval_strategy: no", "put quotes around it"),
+        ("dataset_params: [1]", "dataset_params: found [1]; expected dict"),
+        ("dataset_params: abc", "dataset_params: found 'abc'; expected a mapping"),
+        ("max_steps: .inf", "max_steps: found inf; expected int"),
+        ("1: 2", "unknown key 1"),
+        ("reward_funcs: ['{name: format, weight']", "expected a mapping"),
         ("system_prompt: x\nprompt_template: recipes/chat_templates/tiny.jinja", "choose one"),
         ("prompt_template: nowhere.jinja", "prompt_template: no file 'nowhere.jinja'"),
         ("max_prompt_length: 0", "expected at least 1"),
@@ -76,6 +85,16 @@ def test_wrong_values_are_refused_by_name(recipe, line, says):
     path = recipe(line)
     message = refused("grpo", "--config", path)
     assert says in message and path in message
+
+
+def test_one_reward_needs_no_list(recipe):
+    parsed = RecipeParser("grpo").parse(["--config", recipe("reward_funcs: {name: format, weight: 2}")])[0]
+    assert parsed.rewards == [RewardSpec("format", 2.0, {})]
+
+
+def test_config_without_a_path():
+    assert "expected the path of a recipe" in refused("sft", "--config")
+    assert "no such recipe" in refused("sft", "--config=")
 
 
 def test_recipe_that_is_no_recipe(recipe, tmp_path):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from open_r1.configs import STAGES, RecipeParser
+from open_r1.configs import STAGES
+from open_r1.parser import RecipeParser
 
 
 ROOT = Path(__file__).parent.parent

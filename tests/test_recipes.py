@@ -6,7 +6,8 @@ import jinja2
 import pytest
 import yaml
 
-from open_r1.configs import STAGES, RecipeParser, read_recipe
+from open_r1.configs import STAGES
+from open_r1.parser import RecipeParser, read_recipe
 
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*/*.yaml"))

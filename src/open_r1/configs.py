@@ -1,38 +1,45 @@
-"""The options that our scripts add to TRL's, and the strict parser that reads recipes.
+"""The options that our scripts add to TRL's: one dataclass a stage, checked as soon as they are filled.
 
-A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it and the command line overrides it. Every key belongs to
-one of three dataclasses: ours (this file), TRL's trainer config, TRL's `ModelConfig`. What fits none of them is an error that
-names file, key and the nearest valid key.
+`STAGES` says which dataclasses the recipes of a stage fill: ours, TRL's trainer config and TRL's `ModelConfig`.
 """
 
-import dataclasses
 import difflib
-import json
 import os
-import sys
-from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
+from trl import GRPOConfig, ModelConfig, SFTConfig
 
 
 class RecipeError(ValueError):
     """An error that the user can mend: shown as one message, without a traceback."""
 
 
-@contextmanager
-def user_errors():
-    """Ends the program with one clear message, recipe first, when the user can mend the error, and with status 1."""
+def nearest(name: str, names) -> str:
+    """`. Did you mean 'x'?` for the closest of the names, or a full stop.
+
+    >>> nearest("learning_rat", ["learning_rate", "seed"])
+    ". Did you mean 'learning_rate'?"
+    """
+    close = difflib.get_close_matches(name, [str(n) for n in names], n=1)
+    return f". Did you mean {close[0]!r}?" if close else "."
+
+
+def mapping(text: str, key: str) -> dict:
+    """A mapping given as text, in YAML (of which JSON is a part).
+
+    >>> mapping("{size: 3}", "dataset_params")
+    {'size': 3}
+    """
     try:
-        yield
-    except RecipeError as error:
-        recipe, message = recipe_of(split_config(sys.argv)), str(error)
-        sys.stderr.write(f"\nerror: {message if recipe is None or message.startswith(recipe) else f'{recipe}: {message}'}\n")
-        sys.exit(1)
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None
+    if not isinstance(value, dict):
+        raise RecipeError(f"{key}: found {text!r}; expected a mapping such as `{{name: value}}`.")
+    return value
 
 
 @dataclass
@@ -54,8 +61,8 @@ class RewardSpec:
 
     @classmethod
     def parse(cls, entry: str | dict) -> "RewardSpec":
-        if isinstance(entry, str) and entry.lstrip().startswith("{"):
-            entry = yaml.safe_load(entry)  # a mapping given on the command line
+        if isinstance(entry, str) and entry.lstrip().startswith("{"):  # a mapping given on the command line
+            entry = mapping(entry, "reward_funcs")
         if isinstance(entry, str):
             return cls(entry)
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -95,7 +102,7 @@ class ScriptArguments:
 
     def __post_init__(self):
         if isinstance(self.dataset_params, str):
-            self.dataset_params = json.loads(self.dataset_params)
+            self.dataset_params = mapping(self.dataset_params, "dataset_params")
         if not self.dataset_name:
             raise RecipeError("dataset_name: missing. Name a Hub dataset, a local file or folder, or a function.")
 
@@ -189,141 +196,3 @@ STAGES = {
     "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
     "report": (ReportArguments,),
 }
-
-
-class _HelpFormatter(RawDescriptionHelpFormatter, ArgumentDefaultsHelpFormatter):
-    pass
-
-
-class RecipeParser(TrlParser):
-    """`TrlParser` that forgives nothing: see the module docstring.
-
-    Args:
-        stage (`str`): Key of `STAGES`; it decides which dataclasses a recipe may fill.
-        description (`str`, *optional*): Text of the first screen of `--help`.
-    """
-
-    def __init__(self, stage: str, description: str | None = None):
-        super().__init__(
-            STAGES[stage],
-            usage="%(prog)s --config RECIPE [--key value ...]",
-            description=description,
-            formatter_class=_HelpFormatter,
-            allow_abbrev=False,
-        )
-        self.keys = {f.name for cls in STAGES[stage] for f in dataclasses.fields(cls) if f.init}
-
-    def parse(self, argv: list[str] | None = None) -> tuple:
-        """Reads `--config` and the command line into the stage's dataclasses.
-
-        Returns:
-            `tuple`: (script arguments, trainer config, model config); the first has `recipe` (the path or `None`) and `keys`
-            (all that was set, enough to run it again).
-
-        Raises:
-            RecipeError: Naming the recipe, the key, what was found and what was expected.
-        """
-        argv = split_config(sys.argv[1:] if argv is None else argv)
-        recipe = recipe_of(argv)
-        where = recipe or "command line"
-        try:
-            keys = read_recipe(recipe) if recipe else {}
-            self._check_recipe(keys)
-            self._check_flags(argv)
-            parsed = self.parse_args_and_config(argv)
-        except RecipeError as error:
-            raise error if str(error).startswith(where) else RecipeError(f"{where}: {error}") from error
-        except (ValueError, TypeError, ImportError, json.JSONDecodeError) as error:
-            raise RecipeError(f"{where}: {_explain(str(error))}") from error
-        parsed[0].recipe = recipe
-        parsed[0].keys = keys | self._given(argv)
-        return parsed
-
-    def error(self, message: str):
-        """Argparse's own complaints (a word where a number belongs) join ours."""
-        raise RecipeError(f"{message}. See --help.")
-
-    def _given(self, argv: list[str]) -> dict[str, Any]:
-        """The keys that the command line itself sets."""
-        flags = {
-            self._option_string_actions[arg.split("=")[0]].dest for arg in argv if arg.startswith("--") and arg != "--config"
-        }
-        values = vars(self.parse_known_args(argv)[0])
-        return {key: values[key] for key in values if key in flags}
-
-    def _check_recipe(self, recipe: dict):
-        actions = {action.dest: action for action in self._actions}
-        for key, value in recipe.items():
-            if key == "env":
-                continue
-            if key not in self.keys:
-                raise RecipeError(f"unknown key {key!r}{nearest(key, self.keys)}")
-            wanted = actions[key].type
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            wrong = (wanted is int and (not number or value != int(value))) or (wanted is float and not number)
-            if wrong and not isinstance(value, str | None):  # strings are converted, or refused, by argparse
-                raise RecipeError(f"{key}: found {value!r}; expected {wanted.__name__}.")
-
-    def _check_flags(self, argv: list[str]):
-        known = {option for action in self._actions for option in action.option_strings} | {"--config"}
-        for arg in argv:
-            flag = arg.split("=")[0]
-            if flag.startswith("--") and flag not in known:
-                raise RecipeError(f"unknown option {flag!r}{nearest(flag, known)}")
-
-
-def split_config(argv: list[str]) -> list[str]:
-    """`--config=path` as two words, the only form that TrlParser knows; of several the last counts.
-
-    >>> split_config(["--config=a.yaml", "--seed", "1", "--config", "b.yaml"])
-    ['--config', 'b.yaml', '--seed', '1']
-    """
-    words = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
-    recipes = [i for i, word in enumerate(words[:-1]) if word == "--config"]
-    rest = [word for i, word in enumerate(words) if i not in recipes and i - 1 not in recipes]
-    return ["--config", words[recipes[-1] + 1], *rest] if recipes else rest
-
-
-def recipe_of(argv: list[str]) -> str | None:
-    """The recipe of a command line in `split_config`'s form."""
-    return argv[1] if argv[:1] == ["--config"] and len(argv) > 1 else None
-
-
-def read_recipe(path: str) -> dict:
-    """A recipe's raw keys.
-
-    Raises:
-        RecipeError: If the file is missing, is not YAML or is not a mapping.
-    """
-    if not Path(path).is_file():
-        near = [str(p) for p in Path("recipes").glob("*/*/*.yaml") if p.name == Path(path).name]
-        raise RecipeError(f"{path}: no such recipe.{' There is ' + ', '.join(near) + '.' if near else ''}")
-    try:
-        recipe = yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(recipe, dict):
-        raise RecipeError(f"{path}: found {type(recipe).__name__}; expected keys and values.")
-    return recipe
-
-
-def nearest(name: str, names) -> str:
-    """`. Did you mean 'x'?` for the closest of the names, or a full stop.
-
-    >>> nearest("learning_rat", ["learning_rate", "seed"])
-    ". Did you mean 'learning_rate'?"
-    """
-    close = difflib.get_close_matches(name, [str(n) for n in names], n=1)
-    return f". Did you mean {close[0]!r}?" if close else "."
-
-
-def _explain(message: str) -> str:
-    """TRL's and transformers' complaints, with how to mend the ones that people meet."""
-    if "bf16/gpu" in message:
-        return "bf16 needs a GPU and there is none here. For the CPU set `bf16: false` and `use_cpu: true`."
-    if "must be divisible by num_generations" in message:
-        return (
-            f"{message} generation_batch_size is per_device_train_batch_size × processes × steps_per_generation "
-            "(by default gradient_accumulation_steps); change one of them or num_generations."
-        )
-    return message

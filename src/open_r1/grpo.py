@@ -25,9 +25,9 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from open_r1 import training
-from open_r1.configs import RecipeParser, user_errors
 from open_r1.data import load_split
 from open_r1.data.prompts import prompt_length, prompt_text, require_full_batch, to_prompts
+from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import Reward, build_rewards, check_columns, check_golds
 from open_r1.utils.models import check_round_trip
 
@@ -38,10 +38,10 @@ SAMPLE = 1000  # rows looked at before training starts
 def load_data(run: training.Run, rewards: list[Reward], split: str) -> Dataset:
     """A split as prompts; every column and gold that a reward needs is checked."""
     args, tokenizer = run.script_args, run.blueprint.tokenizer
-    solved = any("solution" in reward.columns for reward in rewards)
+    solved = any(reward.graded for reward in rewards)
     dataset = to_prompts(load_split(args, split, run.training_args.seed), args, tokenizer, solved)
     check_columns(rewards, dataset.column_names)
-    if any(reward.__name__ == "accuracy" for reward in rewards):
+    if any(reward.name == "accuracy" for reward in rewards):
         check_golds(dataset[:SAMPLE]["solution"], args.max_unusable_golds)
     texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
     check_round_trip(tokenizer, texts)

@@ -31,7 +31,8 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from open_r1.configs import RecipeError, RecipeParser, RewardSpec, user_errors
+from open_r1.configs import RecipeError, RewardSpec
+from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import text_of
 from open_r1.utils.callbacks import write_atomically
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from trl import SFTTrainer
 
 from open_r1 import training
-from open_r1.configs import RecipeParser, user_errors
 from open_r1.data import load_split
 from open_r1.data.conversations import check_conversations
+from open_r1.parser import RecipeParser, user_errors
 
 
 def main():

@@ -28,9 +28,16 @@ from open_r1.rewards.accuracy import accuracy, grade
         ("\\boxed{B}", "C", 0.0),
         ("<answer>42</answer>", "$42$", 1.0),
         ("<answer>42</answer>", 42, 1.0),
+        ("<answer>$18</answer>", "\\$18", 1.0),  # a lone dollar sign is a currency
+        ("<answer>18</answer>", "$18", 1.0),
+        ("so 4. \\boxed{3}, no: \\boxed{4}", "4", 1.0),  # the last box
+        ("so 4. \\boxed{4}, no: \\boxed{3}", "4", 0.0),
+        ("\\boxed{\\text{Evelyn}}", "\\text{Evelyn}", 1.0),
         # golds that nobody can grade by
         ("<answer>42</answer>", "", None),
         ("<answer>42</answer>", "   ", None),
+        ("<answer>42</answer>", None, None),
+        ("<answer>42</answer>", "We first note that the three apples are as heavy as two pears.", None),
     ],
 )
 def test_grades(completion, gold, reward):

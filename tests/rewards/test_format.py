@@ -10,6 +10,7 @@ from open_r1.rewards.format import format_reward, tag_count
     [
         ("<think>a</think><answer>b</answer>", 1.0),
         ("<think>\na < b\n</think>\n\n<answer>\nb\n</answer>\n", 1.0),  # white space and other signs are free
+        ("<think><1, 2> is a vector</think><answer><1, 2></answer>", 1.0),
         ("<think>a</think> so <answer>b</answer>", 0.0),  # words between the blocks
         ("<think>a</think><answer>b</answer> bye", 0.0),  # words after them
         ("<think></think><answer>b</answer>", 0.0),  # no thought

@@ -21,6 +21,17 @@ class Brevity:
 def capped(completions, cap=1.0, **kwargs):
     return [min(cap, float(len(c))) for c in completions]
 
+def no_kwargs(completions):
+    return [1.0] * len(completions)
+
+async def later(completions, **kwargs):
+    return [1.0] * len(completions)
+
+def optional(completions, solution=None, **kwargs):
+    return [float(s is not None) for s in solution]
+
+CONSTANT = 5
+
 def broken(completions, **kwargs):
     raise RuntimeError("reward server is gone")
 
@@ -78,9 +89,32 @@ def test_thought_opened_by_the_prompt_is_put_back():
     assert Reward(RewardSpec("format"), prefill="<think>")(completions=completion) == [1.0]
 
 
-def test_trl_rewards_work_as_they_are():
+def test_trl_rewards_work_with_messages_and_with_text():
     reward = Reward(RewardSpec("trl.rewards.think_format_reward"))
     assert reward(completions=[[{"role": "assistant", "content": "<think>a</think>b"}]]) == [1.0]
+    assert reward(completions=["<think>a</think>b", "b"]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ["no_kwargs", "later", "CONSTANT"])
+def test_what_trl_cannot_call_is_refused_at_the_start(own, name):
+    with pytest.raises(RecipeError, match="no function or class" if name == "CONSTANT" else "takes .*kwargs"):
+        own(name)
+
+
+def test_optional_columns_are_known(own):
+    assert own("optional").graded and own("optional").columns == set()
+
+
+def test_file_that_does_not_run_is_refused(tmp_path):
+    (tmp_path / "wrong.py").write_text("def reward(:")
+    with pytest.raises(RecipeError, match="SyntaxError"):
+        Reward(RewardSpec(f"{tmp_path / 'wrong.py'}:reward"))
+
+
+def test_two_rewards_of_one_name_are_refused(tmp_path):
+    (tmp_path / "twin.py").write_text("def accuracy(completions, **kwargs):\n    return [1.0] * len(completions)\n")
+    with pytest.raises(RecipeError, match="each of them once"):
+        build_rewards([RewardSpec("accuracy"), RewardSpec(f"{tmp_path / 'twin.py'}:accuracy")])
 
 
 @pytest.mark.parametrize(

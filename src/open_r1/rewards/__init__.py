@@ -9,7 +9,7 @@ one with parameters is a class whose instances are called so. `None` means "cann
       - {name: my_rewards.py:brevity, max_words: 200}
 
 Registered rewards get completions as plain text, thoughts put back where a chat template or a parser took them out. Your own
-is called exactly as TRL calls it, so that any TRL reward works; `text_of` gives the text of a completion.
+is called exactly as TRL calls it; `text_of` gives the text of a completion. TRL's own (`trl.rewards.…`) get messages.
 """
 
 import functools
@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable
 
 from open_r1.configs import RecipeError, RewardSpec, nearest
-from open_r1.rewards.accuracy import accuracy, as_formula, parse_answer
+from open_r1.rewards.accuracy import accuracy, usable_gold
 from open_r1.rewards.format import format_reward, tag_count
 from open_r1.utils.imports import import_object
 
@@ -45,16 +45,24 @@ class Reward:
         self.__name__ = spec.name.rpartition(":")[2].rpartition(".")[2]
         self.weight = spec.weight
         self.prefill = prefill
-        self.takes_text = spec.name in REWARDS
+        self.name = spec.name
         self.function = _resolve(spec)
-        self.columns = _required(self.function) - FROM_TRAINER
+        parameters = inspect.signature(self.function).parameters.values()
+        if inspect.iscoroutinefunction(self.function) or not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise RecipeError(
+                f"reward_funcs: {spec.name!r} must be a plain function that takes **kwargs, as TRL passes every column."
+            )
+        self.columns = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD} - FROM_TRAINER
+        self.graded = any(p.name == "solution" for p in parameters)
 
     def __str__(self) -> str:
         return f"{self.weight:g} × {self.__name__}"
 
     def __call__(self, completions: list, log_metric: Callable | None = None, **kwargs) -> list[float | None]:
-        if self.takes_text:
+        if self.name in REWARDS:
             completions = [self.prefill + text_of(completion) for completion in completions]
+        elif self.name.startswith("trl."):
+            completions = [[{"role": "assistant", "content": self.prefill + text_of(c)}] for c in completions]
         try:
             rewards = list(self.function(completions=completions, log_metric=log_metric, **kwargs))
             if len(rewards) != len(completions):
@@ -70,7 +78,11 @@ class Reward:
 
 def build_rewards(specs: list[RewardSpec], prefill: str = "") -> list[Reward]:
     """The rewards of a recipe, in order."""
-    return [Reward(spec, prefill) for spec in specs]
+    rewards = [Reward(spec, prefill) for spec in specs]
+    names = [reward.__name__ for reward in rewards]
+    if len(set(names)) < len(names):
+        raise RecipeError(f"reward_funcs: found the names {', '.join(names)}; TRL's metrics need each of them once.")
+    return rewards
 
 
 def text_of(completion: str | list[dict]) -> str:
@@ -114,7 +126,7 @@ def check_golds(golds: list[str], limit: float):
     Raises:
         RecipeError: With the share and some of the golds.
     """
-    bad = [gold for gold in golds if not parse_answer(as_formula(str(gold)))]
+    bad = [gold for gold in golds if not usable_gold(gold)]
     if len(bad) > limit * len(golds):
         raise RecipeError(
             f"reward 'accuracy' cannot parse {len(bad)} of {len(golds)} golds, such as {bad[:3]!r}; at most "
@@ -134,16 +146,17 @@ def _resolve(spec: RewardSpec) -> Callable:
             f"reward_funcs: unknown reward {spec.name!r}{nearest(spec.name, REWARDS)} There are {', '.join(REWARDS)}; your own "
             "goes by `package.module.function` or `file.py:function`."
         )
+    if not callable(target):
+        raise RecipeError(f"reward_funcs: {spec.name!r} is no function or class; found {target!r}.")
     takes = [name for name in inspect.signature(target).parameters if name not in FROM_TRAINER | {"kwargs"}]
     for name in spec.params:
         if name not in takes:
             raise RecipeError(
                 f"reward_funcs: {spec.name!r} has no parameter {name!r}; it takes: {', '.join(takes) or 'none'}."
             )
-    return target(**spec.params) if inspect.isclass(target) else functools.partial(target, **spec.params)
-
-
-def _required(function: Callable) -> set[str]:
-    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in kinds}
+    if not inspect.isclass(target):
+        return functools.partial(target, **spec.params) if spec.params else target
+    try:
+        return target(**spec.params)
+    except TypeError as error:
+        raise RecipeError(f"reward_funcs: {spec.name!r}: {error}; it takes: {', '.join(takes) or 'none'}.") from error

@@ -22,6 +22,9 @@ EXTRACTION = [
     LatexExtractionConfig(boxed_match_priority=0, normalization_config=NORMALIZE),
     ExprExtractionConfig(try_extract_without_anchor=False),
 ]
+WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
+MOST_WORDS = 6  # a gold of more words is a solution or a remark, not an answer
+SHORT = 256  # characters; longer texts are not worth remembering
 SECONDS = 5  # math-verify's own deadline per parse and per comparison
 
 
@@ -40,46 +43,67 @@ def accuracy(completions: list[str], solution: list[str], **kwargs) -> list[floa
 
 def grade(completion: str, gold: str) -> float | None:
     """Grades one completion; every stage that needs a verdict on mathematics calls this."""
-    target = parse_answer(as_formula(str(gold)))
-    if not target:
+    if not usable_gold(gold):
         return None
     answer = final_answer(completion)
-    if answer is None:
-        return 0.0
-    return _equal(as_formula(str(gold)), answer)
+    return 0.0 if answer is None else _equal(as_formula(str(gold)), answer)
+
+
+def usable_gold(gold: str | None) -> bool:
+    """Whether there is something in a gold to grade by: it parses, and it is no prose.
+
+    >>> usable_gold("\\\\frac13"), usable_gold(""), usable_gold("We note that there are as many apples as pears in it.")
+    (True, False, False)
+    """
+    if gold is None or not any(not isinstance(part, str) for part in parse_answer(as_formula(str(gold)))):
+        return False
+    text = str(gold)
+    return "\\boxed" in text or "####" in text or len(WORD.findall(text)) <= MOST_WORDS
 
 
 def final_answer(completion: str) -> str | None:
     """The part of a completion that states the answer, ready to parse; `None` if the thought never closes."""
-    thought, closed, rest = completion.rpartition("</think>")
+    _, closed, rest = completion.rpartition("</think>")
     if "<think>" in rest or (not closed and "<think>" in completion):
         return None
     blocks = ANSWER.findall(rest)
-    return as_formula(blocks[-1]) if blocks else rest
+    if blocks:
+        return as_formula(blocks[-1])
+    return rest[rest.rindex("\\boxed") :] if "\\boxed" in rest else rest
 
 
 def as_formula(text: str) -> str:
-    """Wraps a bare answer in `$…$`, without which math-verify cannot tell it from prose.
+    """Wraps a bare answer in `$…$`, without which math-verify cannot tell it from prose; a lone `$` is a currency.
 
-    >>> as_formula(r"\\\\frac13"), as_formula("#### 18"), as_formula(r"so $x = 2$")
-    ('$\\\\\\\\frac13$', '$18$', 'so $x = 2$')
+    >>> as_formula(r"\\frac13"), as_formula("#### 18"), as_formula(r"so $x = 2$"), as_formula("$18")
+    ('$\\\\frac13$', '$18$', 'so $x = 2$', '$18$')
     """
-    text = text.rpartition("####")[2].strip()
+    text = text.rpartition("####")[2].replace("\\$", "").strip()
+    text = text.replace("$", "") if text.count("$") == 1 else text
     return text if not text or "$" in text or "\\boxed" in text or "\\(" in text or "\\[" in text else f"${text}$"
 
 
-@lru_cache(maxsize=65536)
 def parse_answer(text: str) -> tuple:
-    """The one place where text becomes mathematics; `()` if it does not.
+    """The one place where text becomes mathematics; `()` if it does not."""
+    return _parse_short(text) if len(text) <= SHORT else _parse(text)
 
-    Cached, since golds and short answers come again and again.
-    """
+
+def _parse(text: str) -> tuple:
     return tuple(parse(text, extraction_config=EXTRACTION, extraction_mode="first_match", parsing_timeout=_deadline()))
 
 
-@lru_cache(maxsize=65536)
-def _equal(gold: str, answer: str) -> float:
+_parse_short = lru_cache(maxsize=65536)(_parse)  # golds and short answers come again and again
+
+
+def _compare(gold: str, answer: str) -> float:
     return float(verify(list(parse_answer(gold)), list(parse_answer(answer)), timeout_seconds=_deadline()))
+
+
+_compare_short = lru_cache(maxsize=65536)(_compare)
+
+
+def _equal(gold: str, answer: str) -> float:
+    return (_compare_short if len(gold) + len(answer) <= SHORT else _compare)(gold, answer)
 
 
 def _deadline() -> int | None:

@@ -6,8 +6,8 @@ import re
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 # Each tag once, in order, nothing but white space around the two blocks, and neither of them blank.
 STRUCTURE = re.compile(
-    r"\s*<think>(?=\s*[^\s<])(?:(?!</?think>|</?answer>).)*</think>"
-    r"\s*<answer>(?=\s*[^\s<])(?:(?!</?think>|</?answer>).)*</answer>\s*",
+    r"\s*<think>(?!\s*</)(?:(?!</?think>|</?answer>).)*</think>"
+    r"\s*<answer>(?!\s*</)(?:(?!</?think>|</?answer>).)*</answer>\s*",
     re.DOTALL,
 )
 

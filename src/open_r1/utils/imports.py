@@ -27,8 +27,8 @@ def import_object(path: str) -> Callable:
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(module_name)
-    except (ImportError, FileNotFoundError) as error:
-        raise RecipeError(f"{path!r}: cannot import {module_name!r}: {error}") from error
+    except Exception as error:  # whatever the user's file does while it is read
+        raise RecipeError(f"{path!r}: cannot import {module_name!r}: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
         raise RecipeError(f"{path!r}: {module_name} has no {name!r}{nearest(name, dir(module))}")
     return getattr(module, name)
