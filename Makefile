@@ -33,12 +33,12 @@ style: $(BIN)/.installed  ## Check format and lint
 validate: $(BIN)/.installed  ## Dry-run every recipe whose inputs are on this machine, parse all the others strictly
 	@$(ENV) $(BIN)/python src/open_r1/validate.py
 
-clean:  ## Remove the environment and all outputs
-	rm -rf $(VENV) outputs
+clean:  ## Remove all outputs
+	rm -rf outputs
 
 $(BIN)/.installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "open_r1 needs Python 3.11 or newer (PYTHON=python3.12 make ...)"'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("open_r1 needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV), about a minute"
 	@# --no-compile: Python compiles what is imported on first use (hence PYTHONDONTWRITEBYTECODE= above), in half the time
 	@$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) -r requirements.txt

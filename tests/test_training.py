@@ -67,7 +67,7 @@ def test_completions_and_rewards_are_logged(runs):
     table = pd.read_parquet(zero / "completions" / "completions_00003.parquet")
     assert {"prompt", "completion", "accuracy", "format", "advantage"} <= set(table) and len(table) == 16
     assert all("rewards/accuracy/none" in entry for entry in history(zero) if "reward" in entry)
-    assert steps(zero, "eval_reward") == [0, 2, 2, 4] or steps(zero, "eval_reward") == [0, 2, 4]
+    assert steps(zero, "eval_reward") == [0, 2, 2, 4], "once more where the resumed run starts"
 
 
 def test_libraries_are_quiet(runs):

@@ -25,7 +25,7 @@ from datasets import Dataset
 from trl import GRPOTrainer
 
 from open_r1 import training
-from open_r1.data import load_split
+from open_r1.data import load_held_out, load_split
 from open_r1.data.prompts import prompt_length, prompt_text, require_full_batch, to_prompts
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import Reward, build_rewards, check_columns, check_golds
@@ -35,11 +35,12 @@ from open_r1.utils.models import check_round_trip
 SAMPLE = 1000  # rows looked at before training starts
 
 
-def load_data(run: training.Run, rewards: list[Reward], split: str) -> Dataset:
-    """A split as prompts; every column and gold that a reward needs is checked."""
+def prepare_data(run: training.Run, rewards: list[Reward], rows: Dataset) -> Dataset:
+    """Rows as prompts; every column and gold that a reward needs is checked."""
     args, tokenizer = run.script_args, run.blueprint.tokenizer
-    solved = any(reward.graded for reward in rewards)
-    dataset = to_prompts(load_split(args, split, run.training_args.seed), args, tokenizer, solved)
+    solved = any("solution" in reward.columns for reward in rewards)
+    solved |= any(reward.graded for reward in rewards) and args.dataset_solution_column in rows.column_names
+    dataset = to_prompts(rows, args, tokenizer, solved)
     check_columns(rewards, dataset.column_names)
     if any(reward.name == "accuracy" for reward in rewards):
         check_golds(dataset[:SAMPLE]["solution"], args.max_unusable_golds)
@@ -58,8 +59,9 @@ def main():
         tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
     script_args.set_weights(args)
     rewards = build_rewards(script_args.rewards)
-    dataset = load_data(run, rewards, script_args.dataset_train_split)
-    held_out = load_data(run, rewards, script_args.dataset_test_split) if args.eval_strategy != "no" else None
+    dataset = prepare_data(run, rewards, load_split(script_args, script_args.dataset_train_split, args.seed))
+    held_out = load_held_out(script_args, args)
+    held_out = held_out and prepare_data(run, rewards, held_out)
     require_full_batch(dataset, args)
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     if args.use_vllm and args.vllm_max_model_length is None and script_args.max_prompt_length:

@@ -23,7 +23,8 @@ from pathlib import Path
 from trl import SFTTrainer
 
 from open_r1 import training
-from open_r1.data import load_split
+from open_r1.configs import RecipeError
+from open_r1.data import load_held_out, load_split
 from open_r1.data.conversations import check_conversations
 from open_r1.parser import RecipeParser, user_errors
 
@@ -32,10 +33,12 @@ def main():
     script_args, args, model_args = RecipeParser("sft", __doc__).parse()
     run = training.prepare("sft", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
-    if args.chat_template_path and Path(args.chat_template_path).is_file():
+    if args.chat_template_path:
+        if not args.chat_template_path.endswith((".jinja", ".j2")) or not Path(args.chat_template_path).is_file():
+            raise RecipeError(f"chat_template_path: no Jinja file {args.chat_template_path!r}; expected a .jinja file.")
         tokenizer.chat_template = Path(args.chat_template_path).read_text()
     dataset = load_split(script_args, script_args.dataset_train_split, args.seed)
-    held_out = load_split(script_args, script_args.dataset_test_split, args.seed) if args.eval_strategy != "no" else None
+    held_out = load_held_out(script_args, args)
     lengths = check_conversations(dataset, tokenizer, args)
     mean, longest = sum(lengths) / len(lengths), max(lengths)
     training.show(

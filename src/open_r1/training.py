@@ -29,7 +29,7 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from open_r1.configs import RecipeError, ScriptArguments
 from open_r1.utils.callbacks import LogHistory, ProgressLine, write_atomically
-from open_r1.utils.checkpoints import last_complete_checkpoint
+from open_r1.utils.checkpoints import last_complete_checkpoint, what_is_missing
 from open_r1.utils.hub import write_card
 from open_r1.utils.models import Blueprint, draw, estimate_memory, load_model
 
@@ -67,7 +67,7 @@ class Run:
     def recipe(self) -> dict:
         """The keys that recipe and command line set, without secrets: enough to run it again."""
         keys = self.script_args.keys
-        return {key: keys[key] for key in keys if not key.endswith("token") and key not in ("env", "dry_run")}
+        return {key: keys[key] for key in keys if key not in ("hub_token", "push_to_hub_token", "dry_run")}
 
 
 def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArguments, model_args: ModelConfig) -> Run:
@@ -84,7 +84,7 @@ def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArg
         raise RecipeError(
             f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.made_by}"
         )
-    _check_output_dir(training_args, blueprint)
+    _check_output_dir(training_args, blueprint, model_args)
     if not script_args.dry_run:
         _check_packages(training_args)
     if training_args.hub_token:  # or it would be saved, and pushed, with training_args.bin
@@ -209,8 +209,9 @@ def _resume_point(args: TrainingArguments) -> str | None:
         if last_complete_checkpoint(args.output_dir):
             raise RecipeError(f"resume_from_checkpoint: false, but {args.output_dir} has checkpoints; remove them first.")
         return None
-    if not Path(asked).is_dir():
-        raise RecipeError(f"resume_from_checkpoint: no folder {asked!r}.")
+    missing = what_is_missing(Path(asked))
+    if missing:
+        raise RecipeError(f"resume_from_checkpoint: cannot continue from {asked!r}: {missing}.")
     return asked
 
 
@@ -223,7 +224,7 @@ def _check_packages(args: TrainingArguments):
         raise RecipeError("use_vllm: vLLM is not installed (pip install -e '.[gpu]'); or set `use_vllm: false`.")
 
 
-def _check_output_dir(args: TrainingArguments, blueprint: Blueprint):
+def _check_output_dir(args: TrainingArguments, blueprint: Blueprint, model_args: ModelConfig):
     """Stops if the output folder cannot be written or has no room for one checkpoint (weights and two AdamW moments)."""
     path = Path(args.output_dir).absolute()
     while not path.exists():
@@ -233,7 +234,8 @@ def _check_output_dir(args: TrainingArguments, blueprint: Blueprint):
             pass
     except OSError as error:
         raise RecipeError(f"output_dir: cannot write to {args.output_dir!r}: {error.strerror}.") from error
-    need = blueprint.parameters * (4 if args.save_only_model else 12)
+    need = blueprint.parameters * (4 if args.save_only_model or args.save_strategy == "no" else 12)
+    need *= 0.05 if model_args.use_peft else 1  # an adapter
     free = shutil.disk_usage(path).free
     if free < 1.2 * need:
         raise RecipeError(

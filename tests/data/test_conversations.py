@@ -52,7 +52,7 @@ def test_no_chat_template_or_no_known_columns():
 
 
 def test_text_outside_the_vocabulary_is_refused():
-    with pytest.raises(RecipeError, match="tokenizer changes the text.*'é'|tokenizer changes"):
+    with pytest.raises(RecipeError, match="the tokenizer changes the text"):
         check({"text": "café"})
 
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 from datasets import Dataset, DatasetDict
+from trl import SFTConfig
 
 from open_r1.configs import RecipeError, ScriptArguments
-from open_r1.data import load_split
+from open_r1.data import load_held_out, load_split
 
 
 ROWS = [{"prompt": "1+1", "solution": "2"}, {"prompt": "2+2", "solution": "4"}]
@@ -14,6 +15,10 @@ ROWS = [{"prompt": "1+1", "solution": "2"}, {"prompt": "2+2", "solution": "4"}]
 
 def load(name, split="train", **kwargs):
     return load_split(ScriptArguments(dataset_name=str(name), **kwargs), split, seed=0)
+
+
+def evaluating(eval_strategy="epoch"):
+    return SFTConfig(output_dir="unused", use_cpu=True, bf16=False, eval_strategy=eval_strategy)
 
 
 def test_files_and_folders(tmp_path):
@@ -43,7 +48,15 @@ def test_function_of_the_users_own(tmp_path):
 
 
 def test_evaluation_rows_can_be_limited():
-    assert len(load("open_r1.data.tiny:problems", "test", max_eval_samples=3)) == 3
+    args = ScriptArguments(dataset_name="open_r1.data.tiny:problems", max_eval_samples=3)
+    assert len(load_held_out(args, evaluating())) == 3 and len(load_split(args, "train", seed=0)) == 4096
+
+
+def test_nothing_is_held_out_unless_the_recipe_evaluates_and_never_what_is_trained_on():
+    args = ScriptArguments(dataset_name="open_r1.data.tiny:problems", dataset_test_split="train")
+    assert load_held_out(args, evaluating(eval_strategy="no")) is None
+    with pytest.raises(RecipeError, match="is what is trained on"):
+        load_held_out(args, evaluating())
 
 
 @pytest.mark.parametrize(

@@ -23,4 +23,5 @@ def test_card_carries_recipe_and_metrics(tmp_path):
 
 
 def test_tokens_are_blanked():
-    assert without_secrets(["x.py", "--hub_token", "hf_a", "--hub-token=hf_b"]) == ["x.py", "--hub_token", "***", "***"]
+    argv = ["x.py", "--hub_token", "hf_a", "--hub-token=hf_b", "--eos_token", "<eos>"]
+    assert without_secrets(argv) == ["x.py", "--hub_token", "***", "***", "--eos_token", "<eos>"]

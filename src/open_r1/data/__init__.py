@@ -6,6 +6,7 @@ from pathlib import Path
 
 import datasets
 from datasets import Dataset, DatasetDict
+from transformers import TrainingArguments
 
 from open_r1.configs import RecipeError, ScriptArguments, nearest
 from open_r1.utils.hub import go_offline_if_unreachable
@@ -16,13 +17,14 @@ LARGE = 50_000  # rows from which preparing them takes long enough to show a pro
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
-def load_split(args: ScriptArguments, split: str, seed: int) -> Dataset:
+def load_split(args: ScriptArguments, split: str, seed: int, limit: int | None = None) -> Dataset:
     """One split of the recipe's data set.
 
     Args:
         args (`ScriptArguments`): Its `dataset_*` options.
         split (`str`): `train` or `test` for a function; any split that a file, folder or Hub data set has.
         seed (`int`): Seed for a function that builds rows, unless `dataset_params` has one.
+        limit (`int`, *optional*): Keep the first so many rows.
 
     Raises:
         RecipeError: If there is no such data set or split, or if it is empty.
@@ -35,13 +37,22 @@ def load_split(args: ScriptArguments, split: str, seed: int) -> Dataset:
         if split not in found:
             raise RecipeError(f"dataset {name!r} has no split {split!r}; it has: {', '.join(found)}{nearest(split, found)}")
         dataset = found[split]
-    if args.max_eval_samples and split == args.dataset_test_split:
-        dataset = dataset.select(range(min(args.max_eval_samples, len(dataset))))
+    if limit is not None:
+        dataset = dataset.select(range(min(limit, len(dataset))))
     if not len(dataset):
         raise RecipeError(f"dataset {name!r}: split {split!r} is empty.")
     if len(dataset) < LARGE or not sys.stderr.isatty():
         datasets.disable_progress_bars()  # a few seconds of work, or a log file
     return dataset
+
+
+def load_held_out(args: ScriptArguments, training_args: TrainingArguments) -> Dataset | None:
+    """The split to evaluate on, `None` if the recipe does not evaluate."""
+    if training_args.eval_strategy == "no" and not training_args.eval_on_start:
+        return None
+    if args.dataset_test_split == args.dataset_train_split:
+        raise RecipeError(f"dataset_test_split: {args.dataset_test_split!r} is what is trained on; name another split.")
+    return load_split(args, args.dataset_test_split, training_args.seed, args.max_eval_samples)
 
 
 def require_column(dataset: Dataset, column: str, option: str):
@@ -60,7 +71,10 @@ def _build(name: str, kwargs: dict) -> Dataset:
     except TypeError as error:
         takes = ", ".join(inspect.signature(function).parameters)
         raise RecipeError(f"dataset_params: {name} {error}; it takes: {takes}.") from error
-    return function(**kwargs)
+    dataset = function(**kwargs)
+    if not isinstance(dataset, Dataset):
+        raise RecipeError(f"dataset_name: {name} gave a {type(dataset).__name__}; expected a datasets.Dataset.")
+    return dataset
 
 
 def _load_local(name: str) -> DatasetDict:

@@ -2,6 +2,7 @@
 
 import logging
 
+import jinja2
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig
@@ -49,8 +50,8 @@ def check_conversations(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, ar
 
 def _as_trained(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) -> str:
     end = args.eos_token or tokenizer.eos_token
-    if not end:
-        raise RecipeError("eos_token: the tokenizer has no end-of-sequence token; name one of its vocabulary.")
+    if not end or end not in tokenizer.get_vocab():
+        raise RecipeError(f"eos_token: {end!r} is not in the tokenizer's vocabulary; name a token that is.")
     if not is_conversational(row):
         if "completion" in row and "prompt" in row:
             return row["prompt"] + row["completion"] + end
@@ -60,8 +61,13 @@ def _as_trained(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) 
     messages = row["messages"] if "messages" in row else row["prompt"] + row["completion"]
     if not tokenizer.chat_template:
         raise RecipeError("chat_template_path: the tokenizer has no chat template; name one, see recipes/chat_templates.")
-    text = tokenizer.apply_chat_template(messages, tokenize=False)
-    last = messages[-1].get("content") or ""
+    if not messages or not all(isinstance(message.get("content"), str) for message in messages):
+        raise RecipeError(f"dataset: found the conversation {str(messages)[:200]}; expected messages with text as content.")
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False)
+    except jinja2.TemplateError as error:
+        raise RecipeError(f"chat_template_path: the chat template fails on the first rows: {error}") from error
+    last = messages[-1]["content"]
     thought = last.partition("</think>")[0].rpartition("<think>")[2].strip() if "</think>" in last else ""
     if thought not in text:
         raise RecipeError(

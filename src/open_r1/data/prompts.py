@@ -34,6 +34,8 @@ def to_prompts(dataset: Dataset, args: GRPOScriptArguments, tokenizer: PreTraine
 
     def row_to_prompt(row: dict) -> dict:
         question = row[args.dataset_prompt_column]
+        if not question or not isinstance(question, str | list):
+            raise RecipeError(f"dataset_prompt_column: found the question {question!r}; expected text or messages.")
         if template:
             try:
                 return {"prompt": template.render({**row, "prompt": question})}
@@ -81,7 +83,10 @@ def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) ->
         raise RecipeError(
             "the tokenizer has no chat template; name a `prompt_template` (for a base model) or a `chat_template_path`."
         )
-    return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+    try:
+        return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+    except jinja2.TemplateError as error:
+        raise RecipeError(f"the chat template fails on {str(prompt)[:200]}: {error}") from error
 
 
 def prompt_length(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> int:

@@ -6,7 +6,7 @@ is easy, so thinking pays, as in the paper. All intermediate results are last di
 The base model is pre-trained on "web text" that has the faults the paper tells of (DeepSeek-R1, §2.2 and §2.3): most documents
 blurt out the answer; some reason, with or without tags; some slip, say "wait" and repair; and the connective words are
 English, Chinese or a mix of both, whatever the language of the question. What it simplifies: one task, one token per
-character (the four tags are one token each), 0.65M parameters.
+character (the four tags are one token each), 0.66M parameters.
 
 A row is a pure function of (seed, split, index). A problem belongs to the held-out split if its checksum says so, whatever
 the seed, so no problem of `test` can ever occur in `train`.
@@ -173,7 +173,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def base_model(seed: int) -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast]:
-    """An untrained Qwen2 of 0.65M parameters (3 layers, width 128) and its tokenizer."""
+    """An untrained Qwen2 of 0.66M parameters (3 layers, width 128) and its tokenizer."""
     words = tokenizer()
     set_seed(seed)
     model = Qwen2ForCausalLM(

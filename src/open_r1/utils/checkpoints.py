@@ -14,8 +14,8 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.s
 def last_complete_checkpoint(output_dir: str) -> str | None:
     """The newest complete `checkpoint-N` of a folder, `None` if it has none.
 
-    Complete means: weights (all shards), `trainer_state.json` of that very step and, unless only the model was saved, the
-    optimizer. Newer incomplete ones are named in the log and passed over.
+    Complete means: weights (all shards), `trainer_state.json` of that very step, optimizer and scheduler, so a checkpoint of
+    `save_only_model` is none. Newer incomplete ones are named in the log and passed over.
     """
     folders = [p for p in Path(output_dir).glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", p.name)]
     for folder in sorted(folders, key=_step, reverse=True):

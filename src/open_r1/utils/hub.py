@@ -17,6 +17,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData, constants
 
 logger = logging.getLogger(__name__)
 
+SECRET = "--(push[-_]to[-_])?hub[-_]token"
 CARD = """---
 {{ card_data }}
 ---
@@ -106,5 +107,5 @@ def without_secrets(argv: list[str]) -> list[str]:
     >>> without_secrets(["--hub_token", "hf_x", "--seed", "1"])
     ['--hub_token', '***', '--seed', '1']
     """
-    hidden = [before.lstrip("-").replace("-", "_").endswith("_token") for before in ["", *argv[:-1]]]
-    return ["***" if hide or re.match(r"--\w+[-_]token=", arg) else arg for hide, arg in zip(hidden, argv, strict=True)]
+    hidden = [re.fullmatch(SECRET, before) is not None for before in ["", *argv[:-1]]]
+    return ["***" if hide or re.match(f"{SECRET}=", arg) else arg for hide, arg in zip(hidden, argv, strict=True)]

@@ -62,6 +62,8 @@ def draw(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> Bluep
             raise RecipeError(f"model_name_or_path: no model in {source!r} (looked in {Path.cwd()} for config.json).")
         before = draw(ModelConfig(model_name_or_path=recipe["model_name_or_path"]), seed, trust_remote_code)
         return Blueprint(source, before.config, before.tokenizer, before.parameters, made_by=command)
+    if is_path(source) and not any(Path(source).glob(kind) for kind in ("*.safetensors", "*.bin")):
+        raise RecipeError(f"model_name_or_path: {source!r} has a config.json but no weights.")
     if not is_path(source):
         go_offline_if_unreachable()
     kwargs = {"revision": args.model_revision, "trust_remote_code": trust_remote_code}
