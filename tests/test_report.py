@@ -61,10 +61,23 @@ def test_writes_report_and_plots_and_ends_with_ten_lines(run_dir, script):
     assert (run_dir / "report" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_run_without_evaluations_is_reported_too(run_dir, script):
+def test_run_without_evaluations_shows_its_training_prompts(run_dir, script):
     lines = [line for line in (run_dir / "log_history.jsonl").read_text().splitlines(True) if "eval_" not in line]
     (run_dir / "log_history.jsonl").write_text("".join(lines))
-    assert script("report", "--run_dir", run_dir).code == 0
+    outcome = script("report", "--run_dir", run_dir)
+    assert "training prompts" in outcome.out and "accuracy      0.10 → 1.00" in outcome.out
+
+
+def test_run_that_still_goes_on(run_dir, script):
+    """No results yet, a line that is being written, and completions of a longer run before it."""
+    (run_dir / "train_results.json").unlink()
+    with (run_dir / "log_history.jsonl").open("a") as file:
+        file.write('{"reward": 1.')
+    table = pd.DataFrame({"step": 99, "prompt": ["Q: a"], "completion": "old", "accuracy": 1.0})
+    table.to_parquet(run_dir / "completions" / "completions_00099.parquet")
+    outcome = script("report", "--run_dir", run_dir)
+    assert outcome.code == 0 and "still training" in outcome.out
+    assert "step 99" not in (run_dir / "report" / "report.md").read_text()
 
 
 def test_folder_that_is_no_run(tmp_path):

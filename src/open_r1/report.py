@@ -23,6 +23,7 @@ Examples:
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,20 +76,23 @@ def read_run(run_dir: Path) -> History:
     """
     if not (run_dir / LOG).is_file():
         raise RecipeError(f"run_dir: {run_dir} has no {LOG}; expected the output_dir of a training run.")
-    log = pd.DataFrame([json.loads(line) for line in (run_dir / LOG).read_text().splitlines()])
+    lines = (run_dir / LOG).read_text().split("\n")[:-1]  # what follows the last newline is being written
+    log = pd.DataFrame([json.loads(line) for line in lines])
     tables = [pd.read_parquet(path) for path in sorted(run_dir.glob("completions/completions_*.parquet"))]
     if "reward" not in log or not tables:
         raise RecipeError(f"run_dir: {run_dir} is no GRPO run with `log_completions: true`; there is nothing to report.")
     completions = pd.concat(tables, ignore_index=True)
+    completions = completions[completions["step"] <= log["step"].max()]  # a run before this one may have gone further
+    completions["prompt"] = completions["prompt"].map(lambda p: text_of(p if isinstance(p, str) else list(p)))
     completions["completion"] = completions["completion"].map(lambda c: text_of(c if isinstance(c, str) else list(c)))
     completions["reflects"] = completions["completion"].map(lambda text: bool(REFLECTION.search(text)))
     completions["mixes"] = completions["completion"].map(mixes_languages)
     held_out = log[log["eval_reward"].notna()] if "eval_reward" in log else log.iloc[:0]
     results = run_dir / "train_results.json"
     minutes = json.loads(results.read_text())["train_runtime"] / 60 if results.is_file() else float("nan")
-    return History(
-        log[log["reward"].notna()], held_out, completions, yaml.safe_load((run_dir / "recipe.yaml").read_text()), minutes
-    )
+    recipe = run_dir / "recipe.yaml"
+    keys = yaml.safe_load(recipe.read_text()) if recipe.is_file() else {}
+    return History(log[log["reward"].notna()], held_out, completions, keys, minutes)
 
 
 def mixes_languages(text: str) -> bool:
@@ -142,17 +146,19 @@ def draw(history: History, path: Path):
 
 
 def before_after(history: History) -> pd.DataFrame:
-    """The figures of the first and the last evaluation: rows `accuracy`, `format` and `length`; columns `before`, `after`."""
-    names = {
-        "accuracy": "eval_rewards/accuracy/mean",
-        "format": "eval_rewards/format/mean",
-        "length": "eval_completions/mean_length",
-    }
-    held_out = history.held_out
-    if len(held_out) < 2:
-        return pd.DataFrame(columns=["before", "after"])
-    rows = {name: (held_out[key].iloc[0], held_out[key].iloc[-1]) for name, key in names.items() if key in held_out}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["before", "after"])
+    """The figures of the first and the last evaluation, or, without two of them, of the first and the last training step.
+
+    Returns:
+        `DataFrame`: Rows `accuracy`, `format` and `length`; columns `before` and `after`; `attrs["of"]` says of what.
+    """
+    names = {"accuracy": "rewards/accuracy/mean", "format": "rewards/format/mean", "length": "completions/mean_length"}
+    held_out = len(history.held_out) > 1
+    log, prefix = (history.held_out, "eval_") if held_out else (history.train, "")
+    values = {name: log[prefix + key] for name, key in names.items() if prefix + key in log}
+    rows = {name: (column.iloc[0], column.iloc[-1]) for name, column in values.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["before", "after"])
+    table.attrs["of"] = f"held-out problems, avg@{_samples(history)}" if held_out else "training prompts"
+    return table
 
 
 def write_report(history: History, report_dir: Path, run_dir: Path, examples: int):
@@ -162,8 +168,7 @@ def write_report(history: History, report_dir: Path, run_dir: Path, examples: in
     lines = [
         f"# {run_dir.name}: {history.recipe.get('model_name_or_path')} after {int(history.train['step'].max())} steps of GRPO",
         "",
-        f"Rewards: {_reward_names(history)}. Trained for {history.minutes:.1f} minutes. "
-        f"Held-out figures are avg@{_samples(history)}.",
+        f"Rewards: {_reward_names(history)}. {_duration(history.minutes)}. Before and after: {before_after(history).attrs['of']}.",
         "",
         "![curves](curves.png)",
         "",
@@ -175,12 +180,12 @@ def write_report(history: History, report_dir: Path, run_dir: Path, examples: in
             for name, label in (("reflects", "reflection words"), ("mixes", "language mixing"))
         ),
         "",
-        "## The same prompts before and after",
-        "",
     ]
-    shared = [prompt for prompt in dict.fromkeys(map(str, first["prompt"])) if prompt in set(map(str, last["prompt"]))]
-    for prompt in shared[:examples]:
-        before, after = (table[table["prompt"].map(str) == prompt]["completion"].iloc[0] for table in (first, last))
+    seen = set(last["prompt"])
+    shared = [prompt for prompt in dict.fromkeys(first["prompt"]) if prompt in seen][:examples]
+    lines += ["## The same prompts before and after", ""] if shared else []
+    for prompt in shared:
+        before, after = (table[table["prompt"] == prompt]["completion"].iloc[0] for table in (first, last))
         lines += [
             "```text",
             prompt.strip(),
@@ -195,18 +200,23 @@ def write_report(history: History, report_dir: Path, run_dir: Path, examples: in
 
 def summary(history: History, report_dir: Path, run_dir: Path) -> str:
     """At most ten lines for the terminal."""
-    rows = [f"  {name:10}{row.before:8.2f} → {row.after:.2f}" for name, row in before_after(history).iterrows()]
+    table = before_after(history)
+    rows = [f"  {name:10}{row.before:8.2f} → {row.after:.2f}" for name, row in table.iterrows()]
     base = Path(str(history.recipe.get("model_name_or_path"))) / "train_results.json"
     minutes = history.minutes + (json.loads(base.read_text())["train_runtime"] / 60 if base.is_file() else 0)
     return "\n".join(
         [
-            f"{run_dir}: held-out problems, avg@{_samples(history)}, before → after {int(history.train['step'].max())} steps of RL",
+            f"{run_dir}: {table.attrs['of']}, before → after {int(history.train['step'].max())} steps of RL",
             *rows,
-            f"{minutes:.1f} minutes of training. Report: {report_dir / 'report.md'}",
+            f"{_duration(minutes)}. Report: {report_dir / 'report.md'}",
             "Next, the same on one 80 GB GPU (pip install -e '.[gpu]'):",
             f"  accelerate launch src/open_r1/grpo.py --config {NEXT}",
         ]
     )
+
+
+def _duration(minutes: float) -> str:
+    return "still training" if math.isnan(minutes) else f"{minutes:.1f} minutes of training"
 
 
 def _reward_names(history: History) -> str:
