@@ -1,5 +1,6 @@
 """Every recipe: parsed strictly by its stage, in its place, with the files it names."""
 
+import re
 from pathlib import Path
 
 import jinja2
@@ -30,6 +31,14 @@ def test_first_lines_say_hardware_and_global_batch(path):
     recipe = read_recipe(str(path))
     batch = recipe["per_device_train_batch_size"] * recipe.get("gradient_accumulation_steps", 1) * processes
     assert f"global batch {batch:,}" in head
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=IDS)
+def test_table_of_recipes_agrees_with_the_recipe(path):
+    page = path.parents[2]
+    row = next(line for line in (page / "README.md").read_text().splitlines() if f"]({path.relative_to(page)})" in line)
+    batch = re.search(r"global batch ([\d,]+)", path.read_text())[1]
+    assert f"| {path.parent.name} |" in row and f"| {batch} |" in row
 
 
 def test_reward_recipes_resolve():
