@@ -46,12 +46,12 @@ def test_reward_recipes_resolve():
 
     for path in RECIPES:
         if path.parent.name == "grpo":
-            build_rewards(RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])[0].rewards)
+            assert build_rewards(RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])[0].rewards)
 
 
 def test_templates_compile():
     for path in Path("recipes/chat_templates").glob("*.jinja"):
-        jinja2.Environment().from_string(path.read_text())
+        assert jinja2.Environment().from_string(path.read_text()).root_render_func
 
 
 def test_accelerate_configs_are_of_known_kinds():
