@@ -59,6 +59,11 @@ class RewardSpec:
     weight: float = 1.0
     params: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """The name in TRL's metrics, `rewards/<label>/mean`: the last part of a path."""
+        return self.name.rpartition(":")[2].rpartition(".")[2]
+
     @classmethod
     def parse(cls, entry: str | dict) -> "RewardSpec":
         if isinstance(entry, str) and entry.lstrip().startswith("{"):  # a mapping given on the command line
@@ -158,9 +163,9 @@ class GRPOScriptArguments(ScriptArguments):
         if not 0 <= self.max_unusable_golds <= 1:
             raise RecipeError(f"max_unusable_golds: found {self.max_unusable_golds}; expected a share from 0 to 1.")
         self.rewards = [RewardSpec.parse(entry) for entry in self.reward_funcs]
-        names = [spec.name for spec in self.rewards]
-        if not names or len(set(names)) < len(names):
-            raise RecipeError(f"reward_funcs: found {names}; expected at least one reward, each named once.")
+        labels = [spec.label for spec in self.rewards]
+        if not labels or len(set(labels)) < len(labels):
+            raise RecipeError(f"reward_funcs: found the names {labels}; expected at least one reward, each named once.")
 
     def set_weights(self, training_args: GRPOConfig):
         """Hands the weights of `reward_funcs` to TRL, unless the recipe gives them TRL's way, as `reward_weights`."""

@@ -41,7 +41,7 @@ def load_split(args: ScriptArguments, split: str, seed: int, limit: int | None =
         dataset = dataset.select(range(min(limit, len(dataset))))
     if not len(dataset):
         raise RecipeError(f"dataset {name!r}: split {split!r} is empty.")
-    if len(dataset) < LARGE or not sys.stderr.isatty():
+    if split == args.dataset_train_split and (len(dataset) < LARGE or not sys.stderr.isatty()):
         datasets.disable_progress_bars()  # a few seconds of work, or a log file
     return dataset
 

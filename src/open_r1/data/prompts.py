@@ -45,10 +45,9 @@ def to_prompts(dataset: Dataset, args: GRPOScriptArguments, tokenizer: PreTraine
         system = [{"role": "system", "content": args.system_prompt}] if args.system_prompt else []
         return {"prompt": system + turns}
 
-    columns = {"solution": args.dataset_solution_column} if solved else {}
-    for name, source in columns.items():
-        if name != source:
-            dataset = dataset.remove_columns([name] if name in dataset.column_names else []).rename_column(source, name)
+    if solved and args.dataset_solution_column != "solution":
+        dataset = dataset.remove_columns(["solution"] if "solution" in dataset.column_names else [])
+        dataset = dataset.rename_column(args.dataset_solution_column, "solution")
     # TRL takes a `messages` or `completion` column for the conversation itself (trl.data_utils.is_conversational).
     drop = [name for name in ("messages", "completion") if name in dataset.column_names]
     dataset = dataset.map(row_to_prompt, remove_columns=drop, desc="Writing prompts")

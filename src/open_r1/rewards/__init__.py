@@ -42,7 +42,7 @@ class Reward:
     """
 
     def __init__(self, spec: RewardSpec, prefill: str = ""):
-        self.__name__ = spec.name.rpartition(":")[2].rpartition(".")[2]
+        self.__name__ = spec.label
         self.weight = spec.weight
         self.prefill = prefill
         self.name = spec.name
@@ -78,11 +78,7 @@ class Reward:
 
 def build_rewards(specs: list[RewardSpec], prefill: str = "") -> list[Reward]:
     """The rewards of a recipe, in order."""
-    rewards = [Reward(spec, prefill) for spec in specs]
-    names = [reward.__name__ for reward in rewards]
-    if len(set(names)) < len(names):
-        raise RecipeError(f"reward_funcs: found the names {', '.join(names)}; TRL's metrics need each of them once.")
-    return rewards
+    return [Reward(spec, prefill) for spec in specs]
 
 
 def text_of(completion: str | list[dict]) -> str:

@@ -73,7 +73,14 @@ def write_card(output_dir: str, stage: str, recipe: dict, log_history: list[dict
     base = str(recipe.get("model_name_or_path"))
     final = {key: value for entry in log_history for key, value in entry.items() if isinstance(value, int | float)}
     results = [
-        EvalResult("text-generation", dataset, dataset, f"avg@{samples}", final[key], dataset_split="test")
+        EvalResult(
+            "text-generation",
+            dataset,
+            dataset,
+            f"avg@{samples}",
+            final[key],
+            dataset_split=recipe.get("dataset_test_split", "test"),
+        )
         for key in ("eval_rewards/accuracy/mean",)
         if key in final
     ]
