@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from open_r1.configs import STAGES
-from open_r1.parser import RecipeParser
+from open_r1.parser import STAGES, RecipeParser
 
 
 ROOT = Path(__file__).parent.parent
@@ -66,9 +65,9 @@ def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
     line = next(b for b in blocks(ROOT / "README.md", "yaml") if "my_rewards.py" in b)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "recipe.yaml").write_text(f"dataset_name: a.jsonl\nuse_cpu: true\nbf16: false\n{line}")
-    from open_r1.rewards import build_rewards
+    from open_r1.rewards import Composition
 
-    rewards = build_rewards(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
+    rewards = Composition(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
     own = next(reward for reward in rewards if reward.__name__ == "brevity")
     assert own(completions=["one two", "word " * 500]) == [1.0, 0.0]
 

@@ -7,8 +7,7 @@ import jinja2
 import pytest
 import yaml
 
-from open_r1.configs import STAGES
-from open_r1.parser import RecipeParser, read_recipe
+from open_r1.parser import STAGES, RecipeParser, read_recipe
 
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*/*.yaml"))
@@ -42,11 +41,11 @@ def test_table_of_recipes_agrees_with_the_recipe(path):
 
 
 def test_reward_recipes_resolve():
-    from open_r1.rewards import build_rewards
+    from open_r1.rewards import Composition
 
     for path in RECIPES:
         if path.parent.name == "grpo":
-            assert build_rewards(RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])[0].rewards)
+            assert Composition(RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])[0].rewards)
 
 
 def test_templates_compile():

@@ -1,16 +1,19 @@
 """The options that our scripts add to TRL's: one dataclass a stage, checked as soon as they are filled.
 
-`STAGES` says which dataclasses the recipes of a stage fill: ours, TRL's trainer config and TRL's `ModelConfig`.
+No import of torch or TRL here: rewards, which read their part of a recipe, load in a fraction of a second.
 """
 
 import difflib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from trl import GRPOConfig, ModelConfig, SFTConfig
+
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
 
 
 class RecipeError(ValueError):
@@ -49,14 +52,18 @@ class RewardSpec:
     Args:
         name (`str`): A registered reward, a dotted path (`package.module.function`) or `file.py:function`.
         weight (`float`, *optional*, defaults to `1.0`): Factor of the reward in the sum that GRPO maximises.
+        domain (`list[str]`, *optional*): Values of the column `domain` whose rows the reward is for; none means all rows.
+        only_if (`str`, *optional*): Another reward of the recipe; where that is not positive, this one is 0.
         params (`dict`, *optional*): Keyword arguments of the reward, such as `{"max_len": 8192}`.
 
-    >>> RewardSpec.parse({"name": "cosine", "max_len": 8192, "weight": 0.5})
-    RewardSpec(name='cosine', weight=0.5, params={'max_len': 8192})
+    >>> RewardSpec.parse({"name": "cosine", "max_len": 8192, "weight": 0.5, "domain": "math"})
+    RewardSpec(name='cosine', weight=0.5, domain=['math'], only_if=None, params={'max_len': 8192})
     """
 
     name: str
     weight: float = 1.0
+    domain: list[str] = field(default_factory=list)
+    only_if: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,10 +82,40 @@ class RewardSpec:
                 f"reward_funcs: found {entry!r}; expected a name or a mapping with a name, "
                 "such as `accuracy` or `{name: format, weight: 0.5}`."
             )
-        weight = entry.get("weight", 1.0)
+        name, weight, domain, only_if = (
+            entry.get(k, d) for k, d in (("name", ""), ("weight", 1.0), ("domain", []), ("only_if", None))
+        )
         if isinstance(weight, bool) or not isinstance(weight, int | float):
-            raise RecipeError(f"reward_funcs: weight of {entry['name']!r} is {weight!r}; expected a number.")
-        return cls(entry["name"], float(weight), {k: v for k, v in entry.items() if k not in ("name", "weight")})
+            raise RecipeError(f"reward_funcs: weight of {name!r} is {weight!r}; expected a number.")
+        domain = [domain] if isinstance(domain, str) else domain
+        if not isinstance(domain, list) or not all(isinstance(value, str) for value in domain):
+            raise RecipeError(
+                f"reward_funcs: domain of {name!r} is {domain!r}; expected a value of the column `domain`, or a list."
+            )
+        if only_if is not None and not isinstance(only_if, str):
+            raise RecipeError(f"reward_funcs: only_if of {name!r} is {only_if!r}; expected the name of another reward.")
+        params = {k: v for k, v in entry.items() if k not in ("name", "weight", "domain", "only_if")}
+        return cls(name, float(weight), domain, only_if, params)
+
+    @staticmethod
+    def parse_all(entries: list[str | dict]) -> list["RewardSpec"]:
+        """The rewards of a recipe, in order, their names distinct and those that `only_if` names among them.
+
+        Raises:
+            RecipeError: If they are not.
+        """
+        specs = [RewardSpec.parse(entry) for entry in entries]
+        labels = [spec.label for spec in specs]
+        if not labels or len(set(labels)) < len(labels):
+            raise RecipeError(f"reward_funcs: found the names {labels}; expected at least one reward, each named once.")
+        for spec in specs:
+            if spec.only_if is not None and (spec.only_if not in labels or spec.only_if == spec.label):
+                others = [label for label in labels if label != spec.label]
+                raise RecipeError(
+                    f"reward_funcs: only_if of {spec.name!r} is {spec.only_if!r}; expected another reward of the recipe: "
+                    f"{', '.join(others) or 'there is none'}."
+                )
+        return specs
 
 
 @dataclass
@@ -148,6 +185,13 @@ class GRPOScriptArguments(ScriptArguments):
         default=0.1, metadata={"help": "Stop before training if a larger share of the golds cannot be parsed."}
     )
 
+    max_unjudged: float = field(
+        default=0.25,
+        metadata={
+            "help": "Stop the run if a reward could not judge more than this share of the last 512 completions of a process."
+        },
+    )
+
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
 
     def __post_init__(self):
@@ -162,12 +206,11 @@ class GRPOScriptArguments(ScriptArguments):
             raise RecipeError(f"max_prompt_length: found {self.max_prompt_length}; expected at least 1.")
         if not 0 <= self.max_unusable_golds <= 1:
             raise RecipeError(f"max_unusable_golds: found {self.max_unusable_golds}; expected a share from 0 to 1.")
-        self.rewards = [RewardSpec.parse(entry) for entry in self.reward_funcs]
-        labels = [spec.label for spec in self.rewards]
-        if not labels or len(set(labels)) < len(labels):
-            raise RecipeError(f"reward_funcs: found the names {labels}; expected at least one reward, each named once.")
+        if not 0 < self.max_unjudged <= 1:
+            raise RecipeError(f"max_unjudged: found {self.max_unjudged}; expected a share above 0, up to 1.")
+        self.rewards = RewardSpec.parse_all(self.reward_funcs)
 
-    def set_weights(self, training_args: GRPOConfig):
+    def set_weights(self, training_args: "GRPOConfig"):
         """Hands the weights of `reward_funcs` to TRL, unless the recipe gives them TRL's way, as `reward_weights`."""
         if training_args.reward_weights is not None:
             if any(spec.weight != 1.0 for spec in self.rewards) or len(training_args.reward_weights) != len(self.rewards):
@@ -194,10 +237,3 @@ class ReportArguments:
     def __post_init__(self):
         if not self.run_dir:
             raise RecipeError("run_dir: missing. Name the output_dir of a GRPO run.")
-
-
-STAGES = {
-    "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
-    "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
-    "report": (ReportArguments,),
-}

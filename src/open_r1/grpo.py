@@ -28,26 +28,26 @@ from open_r1 import training
 from open_r1.data import load_held_out, load_split
 from open_r1.data.prompts import prompt_length, prompt_text, require_full_batch, to_prompts
 from open_r1.parser import RecipeParser, user_errors
-from open_r1.rewards import Reward, build_rewards, check_columns, check_golds
+from open_r1.rewards import Composition, check_columns, check_golds
 from open_r1.utils.models import check_round_trip
 
 
 SAMPLE = 1000  # rows looked at before training starts
 
 
-def prepare_data(run: training.Run, rewards: list[Reward], rows: Dataset) -> Dataset:
+def prepare_data(run: training.Run, rewards: Composition, rows: Dataset) -> Dataset:
     """Rows as prompts; every column and gold that a reward needs is checked."""
     args, tokenizer = run.script_args, run.blueprint.tokenizer
-    solved = any("solution" in reward.columns for reward in rewards)
-    solved |= any(reward.graded for reward in rewards) and args.dataset_solution_column in rows.column_names
+    solved = any("solution" in reward.columns for reward in rewards.rewards)
+    solved |= any(reward.graded for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
     dataset = to_prompts(rows, args, tokenizer, solved)
-    check_columns(rewards, dataset.column_names)
-    if any(reward.name == "accuracy" for reward in rewards):
+    check_columns(rewards.rewards, dataset.column_names)
+    if any(reward.spec.name == "accuracy" for reward in rewards.rewards):
         check_golds(dataset[:SAMPLE]["solution"], args.max_unusable_golds)
     texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
     check_round_trip(tokenizer, texts)
-    for reward in rewards:  # templates of distilled models open the thought in the prompt
-        reward.prefill = "<think>" if texts[0].rstrip().endswith("<think>") else ""
+    # templates of distilled models open the thought in the prompt
+    rewards.prefill = "<think>" if texts[0].rstrip().endswith("<think>") else ""
     return dataset
 
 
@@ -58,7 +58,7 @@ def main():
     if script_args.chat_template_path:
         tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
     script_args.set_weights(args)
-    rewards = build_rewards(script_args.rewards)
+    rewards = Composition(script_args.rewards, max_unjudged=script_args.max_unjudged)
     dataset = prepare_data(run, rewards, load_split(script_args, script_args.dataset_train_split, args.seed))
     held_out = load_held_out(script_args, args)
     held_out = held_out and prepare_data(run, rewards, held_out)
@@ -74,12 +74,12 @@ def main():
         repeats=args.num_generations * args.num_iterations,
         sequence=longest + args.max_completion_length,
         more={
-            "rewards": " + ".join(map(str, rewards)),
+            "rewards": str(rewards),
             "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, {most}",
         },
     )
     if not script_args.dry_run:
-        training.train(run, GRPOTrainer, dataset, held_out, reward_funcs=rewards)
+        training.train(run, GRPOTrainer, dataset, held_out, reward_funcs=rewards.for_trainer())
 
 
 if __name__ == "__main__":

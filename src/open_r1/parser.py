@@ -2,6 +2,7 @@
 
 A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it and the command line overrides it. Every key belongs to
 one of the dataclasses of its stage; what fits none of them, or has the wrong type, is an error that names file and key.
+`STAGES` says which dataclasses the recipes of a stage fill: ours, TRL's trainer config and TRL's `ModelConfig`.
 """
 
 import dataclasses
@@ -16,9 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from trl import TrlParser
+from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
 
-from open_r1.configs import STAGES, RecipeError, nearest
+from open_r1.configs import GRPOScriptArguments, RecipeError, ReportArguments, SFTScriptArguments, nearest
+
+
+STAGES = {
+    "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
+    "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
+    "report": (ReportArguments,),
+}
 
 
 @contextmanager

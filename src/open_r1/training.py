@@ -42,7 +42,7 @@ class Run:
     """A recipe, checked and resolved.
 
     Args:
-        stage (`str`): Key of `configs.STAGES`.
+        stage (`str`): Key of `parser.STAGES`.
         script_args (`ScriptArguments`): Our options.
         training_args (`TrainingArguments`): TRL's.
         model_args (`ModelConfig`): The model's.

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from open_r1.configs import STAGES, RecipeError
-from open_r1.parser import RecipeParser, read_recipe
+from open_r1.configs import RecipeError
+from open_r1.parser import STAGES, RecipeParser, read_recipe
 from open_r1.utils.imports import is_function, is_path
 from open_r1.utils.models import maker
 

@@ -16,7 +16,7 @@ from open_r1.rewards.accuracy import accuracy, grade
         ("<think>2+2</think>\nThe answer is \\boxed{4}.", "4", 1.0),
         ("<think>so \\boxed{4}</think> I do not know", "4", 0.0),  # only thought, never said
         ("<think>so \\boxed{4}", "4", 0.0),  # the thought never closes
-        ("<think>a</think><answer>3</answer><answer>4</answer>", "4", 1.0),  # the last block
+        ("<think>a</think><answer>3</answer><answer>4</answer>", "4", 0.0),  # two answers
         ("<answer>$\\frac{1}{2}$</answer>", "0.5", 1.0),
         ("there were 4 of them", "4", 0.0),  # a number in prose is no answer
         ("", "4", 0.0),

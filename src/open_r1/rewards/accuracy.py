@@ -1,111 +1,203 @@
-"""Accuracy: is the final answer mathematically equal to the gold one? (DeepSeek-R1, §2.2.2)
+"""Accuracy: is the final answer equal to the gold one? (DeepSeek-R1, §2.2.2) One grader for every stage.
 
-The grading itself is math-verify's. Where the answer is looked for:
+The policy:
 
-- only after the last `</think>`; a thought that never closes has no answer;
-- the last `<answer>` block if there is one, else the last `\\boxed{}`, formula or stated final answer ("the answer is 4"); a
-  number is never picked out of prose;
-- golds of any style are wrapped so that they parse: `42`, `\\frac13`, `C`, `$x$`, a solution with a box, `#### 18`.
+- *Where the answer is* (`answers`): after the last `</think>` only; a thought that never closes has no answer. The `<answer>`
+  block, else the last box that is not empty, else a stated answer ("the answer is 4", `#### 4`) or a formula or number that
+  stands alone. Never a number out of prose. A box that is cut off counts for nothing.
+- *One answer*: other answers left standing ("either … or", boxes or blocks that disagree) make it wrong, unless the gold has
+  several parts and the boxes give exactly these. Steps on the way and answers taken back do not count.
+- *Equal* (`equality`, `units`, `algebra`): the same value in any form, exactly: 0.5 is 1/2, 0.33 is not 1/3. Units, percent
+  signs and labels may be left out but not contradicted. Order counts in tuples, brackets in intervals, the base in digits.
+- *Golds* (`golds`): any style. One that says nothing ("see figure") gives `None`.
+
+math-verify's parser reads formulas, in workers with a hard deadline (`utils.workers`): what never ends is wrong if the
+completion wrote it, `None` if the gold did. Nothing that a completion contains is run as code.
 """
 
-import re
-import threading
-from functools import lru_cache
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from latex2sympy2_extended import NormalizationConfig
-from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
-
-
-ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-NORMALIZE = NormalizationConfig(units=True, malformed_operators=True, nits=True, boxed="all")
-EXTRACTION = [
-    LatexExtractionConfig(boxed_match_priority=0, normalization_config=NORMALIZE),
-    ExprExtractionConfig(try_extract_without_anchor=False),
-]
-WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
-MOST_WORDS = 6  # a gold of more words is a solution or a remark, not an answer
-SHORT = 256  # characters; longer texts are not worth remembering
-SECONDS = 5  # math-verify's own deadline per parse and per comparison
+from open_r1.rewards.grading.answers import read
+from open_r1.rewards.grading.equality import hopeless, quick
+from open_r1.rewards.grading.golds import gold_answer
+from open_r1.rewards.grading.notation import normalize
+from open_r1.utils.workers import ItemError, Workers
 
 
-def accuracy(completions: list[str], solution: list[str], **kwargs) -> list[float | None]:
-    """1.0 if the final answer equals the gold, 0.0 if not, `None` if the gold cannot be parsed.
+SECONDS = 2.0  # of wall time for a comparison; the slowest honest one measured took a fifth
+MEMORY = 2.0  # GiB a worker
+REMEMBER = 100_000  # verdicts
+Pair = tuple[str, str]
+
+
+@dataclass
+class Grade:
+    """The verdict on one completion.
+
+    Args:
+        reward (`float`, *optional*): 1.0 right, 0.0 wrong, `None` if it cannot be judged.
+        gold (`str`, *optional*): The gold answer as understood.
+        answer (`str`, *optional*): The completion's answer as understood.
+    """
+
+    reward: float | None
+    gold: str | None = None
+    answer: str | None = None
+
+
+def accuracy(
+    completions: list[str | None],
+    solution: list,
+    log_metric: Callable | None = None,
+    log_extra: Callable | None = None,
+    **kwargs,
+) -> list[float | None]:
+    """1.0 if the final answer equals the gold, 0.0 if not, `None` if the gold says nothing or the judge failed.
 
     Args:
         completions (`list[str]`): Completions as text, thoughts included.
-        solution (`list[str]`): Gold answers, one per completion.
+        solution (`list`): Gold answers, one per completion, in any style.
+        log_metric (`Callable`, *optional*): TRL's; gets shares of the batch (`unjudged`, `timeouts`, `remembered`) and seconds.
+        log_extra (`Callable`, *optional*): TRL's; gets gold and answer as understood, for the table of completions.
 
     >>> accuracy(["<think>2+2</think><answer>4</answer>", "<think>\\\\boxed{4}"], ["4", "4"])
     [1.0, 0.0]
     """
-    return [grade(completion, gold) for completion, gold in zip(completions, solution, strict=True)]
+    started, grader = time.monotonic(), shared_grader()
+    grades, counts = grader.grade_all(completions, solution)
+    if log_metric is not None:
+        for name in ("unjudged", "timeouts", "remembered"):
+            log_metric(f"accuracy/{name}", counts[name] / max(1, len(grades)))
+        log_metric("accuracy/seconds", time.monotonic() - started)
+    if log_extra is not None:
+        log_extra("gold_parsed", [grade.gold or "" for grade in grades])
+        log_extra("answer_parsed", [grade.answer or "" for grade in grades])
+    return [grade.reward for grade in grades]
 
 
-def grade(completion: str, gold: str) -> float | None:
-    """Grades one completion; every stage that needs a verdict on mathematics calls this."""
-    if not usable_gold(gold):
-        return None
-    answer = final_answer(completion)
-    return 0.0 if answer is None else _equal(as_formula(str(gold)), answer)
+def grade(completion: str, gold: Any) -> float | None:
+    """Grades one completion.
+
+    >>> grade(r"Half of it: $\\boxed{\\frac12}$", "0.5"), grade("about 0.5 perhaps", "0.5"), grade("4", "see figure")
+    (1.0, 0.0, None)
+    """
+    return shared_grader().grade_all([completion], [gold])[0][0].reward
 
 
-def usable_gold(gold: str | None) -> bool:
-    """Whether there is something in a gold to grade by: it parses, and it is no prose.
+def usable_gold(gold: Any) -> bool:
+    """Whether there is something in a gold to grade by.
 
-    >>> usable_gold("\\\\frac13"), usable_gold(""), usable_gold("We note that there are as many apples as pears in it.")
+    >>> usable_gold("\\\\frac13"), usable_gold(""), usable_gold("answers may vary")
     (True, False, False)
     """
-    if gold is None or not any(not isinstance(part, str) for part in parse_answer(as_formula(str(gold)))):
-        return False
-    text = str(gold)
-    return "\\boxed" in text or "####" in text or len(WORD.findall(text)) <= MOST_WORDS
+    return gold_answer(gold) is not None
 
 
-def final_answer(completion: str) -> str | None:
-    """The part of a completion that states the answer, ready to parse; `None` if the thought never closes."""
-    _, closed, rest = completion.rpartition("</think>")
-    if "<think>" in rest or (not closed and "<think>" in completion):
-        return None
-    blocks = ANSWER.findall(rest)
-    if blocks:
-        return as_formula(blocks[-1])
-    return rest[rest.rindex("\\boxed") :] if "\\boxed" in rest else rest
+@cache
+def shared_grader() -> "Grader":
+    """The grader of this process: rewards, filters and evaluation share its workers and what it remembers."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Grader(max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))))
 
 
-def as_formula(text: str) -> str:
-    """Wraps a bare answer in `$…$`, without which math-verify cannot tell it from prose; a lone `$` is a currency.
+class Grader:
+    """Grades batches: cheap comparisons here, each gold and each distinct answer once, the rest in workers.
 
-    >>> as_formula(r"\\frac13"), as_formula("#### 18"), as_formula(r"so $x = 2$"), as_formula("$18")
-    ('$\\\\frac13$', '$18$', 'so $x = 2$', '$18$')
+    Args:
+        workers (`int`): Processes for computer algebra; results do not depend on their number.
+        seconds (`float`, *optional*, defaults to 2): Deadline of one comparison.
     """
-    text = text.rpartition("####")[2].replace("\\$", "").strip()
-    text = text.replace("$", "") if text.count("$") == 1 else text
-    return text if not text or "$" in text or "\\boxed" in text or "\\(" in text or "\\[" in text else f"${text}$"
+
+    def __init__(self, workers: int, seconds: float = SECONDS):
+        self.workers = Workers("open_r1.rewards.grading.algebra:judge", workers, seconds, MEMORY)
+        self._memory: dict[Pair, bool | None] = {}
+
+    def grade_all(self, completions: list[str | None], golds: list) -> tuple[list[Grade], Counter]:
+        """One grade a completion, and the counts `unjudged`, `timeouts`, `remembered`.
+
+        Raises:
+            ValueError: If there are not as many golds as completions.
+        """
+        if len(completions) != len(golds):
+            raise ValueError(f"found {len(completions)} completions and {len(golds)} golds; expected one gold a completion")
+        counts: Counter = Counter()
+        parsed = {repr(gold): gold_answer(gold) for gold in golds}
+        cases = [_Case(text, parsed[repr(gold)]) for text, gold in zip(completions, golds, strict=True)]
+        verdicts: dict[Pair, bool | None] = {}
+        self._decide({case.pair for case in cases if case.pair}, verdicts, counts)
+        self._decide({pair for case in cases for pair in case.others(verdicts)}, verdicts, counts)
+        grades = [Grade(case.reward(verdicts), case.gold, case.pair and case.pair[1]) for case in cases]
+        counts["unjudged"] = sum(grade.reward is None for grade in grades)
+        return grades, counts
+
+    def _decide(self, pairs: set[Pair], verdicts: dict[Pair, bool | None], counts: Counter):
+        """Fills in the verdicts on pairs of gold and answer; waits for the workers."""
+        asked = {}
+        for pair in sorted(pairs):
+            if pair in self._memory:
+                counts["remembered"] += 1
+                verdicts[pair] = self._memory[pair]
+                continue
+            verdicts[pair] = quick(*pair)
+            if verdicts[pair] is None and hopeless(pair[1]):
+                verdicts[pair] = False
+            elif verdicts[pair] is None and not hopeless(pair[0]):
+                asked[pair] = self.workers.submit(pair)
+        for pair, future in asked.items():
+            try:
+                verdicts[pair] = future.result()
+            except ItemError as error:
+                counts["timeouts"] += error.reason == "timeout"
+                verdicts[pair] = self._blame(pair[0], error)
+        self._memory |= {pair: verdicts[pair] for pair in asked}
+        for pair in list(self._memory)[: len(self._memory) - REMEMBER]:
+            self._memory.pop(pair, None)
+
+    def _blame(self, gold: str, error: ItemError) -> bool | None:
+        """What a comparison without a result means: wrong by the completion's fault, `None` by the gold's or the machine's."""
+        if error.reason == "died":
+            return None
+        try:
+            self.workers.submit((gold, f"({gold})")).result()  # the gold against itself
+        except ItemError:
+            return None
+        return False
 
 
-def parse_answer(text: str) -> tuple:
-    """The one place where text becomes mathematics; `()` if it does not."""
-    return _parse_short(text) if len(text) <= SHORT else _parse(text)
+class _Case:
+    """One completion on its way to a grade."""
 
+    def __init__(self, completion: str | None, gold: str | None):
+        self.judged = isinstance(completion, str) and gold is not None
+        self.gold, self.reading = gold, read(completion) if self.judged else None
+        self.pair = (gold, normalize(self.reading.answer)) if self.reading else None
 
-def _parse(text: str) -> tuple:
-    return tuple(parse(text, extraction_config=EXTRACTION, extraction_mode="first_match", parsing_timeout=_deadline()))
+    def others(self, verdicts: dict[Pair, bool | None]) -> list[Pair]:
+        """What else to compare: where the answer is right its rivals, where there are several boxes all of them together."""
+        if not self.pair:
+            return []
+        return [*(self._rivals() if verdicts[self.pair] else []), *self._together()]
 
+    def reward(self, verdicts: dict[Pair, bool | None]) -> float | None:
+        if not self.judged:
+            return None
+        if not self.pair:
+            return 0.0
+        verdict = verdicts[self.pair]
+        alone = [verdict, *(verdicts[pair] for pair in (self._rivals() if verdict else []))]
+        if all(alone) or any(verdicts[pair] for pair in self._together()):
+            return 1.0
+        return None if None in alone and False not in alone else 0.0
 
-_parse_short = lru_cache(maxsize=65536)(_parse)  # golds and short answers come again and again
+    def _rivals(self) -> list[Pair]:
+        return [(self.gold, normalize(rival)) for rival in self.reading.rivals]
 
-
-def _compare(gold: str, answer: str) -> float:
-    return float(verify(list(parse_answer(gold)), list(parse_answer(answer)), timeout_seconds=_deadline()))
-
-
-_compare_short = lru_cache(maxsize=65536)(_compare)
-
-
-def _equal(gold: str, answer: str) -> float:
-    return (_compare_short if len(gold) + len(answer) <= SHORT else _compare)(gold, answer)
-
-
-def _deadline() -> int | None:
-    """math-verify's deadline is a signal, which only the main thread may set."""
-    return SECONDS if threading.current_thread() is threading.main_thread() else None
+    def _together(self) -> list[Pair]:
+        several = self.reading.rivals and len(self.reading.boxes) > 1
+        return [(self.gold, normalize(";".join(self.reading.boxes)))] if several else []

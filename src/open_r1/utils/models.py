@@ -17,8 +17,8 @@ from transformers import (
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from trl import ModelConfig
 
-from open_r1.configs import STAGES, RecipeError
-from open_r1.parser import read_recipe
+from open_r1.configs import RecipeError
+from open_r1.parser import STAGES, read_recipe
 from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
 

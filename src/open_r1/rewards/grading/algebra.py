@@ -1,0 +1,168 @@
+"""Do two formulas have the same value? math-verify's parser reads them, evaluation at several points compares them.
+
+Evaluation to 25 digits settles what `simplify` may never finish, and has no false positives short of a coincidence in all
+points. Decimals are exact fractions: 0.33 is not 1/3. Runs in a worker, since powers of powers or sums may take for ever.
+"""
+
+import math
+import re
+import zlib
+from functools import lru_cache
+
+import sympy
+from latex2sympy2_extended import latex2sympy
+from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+
+from open_r1.rewards.grading.equality import equal
+
+
+CASE_MATTERS = ConversionConfig(lowercase_symbols=False)
+DIGITS = 25
+MOST_DIGITS = 2000
+TOLERANCE = sympy.Rational(1, 10**18)  # relative; far below any decimal that a person writes for a root
+POINTS = 4
+CONSTANTS = {sympy.Symbol("i"): sympy.I, sympy.Symbol("e"): sympy.E}
+SIGNED = re.compile(r"^(=|<|>|\\le|\\ge|\\ne)\s(.*)$")
+
+
+class TooLarge(ValueError):
+    """A formula for a number of more digits than can be handled, such as 10^{10^{10}}."""
+
+
+def judge(pair: tuple[str, str]) -> bool:
+    """Whether two normalized answers are equal: what a worker is asked."""
+    return equal(*pair, same_value)
+
+
+@lru_cache(maxsize=20000)
+def same_value(gold: str, answer: str) -> bool:
+    """Whether two normalized formulas agree; with a relation sign in front, whether the sides of two relations do.
+
+    >>> same_value(r"(x+1)^{2}", r"x^{2}+2x+1"), same_value(r"\\frac{1}{3}", "0.333"), same_value("= y-(2x)", "= 4x-(2y)")
+    (True, False, True)
+    """
+    gold_sign, answer_sign = SIGNED.match(gold), SIGNED.match(answer)
+    if gold_sign and answer_sign:
+        return _same_side(gold_sign[1], parse(gold_sign[2]), parse(answer_sign[2]))
+    gold = parse(gold)
+    try:
+        answer = parse(answer)
+    except TooLarge:
+        return False
+    if gold is None or answer is None:
+        return False
+    if gold == answer:
+        return True
+    if isinstance(gold, sympy.MatrixBase) and isinstance(answer, sympy.MatrixBase):
+        return gold.shape == answer.shape and all(_agree(*pair) for pair in zip(gold, answer, strict=True))
+    return isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr) and _agree(gold, answer)
+
+
+@lru_cache(maxsize=20000)
+def parse(text: str) -> sympy.Basic | None:
+    """The formula that a normalized text is; `None` if math-verify's parser cannot read it.
+
+    Raises:
+        TooLarge: If it stands for a number that no memory holds.
+    """
+    text = re.sub(r"«([^»]*)»", lambda m: r"\mathrm{" + re.sub(r"\W", "", m[1]) + "}", text)
+    text = re.sub(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])", _decimal, text)
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"(\d|\))\s*(?=\()", r"\1*", text)  # the parser takes `2(3)` for the mixed number 2 3/1
+    text = re.sub(r"(?<=\d)\s+(?=\d)", "*", text)
+    text = text.replace("°", r"*\frac{\pi}{180}").replace("%", r"*\frac{1}{100}")
+    text = re.sub(r"\\l(n|g)(?![a-zA-Z])", lambda m: r"\ln" if m[1] == "n" else r"\log_{10}", text)
+    try:
+        value = latex2sympy(text, normalization_config=None, conversion_config=CASE_MATTERS)
+        if isinstance(value, sympy.MatrixBase):
+            return sympy.Matrix(value)
+        if isinstance(value, sympy.MatrixExpr):
+            return sympy.Matrix(value.doit().as_explicit())
+        if not isinstance(value, sympy.Expr):
+            return None
+        _size(value)
+        return value.xreplace(CONSTANTS)
+    except (MemoryError, TooLarge):
+        raise
+    except Exception:  # the parser raises bare Exception on what it cannot read
+        return None
+
+
+def _size(formula: sympy.Basic) -> float:
+    """About the decimal logarithm of a formula's value, found without evaluating it."""
+    if isinstance(formula, sympy.Rational):
+        return math.log10(abs(formula.p) or 1) - math.log10(formula.q)
+    sizes = [_size(argument) for argument in formula.args]
+    if isinstance(formula, sympy.Sum | sympy.Product) and max(sizes[1:]) > 5:
+        raise TooLarge
+    if isinstance(formula, sympy.Pow | sympy.factorial):
+        if sizes[-1] > 6:
+            raise TooLarge
+        number = 10 ** sizes[-1]
+        size = abs(sizes[0]) * number if isinstance(formula, sympy.Pow) else number * max(1.0, sizes[0])
+        if size > MOST_DIGITS * 10:
+            raise TooLarge
+        return size
+    return sum(sizes) if isinstance(formula, sympy.Mul) else max(sizes, default=0.5)
+
+
+def _decimal(match: re.Match) -> str:
+    return rf"(\frac{{{int(match[1] + match[2])}}}{{{10 ** len(match[2])}}})"
+
+
+def _point(symbols: set[sympy.Symbol], index: int) -> dict[sympy.Symbol, sympy.Float]:
+    """The same value for a name in both formulas; the last point is negative, where |x| and x differ."""
+    draw = {s: sympy.Float(300 + zlib.crc32(f"{s.name}{index}".encode()) % 2400, 50) / 1009 for s in symbols}
+    return {s: -value for s, value in draw.items()} if index == POINTS - 1 else draw
+
+
+def _evaluate(formula: sympy.Expr, point: dict) -> sympy.Expr:
+    return sympy.N(formula.xreplace(point), DIGITS)
+
+
+def _close(a: sympy.Expr, b: sympy.Expr) -> bool | None:
+    """Whether two evaluated formulas agree; `None` where either has no value."""
+    if a == b:
+        return None if a in (sympy.nan, sympy.zoo) else True
+    if not (a.is_number and b.is_number and a.is_finite and b.is_finite):
+        return None if not (a.is_finite is False or b.is_finite is False) else False
+    return bool(abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) or max(abs(a), abs(b)) < sympy.Rational(1, 10**20))
+
+
+def _agree(gold: sympy.Expr, answer: sympy.Expr) -> bool:
+    symbols = gold.free_symbols | answer.free_symbols
+    if not symbols:
+        return _same_constant(gold.doit(), answer.doit())
+    verdicts = []
+    for index in range(POINTS):
+        point = _point(symbols, index)
+        a, b = _evaluate(gold, point), _evaluate(answer, point)
+        if index == POINTS - 1 and not (a.is_real and b.is_real):  # roots of negative numbers: no evidence
+            continue
+        verdicts.append(_close(a, b))
+    return False not in verdicts and True in verdicts
+
+
+def _same_constant(gold: sympy.Expr, answer: sympy.Expr) -> bool:
+    """Exactly where both are rational; else by a difference evaluated to as many digits as it takes, for 2^{1009} - 1 too."""
+    if gold == answer or (gold.is_Rational and answer.is_Rational) or not (gold.is_finite and answer.is_finite):
+        return gold == answer and gold not in (sympy.nan, sympy.zoo)
+    difference = abs(sympy.N(gold - answer, DIGITS, maxn=MOST_DIGITS))
+    return bool(difference.is_number and difference <= TOLERANCE * min(1, abs(sympy.N(gold))))
+
+
+def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) -> bool:
+    """Whether `gold sign 0` and `answer sign 0` say the same: the sides are proportional (by a positive factor, if ordered)."""
+    if not isinstance(gold, sympy.Expr) or not isinstance(answer, sympy.Expr):
+        return False
+    symbols = gold.free_symbols | answer.free_symbols
+    if not symbols or gold.free_symbols != answer.free_symbols:
+        return False
+    ratios = []
+    for index in range(POINTS - 1):
+        a, b = (_evaluate(side, _point(symbols, index)) for side in (gold, answer))
+        if not (a.is_number and b.is_number and a.is_finite and b.is_finite) or b == 0:
+            return False
+        ratios.append(sympy.N(a / b, DIGITS))
+    same = all(_close(ratio, ratios[0]) for ratio in ratios)
+    return same and ratios[0] != 0 and (sign in ("=", r"\ne") or bool(ratios[0].is_positive))

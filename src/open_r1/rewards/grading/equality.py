@@ -1,0 +1,238 @@
+"""When are two answers equal? The policy over structure; numbers and formulas are compared by `algebra`.
+
+Both sides are in `notation.normalize`'s form. The gold decides how the answer is read: a letter is an option, words are words,
+`(1, 2)` keeps its order and its brackets, `{1, 2}`, `1, 2` and `1 or 2` do not, `x > 2` is `(2, ∞)`. `quick` decides most pairs
+in microseconds; `equal` decides all and may call computer algebra, so it belongs in a worker.
+"""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from open_r1.rewards.grading.brackets import key
+from open_r1.rewards.grading.numerals import rational
+from open_r1.rewards.grading.structure import (
+    FLIP,
+    NAME,
+    VARIABLE,
+    Interval,
+    bare_name,
+    brackets,
+    intervals,
+    label,
+    matrix_of,
+    parts,
+    relations,
+    unknown_of,
+    unwrap,
+)
+from open_r1.rewards.grading.units import conversion, split_unit
+from open_r1.rewards.grading.words import is_choice, is_text, same_choice, same_text
+
+
+CURVE = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
+FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
+BASED = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")
+BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
+# What the parser itself would evaluate for ever; towers of powers are for `algebra` to refuse.
+HOPELESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
+LONGEST_FORMULA = 1000  # characters
+Leaf = Callable[[str, str], bool]
+
+
+def quick(gold: str, answer: str) -> bool | None:
+    """Whether two normalized answers are equal, as far as plain text and exact arithmetic can tell; else `None`."""
+    if not answer:
+        return False
+    if key(gold) == key(answer):
+        return True
+    if is_choice(gold):
+        return same_choice(gold, answer)
+    if "textcircled" in gold:
+        return set(re.findall(r"\d+", gold)) == set(re.findall(r"\d+", answer)) and "textcircled" in answer
+    if is_text(gold):
+        return same_text(gold, answer)
+    (gold_value, gold_unit), (value, unit) = split_unit(gold), split_unit(answer)
+    gold_number, number = rational(gold_value), rational(value)
+    if gold_number is not None and number is not None:
+        return _same_number(gold_number, gold_unit, number, unit)
+    return None
+
+
+def hopeless(text: str) -> bool:
+    """Whether a formula is not worth a worker's time: only the same formula, as text, equals it.
+
+    >>> hopeless(r"\\binom{10^{9}}{5}"), hopeless(r"\\binom{10}{5}")
+    (True, False)
+    """
+    return len(text) > LONGEST_FORMULA or HOPELESS.search(text) is not None
+
+
+def equal(gold: str, answer: str, leaf: Leaf) -> bool:
+    """Whether two normalized answers are equal.
+
+    Args:
+        gold (`str`): The gold answer.
+        answer (`str`): The answer to grade.
+        leaf (`Leaf`): Decides whether two formulas have the same value.
+    """
+    decided = quick(gold, answer)
+    return _same(gold, answer, leaf) if decided is None else decided
+
+
+def _same_number(gold: Fraction, gold_unit: str | None, value: Fraction, unit: str | None) -> bool:
+    if gold_unit != "%" and unit == "%":  # 50% is 0.5, and 50 where the question asked for a percentage
+        rate = conversion(gold_unit, None)
+        return rate is not None and (value / 100 == gold or abs(gold) >= 1 and value == gold)
+    if gold_unit == "%" and unit != "%":
+        return (value == gold or value == gold / 100) and conversion(None, unit) is not None
+    rate = conversion(gold_unit, unit)
+    return rate is not None and value * rate == gold
+
+
+def _same(gold: str, answer: str, leaf: Leaf) -> bool:
+    """Lists first, then one value against one."""
+    gold, answer = unwrap(gold), unwrap(answer)
+    golds, answers = parts(gold), parts(answer)
+    if len(golds) == len(answers) == 1:
+        return _one(golds[0], answers[0], leaf)
+    as_set = intervals(gold), intervals(answer)
+    if None not in as_set:
+        return _same_intervals(*as_set, leaf)
+    if len(golds) == 1:
+        point = brackets(gold)  # `x = 1, y = 2` for `(1, 2)`
+        labelled = [label(part) for part in answers]
+        if point and point[0] == "(" and all(name and NAME.match(name) for name, _ in labelled):
+            named = sorted(labelled)
+            distinct = len({name for name, _ in named}) == len(named) == len(point[1])
+            return distinct and all(_one(g, a, leaf) for g, (_, a) in zip(point[1], named, strict=True))
+        return len(set(map(key, answers))) == 1 and _one(gold, answers[0], leaf)
+    if len(answers) == 1 and (point := brackets(answer)) and point[0] == "(" and _labels_all(golds):
+        golds = [value for _, value in sorted(map(label, golds))]
+        return len(golds) == len(point[1]) and all(_one(g, a, leaf) for g, a in zip(golds, point[1], strict=True))
+    return _same_bag(golds, answers, leaf)
+
+
+def _labels_all(parts: list[str]) -> bool:
+    names = [name for name, _ in map(label, parts)]
+    return all(name and NAME.match(name) for name in names) and len(set(names)) == len(names)
+
+
+def _same_bag(golds: list[str], answers: list[str], leaf: Leaf) -> bool:
+    """Whether each gold has its answer and each answer its gold, in any order; a repeated value counts once."""
+    golds, answers = list({key(g): g for g in golds}.values()), list({key(a): a for a in answers}.values())
+    if len(golds) == len(answers):
+        rest = list(answers)
+        for gold in golds:
+            found = next((answer for answer in rest if _one(gold, answer, leaf)), None)
+            if found is None:
+                return False
+            rest.remove(found)
+        return True
+    return False
+
+
+def _one(gold: str, answer: str, leaf: Leaf) -> bool:
+    """One value against one: a number, a point, an interval, a relation, a matrix, a formula."""
+    decided = quick(gold, answer)
+    if decided is not None:
+        return decided
+    gold_relation, relation = relations(gold), relations(answer)
+    sets = intervals(gold), intervals(answer)
+    if None not in sets and (gold_relation[1] or relation[1] or r"\cup" in gold + answer or r"\mathbb" in gold + answer):
+        if gold_relation[1] and relation[1] and unknown_of(gold_relation) != unknown_of(relation):
+            return False
+        return _same_intervals(*sets, leaf)
+    if gold_relation[1] or relation[1]:
+        return _same_relation(gold_relation, relation, leaf)
+    if r"\cup" in gold:
+        return False
+    point, other = brackets(gold), brackets(answer)
+    if point or other:
+        return bool(point and other) and _same_point(point, other, leaf)
+    if (rows := matrix_of(gold)) and (others := matrix_of(answer)):
+        flat = [len(row) for row in rows] == [len(row) for row in others]
+        return flat and all(
+            _one(g, a, leaf) for row, other in zip(rows, others, strict=True) for g, a in zip(row, other, strict=True)
+        )
+    if (based := BASED.match(gold)) or BASED.match(answer):
+        return _same_based(based, BASED.match(answer), gold, answer)
+    return _same_value(gold, answer, leaf)
+
+
+def _same_point(point: tuple, other: tuple, leaf: Leaf) -> bool:
+    if point[0] != other[0] or point[2] != other[2] or len(point[1]) != len(other[1]):
+        return False
+    return all(_same(g, a, leaf) for g, a in zip(point[1], other[1], strict=True))
+
+
+def _same_based(gold: re.Match | None, answer: re.Match | None, gold_text: str, answer_text: str) -> bool:
+    """Digits of a base: the base may be left out, but not changed."""
+    base = lambda m: m[2] or m[3] or BASES.get(m[4], m[4])  # noqa: E731
+    if not gold:
+        return base(answer) == "10" and answer[1] == gold_text
+    return gold[1] == (answer[1] if answer else answer_text) and (not answer or base(gold) == base(answer))
+
+
+def _same_value(gold: str, answer: str, leaf: Leaf) -> bool:
+    (gold_value, gold_unit), (value, unit) = split_unit(gold), split_unit(answer)
+    if "°" in (gold_unit, unit) and gold_unit != unit and None in (gold_unit, unit) and r"\pi" in gold_value + value:
+        radians = [f"({v})*\\pi/180" if u == "°" else v for v, u in ((gold_value, gold_unit), (value, unit))]
+        return leaf(*radians)
+    if unit == "%" or gold_unit == "%":
+        number, gold_number = (f"({v})/100" if u == "%" else v for v, u in ((value, unit), (gold_value, gold_unit)))
+        return leaf(gold_number, number) or (unit != gold_unit and leaf(gold_value, value))
+    rate = conversion(gold_unit, unit)
+    if rate is None:
+        return False
+    if (gold_unit or unit) and leaf(gold_value, value if rate == 1 else f"({value})*{rate.numerator}/{rate.denominator}"):
+        return True
+    return leaf(gold, answer)
+
+
+def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
+    """Equations and inequalities; an equation that only names its value (`x = 5`) is as good as the value."""
+    (gold_members, gold_signs), (members, signs) = gold, answer
+    if set(gold_signs + signs) <= {"=", r"\approx", r"\in", r"\equiv"}:
+        if not gold_signs:  # a value; the answer may name it, and may show how it comes about
+            named = members[1:] if VARIABLE.search(members[0]) or "«" in members[0] else members
+            plain = NAME.match(members[0]) or not VARIABLE.search(members[-1]) or brackets(members[0])
+            return bool(plain) and all(_same(gold_members[0], member, leaf) for member in named)
+        if not signs:
+            value = gold_members[-1]
+            constant = not VARIABLE.search(value)
+            curve = gold_members[0].strip() in CURVE
+            droppable = (
+                NAME.match(gold_members[0]) and (constant or not curve) or brackets(gold_members[0]) and brackets(value)
+            )
+            return bool(droppable) and _same(value, members[0], leaf)
+    if len(gold_members) > 2 and len(members) > 2 and len(gold_members) == len(members):
+        if signs[0] == FLIP.get(gold_signs[0]):
+            members, signs = members[::-1], [FLIP.get(sign, sign) for sign in signs[::-1]]
+        return signs == gold_signs and all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True))
+    if len(gold_members) != 2 or len(members) != 2:
+        return False
+    if signs[0] == gold_signs[0] == "=":
+        if bare_name(members[0]) == bare_name(gold_members[0]) or all(FUNCTION.match(m[0]) for m in (members, gold_members)):
+            return _same(gold_members[1], members[1], leaf)
+        if NAME.match(members[0]) and NAME.match(gold_members[0]) and not VARIABLE.search(members[1] + gold_members[1]):
+            return False  # `y = 5` for `x = 5`
+    if signs[0] == FLIP.get(gold_signs[0]):
+        members, signs = members[::-1], [gold_signs[0]]
+    if signs != gold_signs or signs[0] == r"\in":
+        return signs == gold_signs and all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True))
+    difference = [f"({m[0]})-({m[1]})" for m in (gold_members, members)]
+    return leaf(f"{signs[0]} {difference[0]}", f"{signs[0]} {difference[1]}")
+
+
+def _same_intervals(golds: list[Interval], answers: list[Interval], leaf: Leaf) -> bool:
+    if len(golds) != len(answers):
+        return False
+    rest = list(answers)
+    for gold in golds:
+        same = lambda a, g=gold: g[1] == a[1] and g[3] == a[3] and _one(g[0], a[0], leaf) and _one(g[2], a[2], leaf)  # noqa: E731
+        found = next((answer for answer in rest if same(answer)), None)
+        if found is None:
+            return False
+        rest.remove(found)
+    return True

@@ -1,0 +1,63 @@
+"""Answers that are no mathematics: the options of a multiple choice, and words."""
+
+import re
+
+from open_r1.rewards.grading.brackets import key
+
+
+CHOICE = re.compile(r"^[(\[]?([A-J])[)\]]?(?:\s*[.:)]?\s*(.*))?$")
+CHOICES = re.compile(r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&]|«(?:and|or|和|与|或)»)*[(\[]?[A-J][)\]]?)*$")
+CHOSEN = re.compile(r"^«?(?:the |option|choice|answer|correct|is|letter|选项?|选择|答案|故选)*[»:\s]*", re.IGNORECASE)
+SYNONYMS = [
+    {"no solution", "no solutions", "no real solution", "no real solutions", r"\emptyset", "empty set", "the empty set", "无解", "空集", "无实数解"},
+    {"does not exist", "dne", "doesnt exist", "不存在"},
+    {"true", "正确", "对", "真"}, {"false", "错误", "错", "假", "不正确"}, {"yes", "是", "是的"}, {"no", "否", "不是"},
+    {"充分不必要", "充分不必要条件"}, {"必要不充分", "必要不充分条件"}, {"充要", "充要条件", "充分必要条件"},
+    {"既不充分也不必要", "既不充分也不必要条件"}, {"none", "none of these", "none of the above"}, {"infinitely many", "infinitely many solutions", "无数个", "无穷多个"},
+]  # fmt: skip
+
+
+def is_choice(gold: str) -> bool:
+    """Whether a gold is an option of a multiple choice, `C`, `(C) 42`, `A, C`, `ABD`."""
+    if re.fullmatch(r"[A-J]|[(\[][A-J][)\]](?:[\s.:]*.*)?|[A-J][.:)].*", gold):
+        return True
+    letters = re.findall("[A-J]", gold)
+    return bool(CHOICES.match(gold)) and len(letters) > 1 and letters == sorted(set(letters))
+
+
+def is_text(gold: str) -> bool:
+    """Whether a gold is words rather than mathematics."""
+    rest = re.sub(r"«[^»]*»", "", gold)
+    return ("«" in gold and not re.search(r"[\d=<>\\]|[a-zA-Z]", rest)) or gold == r"\emptyset"
+
+
+def same_choice(gold: str, answer: str) -> bool:
+    text = CHOSEN.sub("", answer).replace("«", "").replace("»", "") if answer.startswith("«") else answer
+    if CHOICES.match(gold) and CHOICES.match(text) and set(re.findall("[A-J]", gold)) == set(re.findall("[A-J]", text)):
+        return True
+    if CHOICES.match(gold) and len(re.findall("[A-J]", gold)) > 1:
+        return False
+    right = CHOICE.match(gold)
+    lone = re.fullmatch(r"[(\[]?([a-j])[)\]]?", text)
+    if lone:
+        return lone[1].upper() == right[1]
+    match = re.match(r"^(?:[(\[]([A-J])[)\]]|([A-J])\s*(?:[.:),]|(?=«?is»?)|$|(?=\s\d)))\s*(.*)$", text)
+    if not match:
+        return bool(right[2]) and key(right[2]) == key(answer)
+    letter, rest = match[1] or match[2], match[3].strip(" .:")
+    if letter != right[1]:
+        return False
+    another = re.search(r"(?:^|«(?:or|and|或|和)»|[,/&]|\bor\b|\band\b)\s*[(\[]?[A-J](?![a-zA-Z])|«?(?:or|either|not)\b", rest)
+    return not another and (not right[2] or not rest or key(right[2]) == key(rest))
+
+
+def same_text(gold: str, answer: str) -> bool:
+    gold, answer = _words(gold), _words(answer)
+    return gold == answer or any(gold in group and answer in group for group in SYNONYMS)
+
+
+def _words(text: str) -> str:
+    if text.strip() == r"\emptyset":
+        return r"\emptyset"
+    text = re.sub(r"[«»{}\\'\"]|[.,!]$", " ", text).casefold().replace("-", " ")
+    return " ".join(re.sub(r"^(?:(?:the|a|an|it|is)\s+)+", "", " ".join(text.split())).split())

@@ -1,0 +1,123 @@
+"""What a name in `reward_funcs` becomes, and what is refused before anything is loaded."""
+
+import subprocess
+import sys
+
+import pytest
+
+from open_r1.configs import GRPOScriptArguments, RecipeError, RewardSpec
+from open_r1.rewards import Composition, check_columns, check_golds
+from open_r1.rewards.composition import Reward
+from open_r1.rewards.registry import REWARDS, SHAPING
+
+
+def test_own_function_class_and_parameters_from_a_file(own):
+    assert own("shout").score(["A", "a"]) == [[1.0, 0.0]]
+    assert own({"name": "Brevity", "max_words": 2}).score(["a b", "a b c"]) == [[1.0, 0.0]]
+    assert own({"name": "capped", "cap": 2}).score(["aaa"]) == [[2.0]]
+
+
+def test_names_are_those_of_the_functions(own):
+    """TRL's metrics are `rewards/<name>/mean`."""
+    assert [column.__name__ for column in own("shout", "accuracy").for_trainer()] == ["shout", "accuracy"]
+
+
+def test_trl_rewards_work_with_messages_and_with_text():
+    reward = Composition([RewardSpec("trl.rewards.think_format_reward")])
+    assert reward.score([[{"role": "assistant", "content": "<think>a</think>b"}]]) == [[1.0]]
+    assert reward.score(["<think>a</think>b", "b"]) == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("name", ["no_kwargs", "CONSTANT"])
+def test_what_trl_cannot_call_is_refused_at_the_start(own, name):
+    with pytest.raises(RecipeError, match="no function or class" if name == "CONSTANT" else "must take .*kwargs"):
+        own(name)
+
+
+def test_optional_columns_are_known(own):
+    assert own("optional").rewards[0].graded and own("optional").rewards[0].columns == set()
+
+
+def test_file_that_does_not_run_is_refused(tmp_path):
+    (tmp_path / "wrong.py").write_text("def reward(:")
+    with pytest.raises(RecipeError, match="SyntaxError"):
+        Reward(RewardSpec(f"{tmp_path / 'wrong.py'}:reward"))
+
+
+def test_two_rewards_of_one_name_are_refused():
+    """TRL would write both into one metric."""
+    with pytest.raises(RecipeError, match="each named once"):
+        GRPOScriptArguments(dataset_name="x", reward_funcs=["accuracy", "twin.py:accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("acuracy", "unknown reward 'acuracy'. Did you mean 'accuracy'?"),
+        ("no.such.module.reward", "cannot import 'no.such.module'"),
+        ("nowhere.py:reward", "cannot import 'nowhere.py'"),
+        ("open_r1.rewards.format:formt_reward", "Did you mean 'format_reward'?"),
+        ({"name": "format", "max_len": 3}, "'format' has no parameter 'max_len'"),
+        ("cosine", "needs 'max_len', as in `{name: cosine, max_len: …}`"),
+        ({"name": "repetition", "max_penalty": 1.0}, "max_penalty 1.0 should not be positive"),
+        ({"name": "format", "weight": "half"}, "weight of 'format' is 'half'; expected a number"),
+        ({"name": "format", "domain": 3}, "domain of 'format' is 3"),
+        ({"name": "format", "only_if": "accuracy"}, "only_if of 'format' is 'accuracy'; expected another reward"),
+        ({"weight": 1}, "expected a name or a mapping"),
+    ],
+)
+def test_unknown_rewards_and_parameters(entry, says):
+    with pytest.raises(RecipeError) as error:
+        Composition(RewardSpec.parse_all([entry]))
+    assert says in str(error.value)
+
+
+def test_missing_column_is_named_with_the_option_that_mends_it():
+    with pytest.raises(RecipeError) as error:
+        check_columns(Composition([RewardSpec("accuracy")]).rewards, ["prompt", "answer"])
+    assert "'solution'" in str(error.value) and "dataset_solution_column" in str(error.value) and "answer" in str(error.value)
+
+
+def test_reward_for_some_domains_needs_the_column():
+    with pytest.raises(RecipeError, match="'format' needs the dataset column 'domain'"):
+        check_columns(Composition([RewardSpec("format", domain=["math"])]).rewards, ["prompt", "solution"])
+
+
+def test_too_many_unusable_golds_stop_the_run(caplog):
+    with pytest.raises(RecipeError, match="cannot parse 2 of 4 golds"):
+        check_golds(["1", "", "2", " "], limit=0.4)
+    check_golds(["1", "", "2", " "], limit=0.5)
+    assert "2 of 4 golds cannot be parsed" in caplog.text
+
+
+def test_every_reward_takes_all_that_trl_passes_and_shaping_ones_are_registered():
+    assert SHAPING < set(REWARDS)
+    specs = [
+        RewardSpec("accuracy"),
+        RewardSpec("cosine", params={"max_len": 8}),
+        RewardSpec("format"),
+        RewardSpec("tag_count"),
+    ]
+    specs += [
+        RewardSpec("group_length", params={"num_generations": 2}),
+        RewardSpec("repetition"),
+        RewardSpec("language_consistency"),
+    ]
+    specs += [RewardSpec("soft_overlong", params={"max_len": 8, "cache": 4})]
+    assert {spec.name for spec in specs} == set(REWARDS)
+    rows = Composition(specs).score(
+        ["<think>We add the two numbers and get four.</think><answer>4</answer>"] * 2,
+        prompts=["What is the sum of the two numbers?"] * 2,
+        completion_ids=[[1, 2, 3, 4]] * 2,
+        solution=["4", "5"],
+        level=[1, 1],
+        trainer_state=None,
+    )
+    assert all(len(row) == 2 and None not in row for row in rows)
+
+
+def test_import_is_quick_and_without_torch():
+    """Data builders, evaluation and users' scripts import the rewards where there is no torch."""
+    code = "import sys, time; start = time.process_time(); import open_r1.rewards; print(time.process_time() - start, 'torch' in sys.modules)"
+    seconds, torch = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert float(seconds) < 1 and torch == "False"
