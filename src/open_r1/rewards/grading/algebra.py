@@ -70,7 +70,8 @@ def parse(text: str) -> sympy.Basic | None:
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     text = re.sub(r"(\d|\))\s*(?=\()", r"\1*", text)  # the parser takes `2(3)` for the mixed number 2 3/1
     text = re.sub(r"(?<=\d)\s+(?=\d)", "*", text)
-    text = text.replace("°", r"*\frac{\pi}{180}").replace("%", r"*\frac{1}{100}")
+    text = re.sub(r"(?<![\d.}])(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}", r"(\1+\\frac{\2}{\3})", text)  # a mixed number
+    text = re.sub(r"(\d+|\([^()]*\)|\b[a-z]|\\[a-z]+)\s*°", r"(\1*\\frac{\\pi}{180})", text).replace("%", r"*\frac{1}{100}")
     text = re.sub(r"\\l(n|g)(?![a-zA-Z])", lambda m: r"\ln" if m[1] == "n" else r"\log_{10}", text)
     try:
         value = latex2sympy(text, normalization_config=None, conversion_config=CASE_MATTERS)
@@ -159,8 +160,10 @@ def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) ->
     if not symbols or gold.free_symbols != answer.free_symbols:
         return False
     ratios = []
-    for index in range(POINTS - 1):
+    for index in range(POINTS):
         a, b = (_evaluate(side, _point(symbols, index)) for side in (gold, answer))
+        if index == POINTS - 1 and not (a.is_real and b.is_real):
+            continue
         if not (a.is_number and b.is_number and a.is_finite and b.is_finite) or b == 0:
             return False
         ratios.append(sympy.N(a / b, DIGITS))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 WINDOW = 50_000  # characters of the answer part that are read, from its end
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*(\{?)")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-MOST = 32  # boxes, from the last, that are looked at
+MOST = 32  # boxes or statements, from the last, that are looked at
 STATED = re.compile(
     r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
     r"|(?:\b(?:final|correct|right|required|desired)[ \t]+)?\b(?:answer|solution|result)s?\b(?:[ \t]+(?:to|of|for)\b[^.:\n=]{0,80}?)?"
@@ -47,6 +47,7 @@ STEP = re.compile(
     r"\bsecond|\blast|\bit follows\b|\bin total\b|\boverall\b|\bfinish|\bpart\b|因此|所以|于是|则|代入|然后|接着|最后|第[一二三]步|其次|从而|可得|得到|故",
     re.IGNORECASE,
 )
+DENIED = re.compile(r"(?:\bnot|n't|\bnever|不是)(?: (?:be|equal to|equal|simply|just))?[\s:$\\(\[]*$", re.IGNORECASE)
 CLAIMS = re.compile(r"\banswer\b|\bsolution is\b|答案", re.IGNORECASE)
 
 
@@ -136,11 +137,17 @@ def _read_part(part: str, lone: bool = False) -> Reading | None:
         after = [claim for claim in stated if claim.start >= last.end and not BOX.search(claim.text)]
         before = [claim for claim in stated if claim.end <= last.start and not BOX.search(claim.text)]
         rivals += [claim.text for claim in after if _is_value(claim.text)]
-        rivals += [c.text for c in before if _is_value(c.text) and not WITHDRAWN.search(part[c.end : last.start])]
+        rivals += [
+            c.text for c in before if _is_value(c.text) and not WITHDRAWN.search(part[c.end : min(last.start, c.end + 1000)])
+        ]
         return Reading(last.text, rivals, [box.text for box in boxes])
     if stated:
         last = stated[-1]
-        rivals = [c.text for c in stated[:-1] if not WITHDRAWN.search(part[c.end : last.start]) and _is_value(c.text)]
+        rivals = [
+            c.text
+            for c in stated[:-1]
+            if not WITHDRAWN.search(part[c.end : min(last.start, c.end + 1000)]) and _is_value(c.text)
+        ]
         return Reading(last.text, rivals)
     return _read_lone(part, lone)
 
@@ -161,7 +168,9 @@ def boxes_of(part: str) -> list[Claim] | None:
             return None
         end = close + 1
         text = part[match.end() : close].strip()
-        if re.sub(r"[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\}", "", text):
+        if not DENIED.search(part[max(0, match.start() - 40) : match.start()]) and re.sub(
+            r"[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\}", "", text
+        ):
             claims.append(Claim(text, match.start(), end))
     return claims[-MOST:]
 
@@ -196,7 +205,7 @@ def _lead(part: str, at: int) -> str:
 def stated_in(part: str) -> list[Claim]:
     """The answers that a text states in words; not those that it denies."""
     claims = []
-    for match in STATED.finditer(part):
+    for match in list(STATED.finditer(part))[-MOST:]:
         group = match.lastgroup
         text = match[group]
         if group in ("said", "chinese"):

@@ -4,12 +4,12 @@ import re
 
 
 def key(text: str) -> str:
-    """A text without what makes no difference: blanks, braces around one character.
+    """A text without what makes no difference: blanks, marks of words, braces around one character.
 
     >>> key("x^{2} + {a}"), key("(1, 2)")
     ('x^2+a', '(1,2)')
     """
-    return re.sub(r"(?<!\\)\{(\w)\}", r"\1", re.sub(r"\s+", "", text))
+    return re.sub(r"(?<!\\)\{(\w)\}", r"\1", re.sub(r"[\s«»]+", "", text))
 
 
 def closing(text: str, start: int) -> int | None:
@@ -35,9 +35,9 @@ def split(text: str, separator: re.Pattern) -> list[str]:
     """
     pieces, depth, start, i = [], 0, 0, 0
     while i < len(text):
-        if text[i] in "([{":
+        if text[i] in "([{" or text.startswith(r"\begin", i):
             depth += 1
-        elif text[i] in ")]}":
+        elif text[i] in ")]}" or text.startswith(r"\end{", i):
             depth -= 1
         elif depth <= 0 and (match := separator.match(text, i)):
             pieces.append(text[start:i])

@@ -15,22 +15,25 @@ from open_r1.rewards.grading.structure import (
     FLIP,
     NAME,
     VARIABLE,
-    Interval,
+    RealSet,
     bare_name,
     brackets,
+    coordinates,
     intervals,
     label,
     matrix_of,
     parts,
+    piecewise,
     relations,
     unknown_of,
     unwrap,
 )
-from open_r1.rewards.grading.units import conversion, split_unit
-from open_r1.rewards.grading.words import is_choice, is_text, same_choice, same_text
+from open_r1.rewards.grading.units import conversion, join_units, measure, split_unit
+from open_r1.rewards.grading.words import is_choice, is_text, same_choice, same_points, same_text
 
 
 CURVE = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
+PARAMETERS = {"k", "n", "m"}  # `x = π/6 + 2kπ`: whole numbers, whatever they are
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
 BASED = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")
 BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
@@ -52,6 +55,9 @@ def quick(gold: str, answer: str) -> bool | None:
         return set(re.findall(r"\d+", gold)) == set(re.findall(r"\d+", answer)) and "textcircled" in answer
     if is_text(gold):
         return same_text(gold, answer)
+    if (same := same_points(gold, answer)) is not None:
+        return same
+    gold, answer = join_units(gold), join_units(answer)
     (gold_value, gold_unit), (value, unit) = split_unit(gold), split_unit(answer)
     gold_number, number = rational(gold_value), rational(value)
     if gold_number is not None and number is not None:
@@ -85,7 +91,7 @@ def _same_number(gold: Fraction, gold_unit: str | None, value: Fraction, unit: s
         rate = conversion(gold_unit, None)
         return rate is not None and (value / 100 == gold or abs(gold) >= 1 and value == gold)
     if gold_unit == "%" and unit != "%":
-        return (value == gold or value == gold / 100) and conversion(None, unit) is not None
+        return (value == gold / 100 or abs(gold) >= 1 and value == gold) and conversion(None, unit) is not None
     rate = conversion(gold_unit, unit)
     return rate is not None and value * rate == gold
 
@@ -93,7 +99,11 @@ def _same_number(gold: Fraction, gold_unit: str | None, value: Fraction, unit: s
 def _same(gold: str, answer: str, leaf: Leaf) -> bool:
     """Lists first, then one value against one."""
     gold, answer = unwrap(gold), unwrap(answer)
+    if (cases := piecewise(gold)) and (others := piecewise(answer)):
+        return _same_cases(cases, others, leaf)
     golds, answers = parts(gold), parts(answer)
+    golds = coordinates(gold) if len(golds) == 1 < len(answers) else golds
+    answers = coordinates(answer) if len(answers) == 1 < len(golds) else answers
     if len(golds) == len(answers) == 1:
         return _one(golds[0], answers[0], leaf)
     as_set = intervals(gold), intervals(answer)
@@ -150,6 +160,8 @@ def _one(gold: str, answer: str, leaf: Leaf) -> bool:
     point, other = brackets(gold), brackets(answer)
     if point or other:
         return bool(point and other) and _same_point(point, other, leaf)
+    if r":" in gold and ":" in answer.replace("«to»", ":"):
+        return _same_ratio(gold.split(":"), answer.replace("«to»", ":").split(":"), leaf)
     if (rows := matrix_of(gold)) and (others := matrix_of(answer)):
         flat = [len(row) for row in rows] == [len(row) for row in others]
         return flat and all(
@@ -166,6 +178,24 @@ def _same_point(point: tuple, other: tuple, leaf: Leaf) -> bool:
     return all(_same(g, a, leaf) for g, a in zip(point[1], other[1], strict=True))
 
 
+def _same_ratio(gold: list[str], answer: list[str], leaf: Leaf) -> bool:
+    """`2 : 4 : 6` is `1 : 2 : 3`."""
+    pairs = zip(gold[1:], answer[1:], strict=False)
+    return len(gold) == len(answer) and all(leaf(f"({g})*({answer[0]})", f"({a})*({gold[0]})") for g, a in pairs)
+
+
+def _same_cases(gold: list[tuple[str, str]], answer: list[tuple[str, str]], leaf: Leaf) -> bool:
+    if len(gold) != len(answer):
+        return False
+    rest = list(answer)
+    for value, condition in gold:
+        found = next((pair for pair in rest if _same(value, pair[0], leaf) and _same(condition, pair[1], leaf)), None)
+        if found is None:
+            return False
+        rest.remove(found)
+    return True
+
+
 def _same_based(gold: re.Match | None, answer: re.Match | None, gold_text: str, answer_text: str) -> bool:
     """Digits of a base: the base may be left out, but not changed."""
     base = lambda m: m[2] or m[3] or BASES.get(m[4], m[4])  # noqa: E731
@@ -174,11 +204,18 @@ def _same_based(gold: re.Match | None, answer: re.Match | None, gold_text: str, 
     return gold[1] == (answer[1] if answer else answer_text) and (not answer or base(gold) == base(answer))
 
 
+def _radians(value: str, unit: str | None) -> str | None:
+    """An angle in radians, as which one without a unit is understood; `None` if the unit is none of angles."""
+    kinds = measure(unit).kinds
+    return value if kinds in ({}, {"radian": 1}) else f"({value})*\\pi/180" if kinds == {"angle": 1} else None
+
+
 def _same_value(gold: str, answer: str, leaf: Leaf) -> bool:
+    gold, answer = (re.sub(r"\s*\(?\\p?mod\s*\{?\d+\}?\)?$", "", text) for text in (gold, answer))
     (gold_value, gold_unit), (value, unit) = split_unit(gold), split_unit(answer)
-    if "°" in (gold_unit, unit) and gold_unit != unit and None in (gold_unit, unit) and r"\pi" in gold_value + value:
-        radians = [f"({v})*\\pi/180" if u == "°" else v for v, u in ((gold_value, gold_unit), (value, unit))]
-        return leaf(*radians)
+    angles = _radians(gold_value, gold_unit), _radians(value, unit)
+    if None not in angles and measure(gold_unit).kinds != measure(unit).kinds and r"\pi" in gold_value + value:
+        return leaf(*angles)
     if unit == "%" or gold_unit == "%":
         number, gold_number = (f"({v})/100" if u == "%" else v for v, u in ((value, unit), (gold_value, gold_unit)))
         return leaf(gold_number, number) or (unit != gold_unit and leaf(gold_value, value))
@@ -200,11 +237,10 @@ def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
             return bool(plain) and all(_same(gold_members[0], member, leaf) for member in named)
         if not signs:
             value = gold_members[-1]
-            constant = not VARIABLE.search(value)
-            curve = gold_members[0].strip() in CURVE
-            droppable = (
-                NAME.match(gold_members[0]) and (constant or not curve) or brackets(gold_members[0]) and brackets(value)
-            )
+            constant = not set(VARIABLE.findall(value)) - PARAMETERS
+            curve = set(VARIABLE.findall(gold_members[0])) & CURVE
+            named = NAME.match(gold_members[0]) and (constant or not curve)
+            droppable = named or (constant and not curve) or (brackets(gold_members[0]) and brackets(value))
             return bool(droppable) and _same(value, members[0], leaf)
     if len(gold_members) > 2 and len(members) > 2 and len(gold_members) == len(members):
         if signs[0] == FLIP.get(gold_signs[0]):
@@ -221,18 +257,22 @@ def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
         members, signs = members[::-1], [gold_signs[0]]
     if signs != gold_signs or signs[0] == r"\in":
         return signs == gold_signs and all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True))
+    if all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True)):
+        return True
     difference = [f"({m[0]})-({m[1]})" for m in (gold_members, members)]
     return leaf(f"{signs[0]} {difference[0]}", f"{signs[0]} {difference[1]}")
 
 
-def _same_intervals(golds: list[Interval], answers: list[Interval], leaf: Leaf) -> bool:
-    if len(golds) != len(answers):
+def _same_intervals(gold: RealSet, answer: RealSet, leaf: Leaf) -> bool:
+    if len(gold.intervals) != len(answer.intervals):
         return False
-    rest = list(answers)
-    for gold in golds:
-        same = lambda a, g=gold: g[1] == a[1] and g[3] == a[3] and _one(g[0], a[0], leaf) and _one(g[2], a[2], leaf)  # noqa: E731
-        found = next((answer for answer in rest if same(answer)), None)
+    rest = list(answer.intervals)
+    for one in gold.intervals:
+        found = next(
+            (a for a in rest if one[1] == a[1] and one[3] == a[3] and _one(one[0], a[0], leaf) and _one(one[2], a[2], leaf)),
+            None,
+        )
         if found is None:
             return False
         rest.remove(found)
-    return True
+    return len(gold.holes) == len(answer.holes) and _same_bag(gold.holes, answer.holes, leaf)

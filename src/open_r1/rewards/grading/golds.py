@@ -1,6 +1,6 @@
 """Gold answers, in whatever style a data set has them."""
 
-import json
+import ast
 import re
 from typing import Any
 
@@ -29,8 +29,8 @@ def gold_answer(gold: Any) -> str | None:
         return None
     if isinstance(gold, str) and re.match(r'\s*\[\s*["\']', gold):
         try:
-            gold = json.loads(gold.replace("\\", "\\\\").replace("'", '"'))
-        except ValueError:
+            gold = ast.literal_eval(gold.strip())
+        except (ValueError, SyntaxError):
             pass
     if isinstance(gold, list | tuple):
         parts = [gold_answer(part) for part in gold]

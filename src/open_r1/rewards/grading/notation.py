@@ -10,12 +10,13 @@ from functools import lru_cache
 
 from open_r1.rewards.grading.brackets import closing
 from open_r1.rewards.grading.numerals import han_number
+from open_r1.rewards.grading.units import NAMES
 
 
 LONGEST = 5000  # characters; a longer text is no final answer
 DEEPEST = 30  # brackets within brackets
 GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
-FUNCTIONS = "arcsin arccos arctan arccot sinh cosh tanh sin cos tan cot sec csc log ln lg exp min max gcd lcm det mod binom lim".split()
+FUNCTIONS = "arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh sin cos tan cot sec csc log ln lg exp min max gcd lcm det mod binom lim".split()
 SIGNS = {
     **dict.fromkeys("−–—‐‑‒―﹣－➖", "-"),
     **dict.fromkeys("×·⋅∙•✕✖∗＊", "*"),
@@ -24,7 +25,7 @@ SIGNS = {
     **dict.fromkeys("“”„\"‘’`$\u200b\u200c\u200d\u2060\ufeff\u00ad", ""),
     **dict.fromkeys("º˚ᵒ", "°"),
     **{"′": "'", "″": "''", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≦": r"\le "},
-    **{"≧": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset "},
+    **{"≧": r"\ge ", "≠": r"\ne ", "∥": r"\parallel ", "⊥": r"\perp ", "≡": r"\equiv ", "≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset "},
     **{"±": r"\pm ", "∓": r"\mp ", "∠": r"\angle ", "△": r"\triangle ", "°": "°", "。": ".", "ℝ": r"\mathbb{R}", "⟨": "(", "⟩": ")"},
     **{"ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∖": r"\setminus ", "ϕ": r"\phi ", "∶": ":"},
     **{"【": "", "】": "", "「": "", "」": "", "％": "%", "〖": "(", "〗": ")", "⇒": "=", "→": r"\to ", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
@@ -48,9 +49,9 @@ DOWN = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 ONE_BRACE = r"\s*\{([^{}]*)\}"
 
 
-def _text(match: re.Match) -> str:
-    """What LaTeX sets as text: words, or a whole answer with its numbers."""
-    return f" {match[1]} " if re.search(r"[\d=+*/^()$]|或|和", match[1]) else f" «{match[1]}» "
+def _clock(match: re.Match) -> str:
+    """`6:45 p.m.` as `18:45`."""
+    return f"{int(match[1]) % 12 + 12 * (match[3] in 'pP')}:{match[2]}"
 
 
 COMMANDS = [  # LaTeX's many names for one thing, in this order
@@ -61,13 +62,22 @@ COMMANDS = [  # LaTeX's many names for one thing, in this order
     (r"\{?,\}?\\!\s*", ","),
     (r"\{,\}", ","),
     (r"\\[ht]space\*?" + ONE_BRACE, " "),
-    (r"(?<!\\)\\(?:[,;:! ]|q?quad|thinspace|enspace|space)(?![a-zA-Z])|(?<!\\)~", " "),
+    (r"(?<!\\)\\(?:[,;:! ]|(?:q?quad|thinspace|enspace|space)(?![a-zA-Z]))|(?<!\\)~", " "),
+    (r"\\[hv]?phantom" + ONE_BRACE, ""),
     (r"\\([%#&_])", r"\1"),
     (r"(?:\{\s*\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\(?:degree|textdegree)(?![a-zA-Z])|\\text\s*\{\s*°\s*\}", "°"),
     (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|mathstrut|ensuremath)" + ONE_BRACE, r"{\1}"),
     (r"\\(?:mathrm|mathsf|operatorname\*?|rm)\s*\{\s*([eid])\s*\}", r"{\1}"),
-    (r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)" + ONE_BRACE, _text),
     (r"\\(?:boxed|fbox|framebox)" + ONE_BRACE, r"\1"),
+    (r"\\(vec|hat|tilde|bar|overline|overrightarrow|widehat)\s+([a-zA-Z])(?![a-zA-Z])", r"\\\1{\2}"),
+    (r"(?:\{\s*\})?_\{?(\d+)\}?\s*C_\{?(\d+)\}?(?!\w)|(?<![a-zA-Z\\])C\((\d+),\s*(\d+)\)", r"\\binom{\1\3}{\2\4}"),
+    (r"(?<![a-zA-Z\\{])C_\{?(\d*[nmk]|\d+)\}?\^\{?(\d+|[nmk])\}?(?!\w)", r"\\binom{\1}{\2}"),
+    (r"\\\{\s*\\begin\{array\}\s*\{[lcr|]*\}(.*)\\end\{array\}\s*$", r"\\begin{cases}\1\\end{cases}"),
+    (r"(\d{1,2})\s*:\s*(\d\d)\s*[«{]?\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])\s*[»}]?", _clock),
+    (r"\bsq\.", "sq"),
+    (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),
+    (r"(?<=[\d}])\s*\\Omega", "«ohm»"),
+    (r"\bDNE\b", "«does not exist»"),
     (r"\\tag\*?" + ONE_BRACE, ""),
     (r"\\(?:leqslant|leq|le|leqq)(?![a-zA-Z])", r"\\le "),
     (r"\\(?:geqslant|geq|ge|geqq)(?![a-zA-Z])", r"\\ge "),
@@ -99,7 +109,6 @@ COMMANDS = [  # LaTeX's many names for one thing, in this order
 ]
 COMMANDS = [(re.compile(pattern), new) for pattern, new in COMMANDS]
 PLAIN = [  # what people and programs write instead of LaTeX
-    (r"\*\*|(?<=[\w)}])\^\^", "^"),
     (r"<=|=<", r"\\le "),
     (r">=|=>", r"\\ge "),
     (r"!=|<>", r"\\ne "),
@@ -121,8 +130,7 @@ PLAIN = [  # what people and programs write instead of LaTeX
 PLAIN = [(re.compile(pattern), new) for pattern, new in PLAIN]
 WORD = re.compile(r"«[^»]*»|\\[a-zA-Z]+|[㐀-鿿]+|(?<![a-zA-Z_^{\\])[a-zA-Z]{2,}(?:[-'][a-zA-Z]+)*")
 SHORT_WORDS = set(
-    "or and is are to of in on at by no not if as an the all any per pm am cm mm km kg mg lb oz ft in yd mi hr min sec ml "
-    "mph kph sq cu deg rad units unit men cats dogs pens eggs cups none odd even yes both".split()
+    "sq or and is are to of in on at by no not if as an the all any per cats dogs pens eggs cups odd yes both".split()
 )
 
 
@@ -149,16 +157,19 @@ def normalize(text: str) -> str:
         before = text
         for pattern, new in COMMANDS:
             text = pattern.sub(new, text)
+        text = _open_texts(text)
         if text == before:
             break
-    text = _group_arguments(_group_fractions(text))
+    text = _group_arguments(_group_fractions(re.sub(r"\*\*|\^\^", "^", text)))
     for pattern, new in PLAIN:
         text = pattern.sub(new, text)
     text = WORD.sub(_mark_word, text)
     text = re.sub(r"»\s*«", " ", text)
     text = re.sub(r"«\s*([^»]*?)\s*»", _tidy_word, text)
     text = re.sub(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])", " ", text)
-    text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
+    text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
+    text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
+    text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
 
 
@@ -178,6 +189,28 @@ def _tight(match: re.Match) -> str:
 def _vulgar_fraction(match: re.Match) -> str:
     top, bottom = unicodedata.normalize("NFKC", match[2]).split("⁄")
     return f"{match[1]}\\frac{{{top}}}{{{bottom}}}"
+
+
+TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)")
+
+
+def _open_texts(text: str) -> str:
+    """`\\text{…}` as words, or as plain text where it holds a whole answer with its numbers."""
+    pieces, start = [], 0
+    for match in TEXT.finditer(text):
+        end = closing(text, match.end()) if match.start() >= start else None
+        if not end:
+            continue
+        inner = text[match.end() + 1 : end]
+        if inner.strip() in FUNCTIONS and inner.strip() != "min":  # minutes
+            inner = f"\\{inner.strip()} "
+        elif inner.strip().lower() in ("infinity", "infty"):
+            inner = r"\infty "
+        elif not re.search(r"[\d=+*^()$\\]|或|和", inner):
+            inner = f"«{inner}»"
+        pieces += [text[start : match.start()], " ", inner, " "]
+        start = end + 1
+    return "".join(pieces) + text[start:]
 
 
 def _currency(match: re.Match) -> str:
@@ -230,7 +263,14 @@ def _mark_word(match: re.Match) -> str:
         value = han_number(word)
         return f" «{word}» " if value is None else str(value)
     lower = word.lower()
-    if lower in SHORT_WORDS or (len(word) >= 4 and re.search(r"[aeiouy]", lower) and not (word.isupper() and len(word) < 6)):
+    unit = (word in NAMES or (len(word) > 2 and lower in NAMES)) and re.search(
+        r"[\d)}\]]\s*$", match.string[max(0, match.start() - 3) : match.start()]
+    )
+    if (
+        lower in SHORT_WORDS
+        or unit
+        or (len(word) >= 4 and re.search(r"[aeiouy]", lower) and not (word.isupper() and len(word) < 6))
+    ):
         return f" «{word}» "
     return word
 

@@ -4,6 +4,7 @@ All of it found by the signs that stand outside brackets, in `notation.normalize
 """
 
 import re
+from dataclasses import dataclass, field
 
 from open_r1.rewards.grading.brackets import closing, key, split
 from open_r1.rewards.grading.numerals import rational
@@ -29,15 +30,20 @@ NAME = re.compile(
 )
 MATRIX = re.compile(r"^\\begin\{([pbBvV]?matrix|array|smallmatrix)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
 CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
+# `n = 2k + 1, k ∈ ℤ`: what everybody reads into k
+PARAMETER = re.compile(r",?\s*\(?(?<![\w\\])[kmnt]\\in\s*\\mathbb\{[ZN]\}(?:[_^]\{?[+*]\}?)?\)?$")
 VARIABLE = re.compile(r"(?<![\\a-zA-Z«])[a-df-hj-zA-Z]|\\(?:" + "|".join(
     "alpha beta gamma delta epsilon theta lambda mu phi omega rho sigma tau xi psi".split()) + r")(?![a-zA-Z])")  # fmt: skip
 Interval = tuple[str, bool, str, bool]  # lower end, whether it belongs, upper end, whether it belongs
+EVERYTHING: Interval = (r"-\infty ", False, r"\infty ", False)
 
 
 def unwrap(text: str) -> str:
     """Without the braces of a set, the brackets of a condition, `x ∈`."""
-    text = text.strip()
-    if (match := CASES.match(text)) and (match[1] != "array" or "=" in match[2]):
+    text = re.sub(PARAMETER, "", text.strip())
+    if point := re.match(r"^[A-Z]'?\s*(\(.*,.*\))$", text):  # the point P(2, 5)
+        text = point[1]
+    if (match := CASES.match(text)) and (match[1] != "array" or "=" in match[2]) and "&" not in match[2]:
         return ",".join(part.replace("&", "").strip(" ,") for part in re.split(r"\\\\", match[2]) if part.strip())
     if re.match(r"^[a-zA-Z]\\in ", text):
         text = text.split(r"\in ", 1)[1].strip()
@@ -99,6 +105,24 @@ def relations(text: str) -> tuple[list[str], list[str]]:
     return members, signs
 
 
+def piecewise(text: str) -> list[tuple[str, str]] | None:
+    """A function by cases, as values and conditions."""
+    match = CASES.match(text)
+    rows = [row.split("&") for row in re.split(r"\\\\", match[2]) if row.strip()] if match else []
+    if not rows or any(len(row) != 2 for row in rows):
+        return None
+    return [(row[0].strip(" ,"), re.sub(r"^«(?:if|when|for|where)»", "", row[1].strip(" ,.;"))) for row in rows]
+
+
+def coordinates(text: str) -> list[str]:
+    """`(x, y) = (2, 3)` as `x = 2` and `y = 3`; any other text alone."""
+    name, value = label(text)
+    names, values = brackets(name or ""), brackets(value)
+    if not names or not values or len(names[1]) != len(values[1]):
+        return [text]
+    return [f"{n}={v}" for n, v in zip(names[1], values[1], strict=True)]
+
+
 def label(text: str) -> tuple[str | None, str]:
     """`x=5` as name and value; the name is `None` if there is none."""
     members, signs = relations(text)
@@ -110,55 +134,91 @@ def label(text: str) -> tuple[str | None, str]:
 
 def bare_name(name: str) -> str:
     """A name without its index: `x_1` and `x_2` are two values of x."""
-    return re.sub(r"_\{?\d\}?$", "", key(name))
+    return re.sub(r"_\{?\d\}?$|(?<=^[a-zA-Z])\([a-z]\)$", "", key(name))
 
 
 def unknown_of(relation: tuple[list[str], list[str]]) -> str | None:
-    return next((member for member in relation[0] if NAME.match(member) and VARIABLE.search(member)), None)
+    return next(
+        (member for member in (text.strip("|") for text in relation[0]) if NAME.match(member) and VARIABLE.search(member)),
+        None,
+    )
 
 
-def intervals(text: str) -> list[Interval] | None:
-    """A set of real numbers as disjoint intervals in the order written; `None` if the text is no such set."""
+@dataclass
+class RealSet:
+    """A set of real numbers: disjoint intervals, less single points."""
+
+    intervals: list[Interval]
+    holes: list[str] = field(default_factory=list)
+
+
+def intervals(text: str) -> RealSet | None:
+    """The set that `(0, 1) ∪ (1, ∞)`, `x > 0, x ≠ 1` or `(0, ∞) ∖ {1}` stands for; `None` if a text is no such set."""
     text = unwrap(text)
-    if text in REALS:
-        return [(r"-\infty ", False, r"\infty ", False)]
-    found: list[Interval] = []
-    for piece in split(text, re.compile(r"\\cup(?![a-zA-Z])|«(?:or|或|或者)»|,")):
-        one = _interval(unwrap(piece))
-        if one is None:
-            return None
-        found += one
-    return found
+    pieces = split(text, re.compile(r"\\cup(?![a-zA-Z])|«(?:or|或|或者)»"))
+    sets = [_together(split(piece, re.compile(r",|«(?:and|且|和)»"))) for piece in pieces]
+    if None in sets:
+        return None
+    return _joined([one for found in sets for one in found.intervals], [hole for found in sets for hole in found.holes])
 
 
-def _interval(text: str) -> list[Interval] | None:
+def _together(pieces: list[str]) -> RealSet | None:
+    """Conditions that hold at once; two half-lines without a common point are two alternatives all the same."""
+    found = [_interval(unwrap(piece)) for piece in pieces]
+    if None in found or len(pieces) > 1 and any(map(brackets, pieces)):  # points, not intervals
+        return None
+    holes = [hole for one in found for hole in one.holes]
+    bounded = [one.intervals[0] for one in found if one.intervals != [EVERYTHING]]
+    if len(bounded) == 2 and all(len(one.intervals) == 1 for one in found):
+        below, above = sorted(bounded, key=lambda one: one[0].strip() == r"-\infty", reverse=True)
+        if below[0].strip() == r"-\infty" and above[2].strip() == r"\infty":
+            low, high = rational(above[0]), rational(below[2])
+            if low is None or high is None or low < high:
+                return RealSet([(*above[:2], *below[2:])], holes)
+    if len(found) > 1 and not holes or len(bounded) > 1:
+        return RealSet([one for part in found for one in part.intervals], holes) if not holes else None
+    return RealSet(bounded or [EVERYTHING], holes)
+
+
+def _joined(found: list[Interval], holes: list[str]) -> RealSet:
+    """Intervals that touch made one, with a hole where neither has the point."""
+    for i, one in enumerate(found):
+        for j, other in enumerate(found):
+            if i != j and key(one[2]) == key(other[0]):
+                rest = [found[k] for k in range(len(found)) if k not in (i, j)]
+                hole = [] if one[3] or other[1] else [one[2]]
+                return _joined([*rest, (one[0], one[1], other[2], other[3])], holes + hole)
+    return RealSet(found, holes)
+
+
+def _interval(text: str) -> RealSet | None:
     low, high = (r"-\infty ", False), (r"\infty ", False)
     if text in REALS:
-        return [(*low, *high)]
-    if without := re.match(r"^(?:\\mathbb\{R\}|R)\s*(?:\\setminus|-|\\)\s*\\\{(.*)\\\}$", text):
-        return _without(split(without[1], re.compile(",")))
+        return RealSet([EVERYTHING])
+    if without := re.match(r"^(.+?)\s*(?:\\setminus|(?<=[R}])-|\\)\s*\\\{(.*)\\\}$", text):
+        rest = intervals(without[1])
+        return rest and RealSet(rest.intervals, rest.holes + split(without[2], re.compile(",")))
     if (point := brackets(text)) and len(point[1]) == 2:
         (lower, upper) = point[1]
-        return [(lower, point[0] == "[", upper, point[2] == "]")]
+        return RealSet([(lower, point[0] == "[", upper, point[2] == "]")])
     members, signs = relations(text)
     if len(members) == 2 and signs[0] in (*FLIP, r"\ne"):
         if VARIABLE.search(members[1]) and not VARIABLE.search(members[0]):
             members, signs = members[::-1], [FLIP.get(signs[0], signs[0])]
-        if not NAME.match(members[0]) or VARIABLE.search(members[1]):
+        if VARIABLE.search(members[1]):
+            return None
+        end = (members[1], "e" in signs[0])
+        if re.match(r"^\|[a-z]\|$", members[0]) and signs[0] in ("<", r"\le"):
+            return RealSet([("-" + end[0], end[1], *end)])
+        if not NAME.match(members[0]):
             return None
         if signs[0] == r"\ne":
-            return _without([members[1]])
-        end = (members[1], "e" in signs[0])
-        return [(*low, *end)] if signs[0] in ("<", r"\le") else [(*end, *high)]
-    if len(members) == 3 and set(signs) <= {"<", r"\le"} or len(members) == 3 and set(signs) <= {">", r"\ge"}:
+            return RealSet([EVERYTHING], [members[1]])
+        return RealSet([(*low, *end)] if signs[0] in ("<", r"\le") else [(*end, *high)])
+    if len(members) == 3 and (set(signs) <= {"<", r"\le"} or set(signs) <= {">", r"\ge"}):
         if not NAME.match(members[1]) or VARIABLE.search(members[0] + members[2]):
             return None
         ends = [(members[0], "e" in signs[0]), (members[2], "e" in signs[1])]
         lower, upper = ends if signs[0] in ("<", r"\le") else ends[::-1]
-        return [(*lower, *upper)]
+        return RealSet([(*lower, *upper)])
     return None
-
-
-def _without(points: list[str]) -> list[Interval]:
-    ends = [r"-\infty ", *points, r"\infty "]
-    return [(a, False, b, False) for a, b in zip(ends, ends[1:], strict=False)]

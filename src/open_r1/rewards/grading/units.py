@@ -20,6 +20,21 @@ BASE = {
     "euro": {"euro": 1},
     "pound": {"pound": 1},
     "yuan": {"yuan": 1, "jiao": "1/10", "fen": "1/100"},
+    "volt": {"V": 1},
+    "ampere": {"A": 1, "mA": "1/1000"},
+    "ohm": {"ohm": 1},
+    "joule": {"J": 1, "kJ": 1000},
+    "newton": {"N": 1, "kN": 1000},
+    "watt": {"W": 1, "kW": 1000},
+    "hertz": {"Hz": 1},
+    "pascal": {"Pa": 1, "kPa": 1000},
+    "kelvin": {"K": 1},
+    "mole": {"mol": 1},
+    "coulomb": {"C": 1},
+    "tesla": {"T": 1},
+    "farad": {"F": 1},
+    "electronvolt": {"eV": 1},
+    "radian": {"radian": 1},
     "angle": {"degree": 1, "arcminute": "1/60"},
 }
 NAMES = {
@@ -27,13 +42,16 @@ NAMES = {
     "mm": "millimeter millimeters millimetre millimetres 毫米", "km": "kilometer kilometers kilometre kilometres 千米 公里",
     "in": "inch inches", "ft": "foot feet", "yd": "yard yards", "s": "sec secs second seconds 秒 秒钟",
     "min": "mins minute minutes 分钟", "h": "hr hrs hour hours 小时 时", "day": "days 天 日", "week": "weeks 周 星期",
-    "year": "years yr yrs 年 岁", "month": "months 个月", "g": "gram grams gm 克", "kg": "kilogram kilograms kgs 千克 公斤",
+    "year": "years yr yrs 年 岁", "month": "months 个月", "g": "gram grams 克", "kg": "kilogram kilograms kgs 千克 公斤",
     "mg": "milligram milligrams 毫克", "t": "ton tons tonne tonnes 吨", "lb": "lbs pound pounds", "oz": "ounce ounces",
     "l": "L liter liters litre litres 升", "ml": "mL milliliter milliliters millilitre 毫升", "dollar": "dollars usd bucks 美元", "euro": "euros",
     "cent": "cents ¢ 美分", "yuan": "元 块 圆 rmb 人民币", "jiao": "角", "fen": "分", "degree": "degrees deg ° 度",
-    "arcminute": "arcminutes",
+    "arcminute": "arcminutes", "radian": "radians rad rads 弧度", "V": "volt volts 伏", "A": "ampere amperes amps 安", "ohm": "ohms Ω 欧", "J": "joule joules 焦",
+    "N": "newton newtons 牛", "W": "watt watts 瓦", "Hz": "hertz", "Pa": "pascal pascals 帕", "K": "kelvin kelvins",
+    "mol": "mole moles", "C": "coulomb coulombs", "T": "tesla", "F": "farad farads", "eV": "electronvolts", "mA": "", "kJ": "",
+    "kN": "", "kW": "", "kPa": "",
 }  # fmt: skip
-NAMES = {alias: name for name, aliases in NAMES.items() for alias in [name, *aliases.split()]}
+NAMES = {alias: name for name, aliases in NAMES.items() for alias in [name, *aliases.split()] if alias}
 KNOWN = {name: (kind, Fraction(factor)) for kind, names in BASE.items() for name, factor in names.items()}
 MAGNITUDES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "万": 10**4, "亿": 10**8,
               "dozen": 12}  # fmt: skip
@@ -47,8 +65,27 @@ NO_UNIT = set(
     "greater smaller larger is are equals equal was because since so then other another half third quarter twice 或 和 与 且 以上 以下 左右 至少 至多 "
     "大约 约 不 到 多 倍 及 以内 超过 不足 有余".split()
 )
-UNIT = re.compile(r"^(.*?)\s*((?:«[^»]*»|°|¢|%|(?<=\d)\s*[mgshLNJWVAKC](?=$|[\s/^])|(?<=\d)\s*(?:cm|mm|km|kg|mg|ml|mL|mph)(?=$|[\s/^]))"
-                  r"(?:\^?\{?[23]\}?|[/ *]|«[^»]*»|(?<=/)[a-zA-Z]+|°)*)$")  # fmt: skip
+UNIT = re.compile(r"^(.*?)\s*((?:«[^»]*»|°|¢|%|(?<=\d)\s*[mgshLNJWVAKC](?=$|[\s/^])|(?<=\d)\s*(?:cm|mm|km|kg|mg|ml|mL|mph|Hz|Pa|eV|mol|kJ)(?=$|[\s/^*]))"
+                  r"(?:\^?\{?-?[123]\}?|[/ *]|«[^»]*»|(?<=[/ *])[a-zA-Z]+|°)*)$")  # fmt: skip
+
+
+COMPOUND = re.compile(r"(\d+(?:\.\d+)?)(«[^»]*»)(?:and|,|\s)*(\d+(?:\.\d+)?)(«[^»]*»)$")
+
+
+def join_units(text: str) -> str:
+    """`3 hours and 20 minutes` as one value in the smaller unit; any other text as it is.
+
+    >>> join_units("3«hours and»20«minutes»")
+    '200«minutes»'
+    """
+    match = COMPOUND.match(text)
+    if not match:
+        return text
+    large, small = measure(re.sub(r"\band\b", "", match[2])), measure(match[4])
+    if not large.kinds or large.kinds != small.kinds or large.factor <= small.factor:
+        return text
+    value = Fraction(match[1]) * large.factor / small.factor + Fraction(match[3])
+    return f"{value}{match[4]}"
 
 
 def split_unit(text: str) -> tuple[str, str | None]:
@@ -58,7 +95,12 @@ def split_unit(text: str) -> tuple[str, str | None]:
     (('5', '«cm»^{2}'), ('10', '%'), ('3«or more»', None))
     """
     match = UNIT.match(text)
-    if not match or not match[1] or match[1][-1] not in "0123456789})|]abcdefghijklmnopqrstuvwxyz ":
+    if (
+        not match
+        or not match[1]
+        or re.search(r"\\(?:sin|cos|tan|cot|sec|csc)(?:\^\{?\d\}?)?\s*\(?[^-+*/]*$", match[1])
+        or match[1][-1] not in "0123456789})|]abcdefghijklmnopqrstuvwxyz "
+    ):
         return text, None
     words = re.findall(r"[a-zA-Z]+|[㐀-鿿]+", match[2])
     if any(word.lower() in NO_UNIT for word in words) or len(words) > 5:
@@ -91,7 +133,8 @@ def measure(unit: str | None) -> Measure:
     """
     found, power, sign = Measure(), 1, 1
     text = re.sub(r"(平方|立方)", r"\1 ", unit or "").replace("°", " degree ").replace("¢", " cent ")
-    for word, exponent in re.findall(r"([a-zA-Z]+|[㐀-鿿]+|/)[»\s]*(?:\^?\{?([23])\}?)?", text):
+    text = re.sub(r"\b(?:mph|MPH)\b", "mile/h", text)
+    for word, exponent in re.findall(r"([a-zA-Z]+|[㐀-鿿]+|/)[»\s]*(?:\^?\{?(-?[123])\}?)?", text):
         name = NAMES.get(word) or NAMES.get(word.lower()) or word.lower()
         if name in ("/", "per", "每"):
             sign = -1

@@ -8,6 +8,7 @@ from open_r1.rewards.grading.brackets import key
 CHOICE = re.compile(r"^[(\[]?([A-J])[)\]]?(?:\s*[.:)]?\s*(.*))?$")
 CHOICES = re.compile(r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&]|«(?:and|or|和|与|或)»)*[(\[]?[A-J][)\]]?)*$")
 CHOSEN = re.compile(r"^«?(?:the |option|choice|answer|correct|is|letter|选项?|选择|答案|故选)*[»:\s]*", re.IGNORECASE)
+POINTS = re.compile(r"^(?:\\(angle|triangle|overline)\s*)?\{?([A-Z]{2,4})\}?$")
 SYNONYMS = [
     {"no solution", "no solutions", "no real solution", "no real solutions", r"\emptyset", "empty set", "the empty set", "无解", "空集", "无实数解"},
     {"does not exist", "dne", "doesnt exist", "不存在"},
@@ -32,9 +33,10 @@ def is_text(gold: str) -> bool:
 
 
 def same_choice(gold: str, answer: str) -> bool:
-    text = CHOSEN.sub("", answer).replace("«", "").replace("»", "") if answer.startswith("«") else answer
-    if CHOICES.match(gold) and CHOICES.match(text) and set(re.findall("[A-J]", gold)) == set(re.findall("[A-J]", text)):
-        return True
+    text = CHOSEN.sub("", answer).replace("«", " ").replace("»", " ").strip() if answer.startswith("«") else answer
+    letters = re.findall("[A-J]", text)
+    if CHOICES.match(gold) and CHOICES.match(text) and set(re.findall("[A-J]", gold)) == set(letters):
+        return len(set(letters)) == len(letters)
     if CHOICES.match(gold) and len(re.findall("[A-J]", gold)) > 1:
         return False
     right = CHOICE.match(gold)
@@ -51,6 +53,18 @@ def same_choice(gold: str, answer: str) -> bool:
     return not another and (not right[2] or not rest or key(right[2]) == key(rest))
 
 
+def same_points(gold: str, answer: str) -> bool | None:
+    """Segments and triangles by any order of their points, angles by their vertex; `None` if the gold is none of these."""
+    gold_match, match = POINTS.match(gold), POINTS.match(answer)
+    if not gold_match:
+        return None
+    if not match or (match[1] or "overline") != gold_match[1]:
+        return False
+    if gold_match[1] == "triangle":
+        return sorted(gold_match[2]) == sorted(match[2])
+    return match[2] in (gold_match[2], gold_match[2][::-1])
+
+
 def same_text(gold: str, answer: str) -> bool:
     gold, answer = _words(gold), _words(answer)
     return gold == answer or any(gold in group and answer in group for group in SYNONYMS)
@@ -60,4 +74,4 @@ def _words(text: str) -> str:
     if text.strip() == r"\emptyset":
         return r"\emptyset"
     text = re.sub(r"[«»{}\\'\"]|[.,!]$", " ", text).casefold().replace("-", " ")
-    return " ".join(re.sub(r"^(?:(?:the|a|an|it|is)\s+)+", "", " ".join(text.split())).split())
+    return " ".join(re.sub(r"^(?:(?:the|a|an|it|is|there|are)\s+)+", "", " ".join(text.split())).split())
