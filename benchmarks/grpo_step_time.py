@@ -54,9 +54,9 @@ def write_inputs(folder: Path, steps: int):
         "report_to": "none",
     }
     (folder / "prompt.jinja").write_text("{{ prompt }}")
-    ours = common | {"reward_funcs": ["accuracy", "format"], "prompt_template": str(folder / "prompt.jinja")}
+    ours = common | {"reward_funcs": ["accuracy", "tag_count"], "prompt_template": str(folder / "prompt.jinja")}
     theirs = common | {
-        "reward_funcs": ["open_r1.rewards.accuracy.accuracy", "open_r1.rewards.format.format_reward"],
+        "reward_funcs": ["open_r1.rewards.accuracy.accuracy", "open_r1.rewards.format.tag_count"],
         "dataset_name": str(folder / "data"),
     }
     for name, recipe in (("ours", ours), ("theirs", theirs)):

@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from open_r1.configs import RewardSpec
 from open_r1.data import tiny
+from open_r1.rewards import Composition
 
 
 torch.set_num_threads(1)
@@ -65,3 +67,70 @@ def checkpoint(tmp_path_factory) -> str:
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return str(path)
+
+
+OWN = """
+import asyncio
+import threading
+import time
+
+def shout(completions, **kwargs):
+    return [float(c.isupper()) for c in completions]
+
+class Brevity:
+    def __init__(self, max_words=10):
+        self.max_words = max_words
+    def __call__(self, completions, **kwargs):
+        return [float(len(c.split()) <= self.max_words) for c in completions]
+
+def capped(completions, cap=1.0, **kwargs):
+    return [min(cap, float(len(c))) for c in completions]
+
+def no_kwargs(completions):
+    return [1.0] * len(completions)
+
+async def later(completions, **kwargs):
+    await asyncio.sleep(0.5)
+    return [1.0] * len(completions)
+
+async def later_still(completions, **kwargs):
+    await asyncio.sleep(0.5)
+    return [2.0] * len(completions)
+
+def slow(completions, **kwargs):
+    time.sleep(0.5)
+    return [float(threading.current_thread() is threading.main_thread())] * len(completions)
+
+def optional(completions, solution=None, **kwargs):
+    return [float(s is not None) for s in solution]
+
+CONSTANT = 5
+
+def broken(completions, **kwargs):
+    raise RuntimeError("reward server is gone")
+
+def short(completions, **kwargs):
+    return [1.0]
+
+def unsure(completions, **kwargs):
+    return [None if "?" in c else float("nan") if "nan" in c else 1.0 for c in completions]
+
+def levels(completions, level, log_extra=None, **kwargs):
+    log_extra and log_extra("level", [str(l) for l in level])
+    return [float(l) for l in level]
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Rewards from that file (or registered ones), each a name or a mapping without the path."""
+    path = tmp_path / "own_rewards.py"
+    path.write_text(OWN)
+
+    def compose(*entries, **kwargs):
+        entries = [{"name": entry} if isinstance(entry, str) else entry for entry in entries]
+        known = ("accuracy", "format", "language_consistency", "tag_count", "repetition")
+        named = [e | {"name": e["name"] if e["name"] in known else f"{path}:{e['name']}"} for e in entries]
+        return Composition(RewardSpec.parse_all(named), **kwargs)
+
+    return compose

@@ -89,7 +89,7 @@ def test_wrong_values_are_refused_by_name(recipe, line, says):
 
 def test_one_reward_needs_no_list(recipe):
     parsed = RecipeParser("grpo").parse(["--config", recipe("reward_funcs: {name: format, weight: 2}")])[0]
-    assert parsed.rewards == [RewardSpec("format", 2.0, {})]
+    assert parsed.rewards == [RewardSpec("format", 2.0)]
 
 
 def test_config_without_a_path():
@@ -111,8 +111,19 @@ def test_bf16_without_gpu_says_how_to_mend(recipe):
 
 
 def test_reward_specs():
-    assert RewardSpec.parse("accuracy") == RewardSpec("accuracy", 1.0, {})
-    assert RewardSpec.parse("{name: cosine, max_len: 8192, weight: 0.5}") == RewardSpec("cosine", 0.5, {"max_len": 8192})
+    assert RewardSpec.parse("accuracy") == RewardSpec("accuracy")
+    assert RewardSpec.parse("{name: cosine, max_len: 8192, weight: 0.5}") == RewardSpec(
+        "cosine", 0.5, params={"max_len": 8192}
+    )
+
+
+def test_domain_and_gate_of_a_reward(recipe):
+    specs = RewardSpec.parse_all(["accuracy", {"name": "format", "only_if": "accuracy", "domain": "math"}])
+    assert specs[1] == RewardSpec("format", domain=["math"], only_if="accuracy")
+    assert "expected another reward" in refused(
+        "grpo", "--config", recipe("reward_funcs: [{name: format, only_if: accuracy}]")
+    )
+    assert "max_unjudged: found 0" in refused("grpo", "--config", recipe("max_unjudged: 0"))
 
 
 def test_env_of_a_recipe_is_set(recipe, monkeypatch):

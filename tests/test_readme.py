@@ -68,8 +68,8 @@ def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
     from open_r1.rewards import Composition
 
     rewards = Composition(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
-    own = next(reward for reward in rewards if reward.__name__ == "brevity")
-    assert own(completions=["one two", "word " * 500]) == [1.0, 0.0]
+    rows = rewards.score(["one two", "word " * 500], solution=["1", "1"])
+    assert dict(zip((reward.label for reward in rewards.rewards), rows, strict=True))["brevity"] == [1.0, 0.0]
 
 
 def test_makefile_explains_itself():

@@ -224,6 +224,27 @@ class GRPOScriptArguments(ScriptArguments):
 
 
 @dataclass
+class GradeArguments(ScriptArguments):
+    """Grading a file of completions."""
+
+    dataset_completion_column: str = field(default="completion", metadata={"help": "Column of completions, text or messages."})
+    dataset_solution_column: str = field(default="solution", metadata={"help": "Column that holds the gold answer."})
+    dataset_prompt_column: str = field(default="prompt", metadata={"help": "Column that holds the question."})
+    dataset_domain_column: str = field(default="domain", metadata={"help": "Column that says which rewards a row is for."})
+    reward_funcs: list[str] = field(default_factory=lambda: ["accuracy"], metadata={"help": "Rewards, as in a recipe."})
+    thought_opened: bool = field(
+        default=False, metadata={"help": "The prompts ended with `<think>`, which the completions lack."}
+    )
+    output_path: str | None = field(default=None, metadata={"help": "Write the graded rows there, .jsonl or .parquet."})
+
+    rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.rewards = RewardSpec.parse_all(self.reward_funcs)
+
+
+@dataclass
 class ReportArguments:
     """The report on a run."""
 

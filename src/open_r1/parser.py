@@ -19,12 +19,13 @@ from typing import Any
 import yaml
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
 
-from open_r1.configs import GRPOScriptArguments, RecipeError, ReportArguments, SFTScriptArguments, nearest
+from open_r1.configs import GradeArguments, GRPOScriptArguments, RecipeError, ReportArguments, SFTScriptArguments, nearest
 
 
 STAGES = {
     "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
     "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
+    "rewards": (GradeArguments,),
     "report": (ReportArguments,),
 }
 

@@ -6,7 +6,7 @@ from collections import Counter
 from open_r1.data import tiny
 from open_r1.data.prompts import read_template
 from open_r1.rewards.accuracy import grade
-from open_r1.rewards.format import format_reward
+from open_r1.rewards.format import Format
 
 
 def test_a_row_is_a_function_of_seed_split_and_index():
@@ -45,7 +45,7 @@ def test_traces_end_in_the_gold_also_after_a_slip():
 def test_web_text_has_the_faults_the_paper_tells_of():
     rows = tiny.web_text("train", 0, size=4000)["completion"]
     books, forum = rows[:3200], rows[3200:]
-    formatted = [sum(format_reward(part)) / len(part) for part in (books, forum)]
+    formatted = [sum(Format()(part)) / len(part) for part in (books, forum)]
     assert formatted[0] > 0.9 and 0.1 < formatted[1] < 0.35  # the forum mostly blurts out the answer
     kinds = Counter()
     for text in books:

@@ -1,57 +1,57 @@
-"""Accuracy: what counts as the answer, and what counts as equal."""
+"""The accuracy reward as trainers and builders call it; the cases are in test_answers, test_equality, test_golds, test_hostile."""
 
+import os
+import signal
 import threading
 
 import pytest
 
-from open_r1.rewards.accuracy import accuracy, grade
-
-
-@pytest.mark.parametrize(
-    ("completion", "gold", "reward"),
-    [
-        # where the answer is looked for
-        ("<think>2+2</think><answer>4</answer>", "4", 1.0),
-        ("<think>2+2</think><answer>5</answer>", "4", 0.0),
-        ("<think>2+2</think>\nThe answer is \\boxed{4}.", "4", 1.0),
-        ("<think>so \\boxed{4}</think> I do not know", "4", 0.0),  # only thought, never said
-        ("<think>so \\boxed{4}", "4", 0.0),  # the thought never closes
-        ("<think>a</think><answer>3</answer><answer>4</answer>", "4", 0.0),  # two answers
-        ("<answer>$\\frac{1}{2}$</answer>", "0.5", 1.0),
-        ("there were 4 of them", "4", 0.0),  # a number in prose is no answer
-        ("", "4", 0.0),
-        # golds of any style
-        ("\\boxed{\\frac{1}{3}}", "\\frac13", 1.0),
-        ("\\boxed{18}", "some steps\n#### 18", 1.0),
-        ("\\boxed{18}", "so $x$ is \\boxed{18}", 1.0),
-        ("\\boxed{C}", "C", 1.0),
-        ("\\boxed{B}", "C", 0.0),
-        ("<answer>42</answer>", "$42$", 1.0),
-        ("<answer>42</answer>", 42, 1.0),
-        ("<answer>$18</answer>", "\\$18", 1.0),  # a lone dollar sign is a currency
-        ("<answer>18</answer>", "$18", 1.0),
-        ("so 4. \\boxed{3}, no: \\boxed{4}", "4", 1.0),  # the last box
-        ("so 4. \\boxed{4}, no: \\boxed{3}", "4", 0.0),
-        ("\\boxed{\\text{Evelyn}}", "\\text{Evelyn}", 1.0),
-        # golds that nobody can grade by
-        ("<answer>42</answer>", "", None),
-        ("<answer>42</answer>", "   ", None),
-        ("<answer>42</answer>", None, None),
-        ("<answer>42</answer>", "We first note that the three apples are as heavy as two pears.", None),
-    ],
-)
-def test_grades(completion, gold, reward):
-    assert grade(completion, gold) == reward
+from open_r1.rewards.accuracy import Grader, accuracy, grade
 
 
 def test_one_reward_per_completion_in_order():
     assert accuracy(["<answer>1</answer>", "<answer>2</answer>"], ["1", "1"], level=[3, 3]) == [1.0, 0.0]
 
 
+def test_counts_and_what_was_understood_are_logged():
+    metrics, table = {}, {}
+    rewards = accuracy(
+        ["\\boxed{\\frac12}", "nothing\nat all", "\\boxed{3}"],
+        ["0.5", "2", "see figure"],
+        log_metric=metrics.__setitem__,
+        log_extra=table.__setitem__,
+    )
+    assert rewards == [1.0, 0.0, None]
+    assert metrics["accuracy/unjudged"] == pytest.approx(1 / 3) and metrics["accuracy/timeouts"] == 0
+    assert metrics["accuracy/seconds"] > 0
+    assert table == {"gold_parsed": ["0.5", "2", ""], "answer_parsed": ["\\frac{1}{2}", "", ""]}
+
+
+def test_columns_of_different_length_are_an_error():
+    with pytest.raises(ValueError, match="found 2 completions and 1 golds"):
+        accuracy(["1", "2"], ["1"])
+
+
+def test_missing_completion_is_not_judged():
+    assert accuracy([None, "\\boxed{1}"], ["1", "1"]) == [None, 1.0]
+
+
 def test_grades_outside_the_main_thread():
     """Where math-verify's signal-based deadline would raise."""
     found = []
-    thread = threading.Thread(target=lambda: found.append(grade("<answer>7</answer>", "7.0")))
+    thread = threading.Thread(target=lambda: found.append(grade("<answer>\\sqrt{49}</answer>", "7.0")))
     thread.start()
     thread.join()
     assert found == [1.0]
+
+
+def test_worker_killed_from_outside_is_replaced():
+    grader = Grader(workers=1)
+    try:
+        assert grader.grade_all(["\\boxed{\\sqrt{4}}"], ["2"])[0][0].reward == 1.0
+        (worker,) = grader.workers.pids()
+        os.killpg(worker, signal.SIGKILL)
+        assert grader.grade_all(["\\boxed{\\sqrt{9}}"], ["3"])[0][0].reward == 1.0
+        assert grader.workers.pids() != [worker]
+    finally:
+        grader.workers.close()

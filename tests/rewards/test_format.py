@@ -2,7 +2,9 @@
 
 import pytest
 
-from open_r1.rewards.format import format_reward, tag_count
+from open_r1.configs import RecipeError, RewardSpec
+from open_r1.rewards import Composition
+from open_r1.rewards.format import Format, tag_count
 
 
 @pytest.mark.parametrize(
@@ -25,12 +27,34 @@ from open_r1.rewards.format import format_reward, tag_count
     ],
 )
 def test_structure(completion, reward):
-    assert format_reward([completion]) == [reward]
+    assert Format()([completion]) == [reward]
+
+
+@pytest.mark.parametrize(
+    ("completion", "reward"),
+    [
+        ("<think>a</think>\n\nIt is 4.", 1.0),
+        ("<think>a</think>", 0.0),  # no summary
+        ("<think>a</think>  \n", 0.0),
+        ("<think> </think>It is 4.", 0.0),  # no thought
+        ("It is 4.", 0.0),
+        ("<think>a</think>It is 4.</think>", 0.0),
+        ("<think>a</think><answer>4</answer>", 0.0),  # the other structure
+        ("so <think>a</think>It is 4.", 0.0),
+    ],
+)
+def test_thought_and_summary(completion, reward):
+    assert Format("summary")([completion]) == [reward]
+
+
+def test_structure_is_checked_at_the_start():
+    with pytest.raises(RecipeError, match="structure: found 'xml'; expected answer or summary"):
+        Composition([RewardSpec("format", params={"structure": "xml"})])
 
 
 def test_long_thought_takes_no_time():
     """A pattern that backtracks would hang on an unclosed thought of this length."""
-    assert format_reward(["<think>" + "a < b " * 200_000]) == [0.0]
+    assert Format()(["<think>" + "a < b " * 200_000]) == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_two_rewards_of_one_name_are_refused():
         ("acuracy", "unknown reward 'acuracy'. Did you mean 'accuracy'?"),
         ("no.such.module.reward", "cannot import 'no.such.module'"),
         ("nowhere.py:reward", "cannot import 'nowhere.py'"),
-        ("open_r1.rewards.format:formt_reward", "Did you mean 'format_reward'?"),
+        ("open_r1.rewards.format:tag_cuont", "Did you mean 'tag_count'?"),
         ({"name": "format", "max_len": 3}, "'format' has no parameter 'max_len'"),
         ("cosine", "needs 'max_len', as in `{name: cosine, max_len: …}`"),
         ({"name": "repetition", "max_penalty": 1.0}, "max_penalty 1.0 should not be positive"),

@@ -15,7 +15,7 @@ is called exactly as TRL calls it; `text_of` gives the text of a completion. TRL
 
 from open_r1.rewards.accuracy import accuracy, grade, usable_gold
 from open_r1.rewards.composition import Composition, Reward, check_columns, check_golds, text_of
-from open_r1.rewards.format import format_reward, tag_count
+from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import language_consistency
 from open_r1.rewards.registry import REWARDS
 
@@ -23,11 +23,11 @@ from open_r1.rewards.registry import REWARDS
 __all__ = [
     "REWARDS",
     "Composition",
+    "Format",
     "Reward",
     "accuracy",
     "check_columns",
     "check_golds",
-    "format_reward",
     "grade",
     "language_consistency",
     "tag_count",

@@ -45,6 +45,7 @@ class Reward:
         parameters = inspect.signature(self.function).parameters.values()
         needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
         self.columns = needed - FROM_TRAINER | ({"domain"} if spec.domain else set())
+        self.from_trainer = needed & FROM_TRAINER - {"completions"}
         self.graded = any(p.name == "solution" for p in parameters)
         self.judges = spec.name not in SHAPING
         call = self.function if inspect.isroutine(self.function) else type(self.function).__call__

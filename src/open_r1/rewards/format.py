@@ -1,27 +1,43 @@
-"""Format: does the completion think between tags and then answer? (DeepSeek-R1, §2.2.2 and Table 1)"""
+"""Format: does the completion think between tags and then answer? (DeepSeek-R1, §2.2.2 and Table 1; §2.3.1 for summaries)"""
 
 import re
 
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-# Each tag once, in order, nothing but white space around the two blocks, and neither of them blank.
-STRUCTURE = re.compile(
-    r"\s*<think>(?!\s*</)(?:(?!</?think>|</?answer>).)*</think>"
-    r"\s*<answer>(?!\s*</)(?:(?!</?think>|</?answer>).)*</answer>\s*",
-    re.DOTALL,
-)
+# Each tag once, in order, nothing but white space around the parts, and neither of them blank.
+TEXT = r"(?:(?!</?think>|</?answer>).)*"
+THOUGHT = rf"\s*<think>(?!\s*</){TEXT}</think>\s*"
+STRUCTURES = {
+    "answer": re.compile(rf"{THOUGHT}<answer>(?!\s*</){TEXT}</answer>\s*", re.DOTALL),
+    "summary": re.compile(rf"{THOUGHT}(?=\S){TEXT}", re.DOTALL),
+}
 
 
-def format_reward(completions: list[str], **kwargs) -> list[float]:
-    """1.0 if the whole completion is `<think>…</think><answer>…</answer>`, else 0.0.
+class Format:
+    """1.0 if the whole completion has the structure, else 0.0.
 
     Where the prompt already opens the thought (as the templates of the distilled models do), the completion arrives here
-    with its `<think>` put back.
+    with its `<think>` put back; where TRL parsed the thought out of a message, with its tags.
 
-    >>> format_reward(["<think>2+2</think><answer>4</answer>", "<answer>4</answer>"])
+    Args:
+        structure (`str`, *optional*, defaults to `"answer"`): `answer` for `<think>…</think><answer>…</answer>` (R1-Zero),
+            `summary` for `<think>…</think>` and then a summary without tags (R1).
+
+    >>> Format()(["<think>2+2</think><answer>4</answer>", "<answer>4</answer>"])
+    [1.0, 0.0]
+    >>> Format("summary")(["<think>2+2</think>It is 4.", "<think>2+2</think>"])
     [1.0, 0.0]
     """
-    return [float(STRUCTURE.fullmatch(completion) is not None) for completion in completions]
+
+    __name__ = "format"
+
+    def __init__(self, structure: str = "answer"):
+        if structure not in STRUCTURES:
+            raise ValueError(f"structure: found {structure!r}; expected {' or '.join(STRUCTURES)}")
+        self.structure = structure
+
+    def __call__(self, completions: list[str], **kwargs) -> list[float]:
+        return [float(STRUCTURES[self.structure].fullmatch(completion) is not None) for completion in completions]
 
 
 def tag_count(completions: list[str], **kwargs) -> list[float]:

@@ -59,6 +59,7 @@ class Workers:
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._processes: dict[int, subprocess.Popen | None] = {}
 
     def __enter__(self) -> "Workers":
         return self
@@ -76,7 +77,7 @@ class Workers:
         """Starts the processes, if they are not running; they warm up while the caller goes on."""
         with self._lock:
             if not self._threads:
-                self._threads = [threading.Thread(target=self._drive, daemon=True) for _ in range(self.count)]
+                self._threads = [threading.Thread(target=self._drive, args=(i,), daemon=True) for i in range(self.count)]
                 for thread in self._threads:
                     thread.start()
                 atexit.register(self.close)
@@ -98,7 +99,11 @@ class Workers:
             self._threads = []
             atexit.unregister(self.close)
 
-    def _drive(self):
+    def pids(self) -> list[int]:
+        """The running processes, for monitoring."""
+        return sorted(process.pid for process in list(self._processes.values()) if process is not None)
+
+    def _drive(self, index: int):
         """One thread a process: hands it items and replaces it when it is lost."""
         process = None
         while (task := self._queue.get()) is not None:
@@ -107,12 +112,13 @@ class Workers:
                 continue
             for _attempt in (1, 2):  # an item whose worker was killed from outside gets another chance
                 try:
-                    process = process or self._spawn()
+                    process = self._processes[index] = process or self._spawn()
                     result = _ask(process, item, self.seconds + GRACE)
                 except (OSError, EOFError) as error:
                     logger.warning("a worker of %s was lost (%s), starting another", self.function, error or "closed")
                     _end(process)
-                    process, result = None, ("died", str(error))
+                    process = self._processes[index] = None
+                    result = ("died", str(error))
                 if result[0] != "died":
                     break
             if result[0] == "ok":
@@ -120,6 +126,7 @@ class Workers:
             else:
                 future.set_exception(ItemError(*result))
         _end(process)
+        self._processes[index] = None
 
     def _spawn(self) -> subprocess.Popen:
         command = [sys.executable, "-m", "open_r1.utils.workers", self.function, str(self.seconds), str(self.memory)]
@@ -128,7 +135,11 @@ class Workers:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, bufsize=0
         )
-        _receive(process.stdout, START)  # it says when it is ready
+        try:
+            _receive(process.stdout, START)  # it says when it is ready
+        except (OSError, EOFError):
+            _end(process)
+            raise
         return process
 
 
@@ -138,7 +149,10 @@ def _ask(process: subprocess.Popen, item: Any, seconds: float) -> tuple:
 
 
 def _send(stream, item: Any):
-    data = pickle.dumps(item)
+    _write(stream, pickle.dumps(item))
+
+
+def _write(stream, data: bytes):
     data = memoryview(struct.pack("!Q", len(data)) + data)
     while data:
         data = data[stream.write(data) :]
@@ -186,13 +200,13 @@ def _serve(function: Any, seconds: float, memory: float, inbox, outbox):
             os._exit(0)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            result = ("ok", function(item))
+            result = pickle.dumps(("ok", function(item)))
         except (MemoryError, RecursionError) as error:
-            result = ("memory", type(error).__name__)
+            result = pickle.dumps(("memory", type(error).__name__))
         except Exception as error:
-            result = ("error", f"{type(error).__name__}: {error}"[:500])
+            result = pickle.dumps(("error", f"{type(error).__name__}: {error}"[:500]))
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _send(outbox, result)
+        _write(outbox, result)
 
 
 def main():

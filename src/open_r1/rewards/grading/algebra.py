@@ -72,6 +72,7 @@ def parse(text: str) -> sympy.Basic | None:
     text = re.sub(r"(?<=\d)\s+(?=\d)", "*", text)
     text = re.sub(r"(?<![\d.}])(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}", r"(\1+\\frac{\2}{\3})", text)  # a mixed number
     text = re.sub(r"(\d+|\([^()]*\)|\b[a-z]|\\[a-z]+)\s*°", r"(\1*\\frac{\\pi}{180})", text).replace("%", r"*\frac{1}{100}")
+    text = re.sub(r"(\\(?:ln|lg|log(?:_\{\w+\})?|sin|cos|tan))\s*(\d+|[a-z])\s*/", r"\1(\2)/", text)
     text = re.sub(r"\\l(n|g)(?![a-zA-Z])", lambda m: r"\ln" if m[1] == "n" else r"\log_{10}", text)
     try:
         value = latex2sympy(text, normalization_config=None, conversion_config=CASE_MATTERS)

@@ -15,7 +15,7 @@ BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 MOST = 32  # boxes or statements, from the last, that are looked at
 STATED = re.compile(
     r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
-    r"|(?:\b(?:final|correct|right|required|desired)[ \t]+)?\b(?:answer|solution|result)s?\b(?:[ \t]+(?:to|of|for)\b[^.:\n=]{0,80}?)?"
+    r"|(?:\b(?:final|correct|right|required|desired)[ \t]+)?\b(?:answer|solution|result|(?<=correct )option|(?<=right )option|(?<=correct )choice|(?<=right )choice|(?<=best )choice|(?<=best )option)s?\b(?:[ \t]+(?:to|of|for)\b[^.:\n=]{0,80}?)?"
     r"[ \t]*(?:\**[ \t]*[:：=][ \t]*\**|(?:[ \t]+(?:is|are|equals|must be|should be|would be|will be|comes? (?:out )?to(?: be)?|turns out to be|therefore is|is therefore|is thus|is simply|is then)\b)[ \t]*[:：]?)"
     r"\s{0,8}(?=(?P<said>[^\n]{1,400}))"
     r"|(?:\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer))"
@@ -58,6 +58,7 @@ class Claim:
     text: str
     start: int
     end: int
+    final: bool = True  # said to be the answer, not a solution or a result on the way
 
 
 @dataclass
@@ -214,7 +215,8 @@ def stated_in(part: str) -> list[Claim]:
         if text and not re.match(
             r"(?:not|in the form|of the form|不是|obtained|given|found|as follows|below)\b", text, re.IGNORECASE
         ):
-            claims.append(Claim(text, match.start(), match.start(group) + len(text)))
+            final = group != "said" or "answer" in match[0].lower()
+            claims.append(Claim(text, match.start(), match.start(group) + len(text), final))
     return claims
 
 

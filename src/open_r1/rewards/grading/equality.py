@@ -232,13 +232,14 @@ def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
     (gold_members, gold_signs), (members, signs) = gold, answer
     if set(gold_signs + signs) <= {"=", r"\approx", r"\in", r"\equiv"}:
         if not gold_signs:  # a value; the answer may name it, and may show how it comes about
-            named = members[1:] if VARIABLE.search(members[0]) or "«" in members[0] else members
+            named = members[1:] if VARIABLE.search(members[0]) or NAME.match(members[0]) else members
             plain = NAME.match(members[0]) or not VARIABLE.search(members[-1]) or brackets(members[0])
             return bool(plain) and all(_same(gold_members[0], member, leaf) for member in named)
         if not signs:
             value = gold_members[-1]
             constant = not set(VARIABLE.findall(value)) - PARAMETERS
-            curve = set(VARIABLE.findall(gold_members[0])) & CURVE
+            function = FUNCTION.match(gold_members[0]) and "(" in gold_members[0]
+            curve = not function and set(VARIABLE.findall(gold_members[0])) & CURVE
             named = NAME.match(gold_members[0]) and (constant or not curve)
             droppable = named or (constant and not curve) or (brackets(gold_members[0]) and brackets(value))
             return bool(droppable) and _same(value, members[0], leaf)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from numbers import Number
 from typing import Any
 
 from open_r1.rewards.grading.answers import boxes_of, split_blocks, stated_in
@@ -35,10 +36,12 @@ def gold_answer(gold: Any) -> str | None:
     if isinstance(gold, list | tuple):
         parts = [gold_answer(part) for part in gold]
         return ";".join(parts) if parts and None not in parts else None
+    if not isinstance(gold, str | Number):
+        return None
     text = str(gold).strip()
     answer = _inside(text)
     normal = normalize(answer)
-    if UNUSABLE.fullmatch(answer.strip(" .$")) or UNUSABLE.fullmatch(normal.strip("«» ")):
+    if UNUSABLE.fullmatch(answer.strip(" .$")) or UNUSABLE.fullmatch(re.sub(r"[«»()\[\]]", " ", normal).strip()):
         return None
     if not re.search(r"\w|\\emptyset|\\infty|∞", normal):
         return None

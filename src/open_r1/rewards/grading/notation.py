@@ -28,6 +28,7 @@ SIGNS = {
     **{"≧": r"\ge ", "≠": r"\ne ", "∥": r"\parallel ", "⊥": r"\perp ", "≡": r"\equiv ", "≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset "},
     **{"±": r"\pm ", "∓": r"\mp ", "∠": r"\angle ", "△": r"\triangle ", "°": "°", "。": ".", "ℝ": r"\mathbb{R}", "⟨": "(", "⟩": ")"},
     **{"ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∖": r"\setminus ", "ϕ": r"\phi ", "∶": ":"},
+    **{"㎡": "«m»^{2}", "㎥": "«m»^{3}"},
     **{"【": "", "】": "", "「": "", "」": "", "％": "%", "〖": "(", "〗": ")", "⇒": "=", "→": r"\to ", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
     **{c: f"\\{unicodedata.name(c).split()[-1].lower()} " for c in "αβγδεζηθικμνξπρστφχψω"},
     "λ": r"\lambda ", "Δ": r"\Delta ", "Γ": r"\Gamma ", "Ω": r"\Omega ", "Σ": r"\Sigma ", "Θ": r"\Theta ", "Φ": r"\Phi ",
@@ -66,7 +67,7 @@ COMMANDS = [  # LaTeX's many names for one thing, in this order
     (r"\\[hv]?phantom" + ONE_BRACE, ""),
     (r"\\([%#&_])", r"\1"),
     (r"(?:\{\s*\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\(?:degree|textdegree)(?![a-zA-Z])|\\text\s*\{\s*°\s*\}", "°"),
-    (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|mathstrut|ensuremath)" + ONE_BRACE, r"{\1}"),
+    (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|mathstrut|ensuremath)" + ONE_BRACE, r" \1 "),
     (r"\\(?:mathrm|mathsf|operatorname\*?|rm)\s*\{\s*([eid])\s*\}", r"{\1}"),
     (r"\\(?:boxed|fbox|framebox)" + ONE_BRACE, r"\1"),
     (r"\\(vec|hat|tilde|bar|overline|overrightarrow|widehat)\s+([a-zA-Z])(?![a-zA-Z])", r"\\\1{\2}"),
@@ -78,6 +79,7 @@ COMMANDS = [  # LaTeX's many names for one thing, in this order
     (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),
     (r"(?<=[\d}])\s*\\Omega", "«ohm»"),
     (r"\bDNE\b", "«does not exist»"),
+    (r"(?<=\d)\s*又\s*(?=[\d\\])", " "),
     (r"\\tag\*?" + ONE_BRACE, ""),
     (r"\\(?:leqslant|leq|le|leqq)(?![a-zA-Z])", r"\\le "),
     (r"\\(?:geqslant|geq|ge|geqq)(?![a-zA-Z])", r"\\ge "),
@@ -169,6 +171,7 @@ def normalize(text: str) -> str:
     text = re.sub(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])", " ", text)
     text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
     text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
+    text = ANNOUNCED.sub("", text)
     text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
 
@@ -191,6 +194,10 @@ def _vulgar_fraction(match: re.Match) -> str:
     return f"{match[1]}\\frac{{{top}}}{{{bottom}}}"
 
 
+ANNOUNCED = re.compile(
+    r"^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?",
+    re.IGNORECASE,
+)
 TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)")
 
 
@@ -260,6 +267,9 @@ def _mark_word(match: re.Match) -> str:
     if word[0] in "«\\":
         return word
     if "\u3400" <= word[0] <= "\u9fff":
+        counted = re.match(r"([零一二两三四五六七八九十百千点]+)(.+)$", word)
+        if counted and counted[2] in NAMES and (value := han_number(counted[1])) is not None:
+            return f"{value}«{counted[2]}»"
         value = han_number(word)
         return f" «{word}» " if value is None else str(value)
     lower = word.lower()

@@ -54,6 +54,9 @@ def han_number(text: str) -> Fraction | None:
     >>> han_number("三百零五"), han_number("三分之一"), han_number("一点五"), han_number("三角形")
     (Fraction(305, 1), Fraction(1, 3), Fraction(3, 2), None)
     """
+    if text.startswith("百分之"):
+        top = han_number(text[3:])
+        return None if top is None else top / 100
     if "分之" in text:
         bottom, top = (han_number(part) for part in text.split("分之", 1))
         return top / bottom if top is not None and bottom else None

@@ -41,6 +41,8 @@ EVERYTHING: Interval = (r"-\infty ", False, r"\infty ", False)
 def unwrap(text: str) -> str:
     """Without the braces of a set, the brackets of a condition, `x ∈`."""
     text = re.sub(PARAMETER, "", text.strip())
+    if (exact := re.match(r"^(.+?)\s*\\approx(?![a-zA-Z]).*$", text)) and not NAME.match(exact[1]):  # `√53 ≈ 7.28`
+        text = exact[1]
     if point := re.match(r"^[A-Z]'?\s*(\(.*,.*\))$", text):  # the point P(2, 5)
         text = point[1]
     if (match := CASES.match(text)) and (match[1] != "array" or "=" in match[2]) and "&" not in match[2]:
@@ -167,6 +169,8 @@ def _together(pieces: list[str]) -> RealSet | None:
     found = [_interval(unwrap(piece)) for piece in pieces]
     if None in found or len(pieces) > 1 and any(map(brackets, pieces)):  # points, not intervals
         return None
+    if len(found) == 1:
+        return found[0]
     holes = [hole for one in found for hole in one.holes]
     bounded = [one.intervals[0] for one in found if one.intervals != [EVERYTHING]]
     if len(bounded) == 2 and all(len(one.intervals) == 1 for one in found):
@@ -198,6 +202,10 @@ def _interval(text: str) -> RealSet | None:
     if without := re.match(r"^(.+?)\s*(?:\\setminus|(?<=[R}])-|\\)\s*\\\{(.*)\\\}$", text):
         rest = intervals(without[1])
         return rest and RealSet(rest.intervals, rest.holes + split(without[2], re.compile(",")))
+    if (without := re.match(r"^(?:\\mathbb\{R\}|R)\s*(?:\\setminus|-)\s*([(\[].*[)\]])$", text)) and (
+        inner := brackets(without[1])
+    ):
+        return RealSet([(*low, inner[1][0], inner[0] == "("), (inner[1][1], inner[2] == ")", *high)])
     if (point := brackets(text)) and len(point[1]) == 2:
         (lower, upper) = point[1]
         return RealSet([(lower, point[0] == "[", upper, point[2] == "]")])

@@ -34,6 +34,7 @@ def is_text(gold: str) -> bool:
 
 def same_choice(gold: str, answer: str) -> bool:
     text = CHOSEN.sub("", answer).replace("«", " ").replace("»", " ").strip() if answer.startswith("«") else answer
+    text = re.sub(r"«?\s*(?:选项|项)»?$", "", text).strip()
     letters = re.findall("[A-J]", text)
     if CHOICES.match(gold) and CHOICES.match(text) and set(re.findall("[A-J]", gold)) == set(letters):
         return len(set(letters)) == len(letters)
@@ -73,5 +74,6 @@ def same_text(gold: str, answer: str) -> bool:
 def _words(text: str) -> str:
     if text.strip() == r"\emptyset":
         return r"\emptyset"
+    text = re.sub(r"(?:周|礼拜)(?=[一二三四五六日天])", "星期", text)
     text = re.sub(r"[«»{}\\'\"]|[.,!]$", " ", text).casefold().replace("-", " ")
     return " ".join(re.sub(r"^(?:(?:the|a|an|it|is|there|are)\s+)+", "", " ".join(text.split())).split())

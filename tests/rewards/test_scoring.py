@@ -1,0 +1,104 @@
+"""`python -m open_r1.rewards`, and the function behind it."""
+
+import json
+import runpy
+import sys
+
+import pytest
+from datasets import Dataset
+
+from open_r1.configs import RecipeError, RewardSpec
+from open_r1.rewards import Composition
+from open_r1.rewards.scoring import score, table
+
+
+RIGHT, WRONG = "<think>2+2</think><answer>4</answer>", "<think>2+2</think><answer>5</answer>"
+ROWS = [
+    {"output": RIGHT, "answer": "4", "domain": "math"},
+    {"output": WRONG, "answer": "4", "domain": "math"},
+    {"output": "\\boxed{B}", "answer": "B", "domain": "stem"},
+    {"output": RIGHT, "answer": "see figure", "domain": "stem"},
+    {"output": None, "answer": "4", "domain": "stem"},
+]
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs `python -m open_r1.rewards` on ROWS; gives exit status and what it printed."""
+    path = tmp_path / "completions.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def run(*flags):
+        columns = ["--dataset_completion_column", "output", "--dataset_solution_column", "answer"]
+        monkeypatch.setattr(
+            sys, "argv", ["rewards", "--dataset_name", str(path), *(flags or columns), *(columns if flags else [])]
+        )
+        status = 0
+        try:
+            runpy.run_module("open_r1.rewards", run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            status = stop.code
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    return run
+
+
+def test_table_by_reward_and_domain(command):
+    status, out = command("--reward_funcs", "accuracy", "{name: format, domain: math, only_if: accuracy}")
+    assert status == 0
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    assert ["all", "accuracy", "5", "0.667", "2"] in lines and ["math", "accuracy", "2", "0.500", "0"] in lines
+    assert ["stem", "accuracy", "3", "1.000", "2"] in lines and ["math", "format", "2", "0.500", "0"] in lines
+    assert not any(line[:2] == ["stem", "format"] for line in lines)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_graded_rows_are_written_whole(command, tmp_path, suffix):
+    status, out = command("--output_path", f"out/graded{suffix}")
+    assert status == 0 and "wrote out/graded" in out
+    graded = Dataset.from_json(f"out/graded{suffix}") if suffix == ".jsonl" else Dataset.from_parquet(f"out/graded{suffix}")
+    assert graded["rewards/accuracy"][:] == graded["reward"][:] == [1.0, 0.0, 1.0, None, None]
+    assert graded["completion"][0] == RIGHT and graded["solution"][0] == "4"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"graded{suffix}"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--dataset_name", "none.jsonl"], "no file or folder 'none.jsonl'"),
+        (["--output_path", "graded.csv"], "output_path: found 'graded.csv'; expected a name that ends in .jsonl or .parquet"),
+        (["--reward_funcs", "acuracy"], "unknown reward 'acuracy'. Did you mean 'accuracy'?"),
+        (["--reward_funcs", "{name: cosine, max_len: 10}"], "'cosine' needs completion_ids"),
+        (["--reward_func", "accuracy"], "unknown option '--reward_func'"),
+    ],
+)
+def test_mistakes_end_with_one_message(command, flags, says):
+    status, out = command(*flags)
+    assert status == 1 and says in out and "Traceback" not in out
+
+
+def test_wrong_column_is_named_with_the_option(command, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["rewards", "--dataset_name", "completions.jsonl"])
+    with pytest.raises(SystemExit):
+        runpy.run_module("open_r1.rewards", run_name="__main__", alter_sys=True)
+
+
+def test_dry_run_grades_nothing(command):
+    status, out = command("--dry_run", "true")
+    assert status == 0 and "5 completions" in out and "0.667" not in out
+
+
+def test_rewards_are_summed_as_in_training():
+    rows = Dataset.from_list([{"completion": RIGHT, "solution": "4"}, {"completion": WRONG, "solution": "?"}])
+    rewards = Composition([RewardSpec("accuracy"), RewardSpec("format", weight=0.5)])
+    scored = score(rows, rewards, progress=False)
+    assert scored["reward"][:] == [1.5, None]
+    assert table(scored, rewards) == [("all", "accuracy", 2, 1.0, 1), ("all", "format", 2, 1.0, 1)]
+
+
+def test_missing_column_is_an_error_before_any_work():
+    with pytest.raises(RecipeError, match="'accuracy' needs the dataset column 'solution'"):
+        score(Dataset.from_list([{"completion": "4"}]), Composition([RewardSpec("accuracy")]))
