@@ -36,6 +36,10 @@ def test_commands_are_right(page, line):
     if words[0] == "make":
         assert all(w in TARGETS for w in words[1:] if "=" not in w and not w.startswith("-")), line
         return
+    if words[:2] == ["python", "-m"]:
+        assert words[2] == "open_r1.rewards", line
+        RecipeParser("rewards").parse(words[3:])
+        return
     scripts = [i for i, w in enumerate(words) if w.startswith("src/open_r1/")]
     if scripts:
         stage, rest = Path(words[scripts[0]]).stem, words[scripts[0] + 1 :]

@@ -75,12 +75,34 @@ def language_consistency(
     return rewards
 
 
+class LanguageConsistency:
+    """The reward of a recipe: `language_consistency`, with a language for rows that name none in their column.
+
+    Args:
+        language (`str`, *optional*): Code or name; without it the prompt's language is the target.
+
+    Raises:
+        ValueError: If the language is not one of those above.
+    """
+
+    __name__ = "language_consistency"
+
+    def __init__(self, language: str | None = None):
+        self.language = language and _code(language)
+
+    def __call__(
+        self, completions: list[str], prompts: list | None = None, language: list[str] | None = None, **kwargs
+    ) -> list[float | None]:
+        languages = [name or self.language for name in language or [None] * len(completions)]
+        return language_consistency(completions, prompts, languages)
+
+
 def _code(language: str) -> str:
     name = str(language).strip().lower()
     code = CODES.get(name) or CODES.get(re.split("[-_]", name)[0])  # zh-CN, en_US
     if code is None:
         known = ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items())
-        raise ValueError(f"column 'language': unknown language {language!r}; supported: {known}; None: as in the prompt.")
+        raise ValueError(f"unknown language {language!r}; supported: {known}; None: as in the prompt.")
     return code
 
 

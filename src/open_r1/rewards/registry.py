@@ -7,7 +7,7 @@ from collections.abc import Callable
 from open_r1.configs import RecipeError, RewardSpec, nearest
 from open_r1.rewards.accuracy import accuracy
 from open_r1.rewards.format import Format, tag_count
-from open_r1.rewards.language import language_consistency
+from open_r1.rewards.language import LanguageConsistency
 from open_r1.rewards.length import Cosine, GroupLength, Repetition, SoftOverlong
 from open_r1.utils.imports import import_object
 
@@ -16,7 +16,7 @@ REWARDS: dict[str, Callable] = {
     "accuracy": accuracy,
     "format": Format,
     "tag_count": tag_count,
-    "language_consistency": language_consistency,
+    "language_consistency": LanguageConsistency,
     "cosine": Cosine,
     "group_length": GroupLength,
     "repetition": Repetition,
