@@ -32,6 +32,12 @@ from open_r1.utils.workers import ItemError, Workers
 
 SECONDS = 2.0  # of wall time for a comparison; the slowest honest one measured took a fifth
 MEMORY = 2.0  # GiB a worker
+# One formula of each kind: math-verify's parser learns its grammar as it goes, a tenth of a second for each new turn.
+WARM_UP = [
+    (r"x^{2}+2x+1", r"(x+1)^{2}"), (r"\frac{1}{2n+2}", r"\frac{n}{2(n+1)}"), (r"3\sqrt{2}-\pi", r"\sqrt[3]{18}+5\pi"),
+    (r"e^{-2t}", r"\frac{1}{e^{t}}"), (r"\sin(x)+\cos^{2}x", r"\ln 2+\log_{2} 3"), (r"\binom{10}{3}", r"5!-|x|"), (r"a_{1}b", r"b*a_{2}/3"),
+    (r"(39,\frac{\pi}{2})", r"(39,\pi)"), (r"x>2y", r"y<\theta"), (r"\begin{pmatrix}1&2\3&4\end{pmatrix}", "5"), (r"-0.5x", r"2\cdot 3"),
+]  # fmt: skip
 REMEMBER = 100_000  # verdicts
 Pair = tuple[str, str]
 
@@ -115,7 +121,7 @@ class Grader:
     """
 
     def __init__(self, workers: int, seconds: float = SECONDS):
-        self.workers = Workers("open_r1.rewards.grading.algebra:judge", workers, seconds, MEMORY)
+        self.workers = Workers("open_r1.rewards.grading.algebra:judge", workers, seconds, MEMORY, WARM_UP)
         self._memory: dict[Pair, bool | None] = {}
 
     def grade_all(self, completions: list[str | None], golds: list) -> tuple[list[Grade], Counter]:

@@ -48,14 +48,15 @@ class Workers:
         count (`int`): Processes.
         seconds (`float`): Deadline of an item in wall-clock seconds, from when a worker takes it up.
         memory (`float`, *optional*, defaults to 2): Cap on the address space of a worker, in GiB.
+        warm_up (`list`, *optional*): Harmless items that a worker works off before the first one, to fill its caches.
 
     >>> with Workers("math:factorial", count=1, seconds=0.5) as workers:
     ...     [workers.submit(3).result(), workers.submit(10**9).exception().reason]
     [6, 'timeout']
     """
 
-    def __init__(self, function: str, count: int, seconds: float, memory: float = 2.0):
-        self.function, self.count, self.seconds, self.memory = function, count, seconds, memory
+    def __init__(self, function: str, count: int, seconds: float, memory: float = 2.0, warm_up: list | None = None):
+        self.function, self.count, self.seconds, self.memory, self.warm_up = function, count, seconds, memory, warm_up or []
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -68,7 +69,7 @@ class Workers:
         self.close()
 
     def __getstate__(self) -> dict:  # a reward travels to the processes of an asynchronous trainer; its workers do not
-        return {"function": self.function, "count": self.count, "seconds": self.seconds, "memory": self.memory}
+        return {name: getattr(self, name) for name in ("function", "count", "seconds", "memory", "warm_up")}
 
     def __setstate__(self, state: dict):
         self.__init__(**state)
@@ -136,6 +137,7 @@ class Workers:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, bufsize=0
         )
         try:
+            _send(process.stdin, self.warm_up)
             _receive(process.stdout, START)  # it says when it is ready
         except (OSError, EOFError):
             _end(process)
@@ -215,6 +217,8 @@ def main():
     os.dup2(2, 1)  # what the function prints must not get among the results
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     function = import_object(path)
+    for item in _receive(inbox):
+        function(item)
     _send(outbox, "ready")
     while True:
         child = os.fork()

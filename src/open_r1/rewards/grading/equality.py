@@ -14,6 +14,7 @@ from open_r1.rewards.grading.numerals import rational
 from open_r1.rewards.grading.structure import (
     FLIP,
     NAME,
+    REALS,
     VARIABLE,
     RealSet,
     bare_name,
@@ -62,7 +63,14 @@ def quick(gold: str, answer: str) -> bool | None:
     gold_number, number = rational(gold_value), rational(value)
     if gold_number is not None and number is not None:
         return _same_number(gold_number, gold_unit, number, unit)
-    return None
+    return False if _is_prose(value) and "«" not in gold and answer not in REALS else None
+
+
+def _is_prose(value: str) -> bool:
+    """Whether an answer is words around what may be mathematics, as in `about«five»`, which no formula equals."""
+    return bool(re.search(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)", value)) and not re.search(
+        r"[=<>:∈]|\\(?:in|le|ge|ne|cup)", value
+    )
 
 
 def hopeless(text: str) -> bool:

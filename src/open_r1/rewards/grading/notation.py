@@ -171,7 +171,7 @@ def normalize(text: str) -> str:
     text = re.sub(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])", " ", text)
     text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
     text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
-    text = ANNOUNCED.sub("", text)
+    text = re.sub(r"«for all»\s*[a-z]$", "", ANNOUNCED.sub("", text))
     text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
 
