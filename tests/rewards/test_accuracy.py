@@ -36,6 +36,12 @@ def test_missing_completion_is_not_judged():
     assert accuracy([None, "\\boxed{1}"], ["1", "1"]) == [None, 1.0]
 
 
+def test_messages_are_read_as_text_is():
+    """So that TRL's own scripts can name the reward."""
+    messages = [{"role": "assistant", "content": "<answer>4</answer>", "reasoning_content": "2+2"}]
+    assert accuracy([messages, [{"role": "assistant", "content": "\\boxed{5}"}]], ["4", "4"]) == [1.0, 0.0]
+
+
 def test_grades_outside_the_main_thread():
     """Where math-verify's signal-based deadline would raise."""
     found = []

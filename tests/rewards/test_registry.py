@@ -63,7 +63,7 @@ def test_two_rewards_of_one_name_are_refused():
         ({"name": "format", "weight": "half"}, "weight of 'format' is 'half'; expected a number"),
         ({"name": "format", "domain": 3}, "domain of 'format' is 3"),
         ({"name": "format", "only_if": "accuracy"}, "only_if of 'format' is 'accuracy'; expected another reward"),
-        ({"name": "language_consistency", "language": "klingon"}, "unknown language 'klingon'; supported: zh (chinese)"),
+        ({"name": "language_consistency", "language": "klingon"}, "unknown language 'klingon'; supported: ar (Arabic)"),
         ({"weight": 1}, "expected a name or a mapping"),
     ],
 )

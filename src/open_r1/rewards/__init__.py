@@ -8,16 +8,17 @@ one with parameters is a class whose instances are called so. `None` means "cann
       - {name: format, weight: 0.5, only_if: accuracy}
       - {name: my_rewards.py:brevity, max_words: 200}
 
-Registered rewards get completions as plain text, thoughts put back where a chat template or a parser took them out. Your own
+Registered rewards take completions as text or as TRL's messages; in a recipe, a thought that the prompt opened is put back. Your own
 is called exactly as TRL calls it; `text_of` gives the text of a completion. TRL's own (`trl.rewards.…`) get messages.
 `python -m open_r1.rewards --help` grades a file. Nothing here imports torch.
 """
 
 from open_r1.rewards.accuracy import accuracy, grade, usable_gold
-from open_r1.rewards.composition import Composition, Reward, check_columns, check_golds, text_of
+from open_r1.rewards.composition import Composition, Reward, check_columns, check_golds
 from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import language_consistency
 from open_r1.rewards.registry import REWARDS
+from open_r1.rewards.texts import text_of
 
 
 __all__ = [

@@ -27,6 +27,7 @@ from open_r1.rewards.grading.answers import read
 from open_r1.rewards.grading.equality import hopeless, quick
 from open_r1.rewards.grading.golds import gold_answer
 from open_r1.rewards.grading.notation import normalize
+from open_r1.rewards.texts import text_of
 from open_r1.utils.workers import ItemError, Workers
 
 
@@ -58,7 +59,7 @@ class Grade:
 
 
 def accuracy(
-    completions: list[str | None],
+    completions: list,
     solution: list,
     log_metric: Callable | None = None,
     log_extra: Callable | None = None,
@@ -67,7 +68,7 @@ def accuracy(
     """1.0 if the final answer equals the gold, 0.0 if not, `None` if the gold says nothing or the judge failed.
 
     Args:
-        completions (`list[str]`): Completions as text, thoughts included.
+        completions (`list`): Completions as text, thoughts included, or as messages.
         solution (`list`): Gold answers, one per completion, in any style.
         log_metric (`Callable`, *optional*): TRL's; gets shares of the batch (`unjudged`, `timeouts`, `remembered`) and seconds.
         log_extra (`Callable`, *optional*): TRL's; gets gold and answer as understood, for the table of completions.
@@ -76,7 +77,7 @@ def accuracy(
     [1.0, 0.0]
     """
     started, grader = time.monotonic(), shared_grader()
-    grades, counts = grader.grade_all(completions, solution)
+    grades, counts = grader.grade_all([text_of(completion) for completion in completions], solution)
     if log_metric is not None:
         for name in ("unjudged", "timeouts", "remembered"):
             log_metric(f"accuracy/{name}", counts[name] / max(1, len(grades)))

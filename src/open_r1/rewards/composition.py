@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from open_r1.configs import RecipeError, RewardSpec, nearest
 from open_r1.rewards.grading.golds import gold_answer
 from open_r1.rewards.registry import FROM_TRAINER, REWARDS, SHAPING, resolve
+from open_r1.rewards.texts import text_of
 
 
 logger = logging.getLogger(__name__)
@@ -198,22 +199,6 @@ class Column:
 
     def __call__(self, completions: list, **kwargs) -> Row:
         return self.composition.column(self.index, completions, **kwargs)
-
-
-def text_of(completion: str | list[dict]) -> str:
-    """A completion as text, whether TRL hands it over as a string or as messages (with the thought parsed out or not).
-
-    >>> text_of([{"role": "assistant", "content": "4", "reasoning_content": "2+2"}])
-    '<think>2+2</think>4'
-    """
-    if isinstance(completion, str):
-        return completion
-    parts = []
-    for message in completion:
-        if message.get("reasoning_content"):
-            parts.append(f"<think>{message['reasoning_content']}</think>")
-        parts.append(message.get("content") or "")
-    return "".join(parts)
 
 
 def check_columns(rewards: list[Reward], columns: list[str]):

@@ -2,6 +2,8 @@
 
 import re
 
+from open_r1.rewards.texts import text_of
+
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 # Each tag once, in order, nothing but white space around the parts, and neither of them blank.
@@ -36,14 +38,16 @@ class Format:
             raise ValueError(f"structure: found {structure!r}; expected {' or '.join(STRUCTURES)}")
         self.structure = structure
 
-    def __call__(self, completions: list[str], **kwargs) -> list[float]:
-        return [float(STRUCTURES[self.structure].fullmatch(completion) is not None) for completion in completions]
+    def __call__(self, completions: list, **kwargs) -> list[float | None]:
+        texts = [text_of(completion) for completion in completions]
+        return [None if text is None else float(STRUCTURES[self.structure].fullmatch(text) is not None) for text in texts]
 
 
-def tag_count(completions: list[str], **kwargs) -> list[float]:
+def tag_count(completions: list, **kwargs) -> list[float | None]:
     """A quarter for each of the four tags that occurs exactly once: a gentler slope towards the format.
 
     >>> tag_count(["<think>2+2</think>4", "<think><think>"])
     [0.5, 0.0]
     """
-    return [sum(completion.count(tag) == 1 for tag in TAGS) / len(TAGS) for completion in completions]
+    texts = [text_of(completion) for completion in completions]
+    return [None if text is None else sum(text.count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts]

@@ -16,6 +16,8 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
+from open_r1.rewards.texts import text_of
+
 
 LANGUAGES = {"ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fr": "French"}
 LANGUAGES |= {"hi": "Hindi", "ja": "Japanese", "ko": "Korean", "ru": "Russian", "zh": "Chinese"}
@@ -49,14 +51,14 @@ SCRIPTS = {  # a lone Greek letter is a variable
 
 
 def language_consistency(
-    completions: list[str], prompts: list | None = None, language: list[str] | None = None, **kwargs
+    completions: list, prompts: list | None = None, language: list[str] | None = None, **kwargs
 ) -> list[float | None]:
     """Share of the words of a thought that are in the target language, from 0.0 to 1.0.
 
     `None` where there are too few words to judge, or where neither column nor prompt tells the language.
 
     Args:
-        completions (`list[str]`): Completions as text; without any tag, all of it is the thought.
+        completions (`list`): Completions as text or messages; without any tag, all of it is the thought.
         prompts (`list`, *optional*): Prompts as text or messages; the last question of the user tells the target language.
         language (`list[str]`, *optional*): Target languages, as codes (`"zh"`) or names (`"Chinese"`), ahead of the prompts.
 
@@ -69,7 +71,7 @@ def language_consistency(
     """
     nothing = [None] * len(completions)
     rewards = []
-    for completion, prompt, target in zip(completions, prompts or nothing, language or nothing, strict=True):
+    for completion, prompt, target in zip(map(text_of, completions), prompts or nothing, language or nothing, strict=True):
         target = _code(target) if target else _language_of(prompt or "")
         rewards.append(None if completion is None or target is None else _share(completion, target))
     return rewards
@@ -91,7 +93,7 @@ class LanguageConsistency:
         self.language = language and _code(language)
 
     def __call__(
-        self, completions: list[str], prompts: list | None = None, language: list[str] | None = None, **kwargs
+        self, completions: list, prompts: list | None = None, language: list[str] | None = None, **kwargs
     ) -> list[float | None]:
         languages = [name or self.language for name in language or [None] * len(completions)]
         return language_consistency(completions, prompts, languages)

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from trl.rewards import get_repetition_penalty_reward, get_soft_overlong_punishment
 
-from open_r1.rewards.accuracy import shared_grader
+from open_r1.rewards.accuracy import accuracy
 
 
 class Cosine:
@@ -33,11 +33,11 @@ class Cosine:
         self, completions: list[str], solution: list, completion_ids: list[list[int]], **kwargs
     ) -> list[float | None]:
         rewards: list[float | None] = []
-        for grade, ids in zip(shared_grader().grade_all(completions, solution)[0], completion_ids, strict=True):
-            if grade.reward is None:
+        for reward, ids in zip(accuracy(completions, solution), completion_ids, strict=True):
+            if reward is None:
                 rewards.append(None)
                 continue
-            short, long = self.right if grade.reward else self.wrong
+            short, long = self.right if reward else self.wrong
             share = min(len(ids) / self.max_len, 1.0)
             rewards.append(long + (short - long) * (1 + math.cos(math.pi * share)) / 2)
         return rewards
@@ -62,7 +62,7 @@ class GroupLength:
     def __call__(
         self, completions: list[str], solution: list, completion_ids: list[list[int]], prompts: list, **kwargs
     ) -> list[float | None]:
-        grades = [grade.reward for grade in shared_grader().grade_all(completions, solution)[0]]
+        grades = accuracy(completions, solution)
         lengths, rewards = [len(ids) for ids in completion_ids], []
         for _, run in groupby(range(len(prompts)), key=lambda i: str(prompts[i])):
             rows = list(run)

@@ -14,7 +14,7 @@ from antlr4.atn.PredictionMode import PredictionMode
 from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy
 
 from open_r1.rewards.grading.equality import equal
-from open_r1.rewards.grading.notation import GREEK
+from open_r1.rewards.grading.spelling import GREEK
 
 
 CASE_MATTERS = ConversionConfig(lowercase_symbols=False)

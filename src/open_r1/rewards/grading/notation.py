@@ -10,126 +10,14 @@ from functools import lru_cache
 
 from open_r1.rewards.grading.brackets import closing
 from open_r1.rewards.grading.numerals import han_number
+from open_r1.rewards.grading.spelling import ALIASES, CURRENCIES, FUNCTIONS, LATEX, LOWERED, PLAIN, RAISED, SIGNS
 from open_r1.rewards.grading.units import NAMES
 
 
 LONGEST = 5000  # characters; a longer text is no final answer
 DEEPEST = 30  # brackets within brackets
-GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
-FUNCTIONS = "arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh sin cos tan cot sec csc log ln lg exp min max gcd lcm det mod binom lim".split()
-SIGNS = {
-    **dict.fromkeys("−–—‐‑‒―﹣－➖", "-"),
-    **dict.fromkeys("×·⋅∙•✕✖∗＊", "*"),
-    **dict.fromkeys("÷∕⁄／", "/"),
-    **dict.fromkeys("，、﹐､", ","),
-    **dict.fromkeys("“”„\"‘’`$\u200b\u200c\u200d\u2060\ufeff\u00ad", ""),
-    **dict.fromkeys("º˚ᵒ", "°"),
-    **{"′": "'", "″": "''", "√": r"\sqrt ", "∛": r"\sqrt[3] ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≦": r"\le "},
-    **{"≧": r"\ge ", "≠": r"\ne ", "∥": r"\parallel ", "⊥": r"\perp ", "≡": r"\equiv ", "≈": r"\approx ", "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset "},
-    **{"±": r"\pm ", "∓": r"\mp ", "∠": r"\angle ", "△": r"\triangle ", "°": "°", "。": ".", "ℝ": r"\mathbb{R}", "⟨": "(", "⟩": ")"},
-    **{"ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∖": r"\setminus ", "ϕ": r"\phi ", "∶": ":"},
-    **{"㎡": "«m»^{2}", "㎥": "«m»^{3}"},
-    **{"【": "", "】": "", "「": "", "」": "", "％": "%", "〖": "(", "〗": ")", "⇒": "=", "→": r"\to ", "⌊": r"\lfloor ", "⌋": r"\rfloor "},
-    **{c: f"\\{unicodedata.name(c).split()[-1].lower()} " for c in "αβγδεζηθικμνξπρστφχψω"},
-    "λ": r"\lambda ", "Δ": r"\Delta ", "Γ": r"\Gamma ", "Ω": r"\Omega ", "Σ": r"\Sigma ", "Θ": r"\Theta ", "Φ": r"\Phi ",
-}  # fmt: skip
-SIGNS = str.maketrans(SIGNS)
+COMMAND = re.compile(r"\\[a-zA-Z]+")
 CURRENCY = re.compile(r"(\\\$|\\pounds|\\euro|US\$|[€£￥¥])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
-CURRENCIES = {
-    "\\$": "dollar",
-    "US$": "dollar",
-    "€": "euro",
-    "\\euro": "euro",
-    "£": "pound",
-    "\\pounds": "pound",
-    "￥": "yuan",
-    "¥": "yuan",
-}
-UP = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ", "0123456789+-()nx")
-DOWN = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
-ONE_BRACE = r"\s*\{([^{}]*)\}"
-
-
-def _clock(match: re.Match) -> str:
-    """`6:45 p.m.` as `18:45`."""
-    return f"{int(match[1]) % 12 + 12 * (match[3] in 'pP')}:{match[2]}"
-
-
-COMMANDS = [  # LaTeX's many names for one thing, in this order
-    (r"\\(?:left|right|middle)\s*\.", ""),
-    (r"\\(?:left|right|middle|displaystyle|textstyle|limits|nolimits|[bB]igg?[lrm]?)(?![a-zA-Z])", ""),
-    (r"\\(?:dfrac|tfrac|cfrac)(?![a-zA-Z])", r"\\frac"),
-    (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
-    (r"\{?,\}?\\!\s*", ","),
-    (r"\{,\}", ","),
-    (r"\\[ht]space\*?" + ONE_BRACE, " "),
-    (r"(?<!\\)\\(?:[,;:! ]|(?:q?quad|thinspace|enspace|space)(?![a-zA-Z]))|(?<!\\)~", " "),
-    (r"\\[hv]?phantom" + ONE_BRACE, ""),
-    (r"\\([%#&_])", r"\1"),
-    (r"(?:\{\s*\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\(?:degree|textdegree)(?![a-zA-Z])|\\text\s*\{\s*°\s*\}", "°"),
-    (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|mathstrut|ensuremath)" + ONE_BRACE, r" \1 "),
-    (r"\\(?:mathrm|mathsf|operatorname\*?|rm)\s*\{\s*([eid])\s*\}", r"{\1}"),
-    (r"\\(?:boxed|fbox|framebox)" + ONE_BRACE, r"\1"),
-    (r"\\(vec|hat|tilde|bar|overline|overrightarrow|widehat)\s+([a-zA-Z])(?![a-zA-Z])", r"\\\1{\2}"),
-    (r"(?:\{\s*\})?_\{?(\d+)\}?\s*C_\{?(\d+)\}?(?!\w)|(?<![a-zA-Z\\])C\((\d+),\s*(\d+)\)", r"\\binom{\1\3}{\2\4}"),
-    (r"(?<![a-zA-Z\\{])C_\{?(\d*[nmk]|\d+)\}?\^\{?(\d+|[nmk])\}?(?!\w)", r"\\binom{\1}{\2}"),
-    (r"\\\{\s*\\begin\{array\}\s*\{[lcr|]*\}(.*)\\end\{array\}\s*$", r"\\begin{cases}\1\\end{cases}"),
-    (r"(\d{1,2})\s*:\s*(\d\d)\s*[«{]?\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])\s*[»}]?", _clock),
-    (r"\bsq\.", "sq"),
-    (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),
-    (r"(?<=[\d}])\s*\\Omega", "«ohm»"),
-    (r"\bDNE\b", "«does not exist»"),
-    (r"(?<=\d)\s*又\s*(?=[\d\\])", " "),
-    (r"\\tag\*?" + ONE_BRACE, ""),
-    (r"\\(?:leqslant|leq|le|leqq)(?![a-zA-Z])", r"\\le "),
-    (r"\\(?:geqslant|geq|ge|geqq)(?![a-zA-Z])", r"\\ge "),
-    (r"\\lt(?![a-zA-Z])", "<"),
-    (r"\\gt(?![a-zA-Z])", ">"),
-    (r"\\(?:neq|ne|not\s*=)(?![a-zA-Z])", r"\\ne "),
-    (r"\\(?:cdot|times|ast|star)(?![a-zA-Z])", "*"),
-    (r"\\div(?![a-zA-Z])", "/"),
-    (r"\\lbrace(?![a-zA-Z])", r"\\{"),
-    (r"\\rbrace(?![a-zA-Z])", r"\\}"),
-    (r"\\(?:[lr]?vert|mid|lVert|rVert)(?![a-zA-Z])", "|"),
-    (r"\\langle(?![a-zA-Z])|\\lparen(?![a-zA-Z])", "("),
-    (r"\\rangle(?![a-zA-Z])|\\rparen(?![a-zA-Z])", ")"),
-    (r"\\lbrack(?![a-zA-Z])", "["),
-    (r"\\rbrack(?![a-zA-Z])", "]"),
-    (r"\\colon(?![a-zA-Z])", ":"),
-    (r"\\(?:ldots|dots|cdots|dotsc)(?![a-zA-Z])", "..."),
-    (r"\\(?:varnothing|O)(?![a-zA-Z])|\\\{\s*\\\}|(?<![\w\\])\{\s*\}$", r"\\emptyset "),
-    (r"\\(?:backslash)(?![a-zA-Z])", r"\\setminus "),
-    (r"\\(?:mathbb|Bbb)\s*([A-Z])", r"\\mathbb{\1}"),
-    (r"\\var(epsilon|theta|phi|rho|sigma|pi)(?![a-zA-Z])", r"\\\1"),
-    (r"\\(?:implies|Rightarrow|iff|Leftrightarrow|longrightarrow|rightarrow)(?![a-zA-Z])", r"\\to "),
-    (r"\\(?:lor|vee)(?![a-zA-Z])", " «or» "),
-    (r"\\(?:land|wedge)(?![a-zA-Z])", " «and» "),
-    (r"(?<!\\)\\[()\[\]]", ""),
-    (r"\\log\s*_\s*(?:\{\s*e\s*\}|e(?![a-zA-Z]))", r"\\ln "),
-    (r"\\(?:overline|bar|dot)\s*(\d)", r"\\overline{\1}"),
-    (r"\\(?:bar|dot)\s*\{(\d+)\}", r"\\overline{\1}"),
-]
-COMMANDS = [(re.compile(pattern), new) for pattern, new in COMMANDS]
-PLAIN = [  # what people and programs write instead of LaTeX
-    (r"<=|=<", r"\\le "),
-    (r">=|=>", r"\\ge "),
-    (r"!=|<>", r"\\ne "),
-    (r"==", "="),
-    (r"\+\s*/\s*-|\+-(?=\s*[\d\\a-z])", r"\\pm "),
-    (r"(?<![a-zA-Z\\«])(?:infinity|infty|inf|oo)(?![a-zA-Z»])", r"\\infty "),
-    (r"(?<![a-zA-Z\\«])(sqrt|" + "|".join(GREEK) + r")(?![a-zA-Z»])", r"\\\1 "),
-    (r"(?<![a-zA-Z\\«])(?:cbrt)(?![a-zA-Z])", r"\\sqrt[3] "),
-    (r"(?<![a-zA-Z\\«])a(sin|cos|tan)(?![a-zA-Z])", r"\\arc\1 "),
-    (r"(?<![a-zA-Z\\«])(" + "|".join(FUNCTIONS) + r")(?![a-zA-Z»])(?=\s*[\d(\\^_{a-z])", r"\\\1 "),
-    (r"(?<![a-zA-Z\\])U(?=\s*[(\[])(?<=[)\]\s]U)", r"\\cup "),
-    (r"(?<=[\w)}\]])\^\s*([+-]?\d+(?:\.\d+)?)(?!\w*\})", r"^{\1}"),
-    (r"(?<=[\w)}\]])_(\d+)", r"_{\1}"),
-    (r"(?<![\w.\\])(\d+(?:\.\d+)?)\s*[eE]([+-]?\d{1,3})(?![\w.])", r"\1*10^{\2}"),
-    (r"\\(sin|cos|tan|cot|sec|csc)\s*\^\s*\{\s*-1\s*\}", r"\\arc\1 "),
-    (r"\\sqrt\s*(\[[^\]]*\])?\s*(\d+(?:\.\d+)?|[a-zA-Z](?![a-zA-Z]))", r"\\sqrt\1{\2}"),
-    (r"\\(sqrt|frac|binom)\s+", r"\\\1"),
-]
-PLAIN = [(re.compile(pattern), new) for pattern, new in PLAIN]
 WORD = re.compile(r"«[^»]*»|\\[a-zA-Z]+|[㐀-鿿]+|(?<![a-zA-Z_^{\\])[a-zA-Z]{2,}(?:[-'][a-zA-Z]+)*")
 SHORT_WORDS = set(
     "sq or and is are to of in on at by no not if as an the all any per cats dogs pens eggs cups odd yes both".split()
@@ -148,8 +36,8 @@ def normalize(text: str) -> str:
     text = CURRENCY.sub(_currency, text)
     text = re.sub("[①-⑳]", lambda m: f"\\textcircled{{{ord(m[0]) - 0x245F}}}", text)
     text = re.sub(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])", _vulgar_fraction, text)
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+", lambda m: "^{" + m[0].translate(UP) + "}", text)
-    text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: "_{" + m[0].translate(DOWN) + "}", text)
+    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+", lambda m: "^{" + m[0].translate(RAISED) + "}", text)
+    text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: "_{" + m[0].translate(LOWERED) + "}", text)
     text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
     text = re.sub(r"\\\\\s*\[-?[\d.]+\s*[a-z]{2}\]", r"\\\\", text)
     text = re.sub(
@@ -157,7 +45,8 @@ def normalize(text: str) -> str:
     )
     for _ in range(3):  # commands within commands
         before = text
-        for pattern, new in COMMANDS:
+        text = COMMAND.sub(lambda match: ALIASES.get(match[0], match[0]), text)
+        for pattern, new in LATEX:
             text = pattern.sub(new, text)
         text = _open_texts(text)
         if text == before:

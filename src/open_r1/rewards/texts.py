@@ -1,0 +1,17 @@
+"""Completions as text, whatever form they come in."""
+
+
+def text_of(completion: str | list[dict] | None) -> str | None:
+    """A completion as text, whether TRL hands it over as a string or as messages (with the thought parsed out or not).
+
+    >>> text_of([{"role": "assistant", "content": "4", "reasoning_content": "2+2"}])
+    '<think>2+2</think>4'
+    """
+    if completion is None or isinstance(completion, str):
+        return completion
+    parts = []
+    for message in completion:
+        if message.get("reasoning_content"):
+            parts.append(f"<think>{message['reasoning_content']}</think>")
+        parts.append(message.get("content") or "")
+    return "".join(parts)
