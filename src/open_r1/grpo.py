@@ -28,7 +28,7 @@ from open_r1 import training
 from open_r1.data import load_held_out, load_split
 from open_r1.data.prompts import prompt_length, prompt_text, require_full_batch, to_prompts
 from open_r1.parser import RecipeParser, user_errors
-from open_r1.rewards import Composition, check_columns, check_golds
+from open_r1.rewards import Composition, check_columns, check_domains, check_golds
 from open_r1.utils.models import check_round_trip
 
 
@@ -42,6 +42,8 @@ def prepare_data(run: training.Run, rewards: Composition, rows: Dataset) -> Data
     solved |= any(reward.graded for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
     dataset = to_prompts(rows, args, tokenizer, solved)
     check_columns(rewards.rewards, dataset.column_names)
+    if any(reward.spec.domain for reward in rewards.rewards):
+        check_domains(rewards.rewards, dataset.unique("domain"))
     if any(reward.spec.name == "accuracy" for reward in rewards.rewards):
         check_golds(dataset[:SAMPLE]["solution"], args.max_unusable_golds)
     texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]

@@ -91,6 +91,7 @@ def test_trainer_asks_each_reward_and_the_batch_is_judged_once(own):
     assert first(completions=batch, **columns) == [1.0, 0.0] and second(completions=batch, **columns) == [1.0, 1.0]
     assert calls.count("rewards/unjudged") == 1
     assert first(completions=[WRONG, RIGHT], **columns) == [0.0, 1.0]
+    assert first(completions=batch, solution=["5", "5"]) == [0.0, 1.0]  # other columns, another batch
 
 
 def test_works_in_threads_and_under_asyncio(own):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from open_r1.configs import GRPOScriptArguments, RecipeError, RewardSpec
-from open_r1.rewards import Composition, check_columns, check_golds
+from open_r1.rewards import Composition, check_columns, check_domains, check_golds
 from open_r1.rewards.composition import Reward
 from open_r1.rewards.registry import REWARDS, SHAPING
 
@@ -82,6 +82,16 @@ def test_missing_column_is_named_with_the_option_that_mends_it():
 def test_reward_for_some_domains_needs_the_column():
     with pytest.raises(RecipeError, match="'format' needs the dataset column 'domain'"):
         check_columns(Composition([RewardSpec("format", domain=["math"])]).rewards, ["prompt", "solution"])
+
+
+def test_domains_of_recipe_and_data_must_meet():
+    rewards = Composition([RewardSpec("accuracy", domain=["math", "stem"])]).rewards
+    check_domains(rewards, ["math", "stem"])
+    with pytest.raises(RecipeError, match="domain 'stem', of which the data set has no rows; it has: math"):
+        check_domains(rewards, ["math"])
+    with pytest.raises(RecipeError, match="rows of the domain 'code' have no reward"):
+        check_domains(rewards, ["math", "stem", "code"])
+    check_domains([*rewards, *Composition([RewardSpec("format")]).rewards], ["math", "stem", "code"])
 
 
 def test_too_many_unusable_golds_stop_the_run(caplog):

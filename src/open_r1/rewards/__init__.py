@@ -14,7 +14,7 @@ is called exactly as TRL calls it; `text_of` gives the text of a completion. TRL
 """
 
 from open_r1.rewards.accuracy import accuracy, grade, usable_gold
-from open_r1.rewards.composition import Composition, Reward, check_columns, check_golds
+from open_r1.rewards.composition import Composition, Reward, check_columns, check_domains, check_golds
 from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import language_consistency
 from open_r1.rewards.registry import REWARDS
@@ -28,6 +28,7 @@ __all__ = [
     "Reward",
     "accuracy",
     "check_columns",
+    "check_domains",
     "check_golds",
     "grade",
     "language_consistency",

@@ -94,11 +94,11 @@ class Composition:
         self.rewards = [Reward(spec) for spec in specs]
         self.prefill, self.max_unjudged = prefill, max_unjudged
         self._recent: deque[bool] = deque(maxlen=RECENT)
-        self._last: tuple[list | None, list[Row]] = (None, [])
+        self._last: tuple[list, list[Row]] = ([], [])  # a batch's lists, and its rewards
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_lock": None, "_last": (None, [])}
+        return self.__dict__ | {"_lock": None, "_last": ([], [])}
 
     def __setstate__(self, state: dict):
         self.__dict__ = state | {"_lock": threading.Lock()}
@@ -112,9 +112,10 @@ class Composition:
 
     def column(self, index: int, completions: list, **kwargs) -> Row:
         """One reward of a batch; whichever is asked for first computes all."""
+        lists = [completions, *(value for value in kwargs.values() if isinstance(value, list))]
         with self._lock:
-            if self._last[0] is not completions:
-                self._last = (completions, self.score(completions, **kwargs))
+            if list(map(id, lists)) != list(map(id, self._last[0])):  # TRL hands the same objects to every reward
+                self._last = (lists, self.score(completions, **kwargs))
             return self._last[1][index]
 
     def score(self, completions: list, log_metric: Callable | None = None, **columns) -> list[Row]:
@@ -214,6 +215,25 @@ def check_columns(rewards: list[Reward], columns: list[str]):
                 f"reward {reward.label!r} needs the dataset column {column!r}{option}; found: {', '.join(columns)}"
                 f"{nearest(column, columns)}"
             )
+
+
+def check_domains(rewards: list[Reward], domains: list[str]):
+    """Stops before any training if a reward is for rows that do not exist, or if rows have no reward.
+
+    Raises:
+        RecipeError: Naming the domain.
+    """
+    found = {str(domain) for domain in domains}
+    for reward in rewards:
+        for domain in set(reward.spec.domain) - found:
+            raise RecipeError(
+                f"reward_funcs: {reward.label!r} is for the domain {domain!r}, of which the data set has no rows; it has: "
+                f"{', '.join(sorted(found))}{nearest(domain, found)}"
+            )
+    if without := found - {domain for reward in rewards for domain in reward.spec.domain or found}:
+        raise RecipeError(
+            f"reward_funcs: rows of the domain {min(without)!r} have no reward; give them one or leave them out."
+        )
 
 
 def check_golds(golds: list, limit: float):
