@@ -111,6 +111,28 @@ def test_pool_pickles_without_its_processes(workers):
         copy.close()
 
 
+def test_fork_gets_processes_of_its_own(workers):
+    """As in `datasets.map(num_proc=…)`, which forks."""
+    pool = workers("square")
+    assert pool.submit(2).result() == 4
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, str(pool.submit(3).result(timeout=30)).encode())
+        pool.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(read, 10) == b"9" and pool.submit(4).result() == 16
+
+
+def test_close_leaves_the_queue_undone(workers):
+    pool = workers("act", count=1)
+    futures = [pool.submit("sleep") for _ in range(20)]
+    start = time.monotonic()
+    pool.close()
+    assert time.monotonic() - start < 5 and futures[-1].cancelled()
+
+
 def test_closed_pool_starts_again(workers):
     pool = workers("square", count=1)
     first = pool.submit(2).result(), pool.pids()

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from open_r1.configs import RecipeError, RewardSpec, nearest
+from open_r1.rewards.accuracy import shared_grader
 from open_r1.rewards.grading.golds import gold_answer
 from open_r1.rewards.registry import FROM_TRAINER, REWARDS, SHAPING, resolve
 from open_r1.rewards.texts import text_of
@@ -107,7 +108,9 @@ class Composition:
         return " + ".join(map(str, self.rewards))
 
     def for_trainer(self) -> list["Column"]:
-        """One callable a reward, for `GRPOTrainer(reward_funcs=…)`: TRL weights, sums and logs each."""
+        """One callable a reward, for `GRPOTrainer(reward_funcs=…)`: TRL weights, sums and logs each. Warms the grader up."""
+        if any(reward.graded and reward.in_thread for reward in self.rewards):
+            shared_grader().workers.start()
         return [Column(self, index) for index in range(len(self.rewards))]
 
     def column(self, index: int, completions: list, **kwargs) -> Row:

@@ -61,6 +61,7 @@ class Workers:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._processes: dict[int, subprocess.Popen | None] = {}
+        self._pid = os.getpid()
 
     def __enter__(self) -> "Workers":
         return self
@@ -76,6 +77,8 @@ class Workers:
 
     def start(self):
         """Starts the processes, if they are not running; they warm up while the caller goes on."""
+        if self._pid != os.getpid():  # a fork has none of the threads
+            self.__init__(**self.__getstate__())
         with self._lock:
             if not self._threads:
                 self._threads = [threading.Thread(target=self._drive, args=(i,), daemon=True) for i in range(self.count)]
@@ -91,8 +94,13 @@ class Workers:
         return future
 
     def close(self):
-        """Ends the processes. The next `submit` starts new ones."""
+        """Ends the processes, items in the queue undone. The next `submit` starts new ones."""
         with self._lock:
+            while not self._queue.empty():
+                try:
+                    self._queue.get_nowait()[1].cancel()
+                except queue.Empty:
+                    break
             for _ in self._threads:
                 self._queue.put(None)
             for thread in self._threads:
@@ -106,7 +114,10 @@ class Workers:
 
     def _drive(self, index: int):
         """One thread a process: hands it items and replaces it when it is lost."""
-        process = None
+        try:
+            process = self._processes[index] = self._spawn()
+        except (OSError, EOFError):  # the first item will say why
+            process = None
         while (task := self._queue.get()) is not None:
             item, future = task
             if not future.set_running_or_notify_cancel():
@@ -193,7 +204,10 @@ def _end(process: subprocess.Popen | None):
 def _serve(function: Any, seconds: float, memory: float, inbox, outbox):
     """The child: item by item, each under the timer, whose default action ends the process even within C code."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory * GIBIBYTE),) * 2)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (int(memory * GIBIBYTE),) * 2)
+    except (ValueError, OSError):  # macOS knows no such limit
+        pass
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
         try:
