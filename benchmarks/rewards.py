@@ -19,7 +19,7 @@ import time
 from trl.rewards import accuracy_reward
 
 from open_r1.rewards.accuracy import Grader
-from open_r1.rewards.grading.notation import normalize
+from open_r1.rewards.grading.notation import _remembered
 from open_r1.rewards.grading.numerals import rational
 from open_r1.rewards.language import language_consistency
 
@@ -103,7 +103,7 @@ def time_of_ours(completions: list[str], golds: list[str], grader: Grader) -> fl
 
 def fresh_grader() -> Grader:
     """Warm workers, as in a run, and nothing remembered."""
-    for function in (normalize, rational):
+    for function in (_remembered, rational):
         function.cache_clear()
     grader = Grader(workers=len(os.sched_getaffinity(0)))
     grader.grade_all([f"\\boxed{{\\sqrt{{{n}}}+x}}" for n in range(100)], [f"\\sqrt{{{n}}}-x" for n in range(100)])

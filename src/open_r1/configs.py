@@ -4,6 +4,7 @@ No import of torch or TRL here: rewards, which read their part of a recipe, load
 """
 
 import difflib
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,7 @@ class RewardSpec:
         name, weight, domain, only_if = (
             entry.get(k, d) for k, d in (("name", ""), ("weight", 1.0), ("domain", []), ("only_if", None))
         )
-        if isinstance(weight, bool) or not isinstance(weight, int | float):
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
             raise RecipeError(f"reward_funcs: weight of {name!r} is {weight!r}; expected a number.")
         domain = [domain] if isinstance(domain, str) else domain
         if not isinstance(domain, list) or not all(isinstance(value, str) for value in domain):

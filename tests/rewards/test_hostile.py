@@ -183,7 +183,7 @@ def test_formula_without_end_is_wrong_by_the_completions_fault_and_nothing_by_th
         grades, counts = grader.grade_all(completions, ["7", ENDLESS, "7"])
         assert [g.reward for g in grades] == [0.0, None, 1.0]
         assert counts["timeouts"] == 2 and counts["unjudged"] == 1
-        assert grader.grade_all(completions, ["7", ENDLESS, "7"])[1]["remembered"] == 3
+        assert grader.grade_all(completions, ["7", ENDLESS, "7"])[1]["remembered"] == 1
     finally:
         grader.workers.close()
 

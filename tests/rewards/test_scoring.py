@@ -69,7 +69,10 @@ def test_graded_rows_are_written_whole(command, tmp_path, suffix):
     ("flags", "says"),
     [
         (["--dataset_name", "none.jsonl"], "no file or folder 'none.jsonl'"),
-        (["--output_path", "graded.csv"], "output_path: found 'graded.csv'; expected a name that ends in .jsonl or .parquet"),
+        (
+            ["--output_path", "graded.csv"],
+            "output_path: found 'graded.csv'; expected the name of a file that ends in .jsonl or .parquet",
+        ),
         (["--reward_funcs", "acuracy"], "unknown reward 'acuracy'. Did you mean 'accuracy'?"),
         (["--reward_funcs", "{name: cosine, max_len: 10}"], "'cosine' needs completion_ids"),
         (["--reward_func", "accuracy"], "unknown option '--reward_func'"),

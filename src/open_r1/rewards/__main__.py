@@ -38,7 +38,8 @@ def prepare_rows(args: GradeArguments, rewards: Composition) -> Dataset:
     require_column(rows, args.dataset_completion_column, "dataset_completion_column")
     for name in ("completion", "solution", "prompt", "domain"):
         column = getattr(args, f"dataset_{name}_column")
-        if column != name and column in rows.column_names:
+        if column != name:
+            require_column(rows, column, f"dataset_{name}_column")
             rows = rows.remove_columns([name] if name in rows.column_names else []).rename_column(column, name)
     check_columns(rewards.rewards, rows.column_names)
     return rows
@@ -48,8 +49,11 @@ def write(rows: Dataset, path: Path):
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    WRITERS[path.suffix](rows, str(part))
-    os.replace(part, path)
+    try:
+        WRITERS[path.suffix](rows, str(part))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def main():
@@ -57,8 +61,10 @@ def main():
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rewards = Composition(args.rewards, prefill="<think>" if args.thought_opened else "")
     output = Path(args.output_path) if args.output_path else None
-    if output and output.suffix not in WRITERS:
-        raise RecipeError(f"output_path: found {args.output_path!r}; expected a name that ends in {' or '.join(WRITERS)}.")
+    if output and (output.suffix not in WRITERS or output.is_dir()):
+        raise RecipeError(
+            f"output_path: found {args.output_path!r}; expected the name of a file that ends in {' or '.join(WRITERS)}."
+        )
     rows = prepare_rows(args, rewards)
     console = Console()
     if args.dry_run:

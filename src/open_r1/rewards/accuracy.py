@@ -16,9 +16,11 @@ completion wrote it, `None` if the gold did. Nothing that a completion contains 
 """
 
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -123,7 +125,9 @@ class Grader:
 
     def __init__(self, workers: int, seconds: float = SECONDS):
         self.workers = Workers("open_r1.rewards.grading.algebra:judge", workers, seconds, MEMORY, WARM_UP)
-        self._memory: dict[Pair, bool | None] = {}
+        self._memory: dict[Pair, bool] = {}
+        self._flying: dict[Pair, Future] = {}
+        self._lock = threading.Lock()
 
     def grade_all(self, completions: list[str | None], golds: list) -> tuple[list[Grade], Counter]:
         """One grade a completion, and the counts `unjudged`, `timeouts`, `remembered`.
@@ -145,7 +149,7 @@ class Grader:
 
     def _decide(self, pairs: set[Pair], verdicts: dict[Pair, bool | None], counts: Counter):
         """Fills in the verdicts on pairs of gold and answer; waits for the workers."""
-        asked = {}
+        asked: dict[Pair, Future] = {}
         for pair in sorted(pairs):
             if pair in self._memory:
                 counts["remembered"] += 1
@@ -155,20 +159,21 @@ class Grader:
             if verdicts[pair] is None and hopeless(pair[1]):
                 verdicts[pair] = False
             elif verdicts[pair] is None and not hopeless(pair[0]):
-                asked[pair] = self.workers.submit(pair)
+                with self._lock:  # another reward may have asked at the same time
+                    asked[pair] = self._flying[pair] = self._flying.get(pair) or self.workers.submit(pair)
         for pair, future in asked.items():
             try:
-                verdicts[pair] = future.result()
-            except ItemError as error:
-                counts["timeouts"] += error.reason == "timeout"
+                verdicts[pair] = self._memory[pair] = future.result()
+            except (ItemError, CancelledError) as error:  # not remembered: it may be the machine's fault
+                counts["timeouts"] += getattr(error, "reason", "") == "timeout"
                 verdicts[pair] = self._blame(pair[0], error)
-        self._memory |= {pair: verdicts[pair] for pair in asked}
-        for pair in list(self._memory)[: len(self._memory) - REMEMBER]:
+            self._flying.pop(pair, None)
+        for pair in list(self._memory)[: max(0, len(self._memory) - REMEMBER)]:
             self._memory.pop(pair, None)
 
-    def _blame(self, gold: str, error: ItemError) -> bool | None:
+    def _blame(self, gold: str, error: Exception) -> bool | None:
         """What a comparison without a result means: wrong by the completion's fault, `None` by the gold's or the machine's."""
-        if error.reason == "died":
+        if not isinstance(error, ItemError) or error.reason == "died":
             return None
         try:
             self.workers.submit((gold, f"({gold})")).result()  # the gold against itself

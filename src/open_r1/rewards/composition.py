@@ -14,6 +14,7 @@ nobody could judge would train as a wrong one. So the rewards are computed toget
 import asyncio
 import inspect
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -61,16 +62,16 @@ class Reward:
         return f"{self.spec.weight:g} × {self.label}{domain}{gate}"
 
     def __call__(self, completions: list, prefill: str, **kwargs) -> Row:
-        if self.spec.name in REWARDS:
-            completions = [prefill + text_of(completion) for completion in completions]
-        elif self.spec.name.startswith("trl."):
-            completions = [[{"role": "assistant", "content": prefill + text_of(c)}] for c in completions]
         try:
+            if self.spec.name in REWARDS:
+                completions = [prefill + text_of(completion) for completion in completions]
+            elif self.spec.name.startswith("trl."):
+                completions = [[{"role": "assistant", "content": prefill + text_of(c)}] for c in completions]
             rewards = self.function(completions=completions, **kwargs)
             rewards = list(asyncio.run(rewards) if self.is_async else rewards)
             if len(rewards) != len(completions):
                 raise ValueError(f"returned {len(rewards)} rewards for {len(completions)} completions")
-            rewards = [None if reward is None or reward != reward else float(reward) for reward in rewards]
+            rewards = [None if reward is None or not math.isfinite(reward) else float(reward) for reward in rewards]
         except Exception as error:  # a user's reward may raise anything; it must not end a run of days
             logger.warning("reward %r failed, this batch goes without it: %r", self.label, error)
             rewards = [None] * len(completions)
@@ -141,16 +142,20 @@ class Composition:
         for reward, indices, row in zip(self.rewards, mine, rows, strict=True):
             for i in indices:
                 judged[i] &= row[i] is not None or not reward.judges
-        for index, reward in enumerate(self.rewards):
-            if reward.spec.only_if:
-                gate = next(row for other, row in zip(self.rewards, rows, strict=True) if other.label == reward.spec.only_if)
-                rows[index] = [
-                    None if v is None else v if (g or 0) > 0 else 0.0 for v, g in zip(rows[index], gate, strict=True)
-                ]
+        for reward, indices, row in zip(self.rewards, mine, rows, strict=True):
             if not reward.judges:
-                _stand_in(rows[index], mine[index], columns.get("prompts"))
+                _stand_in(row, indices, columns.get("prompts"))
+        rows = [self._gated(reward, row, rows, mine) for reward, row in zip(self.rewards, rows, strict=True)]
         self._log(rows, mine, judged, log_metric)
         return [[value if ok else None for value, ok in zip(row, judged, strict=True)] for row in rows]
+
+    def _gated(self, reward: Reward, row: Row, rows: list[Row], mine: list[list[int]]) -> Row:
+        """A row with 0 where its gate is not positive; where the gate is not for a row, it does not count."""
+        if not reward.spec.only_if:
+            return row
+        gate = next(index for index, other in enumerate(self.rewards) if other.label == reward.spec.only_if)
+        shut = {i for i in mine[gate] if (rows[gate][i] or 0) <= 0}
+        return [0.0 if value is not None and i in shut else value for i, value in enumerate(row)]
 
     def _call(self, mine: list[list[int]], completions: list, columns: dict) -> list[Row]:
         """Every reward on its rows: ours and asynchronous ones in threads, the rest here, one after another, meanwhile."""

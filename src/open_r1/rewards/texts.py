@@ -11,7 +11,10 @@ def text_of(completion: str | list[dict] | None) -> str | None:
         return completion
     parts = []
     for message in completion:
+        if message.get("role", "assistant") != "assistant":  # what a tool or a user said is not the model's answer
+            continue
         if message.get("reasoning_content"):
             parts.append(f"<think>{message['reasoning_content']}</think>")
-        parts.append(message.get("content") or "")
+        content = message.get("content") or ""
+        parts.append(content if isinstance(content, str) else "".join(part.get("text") or "" for part in content))
     return "".join(parts)

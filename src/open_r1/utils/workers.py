@@ -62,6 +62,7 @@ class Workers:
         self._threads: list[threading.Thread] = []
         self._processes: dict[int, subprocess.Popen | None] = {}
         self._pid = os.getpid()
+        self._closing = threading.Event()
 
     def __enter__(self) -> "Workers":
         return self
@@ -87,15 +88,17 @@ class Workers:
                 atexit.register(self.close)
 
     def submit(self, item: Any) -> Future:
-        """The future result of one item; its exception is an `ItemError`."""
+        """The future result of one item; its exception is an `ItemError`. An item that does not pickle raises here."""
+        data = pickle.dumps(item)
         self.start()
         future: Future = Future()
-        self._queue.put((item, future))
+        self._queue.put((data, future))
         return future
 
     def close(self):
-        """Ends the processes, items in the queue undone. The next `submit` starts new ones."""
+        """Ends the processes at once, items undone. The next `submit` starts new ones."""
         with self._lock:
+            self._closing.set()
             while not self._queue.empty():
                 try:
                     self._queue.get_nowait()[1].cancel()
@@ -103,9 +106,12 @@ class Workers:
                     break
             for _ in self._threads:
                 self._queue.put(None)
+            for process in list(self._processes.values()):
+                _end(process)
             for thread in self._threads:
                 thread.join(self.seconds + GRACE)
             self._threads = []
+            self._closing.clear()
             atexit.unregister(self.close)
 
     def pids(self) -> list[int]:
@@ -119,14 +125,18 @@ class Workers:
         except (OSError, EOFError):  # the first item will say why
             process = None
         while (task := self._queue.get()) is not None:
-            item, future = task
+            data, future = task
             if not future.set_running_or_notify_cancel():
                 continue
             for _attempt in (1, 2):  # an item whose worker was killed from outside gets another chance
                 try:
                     process = self._processes[index] = process or self._spawn()
-                    result = _ask(process, item, self.seconds + GRACE)
+                    result = _ask(process, data, self.seconds + GRACE)
                 except (OSError, EOFError) as error:
+                    if self._closing.is_set():
+                        result = ("died", "closed")
+                        process = self._processes[index] = None
+                        break
                     logger.warning("a worker of %s was lost (%s), starting another", self.function, error or "closed")
                     _end(process)
                     process = self._processes[index] = None
@@ -141,7 +151,8 @@ class Workers:
         self._processes[index] = None
 
     def _spawn(self) -> subprocess.Popen:
-        command = [sys.executable, "-m", "open_r1.utils.workers", self.function, str(self.seconds), str(self.memory)]
+        # -P: files of the current folder that are named like standard modules stay out of it.
+        command = [sys.executable, "-P", "-m", "open_r1.utils.workers", self.function, str(self.seconds), str(self.memory)]
         # A session of its own: Ctrl-C goes to the trainer, which then closes the pool. One thread: many workers share a node.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         process = subprocess.Popen(
@@ -156,8 +167,8 @@ class Workers:
         return process
 
 
-def _ask(process: subprocess.Popen, item: Any, seconds: float) -> tuple:
-    _send(process.stdin, item)
+def _ask(process: subprocess.Popen, data: bytes, seconds: float) -> tuple:
+    _write(process.stdin, data)
     return _receive(process.stdout, seconds)
 
 
@@ -197,8 +208,6 @@ def _end(process: subprocess.Popen | None):
     except ProcessLookupError:
         pass
     process.wait()
-    process.stdin.close()
-    process.stdout.close()
 
 
 def _serve(function: Any, seconds: float, memory: float, inbox, outbox):

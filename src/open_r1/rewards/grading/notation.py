@@ -15,6 +15,7 @@ from open_r1.rewards.grading.units import NAMES
 
 
 LONGEST = 5000  # characters; a longer text is no final answer
+SHORT = 256  # characters; longer texts are not worth remembering
 DEEPEST = 30  # brackets within brackets
 COMMAND = re.compile(r"\\[a-zA-Z]+")
 CURRENCY = re.compile(r"(\\\$|\\pounds|\\euro|US\$|[€£￥¥])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
@@ -24,7 +25,6 @@ SHORT_WORDS = set(
 )
 
 
-@lru_cache(maxsize=65536)
 def normalize(text: str) -> str:
     """The spare notation of an answer; `""` if it is blank, or longer or deeper than any answer.
 
@@ -33,6 +33,10 @@ def normalize(text: str) -> str:
     """
     if len(text) > LONGEST or _depth(text) > DEEPEST:
         return ""
+    return _remembered(text) if len(text) <= SHORT else _normalize(text)
+
+
+def _normalize(text: str) -> str:
     text = CURRENCY.sub(_currency, text)
     text = re.sub("[①-⑳]", lambda m: f"\\textcircled{{{ord(m[0]) - 0x245F}}}", text)
     text = re.sub(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])", _vulgar_fraction, text)
@@ -63,6 +67,9 @@ def normalize(text: str) -> str:
     text = re.sub(r"«for all»\s*[a-z]$", "", ANNOUNCED.sub("", text))
     text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
+
+
+_remembered = lru_cache(maxsize=65536)(_normalize)  # golds and short answers come again and again
 
 
 def _depth(text: str) -> int:
