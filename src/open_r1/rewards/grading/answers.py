@@ -8,47 +8,36 @@ are rivals, unless they are steps on the way or withdrawn: a completion that off
 import re
 from dataclasses import dataclass, field
 
+from open_r1.rewards.grading.phrases import (
+    ALTERNATIVE,
+    CLAIMS,
+    CONCLUSION,
+    DENIED,
+    DENIED_BEHIND,
+    NAMED_VALUE,
+    NO_VALUE,
+    NUMBERED_STEP,
+    OFFERED,
+    PART_BEFORE,
+    PART_BEHIND,
+    REMARK,
+    SENTENCE,
+    STATED,
+    STEP,
+    SUFFIX,
+    UNTRUE,
+    WITHDRAWN,
+)
+
 
 WINDOW = 50_000  # characters of the answer part that are read, from its end
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*(\{?)")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
+EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
 MOST = 32  # boxes or statements, from the last, that are looked at
-STATED = re.compile(
-    r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
-    r"|(?:\b(?:final|correct|right|required|desired)[ \t]+)?\b(?:answer|solution|result|(?<=correct )option|(?<=right )option|(?<=correct )choice|(?<=right )choice|(?<=best )choice|(?<=best )option)s?\b(?:[ \t]+(?:to|of|for)\b[^.:\n=]{0,80}?)?"
-    r"[ \t]*(?:\**[ \t]*[:：=][ \t]*\**|(?:[ \t]+(?:is|are|equals|must be|should be|would be|will be|comes? (?:out )?to(?: be)?|turns out to be|therefore is|is therefore|is thus|is simply|is then)\b)[ \t]*[:：]?)"
-    r"\s{0,8}(?=(?P<said>[^\n]{1,400}))"
-    r"|(?:\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer))"
-    r"|(?:答案|结果|答)(?:应该|应)?(?:是|为|等于|[:：])+[ \t]*[:：]?\s{0,8}(?=(?P<chinese>[^\n]{1,400}))"
-    r"|故?(?:本题)?选(?:择|项)?(?:是|为)?[ \t]*[:：]?[ \t]*(?P<chosen>[A-J](?:[、, ]*[A-J])*)",
-    re.IGNORECASE,
-)
-SENTENCE = re.compile(r"(?:(?<!\d)\.|\.(?!\d)|[!?。！？；])(?=\s|$|[\"'*)])|。|；|，(?=所以|因为|故|即)|\n")
-AFTER = re.compile(
-    r"[,，]?\s*\b(?:because|since|as (?:we|shown|required|desired)|which|so that|where|who|hence|after|given|by the|i\.e\.|that is|according)\b.*$"
-    r"|[,，]\s*(?:as|so|and (?:this|that|we|it)|with|if|but)\b.*$",
-    re.DOTALL | re.IGNORECASE,
-)
-WITHDRAWN = re.compile(
-    r"\bwait\b|\bactually\b|\bscratch that\b|\boops\b|\bsorry\b|\bcorrection\b|\bcorrect(?:ed|ing) (?:this|that|it|answer|value|result|to)\b|"
-    r"\bmistake\b|\bmistaken\b|\bwrong\b|\bincorrect\b|\bnot (?:right|correct|quite|valid)\b|\bshould (?:be|have been)\b|\binstead\b|\bon second thought|"
-    r"\blet me (?:re|fix|correct|double)|\bi (?:made|forgot|misread|mis)|\brevis|\bredo|\bre-?check|\bre-?examin|\bwithdraw|\bretract|\bignore\b|\bdiscard|"
-    r"\berror\b|\binvalid\b|\bno[,.!:]|更正|不对|错了|有误|修正|纠正|重新|应该是|应为|作废|不是",
-    re.IGNORECASE,
-)
-OFFERED = re.compile(
-    r"\bor\b|\beither\b|\balternativ|\bmaybe\b|\bperhaps\b|\bpossibl|\banother\b|\bcould (?:also )?be\b|\bmight\b|\balso\b|\bboth\b|\bguess|"
-    r"\bhedg|\bone of\b|\bif not\b|\botherwise\b|\bcandidate|或|也可能|也许|可能|另一",
-    re.IGNORECASE,
-)
-STEP = re.compile(
-    r"\bstep\b|\bfirst|\bthen\b|\bnext\b|\bso\b|\bhence\b|\btherefore\b|\bthus\b|\bnow\b|\busing\b|\bsubstitut|\bplug|\bwe (?:get|find|have|obtain|can|need|know|see|must)\b|"
-    r"\bfinal|\bgives?\b|\bgiving\b|\byields?\b|\bimplies\b|\bfrom (?:this|here|which)\b|\badding\b|\bmultiply|\bdivid|\bsubtract|\bcombin|\bintermediate|\bafter\b|"
-    r"\bsecond|\blast|\bit follows\b|\bin total\b|\boverall\b|\bfinish|\bpart\b|因此|所以|于是|则|代入|然后|接着|最后|第[一二三]步|其次|从而|可得|得到|故",
-    re.IGNORECASE,
-)
-DENIED = re.compile(r"(?:\bnot|n't|\bnever|不是)(?: (?:be|equal to|equal|simply|just))?[\s:$\\(\[]*$", re.IGNORECASE)
-CLAIMS = re.compile(r"\banswer\b|\bsolution is\b|答案", re.IGNORECASE)
+MOST_STEPS = 8  # boxes of a solution, more are a list of guesses
+FEWEST_WORDS = 5  # between a step and what follows from it
 
 
 @dataclass
@@ -101,28 +90,29 @@ def read(completion: str) -> Reading | None:
     if not blocks:
         return _read_part(part)
     readings = [_read_part(block, lone=True) for block in blocks[-MOST:]]
-    if readings[-1] is None:
-        return None
     final = readings[-1]
+    if final is None:
+        return None
     for reading in readings[:-1]:
         final.rivals += [reading.answer, *reading.rivals] if reading else []
-    boxes = boxes_of(outside)
-    if boxes:
-        final.rivals.append(boxes[-1].text)
+    boxes, stated = boxes_of(outside) or [], stated_in(outside)
+    final.rivals += [box.text for box in boxes if box is boxes[-1] or not _excused(outside, box, boxes[-1], len(boxes))]
+    final.rivals += [claim.text for claim in stated if claim.final and _stands(outside, claim, len(outside))]
+    final.rivals += _alternative(part[part.rfind("</answer>") + len("</answer>") :])
     return final
 
 
 def split_blocks(part: str) -> tuple[list[str], str]:
-    """The contents of the `<answer>` blocks of a text, and what stands around them.
+    """The contents of the `<answer>` blocks of a text that are not blank, and what stands around them.
 
     >>> split_blocks("a<answer>4</answer>b")
     (['4'], 'a\\n\\nb')
     """
-    pieces = re.split(r"</answer>", part, flags=re.IGNORECASE)
+    pieces = TAG.sub(r"<\1answer>", part).split("</answer>")
     blocks, outside = [], []
     for piece in pieces[:-1]:
         before, opened, block = piece.rpartition("<answer>")
-        blocks += [block] if opened else []
+        blocks += [block] if opened and block.strip() else []
         outside.append(before if opened else piece)
     return blocks, "\n\n".join([*outside, pieces[-1]])
 
@@ -134,27 +124,25 @@ def _read_part(part: str, lone: bool = False) -> Reading | None:
     stated = stated_in(part)
     if boxes:
         last = boxes[-1]
-        rivals = [box.text for box in boxes[:-1] if not _excused(part, box, last)]
-        after = [claim for claim in stated if claim.start >= last.end and not BOX.search(claim.text)]
-        before = [claim for claim in stated if claim.end <= last.start and not BOX.search(claim.text)]
-        rivals += [claim.text for claim in after if _is_value(claim.text)]
-        rivals += [
-            c.text for c in before if _is_value(c.text) and not WITHDRAWN.search(part[c.end : min(last.start, c.end + 1000)])
-        ]
-        return Reading(last.text, rivals, [box.text for box in boxes])
+        answer = _in_context(part, last)
+        if answer is None:
+            return None
+        others = [claim for claim in stated if not BOX.search(claim.text)]
+        rivals = [box.text for box in boxes[:-1] if not _excused(part, box, last, len(boxes))]
+        rivals += [c.text for c in others if c.start >= last.end and _is_value(c.text)]
+        rivals += [c.text for c in others if c.end <= last.start and c.final and _stands(part, c, last.start)]
+        return Reading(answer, rivals + _alternative(part[last.end :]), [box.text for box in boxes])
     if stated:
         last = stated[-1]
-        rivals = [
-            c.text
-            for c in stated[:-1]
-            if not WITHDRAWN.search(part[c.end : min(last.start, c.end + 1000)]) and _is_value(c.text)
-        ]
-        return Reading(last.text, rivals)
+        rivals = [claim.text for claim in stated[:-1] if _stands(part, claim, last.start)]
+        lines = part[last.end :].splitlines()[1:]
+        rivals += [line.strip() for line in lines if _is_value(line) and "=" not in line]
+        return Reading(last.text, rivals + _alternative(part[last.end :]))
     return _read_lone(part, lone)
 
 
 def boxes_of(part: str) -> list[Claim] | None:
-    """The outermost boxes that are not empty, in order; `None` if the last one is cut off."""
+    """The outermost boxes that are not empty or denied, in order; `None` if the last one is cut off."""
     claims, end = [], 0
     for match in BOX.finditer(part):
         if match.start() < end:  # within the one before
@@ -169,9 +157,7 @@ def boxes_of(part: str) -> list[Claim] | None:
             return None
         end = close + 1
         text = part[match.end() : close].strip()
-        if not DENIED.search(part[max(0, match.start() - 40) : match.start()]) and re.sub(
-            r"[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\}", "", text
-        ):
+        if not EMPTY.fullmatch(text) and not DENIED.search(part[max(0, match.start() - 40) : match.start()]):
             claims.append(Claim(text, match.start(), end))
     return claims[-MOST:]
 
@@ -185,15 +171,44 @@ def _closing_brace(text: str, start: int) -> int | None:
     return None
 
 
-def _excused(part: str, box: Claim, last: Claim) -> bool:
+def _in_context(part: str, box: Claim) -> str | None:
+    """The text of a box with the sign, power or percent sign at it; `None` if it is part of a larger formula, or denied."""
+    before, behind = part[max(0, box.start - 60) : box.start], part[box.end : box.end + 200]
+    suffix = SUFFIX.match(behind)
+    behind = behind[suffix.end() :] if suffix else behind
+    if PART_BEHIND.match(behind) or DENIED_BEHIND.match(behind):
+        return None
+    if PART_BEFORE.search(before) and not re.search(r"<[^<>\s]{1,20}>\s*$", before):
+        return None
+    minus = "-" if re.search(r"(?:^|[^\w\s)}-])-$", before) else ""
+    return f"{minus}{box.text}{suffix[0] if suffix else ''}"
+
+
+def _alternative(behind: str) -> list[str]:
+    """Another value offered right behind an answer, as in `5 or 6`."""
+    match = ALTERNATIVE.match(behind[:200])
+    other = match["other"].rstrip(".!?") if match else ""
+    return [other] if _is_value(other) else []
+
+
+def _stands(part: str, claim: Claim, until: int) -> bool:
+    """Whether a statement is of a value and not withdrawn."""
+    return _is_value(claim.text) and not WITHDRAWN.search(part[claim.end : min(until, claim.end + 1000)])
+
+
+def _excused(part: str, box: Claim, last: Claim, boxes: int) -> bool:
     """Whether an earlier box is a step on the way to the last or withdrawn before it, rather than another answer."""
     between = part[box.end : min(last.start, box.end + 1000)]
     if WITHDRAWN.search(between):
         return True
     lead, last_lead = _lead(part, box.start), _lead(part, last.start)
-    if CLAIMS.search(lead) or (lead.strip() and lead.strip() == last_lead.strip()) or OFFERED.search(last_lead + lead):
+    tail = SENTENCE.split(between, maxsplit=1)[0]
+    if boxes > MOST_STEPS or CLAIMS.search(lead) or OFFERED.search(f"{lead} {tail} {last_lead}"):
         return False
-    return bool(STEP.search(between) or re.search(r"\bstep\b|第.步", lead, re.IGNORECASE)) and len(between.split()) > 1
+    if lead.strip() and lead.strip() == last_lead.strip():
+        return False
+    words = len(re.findall(r"(?<!\\)\b[^\W\d_]{2,}", between)) + len(re.findall("[一-鿿]", between)) // 2
+    return bool(NUMBERED_STEP.search(lead)) or (words >= FEWEST_WORDS and bool(STEP.search(between)))
 
 
 def _lead(part: str, at: int) -> str:
@@ -204,19 +219,23 @@ def _lead(part: str, at: int) -> str:
 
 
 def stated_in(part: str) -> list[Claim]:
-    """The answers that a text states in words; not those that it denies."""
+    """The answers that a text states in words; not those that it denies or asks about."""
     claims = []
     for match in list(STATED.finditer(part))[-MOST:]:
         group = match.lastgroup
         text = match[group]
         if group in ("said", "chinese"):
-            text = AFTER.sub("", _sentence(text))
+            text = REMARK.sub("", _sentence(text))
+        end = match.start(group) + len(text)
         text = text.strip().strip("*_`\"'").strip()
-        if text and not re.match(
-            r"(?:not|in the form|of the form|不是|obtained|given|found|as follows|below)\b", text, re.IGNORECASE
+        asked = part[end : end + 1] in ("?", "？")
+        if (
+            text
+            and not asked
+            and not NO_VALUE.match(text)
+            and not UNTRUE.search(part[max(0, match.start() - 40) : match.start()])
         ):
-            final = group != "said" or "answer" in match[0].lower()
-            claims.append(Claim(text, match.start(), match.start(group) + len(text), final))
+            claims.append(Claim(text, match.start(), end, group != "said" or "answer" in match[0].lower()))
     return claims
 
 
@@ -224,33 +243,30 @@ def _sentence(text: str) -> str:
     """Up to the end of the sentence, formulas kept whole."""
     start = 0
     while match := SENTENCE.search(text, start):
-        if text[: match.start()].count("$") % 2 == 0 and text[: match.start()].count("\\(") == text[: match.start()].count(
-            "\\)"
-        ):
-            return text[: match.start()]
+        before = text[: match.start()]
+        if before.count("$") % 2 == 0 and before.count(r"\(") == before.count(r"\)"):
+            return before
         start = match.end()
     return text
 
 
 def _read_lone(part: str, block: bool) -> Reading | None:
     """A text, or the last line of one, that is nothing but an answer."""
-    lines = [line.strip().strip("*_`").strip() for line in part.strip().splitlines() if line.strip()]
+    lines = [line.strip().strip("*_`").strip() for line in part.strip().splitlines()]
+    lines = [line for line in lines if line and line not in ("$$", r"\[", r"\]")]
     if not lines:
         return None
-    whole = " ".join(lines)
-    if len(lines) == 1 or (block and len(whole) < 500) or re.match(r"\\\[|\$\$|\\begin", part.strip()):
+    values = [line for line in lines[:-1] if _is_value(line) and "=" not in line]
+    whole, last = " ".join(lines), CONCLUSION.sub("", lines[-1])
+    if not values and (len(lines) == 1 or (block and len(whole) < 500) or re.match(r"\\\[|\$\$|\\begin", part.strip())):
         if len(re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[a-zA-Z]+|\$[^$]*\$", " ", whole))) <= 8:
-            return Reading(whole)
-        return None
-    formula = re.fullmatch(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?", lines[-1])
-    if lines[-1] in ("$$", r"\]") and len(lines) > 1:
-        return Reading(lines[-2])
-    return Reading(lines[-1]) if formula or _is_value(lines[-1]) else None
+            return Reading(last if len(lines) == 1 and NAMED_VALUE.fullmatch(last) else whole)
+    formula = re.fullmatch(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?", last) or NAMED_VALUE.fullmatch(last)
+    return Reading(last, values) if formula or _is_value(last) else None
 
 
 def _is_value(text: str) -> bool:
     """Whether a text is a number or formula without prose around it."""
     text = re.sub(r"\\text\s*\{[^{}]*\}|\\[a-zA-Z]+", " ", text)
-    return (
-        len(text) < 200 and bool(re.search(r"\d|^\W*[A-J]\W*$|^\W*[a-z]\W*=", text)) and not re.search(r"[^\W\d_]{3,}", text)
-    )
+    value = re.search(r"\d|^\W*[A-J]\W*$|^\W*[a-z]\W*=", text)
+    return len(text) < 200 and value is not None and not re.search(r"[^\W\d_]{3,}", text)
