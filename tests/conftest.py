@@ -115,6 +115,9 @@ def short(completions, **kwargs):
 def unsure(completions, **kwargs):
     return [None if "?" in c else float("nan") if "nan" in c else 1.0 for c in completions]
 
+def infinite(completions, **kwargs):
+    return [float("inf"), 1.0]
+
 def levels(completions, level, log_extra=None, **kwargs):
     log_extra and log_extra("level", [str(l) for l in level])
     return [float(l) for l in level]

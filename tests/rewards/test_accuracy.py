@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from open_r1.rewards.accuracy import Grader, accuracy, grade
+from open_r1.utils.workers import Workers
 
 
 def test_one_reward_per_completion_in_order():
@@ -49,6 +50,19 @@ def test_grades_outside_the_main_thread():
     thread.start()
     thread.join()
     assert found == [1.0]
+
+
+def test_outage_is_not_remembered():
+    grader = Grader(workers=1)
+    try:
+        broken = Workers("no.such:function", 1, 1.0)
+        healthy, grader.workers = grader.workers, broken
+        assert grader.grade_all(["\\boxed{\\sqrt{16}}"], ["4"])[0][0].reward is None
+        broken.close()
+        grader.workers = healthy
+        assert grader.grade_all(["\\boxed{\\sqrt{16}}"], ["4"])[0][0].reward == 1.0
+    finally:
+        grader.workers.close()
 
 
 def test_worker_killed_from_outside_is_replaced():

@@ -283,6 +283,56 @@ SINGLE = [
 ]
 
 
+# A box is a part of a larger formula, or the words around it take it back; {F} stands in it all the same.
+TAKEN_APART = [
+    r"$2\boxed{{{F}}}$",  # a factor
+    r"$\boxed{{{F}}}^2$",
+    r"$\boxed{{{F}}} \times 10^3$",
+    r"$\boxed{{{F}}} + 1$",
+    r"$x > \boxed{{{F}}}$",  # a bound
+    r"$x \ne \boxed{{{F}}}$",
+    r"The answer is not \boxed{{{F}}}.",
+    r"\boxed{{{F}}} is wrong.",
+    r"\boxed{{{F}}} is not the answer.",
+    r"\boxed{{{F}}} Wait, it is wrong. It is {S}.",
+    r"\boxed{{{F}}}. Hmm, actually it should be {S}.",
+    r"The answer is \boxed{{{F}}} or ${S}$.",
+    r"\boxed{{{F}}}, alternatively ${S}$.",
+    r"\boxed{{{F}}}. But it could be ${S}$.",
+    r"so \boxed{{{S}}}, so then \boxed{{{F}}}",  # filler words make no steps
+    r"We find \boxed{{{S}}}. Then again we find \boxed{{{F}}}.",
+    r"Case 1: we get \boxed{{{S}}}. Case 2: we get \boxed{{{F}}}.",
+    r"If n is even, \boxed{{{S}}}. If n is odd, then we get \boxed{{{F}}}.",
+    "Using method one, we get \\boxed{{{S}}}.\nUsing method two, we get \\boxed{{{F}}}.",
+    r"$\boxed{{{S}}}$ is the first option, and $\boxed{{{F}}}$ is the second.",
+    "<answer>{F}</answer> The answer is ${S}$.",  # a statement beside the block
+    "The answer is ${S}$. <answer>{F}</answer>",
+    "<answer>{F}</answer> or ${S}$",
+    r"\boxed{{{S}}}<answer>\boxed{{{F}}}</answer>\boxed{{{F}}}",
+    "The answer is ${F}$. Alternatively, ${S}$.",
+    "The answer is ${F}$\n${S}$",
+    "${S}$\n${F}$",  # lines of guesses
+    "Is the answer ${F}$? I do not know.",
+]
+
+# What stands around a box and changes nothing.
+UNTOUCHED = [
+    r"$-5+10=\boxed{{{F}}}$",
+    r"> \boxed{{{F}}}",  # quoted
+    r"- \boxed{{{F}}}",  # a list
+    r"Answer -> \boxed{{{F}}}",
+    r"<b>\boxed{{{F}}}</b>",
+    "**Answer:** \\boxed{{{F}}}\n- done",
+    r"\boxed{{{F}}}. Let me verify this: no error found.",
+    r"$\boxed{{{F}}}$, where we used that $2 + 2 = 4$.",
+    "Therefore the final answer is \\[\n{F}\n\\]",
+    "<ANSWER>{F}</ANSWER>",
+    r"<answer> </answer>\boxed{{{F}}}",
+    "```\n{F}\n```",
+    "The answer is ${F}$ (not 99).",
+    "The answer is ${F}$, not 99.",
+]
+
 PAIRS = [("18", "18", "9"), (r"\frac{3}{8}", "0.375", r"\frac{5}{8}"), ("(4,7)", "(4,7)", "(7,4)")]
 
 
@@ -297,6 +347,32 @@ def test_the_final_answer_decides(template):
 def test_several_answers_or_none_are_wrong(template):
     for gold, right, wrong in PAIRS:
         assert grade(template.format(F=right, S=wrong), gold) == 0.0
+
+
+@pytest.mark.parametrize("template", TAKEN_APART)
+def test_what_stands_around_an_answer_counts(template):
+    for gold, right, wrong in PAIRS:
+        assert grade(template.format(F=right, S=wrong), gold) == 0.0
+
+
+@pytest.mark.parametrize("template", UNTOUCHED)
+def test_what_changes_nothing_changes_nothing(template):
+    for gold, right, wrong in PAIRS:
+        assert grade(template.format(F=right, S=wrong), gold) == 1.0
+
+
+def test_a_sign_before_the_box_belongs_to_it():
+    assert grade(r"$-\boxed{5}$", "-5") == 1.0 and grade(r"$-\boxed{5}$", "5") == 0.0
+    assert grade(r"\boxed{5}\%", "5%") == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Option C is the incorrect one", "It is false that option C is correct", "Option C is correct? No.", "选项C不正确",
+     "The answer is C? Not sure, maybe D", "选C或D"],
+)  # fmt: skip
+def test_options_denied_or_doubted(text):
+    assert grade(text, "C") == 0.0
 
 
 @pytest.mark.parametrize(("gold", "completion", "reward"), SINGLE)

@@ -67,6 +67,38 @@ def test_gate(own):
     assert rewards.score([RIGHT, WRONG, "\\boxed{4}"], solution=["4"] * 3) == [[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
 
 
+def test_gate_shuts_where_a_shaping_reward_had_nothing_to_say(own):
+    """Else a wrong answer with a thought of digits would earn the mean of the others."""
+    words = "<think>We add the numbers and then divide them</think><answer>{}</answer>"
+    texts = [words.format(4), RIGHT, words.format(5), WRONG]
+    rewards = own("accuracy", {"name": "language_consistency", "only_if": "accuracy"})
+    _, language = rewards.score(texts, solution=["4"] * 4, language=["en"] * 4, prompts=["q"] * 4)
+    assert language == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_gates_do_not_depend_on_the_order_of_the_recipe(own):
+    chain = [{"name": "tag_count", "only_if": "format"}, {"name": "format", "only_if": "accuracy"}, {"name": "accuracy"}]
+    rows = own(*chain).score([RIGHT, WRONG], solution=["4", "4"])
+    assert rows == own(*chain[::-1]).score([RIGHT, WRONG], solution=["4", "4"])[::-1] == [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]]
+
+
+def test_gate_that_is_not_for_a_row_does_not_shut(own):
+    rewards = own({"name": "accuracy", "domain": "math"}, {"name": "format", "only_if": "accuracy"})
+    assert rewards.score([RIGHT, RIGHT], solution=["5", ""], domain=["math", "chat"]) == [[0.0, None], [0.0, 1.0]]
+
+
+def test_infinite_rewards_are_none(own):
+    assert own("infinite").score(["a", "b"]) == [[None, 1.0]]
+
+
+def test_odd_completions_do_not_end_a_run(own):
+    parts = [{"role": "assistant", "content": [{"type": "text", "text": RIGHT}]}]
+    assert own("format").score([parts]) == [[1.0]]
+    assert own("accuracy").score([4, 4], solution=["4", "4"]) == [[None, None]]
+    tool = [{"role": "assistant", "content": "I ask."}, {"role": "tool", "content": "The answer is 4"}]
+    assert own("accuracy").score([tool], solution=["4"]) == [[0.0]]
+
+
 def test_shaping_reward_with_nothing_to_say_neither_helps_nor_hurts(own):
     """A thought of digits has no language; the mean of the prompt's other completions stands in for it."""
     words = "<think>We add the numbers 然后我们得到最后的答案</think><answer>4</answer>"

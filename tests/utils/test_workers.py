@@ -111,6 +111,19 @@ def test_pool_pickles_without_its_processes(workers):
         copy.close()
 
 
+def test_files_named_like_modules_in_the_current_folder_stay_out(tmp_path, monkeypatch, workers):
+    (tmp_path / "random.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert workers("square").submit(3).result() == 9
+
+
+def test_item_that_does_not_pickle_raises_at_once(workers):
+    pool = workers("square", count=1)
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        pool.submit(lambda: 1)
+    assert pool.submit(3).result() == 9
+
+
 def test_fork_gets_processes_of_its_own(workers):
     """As in `datasets.map(num_proc=…)`, which forks."""
     pool = workers("square")

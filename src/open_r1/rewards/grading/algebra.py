@@ -1,6 +1,6 @@
 """Do two formulas have the same value? math-verify's parser reads them, evaluation at several points compares them.
 
-Evaluation to 25 digits settles what `simplify` may never finish, and has no false positives short of a coincidence in all
+Evaluation to 60 digits settles what `simplify` may never finish, and has no false positives short of a coincidence in all
 points. Decimals are exact fractions: 0.33 is not 1/3. Runs in a worker, since powers of powers or sums may take for ever.
 """
 
@@ -18,9 +18,11 @@ from open_r1.rewards.grading.spelling import GREEK
 
 
 CASE_MATTERS = ConversionConfig(lowercase_symbols=False)
-DIGITS = 25
-MOST_DIGITS = 2000
-TOLERANCE = sympy.Rational(1, 10**18)  # relative; far below any decimal that a person writes for a root
+DIGITS = 60
+TOLERANCE = sympy.Rational(1, 10**50)  # relative; below any decimal that somebody writes for a root
+MOST_DIGITS = 600  # to which a difference of constants is evaluated before it counts as 0
+NOTHING = sympy.Rational(1, 10**300)
+LARGEST = 20_000  # digits of a number
 POINTS = 4
 CONSTANTS = {sympy.Symbol("i"): sympy.I, sympy.Symbol("e"): sympy.E}
 # A letter or command, with its index and the sign of a power behind it.
@@ -69,6 +71,8 @@ def parse(text: str) -> sympy.Basic | None:
     Raises:
         TooLarge: If it stands for a number that no memory holds.
     """
+    if re.search(r"\d\s+\d", text):  # two numbers, neither their product nor their digits in a row
+        return None
     text = _spell(text)
     for parser in (_FastParser, _Latex2Sympy):
         try:
@@ -80,6 +84,7 @@ def parse(text: str) -> sympy.Basic | None:
             if not isinstance(value, sympy.Expr):
                 return None
             _size(value)
+            value = value.doit() if value.has(sympy.Sum, sympy.Product) else value
             return value.xreplace(CONSTANTS)
         except (MemoryError, TooLarge):
             raise
@@ -103,7 +108,6 @@ def _spell(text: str) -> str:
     text = re.sub(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])", _decimal, text)
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     text = re.sub(r"(\d|\))\s*(?=\()", r"\1*", text)  # the parser takes `2(3)` for the mixed number 2 3/1
-    text = re.sub(r"(?<=\d)\s+(?=\d)", "*", text)
     text = re.sub(r"(?<![\d.}])(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}", r"(\1+\\frac{\2}{\3})", text)  # a mixed number
     text = re.sub(r"(\d+|\([^()]*\)|\b[a-z]|\\[a-z]+)\s*°", r"(\1*\\frac{\\pi}{180})", text).replace("%", r"*\frac{1}{100}")
     text = re.sub(r"(\\(?:ln|lg|log(?:_\{\w+\})?|sin|cos|tan))\s*(\d+|[a-z])\s*/", r"\1(\2)/", text)
@@ -132,7 +136,7 @@ def _size(formula: sympy.Basic) -> float:
             raise TooLarge
         number = 10 ** sizes[-1]
         size = abs(sizes[0]) * number if isinstance(formula, sympy.Pow) else number * max(1.0, sizes[0])
-        if size > MOST_DIGITS * 10:
+        if size > LARGEST:
             raise TooLarge
         return size
     return sum(sizes) if isinstance(formula, sympy.Mul) else max(sizes, default=0.5)
@@ -144,7 +148,7 @@ def _decimal(match: re.Match) -> str:
 
 def _point(symbols: set[sympy.Symbol], index: int) -> dict[sympy.Symbol, sympy.Float]:
     """The same value for a name in both formulas; the last point is negative, where |x| and x differ."""
-    draw = {s: sympy.Float(300 + zlib.crc32(f"{s.name}{index}".encode()) % 2400, 50) / 1009 for s in symbols}
+    draw = {s: sympy.Float(300 + zlib.crc32(f"{s.name}{index}".encode()) % 2400, 2 * DIGITS) / 1009 for s in symbols}
     return {s: -value for s, value in draw.items()} if index == POINTS - 1 else draw
 
 
@@ -158,7 +162,7 @@ def _close(a: sympy.Expr, b: sympy.Expr) -> bool | None:
         return None if a in (sympy.nan, sympy.zoo) else True
     if not (a.is_number and b.is_number and a.is_finite and b.is_finite):
         return None if not (a.is_finite is False or b.is_finite is False) else False
-    return bool(abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) or max(abs(a), abs(b)) < sympy.Rational(1, 10**20))
+    return bool(abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) or max(abs(a), abs(b)) < sympy.Rational(1, 10**55))
 
 
 def _agree(gold: sympy.Expr, answer: sympy.Expr) -> bool:
@@ -180,7 +184,7 @@ def _same_constant(gold: sympy.Expr, answer: sympy.Expr) -> bool:
     if gold == answer or (gold.is_Rational and answer.is_Rational) or not (gold.is_finite and answer.is_finite):
         return gold == answer and gold not in (sympy.nan, sympy.zoo)
     difference = abs(sympy.N(gold - answer, DIGITS, maxn=MOST_DIGITS))
-    return bool(difference.is_number and difference <= TOLERANCE * min(1, abs(sympy.N(gold))))
+    return bool(difference.is_number and difference <= NOTHING * min(1, abs(sympy.N(gold))))
 
 
 def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) -> bool:

@@ -9,7 +9,7 @@ def key(text: str) -> str:
     >>> key("x^{2} + {a}"), key("(1, 2)")
     ('x^2+a', '(1,2)')
     """
-    return re.sub(r"(?<!\\)\{(\w)\}", r"\1", re.sub(r"[\s«»]+", "", text))
+    return re.sub(r"(?<!\\)\{(\w)\}", r"\1", re.sub(r"[\s«»]+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_", text)))
 
 
 def closing(text: str, start: int) -> int | None:

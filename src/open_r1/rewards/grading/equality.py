@@ -124,10 +124,13 @@ def _same(gold: str, answer: str, leaf: Leaf) -> bool:
             named = sorted(labelled)
             distinct = len({name for name, _ in named}) == len(named) == len(point[1])
             return distinct and all(_one(g, a, leaf) for g, (_, a) in zip(point[1], named, strict=True))
-        return len(set(map(key, answers))) == 1 and _one(gold, answers[0], leaf)
+        return bool(answers) and all(_one(gold, answer, leaf) for answer in answers)  # the same value twice
     if len(answers) == 1 and (point := brackets(answer)) and point[0] == "(" and _labels_all(golds):
         golds = [value for _, value in sorted(map(label, golds))]
         return len(golds) == len(point[1]) and all(_one(g, a, leaf) for g, a in zip(golds, point[1], strict=True))
+    if _labels_all(golds) and len({bare_name(label(gold)[0]) for gold in golds}) == len(golds) == len(answers):
+        if not any(label(answer)[0] for answer in answers):  # `1, 2` for `x = 1, y = 2`
+            return all(_one(g, a, leaf) for (_, g), a in zip(sorted(map(label, golds)), answers, strict=True))
     return _same_bag(golds, answers, leaf)
 
 
@@ -235,13 +238,24 @@ def _same_value(gold: str, answer: str, leaf: Leaf) -> bool:
     return leaf(gold, answer)
 
 
+def _same_function(name: str, other: str) -> bool:
+    """Whether two left sides name one function, `f(x)` and `f(t)`, or `y`."""
+    return bool(FUNCTION.match(name) and FUNCTION.match(other)) and (name[0] == other[0] or "y" in (name, other))
+
+
 def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
     """Equations and inequalities; an equation that only names its value (`x = 5`) is as good as the value."""
     (gold_members, gold_signs), (members, signs) = gold, answer
     if set(gold_signs + signs) <= {"=", r"\approx", r"\in", r"\equiv"}:
         if not gold_signs:  # a value; the answer may name it, and may show how it comes about
+            if NAME.match(members[-1]) and VARIABLE.search(members[-1]) and not VARIABLE.search(members[0]):
+                members = members[::-1]  # `5 = x`
             named = members[1:] if VARIABLE.search(members[0]) or NAME.match(members[0]) else members
-            plain = NAME.match(members[0]) or not VARIABLE.search(members[-1]) or brackets(members[0])
+            named = [m for m in named[:-1] if not (NAME.match(m) and VARIABLE.search(m))] + named[-1:]  # `x = y = 5`
+            point = brackets(members[0])
+            plain = NAME.match(members[0]) or not VARIABLE.search(members[-1])
+            if point:  # `(y, x) = (1, 2)` is the point (2, 1)
+                plain = brackets(members[-1]) and (point[1] == sorted(point[1]) or not "".join(point[1]).isalpha())
             return bool(plain) and all(_same(gold_members[0], member, leaf) for member in named)
         if not signs:
             value = gold_members[-1]
@@ -258,7 +272,7 @@ def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
     if len(gold_members) != 2 or len(members) != 2:
         return False
     if signs[0] == gold_signs[0] == "=":
-        if bare_name(members[0]) == bare_name(gold_members[0]) or all(FUNCTION.match(m[0]) for m in (members, gold_members)):
+        if bare_name(members[0]) == bare_name(gold_members[0]) or _same_function(members[0], gold_members[0]):
             return _same(gold_members[1], members[1], leaf)
         if NAME.match(members[0]) and NAME.match(gold_members[0]) and not VARIABLE.search(members[1] + gold_members[1]):
             return False  # `y = 5` for `x = 5`

@@ -41,7 +41,11 @@ def gold_answer(gold: Any) -> str | None:
     text = str(gold).strip()
     answer = _inside(text)
     normal = normalize(answer)
-    if UNUSABLE.fullmatch(answer.strip(" .$")) or UNUSABLE.fullmatch(re.sub(r"[«»()\[\]]", " ", normal).strip()):
+    if (
+        UNUSABLE.fullmatch(text)
+        or UNUSABLE.fullmatch(answer.strip(" .$"))
+        or UNUSABLE.fullmatch(re.sub(r"[«»()\[\]]", " ", normal).strip())
+    ):
         return None
     if not re.search(r"\w|\\emptyset|\\infty|∞", normal):
         return None

@@ -10,16 +10,18 @@ from functools import lru_cache
 
 from open_r1.rewards.grading.brackets import closing
 from open_r1.rewards.grading.numerals import han_number
-from open_r1.rewards.grading.spelling import ALIASES, CURRENCIES, FUNCTIONS, LATEX, LOWERED, PLAIN, RAISED, SIGNS
+from open_r1.rewards.grading.spelling import ALIASES, CURRENCIES, FUNCTIONS, LATEX, LOWERED, NUMBER_WORDS, PLAIN, RAISED, SIGNS
 from open_r1.rewards.grading.units import NAMES
 
 
 LONGEST = 5000  # characters; a longer text is no final answer
 SHORT = 256  # characters; longer texts are not worth remembering
 DEEPEST = 30  # brackets within brackets
+COUNTERS = set("个倍人只本张次种条名件棵辆支块枚")
 COMMAND = re.compile(r"\\[a-zA-Z]+")
 CURRENCY = re.compile(r"(\\\$|\\pounds|\\euro|US\$|[€£￥¥])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
 WORD = re.compile(r"«[^»]*»|\\[a-zA-Z]+|[㐀-鿿]+|(?<![a-zA-Z_^{\\])[a-zA-Z]{2,}(?:[-'][a-zA-Z]+)*")
+NUMBER_WORD = re.compile(rf"^«?({'|'.join(NUMBER_WORDS)})»?(?=$|«)", re.IGNORECASE)
 SHORT_WORDS = set(
     "sq or and is are to of in on at by no not if as an the all any per cats dogs pens eggs cups odd yes both".split()
 )
@@ -37,7 +39,7 @@ def normalize(text: str) -> str:
 
 
 def _normalize(text: str) -> str:
-    text = CURRENCY.sub(_currency, text)
+    text = CURRENCY.sub(_currency, re.sub(r"^\s*~\s*(?=\d)", r"\\approx ", text))
     text = re.sub("[①-⑳]", lambda m: f"\\textcircled{{{ord(m[0]) - 0x245F}}}", text)
     text = re.sub(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])", _vulgar_fraction, text)
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+", lambda m: "^{" + m[0].translate(RAISED) + "}", text)
@@ -65,6 +67,7 @@ def _normalize(text: str) -> str:
     text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
     text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
     text = re.sub(r"«for all»\s*[a-z]$", "", ANNOUNCED.sub("", text))
+    text = NUMBER_WORD.sub(lambda match: str(NUMBER_WORDS[match[1].lower()]), text)
     text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
 
@@ -164,13 +167,13 @@ def _mark_word(match: re.Match) -> str:
         return word
     if "\u3400" <= word[0] <= "\u9fff":
         counted = re.match(r"([零一二两三四五六七八九十百千点]+)(.+)$", word)
-        if counted and counted[2] in NAMES and (value := han_number(counted[1])) is not None:
+        if counted and (counted[2] in NAMES or counted[2] in COUNTERS) and (value := han_number(counted[1])) is not None:
             return f"{value}«{counted[2]}»"
         value = han_number(word)
         return f" «{word}» " if value is None else str(value)
     lower = word.lower()
     unit = (word in NAMES or (len(word) > 2 and lower in NAMES)) and re.search(
-        r"[\d)}\]]\s*$", match.string[max(0, match.start() - 3) : match.start()]
+        r"(?:[\d)}\]/]|\bper)\s*$", match.string[max(0, match.start() - 6) : match.start()]
     )
     if (
         lower in SHORT_WORDS

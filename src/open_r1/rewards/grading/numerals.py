@@ -25,7 +25,7 @@ def rational(text: str) -> Fraction | None:
     text = text.strip()
     sign = -1 if text[:1] == "-" else 1
     text = text.lstrip("+") if text[:1] == "+" else text[1:].strip() if sign < 0 else text
-    if text[:1] in ("(", "{") and closing(text, 0) == len(text) - 1:
+    if text[:1] in ("(", "{") and "," not in text and closing(text, 0) == len(text) - 1:
         inner = rational(text[1:-1])
         return None if inner is None else sign * inner
     if not text or len(text) > 2000 or text[0] not in "0123456789.\\":

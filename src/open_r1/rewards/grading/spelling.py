@@ -13,6 +13,14 @@ FUNCTIONS = (
     "lim"
 ).split()
 
+NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+        "nineteen twenty".split()
+    )
+} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+
 # Characters. What NFKC does rightly (full-width letters and digits, ％, ∶) is left to it.
 SIGNS = {
     **dict.fromkeys("−–—‐‑‒―﹣－➖", "-"),
@@ -100,6 +108,7 @@ LATEX = [
     # words beside numbers
     (r"(\d{1,2})\s*:\s*(\d\d)\s*[«{]?\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])\s*[»}]?", _clock),
     (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),  # June 20th
+    (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-"),
     (r"(?<=\d)\s*又\s*(?=[\d\\])", " "),  # 2又1/3
     (r"(?<=[\d}])\s*\\Omega", "«ohm»"),
     (r"\bsq\.", "sq"),

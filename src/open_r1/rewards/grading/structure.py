@@ -65,7 +65,7 @@ def parts(text: str) -> list[str]:
         return [text]
     parts = []
     for part in split(text, SEPARATOR):
-        if part.startswith((r"\pm ", "\\pm")) or r"\pm" in part or r"\mp" in part:
+        if r"\pm" in part or r"\mp" in part:
             plus = re.sub(r"\\pm\s*", "+", part).replace(r"\mp", "-")
             minus = re.sub(r"\\pm\s*", "-", part).replace(r"\mp", "+")
             parts += [re.sub(r"(^|=)\+", r"\1", plus), minus]

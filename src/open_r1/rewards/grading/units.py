@@ -56,16 +56,16 @@ KNOWN = {name: (kind, Fraction(factor)) for kind, names in BASE.items() for name
 MAGNITUDES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "万": 10**4, "亿": 10**8,
               "dozen": 12}  # fmt: skip
 POWERS = {"square": 2, "sq": 2, "平方": 2, "cubic": 3, "cu": 3, "立方": 3}
-PLAIN = {"unit", "units", "个", "squared", "cubed", "total", "in", "only", "per", "the", "of", "a", "each", "",
+PLAIN = {"倍", "unit", "units", "个", "squared", "cubed", "total", "in", "only", "per", "the", "of", "a", "each", "",
          "exactly"}  # fmt: skip
 # Words that make another statement of a number than its value.
 NO_UNIT = set(
-    "or and not no if more less fewer least most than about around approximately nearly almost between to through from over under "
+    "or and not no if roughly circa more less fewer least most than about around approximately nearly almost between to through from over under "
     "above below up at possibly maybe either neither both except but when where unless minus plus times divided squared cubed "
     "greater smaller larger is are equals equal was because since so then other another half third quarter twice 或 和 与 且 以上 以下 左右 至少 至多 "
-    "大约 约 不 到 多 倍 及 以内 超过 不足 有余".split()
+    "大约 约 不 到 多 及 以内 超过 不足 有余".split()
 )
-UNIT = re.compile(r"^(.*?)\s*((?:«[^»]*»|°|¢|%|(?<=\d)\s*[mgshLNJWVAKC](?=$|[\s/^])|(?<=\d)\s*(?:cm|mm|km|kg|mg|ml|mL|mph|Hz|Pa|eV|mol|kJ)(?=$|[\s/^*]))"
+UNIT = re.compile(r"^(.*?)\s*((?:«[^»]*»|°|¢|%|(?<=[\d}])\s*[mgshLNJWVAKC](?=$|[\s/^])|(?<=[\d}])\s*(?:cm|mm|km|kg|mg|ml|mL|mph|Hz|Pa|eV|mol|kJ)(?=$|[\s/^*]))"
                   r"(?:\^?\{?-?[123]\}?|[/ *]|«[^»]*»|(?<=[/ *])[a-zA-Z]+|°)*)$")  # fmt: skip
 
 

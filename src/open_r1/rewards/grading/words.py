@@ -28,7 +28,7 @@ def is_choice(gold: str) -> bool:
 
 def is_text(gold: str) -> bool:
     """Whether a gold is words rather than mathematics."""
-    rest = re.sub(r"«[^»]*»", "", gold)
+    rest = re.sub(r"«[^»]*»|(?<![\\a-zA-Z])[A-Z][a-z]{2,}", "", gold)  # short names too
     return ("«" in gold and not re.search(r"[\d=<>\\]|[a-zA-Z]", rest)) or gold == r"\emptyset"
 
 
@@ -44,11 +44,15 @@ def same_choice(gold: str, answer: str) -> bool:
     lone = re.fullmatch(r"[(\[]?([a-j])[)\]]?", text)
     if lone:
         return lone[1].upper() == right[1]
-    match = re.match(r"^(?:[(\[]([A-J])[)\]]|([A-J])\s*(?:[.:),]|(?=«?is»?)|$|(?=\s\d)))\s*(.*)$", text)
+    match = re.match(r"^(?:[(\[]([A-J])[)\]]|([A-J])\s*(?:[.:),-]|(?=«?is»?)|$|(?=\s\d)))\s*(.*)$", text)
     if not match:
         return bool(right[2]) and key(right[2]) == key(answer)
     letter, rest = match[1] or match[2], match[3].strip(" .:")
     if letter != right[1]:
+        return False
+    if re.search(r"\b(?:not|incorrect|wrong|false|no|isn't|doubt\w*|maybe)\b|不|错", rest, re.IGNORECASE):
+        return False
+    if set(re.findall(r"(?:^|[\s\\;,\d])([A-J])(?=[.):]|\s+[\d\\])", rest)) - {letter}:
         return False
     another = re.search(r"(?:^|«(?:or|and|或|和)»|[,/&]|\bor\b|\band\b)\s*[(\[]?[A-J](?![a-zA-Z])|«?(?:or|either|not)\b", rest)
     return not another and (not right[2] or not rest or key(right[2]) == key(rest))
@@ -68,7 +72,10 @@ def same_points(gold: str, answer: str) -> bool | None:
 
 def same_text(gold: str, answer: str) -> bool:
     gold, answer = _words(gold), _words(answer)
-    return gold == answer or any(gold in group and answer in group for group in SYNONYMS)
+    if gold == answer or any(gold in group and answer in group for group in SYNONYMS):
+        return True
+    names, others = (sorted(re.split(r"\s*(?:,|\band\b|和|、)\s*", text)) for text in (gold, answer))
+    return len(names) > 1 and names == others
 
 
 def _words(text: str) -> str:
