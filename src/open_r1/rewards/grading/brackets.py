@@ -33,7 +33,16 @@ def split(text: str, separator: re.Pattern) -> list[str]:
     >>> split("(1,2),3", re.compile(","))
     ['(1,2)', '3']
     """
-    pieces, depth, start, i = [], 0, 0, 0
+    return split_at(text, separator)[0]
+
+
+def split_at(text: str, separator: re.Pattern) -> tuple[list[str], list[str]]:
+    """The pieces, and what stands between them.
+
+    >>> split_at("1<x=2", re.compile("[<=]"))
+    (['1', 'x', '2'], ['<', '='])
+    """
+    pieces, found, depth, start, i = [], [], 0, 0, 0
     while i < len(text):
         if text[i] in "([{" or text.startswith(r"\begin", i):
             depth += 1
@@ -41,7 +50,8 @@ def split(text: str, separator: re.Pattern) -> list[str]:
             depth -= 1
         elif depth <= 0 and (match := separator.match(text, i)):
             pieces.append(text[start:i])
+            found.append(match[0])
             start = i = match.end()
             continue
         i += 1
-    return [piece.strip() for piece in [*pieces, text[start:]]]
+    return [piece.strip() for piece in [*pieces, text[start:]]], found

@@ -16,6 +16,7 @@ from open_r1.rewards.grading.structure import (
     NAME,
     REALS,
     VARIABLE,
+    Interval,
     RealSet,
     bare_name,
     brackets,
@@ -34,6 +35,7 @@ from open_r1.rewards.grading.words import is_choice, is_text, same_choice, same_
 
 
 CURVE = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
+NAMING = {"=", r"\approx", r"\in", r"\equiv"}  # signs that may stand between a name and its value
 PARAMETERS = {"k", "n", "m"}  # `x = π/6 + 2kπ`: whole numbers, whatever they are
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
 BASED = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")
@@ -139,18 +141,21 @@ def _labels_all(parts: list[str]) -> bool:
     return all(name and NAME.match(name) for name in names) and len(set(names)) == len(names)
 
 
+def _paired(golds: list, answers: list, same: Callable) -> bool:
+    """Whether each gold has an answer of its own and each answer its gold, in any order."""
+    rest = list(answers)
+    for gold in golds:
+        found = next((i for i, answer in enumerate(rest) if same(gold, answer)), None)
+        if found is None:
+            return False
+        rest.pop(found)
+    return not rest
+
+
 def _same_bag(golds: list[str], answers: list[str], leaf: Leaf) -> bool:
-    """Whether each gold has its answer and each answer its gold, in any order; a repeated value counts once."""
+    """Values in any order; a repeated one counts once."""
     golds, answers = list({key(g): g for g in golds}.values()), list({key(a): a for a in answers}.values())
-    if len(golds) == len(answers):
-        rest = list(answers)
-        for gold in golds:
-            found = next((answer for answer in rest if _one(gold, answer, leaf)), None)
-            if found is None:
-                return False
-            rest.remove(found)
-        return True
-    return False
+    return _paired(golds, answers, lambda gold, answer: _one(gold, answer, leaf))
 
 
 def _one(gold: str, answer: str, leaf: Leaf) -> bool:
@@ -196,23 +201,15 @@ def _same_ratio(gold: list[str], answer: list[str], leaf: Leaf) -> bool:
 
 
 def _same_cases(gold: list[tuple[str, str]], answer: list[tuple[str, str]], leaf: Leaf) -> bool:
-    if len(gold) != len(answer):
-        return False
-    rest = list(answer)
-    for value, condition in gold:
-        found = next((pair for pair in rest if _same(value, pair[0], leaf) and _same(condition, pair[1], leaf)), None)
-        if found is None:
-            return False
-        rest.remove(found)
-    return True
+    return _paired(gold, answer, lambda g, a: _same(g[0], a[0], leaf) and _same(g[1], a[1], leaf))
 
 
 def _same_based(gold: re.Match | None, answer: re.Match | None, gold_text: str, answer_text: str) -> bool:
     """Digits of a base: the base may be left out, but not changed."""
-    base = lambda m: m[2] or m[3] or BASES.get(m[4], m[4])  # noqa: E731
+    bases = [match and (match[2] or match[3] or BASES.get(match[4], match[4])) for match in (gold, answer)]
     if not gold:
-        return base(answer) == "10" and answer[1] == gold_text
-    return gold[1] == (answer[1] if answer else answer_text) and (not answer or base(gold) == base(answer))
+        return bases[1] == "10" and answer[1] == gold_text
+    return gold[1] == (answer[1] if answer else answer_text) and bases[1] in (None, bases[0])
 
 
 def _radians(value: str, unit: str | None) -> str | None:
@@ -246,56 +243,54 @@ def _same_function(name: str, other: str) -> bool:
 def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
     """Equations and inequalities; an equation that only names its value (`x = 5`) is as good as the value."""
     (gold_members, gold_signs), (members, signs) = gold, answer
-    if set(gold_signs + signs) <= {"=", r"\approx", r"\in", r"\equiv"}:
-        if not gold_signs:  # a value; the answer may name it, and may show how it comes about
-            if NAME.match(members[-1]) and VARIABLE.search(members[-1]) and not VARIABLE.search(members[0]):
-                members = members[::-1]  # `5 = x`
-            named = members[1:] if VARIABLE.search(members[0]) or NAME.match(members[0]) else members
-            named = [m for m in named[:-1] if not (NAME.match(m) and VARIABLE.search(m))] + named[-1:]  # `x = y = 5`
-            point = brackets(members[0])
-            plain = NAME.match(members[0]) or not VARIABLE.search(members[-1])
-            if point:  # `(y, x) = (1, 2)` is the point (2, 1)
-                plain = brackets(members[-1]) and (point[1] == sorted(point[1]) or not "".join(point[1]).isalpha())
-            return bool(plain) and all(_same(gold_members[0], member, leaf) for member in named)
-        if not signs:
-            value = gold_members[-1]
-            constant = not set(VARIABLE.findall(value)) - PARAMETERS
-            function = FUNCTION.match(gold_members[0]) and "(" in gold_members[0]
-            curve = not function and set(VARIABLE.findall(gold_members[0])) & CURVE
-            named = NAME.match(gold_members[0]) and (constant or not curve)
-            droppable = named or (constant and not curve) or (brackets(gold_members[0]) and brackets(value))
-            return bool(droppable) and _same(value, members[0], leaf)
-    if len(gold_members) > 2 and len(members) > 2 and len(gold_members) == len(members):
-        if signs[0] == FLIP.get(gold_signs[0]):
-            members, signs = members[::-1], [FLIP.get(sign, sign) for sign in signs[::-1]]
-        return signs == gold_signs and all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True))
-    if len(gold_members) != 2 or len(members) != 2:
+    if set(gold_signs + signs) <= NAMING and not gold_signs:
+        return _same_named(gold_members[0], members, leaf)
+    if set(gold_signs + signs) <= NAMING and not signs:
+        return _names_only(gold_members) and _same(gold_members[-1], members[0], leaf)
+    if len(gold_members) != len(members):
         return False
-    if signs[0] == gold_signs[0] == "=":
+    if signs[0] == FLIP.get(gold_signs[0]):
+        members, signs = members[::-1], [FLIP.get(sign, sign) for sign in signs[::-1]]
+    if signs != gold_signs:
+        return False
+    if signs == ["="]:
         if bare_name(members[0]) == bare_name(gold_members[0]) or _same_function(members[0], gold_members[0]):
             return _same(gold_members[1], members[1], leaf)
         if NAME.match(members[0]) and NAME.match(gold_members[0]) and not VARIABLE.search(members[1] + gold_members[1]):
             return False  # `y = 5` for `x = 5`
-    if signs[0] == FLIP.get(gold_signs[0]):
-        members, signs = members[::-1], [gold_signs[0]]
-    if signs != gold_signs or signs[0] == r"\in":
-        return signs == gold_signs and all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True))
     if all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True)):
         return True
+    if len(members) > 2 or signs[0] == r"\in":
+        return False
     difference = [f"({m[0]})-({m[1]})" for m in (gold_members, members)]
     return leaf(f"{signs[0]} {difference[0]}", f"{signs[0]} {difference[1]}")
 
 
+def _same_named(gold: str, members: list[str], leaf: Leaf) -> bool:
+    """Whether `x = 5`, `5 = x`, `x = y = 5`, `x = 2 + 3 = 5` or `(x, y) = (1, 2)` gives a value; `5 = 4` gives none."""
+    if NAME.match(members[-1]) and VARIABLE.search(members[-1]) and not VARIABLE.search(members[0]):
+        members = members[::-1]
+    if point := brackets(members[0]):  # `(y, x) = (1, 2)` is the point (2, 1)
+        plain = brackets(members[-1]) and (point[1] == sorted(point[1]) or not "".join(point[1]).isalpha())
+    else:
+        plain = NAME.match(members[0]) or not VARIABLE.search(members[-1])
+    values = members[1:] if VARIABLE.search(members[0]) or NAME.match(members[0]) else members
+    values = [m for m in values[:-1] if not (NAME.match(m) and VARIABLE.search(m))] + values[-1:]
+    return bool(plain) and all(_same(gold, value, leaf) for value in values)
+
+
+def _names_only(gold: list[str]) -> bool:
+    """Whether an equation only names its value, so that the value alone will do; `y = 2x` is a line, `x + y = 5` too."""
+    name, value = gold[0], gold[-1]
+    constant = not set(VARIABLE.findall(value)) - PARAMETERS
+    function = FUNCTION.match(name) and "(" in name
+    curve = not function and set(VARIABLE.findall(name)) & CURVE
+    named = NAME.match(name) and (constant or not curve)
+    return bool(named or (constant and not curve) or (brackets(name) and brackets(value)))
+
+
 def _same_intervals(gold: RealSet, answer: RealSet, leaf: Leaf) -> bool:
-    if len(gold.intervals) != len(answer.intervals):
-        return False
-    rest = list(answer.intervals)
-    for one in gold.intervals:
-        found = next(
-            (a for a in rest if one[1] == a[1] and one[3] == a[3] and _one(one[0], a[0], leaf) and _one(one[2], a[2], leaf)),
-            None,
-        )
-        if found is None:
-            return False
-        rest.remove(found)
-    return len(gold.holes) == len(answer.holes) and _same_bag(gold.holes, answer.holes, leaf)
+    def same(one: Interval, other: Interval) -> bool:
+        return one[1] == other[1] and one[3] == other[3] and _one(one[0], other[0], leaf) and _one(one[2], other[2], leaf)
+
+    return _paired(gold.intervals, answer.intervals, same) and _same_bag(gold.holes, answer.holes, leaf)

@@ -6,7 +6,7 @@ All of it found by the signs that stand outside brackets, in `notation.normalize
 import re
 from dataclasses import dataclass, field
 
-from open_r1.rewards.grading.brackets import closing, key, split
+from open_r1.rewards.grading.brackets import closing, key, split, split_at
 from open_r1.rewards.grading.numerals import rational
 from open_r1.rewards.grading.units import split_unit
 
@@ -93,18 +93,7 @@ def matrix_of(text: str) -> list[list[str]] | None:
 
 def relations(text: str) -> tuple[list[str], list[str]]:
     """A chain such as `a < x \\le b` as its members and its signs."""
-    signs: list[str] = []
-
-    class Found:  # `split` asks for a match at each place outside brackets; what it finds is kept in order
-        @staticmethod
-        def match(string: str, position: int):
-            match = RELATION.match(string, position)
-            if match:
-                signs.append(match[0])
-            return match
-
-    members = split(text, Found)
-    return members, signs
+    return split_at(text, RELATION)
 
 
 def piecewise(text: str) -> list[tuple[str, str]] | None:
