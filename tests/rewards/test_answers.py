@@ -361,6 +361,50 @@ def test_what_changes_nothing_changes_nothing(template):
         assert grade(template.format(F=right, S=wrong), gold) == 1.0
 
 
+ON_THE_WAY = [  # gold, completion: values that are said on the way to the answer, or of something else
+    ("4", "So $x=\\boxed{4}$.\n\nCheck: plugging $x=4$ back in, the result is 16, which matches."),
+    ("12", "第一步的结果是24。第二步除以2，答案是 $\\boxed{12}$。"),
+    ("7", "The answer is $\\frac{3}{4}$, so $m+n = \\boxed{7}$."),  # as AIME asks
+    ("7", "Thus the probability is $\\boxed{\\frac34}$, and therefore $m+n=3+4=\\boxed{7}$."),
+    ("12", "So $x=\\boxed{3}$. Therefore, $4x=4\\cdot3=\\boxed{12}$."),
+    ("12", "The general formula is $\\boxed{a_n=3n}$. Therefore $a_4=\\boxed{12}$."),
+    (
+        "7",
+        "**Case 1:** $\\boxed{3}$ ways.\n\n**Case 2:** $\\boxed{4}$ ways.\n\nAdding the cases, the total number of ways is $\\boxed{7}$.",
+    ),
+    ("12", "The answer to part (a) is $24$. The answer to part (b) is $\\boxed{12}$."),
+    ("12", "$\\boxed{12}$\n\nNote that if the marbles were distinct, the answer would be 24."),
+    ("B", "选项A：$1+1=3$，错误；\n选项B：正确；\n选项C：错误。\n故选：B"),
+    ("4", "The answer, therefore, is clearly 4."),
+    ("2,3", "First root: $\\boxed2$\n\nSecond root: $\\boxed3$"),
+    ("B", "因此，答案是选项 **B**。"),
+]
+
+OFFERED_BESIDE = [  # gold, completion: another value stands there all the same
+    ("7", "The answer is 6 or \\boxed{7}."),
+    ("7", "The answer is \\boxed{7}, 6, or 5."),
+    ("7", "The answers are \\boxed{7} and 6."),
+    ("12", "\\boxed{12}\n\nHowever, the correct value is 6."),
+    ("12", "\\boxed{12}\n\nCorrection: 24."),
+    ("12", "\\boxed{12}, but I am not sure; might be 24."),
+    ("12", "$\\boxed{12}$ cannot be the answer."),
+    ("12", "at least $\\boxed{12}$"),
+    ("12", "$\\boxed{12}<x$"),
+    ("7", "The answer is \\boxed{7} million."),
+    ("7", "$\\boxed7\\sqrt2$"),
+    ("12", "$10 - \\boxed{12}$"),
+    ("12", "$\\sqrt{\\boxed{12}}$"),
+    ("5:00", "\\boxed{6:00}"),
+]
+
+
+@pytest.mark.parametrize(
+    ("gold", "completion", "reward"), [(*row, 1.0) for row in ON_THE_WAY] + [(*row, 0.0) for row in OFFERED_BESIDE]
+)
+def test_other_values_in_the_text(gold, completion, reward):
+    assert grade(completion, gold) == reward
+
+
 def test_a_sign_before_the_box_belongs_to_it():
     assert grade(r"$-\boxed{5}$", "-5") == 1.0 and grade(r"$-\boxed{5}$", "5") == 0.0
     assert grade(r"\boxed{5}\%", "5%") == 1.0

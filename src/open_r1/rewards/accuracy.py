@@ -211,5 +211,5 @@ class _Case:
         return [(self.gold, normalize(rival)) for rival in self.reading.rivals]
 
     def _together(self) -> list[Pair]:
-        several = self.reading.rivals and len(self.reading.boxes) > 1
+        several = len(self.reading.boxes) > 1
         return [(self.gold, normalize(";".join(self.reading.boxes)))] if several else []

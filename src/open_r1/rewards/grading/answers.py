@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 
 from open_r1.rewards.grading.phrases import (
     ALTERNATIVE,
+    ALTERNATIVE_BEFORE,
+    BOUND,
     CLAIMS,
     CONCLUSION,
+    CORRECTED,
     DENIED,
     DENIED_BEHIND,
+    ELSEWHERE,
     NAMED_VALUE,
     NO_VALUE,
     NUMBERED_STEP,
     OFFERED,
+    PARALLEL,
     PART_BEFORE,
     PART_BEHIND,
     REMARK,
@@ -25,6 +30,7 @@ from open_r1.rewards.grading.phrases import (
     STATED,
     STEP,
     SUFFIX,
+    TOTAL,
     UNTRUE,
     WITHDRAWN,
 )
@@ -35,6 +41,7 @@ BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*(\{?)")
 BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
+EQUATION = re.compile(r"=.*(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|[a-zA-Z].*=\s*0$")
 MOST = 32  # boxes or statements, from the last, that are looked at
 MOST_STEPS = 8  # boxes of a solution, more are a list of guesses
 FEWEST_WORDS = 5  # between a step and what follows from it
@@ -129,9 +136,10 @@ def _read_part(part: str, lone: bool = False) -> Reading | None:
             return None
         others = [claim for claim in stated if not BOX.search(claim.text)]
         rivals = [box.text for box in boxes[:-1] if not _excused(part, box, last, len(boxes))]
-        rivals += [c.text for c in others if c.start >= last.end and _is_value(c.text)]
+        rivals += [c.text for c in others if c.start >= last.end and c.final and _is_value(c.text)]
         rivals += [c.text for c in others if c.end <= last.start and c.final and _stands(part, c, last.start)]
-        return Reading(answer, rivals + _alternative(part[last.end :]), [box.text for box in boxes])
+        rivals += _alternative(part[last.end :]) + _alternative_before(part[: last.start])
+        return Reading(answer, rivals, [box.text for box in boxes])
     if stated:
         last = stated[-1]
         rivals = [claim.text for claim in stated[:-1] if _stands(part, claim, last.start)]
@@ -178,6 +186,8 @@ def _in_context(part: str, box: Claim) -> str | None:
     behind = behind[suffix.end() :] if suffix else behind
     if PART_BEHIND.match(behind) or DENIED_BEHIND.match(behind):
         return None
+    if BOUND.search(before):
+        return None
     if PART_BEFORE.search(before) and not re.search(r"<[^<>\s]{1,20}>\s*$", before):
         return None
     minus = "-" if re.search(r"(?:^|[^\w\s)}-])-$", before) else ""
@@ -185,15 +195,25 @@ def _in_context(part: str, box: Claim) -> str | None:
 
 
 def _alternative(behind: str) -> list[str]:
-    """Another value offered right behind an answer, as in `5 or 6`."""
+    """Another value offered right behind an answer, as in `5 or 6`, or that corrects it."""
     match = ALTERNATIVE.match(behind[:200])
-    other = match["other"].rstrip(".!?") if match else ""
-    return [other] if _is_value(other) else []
+    others = [match["other"]] if match else []
+    if corrected := CORRECTED.match(behind[:300]):
+        others.append(corrected["other"] or corrected["at_once"])
+    return [other.rstrip(".!?") for other in others if _is_value(other)]
+
+
+def _alternative_before(before: str) -> list[str]:
+    """Another value offered right before a box, as in `6 or \\boxed{5}`."""
+    match = ALTERNATIVE_BEFORE.search(before[-60:])
+    return [match["other"].strip("$")] if match and _is_value(match["other"]) and not BOX.search(match["other"]) else []
 
 
 def _stands(part: str, claim: Claim, until: int) -> bool:
-    """Whether a statement is of a value and not withdrawn."""
-    return _is_value(claim.text) and not WITHDRAWN.search(part[claim.end : min(until, claim.end + 1000)])
+    """Whether a statement is of a value, and neither withdrawn nor a step to a box behind (`…, so $m+n=$ …`)."""
+    between = part[claim.end : min(until, claim.end + 1000)]
+    step = STEP.search(between) and between.rstrip().endswith("=")
+    return _is_value(claim.text) and not WITHDRAWN.search(between) and not step
 
 
 def _excused(part: str, box: Claim, last: Claim, boxes: int) -> bool:
@@ -201,14 +221,27 @@ def _excused(part: str, box: Claim, last: Claim, boxes: int) -> bool:
     between = part[box.end : min(last.start, box.end + 1000)]
     if WITHDRAWN.search(between):
         return True
+    if EQUATION.search(box.text):  # a formula on the way to a value
+        return True
     lead, last_lead = _lead(part, box.start), _lead(part, last.start)
     tail = SENTENCE.split(between, maxsplit=1)[0]
     if boxes > MOST_STEPS or CLAIMS.search(lead) or OFFERED.search(f"{lead} {tail} {last_lead}"):
         return False
-    if lead.strip() and lead.strip() == last_lead.strip():
+    if PARALLEL.search(f"{lead} {tail}") and PARALLEL.search(last_lead) and not TOTAL.search(last_lead):
+        return False
+    same_words = re.search(r"[^\W\d_]{2}", lead) and lead.strip() == last_lead.strip()
+    name, last_name = _name(part, box.start), _name(part, last.start)
+    if same_words or (name and name == last_name):
         return False
     words = len(re.findall(r"(?<!\\)\b[^\W\d_]{2,}", between)) + len(re.findall("[一-鿿]", between)) // 2
-    return bool(NUMBERED_STEP.search(lead)) or (words >= FEWEST_WORDS and bool(STEP.search(between)))
+    step = STEP.search(between) and (words >= FEWEST_WORDS or bool(last_name))
+    return bool(NUMBERED_STEP.search(lead) or step)
+
+
+def _name(part: str, at: int) -> str:
+    """What a box is said to equal, `m+n` before `$m+n=3+4=\\boxed{7}$`."""
+    match = re.search(r"([^$\n,.;:=]{1,40})=[^$\n]*$", part[max(0, at - 80) : at])
+    return match[1].split()[-1] if match and match[1].strip() and part[:at].rstrip().endswith("=") else ""
 
 
 def _lead(part: str, at: int) -> str:
@@ -235,7 +268,11 @@ def stated_in(part: str) -> list[Claim]:
             and not NO_VALUE.match(text)
             and not UNTRUE.search(part[max(0, match.start() - 40) : match.start()])
         ):
-            claims.append(Claim(text, match.start(), end, group != "said" or "answer" in match[0].lower()))
+            said = match[0].lower()
+            final = group in ("hash", "option", "chosen") or (
+                ("answer" in said or "答" in said) and not ELSEWHERE.search(said)
+            )
+            claims.append(Claim(text, match.start(), end, final))
     return claims
 
 

@@ -197,7 +197,8 @@ def _same_point(point: tuple, other: tuple, leaf: Leaf) -> bool:
 def _same_ratio(gold: list[str], answer: list[str], leaf: Leaf) -> bool:
     """`2 : 4 : 6` is `1 : 2 : 3`."""
     pairs = zip(gold[1:], answer[1:], strict=False)
-    return len(gold) == len(answer) and all(leaf(f"({g})*({answer[0]})", f"({a})*({gold[0]})") for g, a in pairs)
+    zero = any(rational(part) == 0 for part in gold + answer)  # 5:00 is a time
+    return len(gold) == len(answer) and not zero and all(leaf(f"({g})*({answer[0]})", f"({a})*({gold[0]})") for g, a in pairs)
 
 
 def _same_cases(gold: list[tuple[str, str]], answer: list[tuple[str, str]], leaf: Leaf) -> bool:

@@ -57,7 +57,7 @@ def _normalize(text: str) -> str:
         text = _open_texts(text)
         if text == before:
             break
-    text = _group_arguments(_group_fractions(re.sub(r"\*\*|\^\^", "^", text)))
+    text = _group_arguments(_group_fractions(re.sub(r"\*\*", "", POWER.sub("^", text))))
     for pattern, new in PLAIN:
         text = pattern.sub(new, text)
     text = WORD.sub(_mark_word, text)
@@ -66,7 +66,7 @@ def _normalize(text: str) -> str:
     text = re.sub(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])", " ", text)
     text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
     text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
-    text = re.sub(r"«for all»\s*[a-z]$", "", ANNOUNCED.sub("", text))
+    text = REMARK.sub(r"\1", ANNOUNCED.sub("", text))
     text = NUMBER_WORD.sub(lambda match: str(NUMBER_WORDS[match[1].lower()]), text)
     text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
@@ -94,8 +94,13 @@ def _vulgar_fraction(match: re.Match) -> str:
 
 
 ANNOUNCED = re.compile(
-    r"^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?",
+    r"^«[A-Za-z ]+(?:»:|:»)(?=.)|^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?",
     re.IGNORECASE,
+)
+POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # not Markdown's bold
+# A condition behind a formula, which everybody reads into it; not behind a number, of which it makes a case.
+REMARK = re.compile(
+    r"^(.*[a-zA-Z].*?)[,\s]*\(?(?:«(?:for (?:all|any|every|some|real|integer)|where|with)\b[^»]*»|\\forall).*$"
 )
 TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)")
 
@@ -172,6 +177,8 @@ def _mark_word(match: re.Match) -> str:
         value = han_number(word)
         return f" «{word}» " if value is None else str(value)
     lower = word.lower()
+    if match.string[match.end() : match.end() + 1] in ("^", "_"):  # at^2
+        return word
     unit = (word in NAMES or (len(word) > 2 and lower in NAMES)) and re.search(
         r"(?:[\d)}\]/]|\bper)\s*$", match.string[max(0, match.start() - 6) : match.start()]
     )
@@ -193,7 +200,7 @@ def _strip(text: str) -> str:
     before = None
     while text != before:
         before = text
-        text = re.sub(r"(?<=»)!$", "", text.strip().strip(":;,*。").strip())
+        text = re.sub(r"(?<=»)!$", "", text.strip().strip(":;,。").strip())
         text = text[:-1] if text.endswith(".") and not text.endswith("...") else text
         if text.startswith("{") and closing(text, 0) == len(text) - 1:
             text = text[1:-1]

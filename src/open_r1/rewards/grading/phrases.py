@@ -19,10 +19,14 @@ WITHDRAWN = _phrases(
 )
 # Several answers are offered side by side.
 OFFERED = _phrases(
-    "or either alternativ… maybe perhaps possib… another could_be could_also_be might also both guess… hedg… one_of if_not otherwise "
-    "candidate… case… if option… method… approach… attempt… reading interpretation… odd even scenario…",
-    "或|也可能|也许|可能|另一|情况|若|如果|方法",
+    "or either alternativ… maybe perhaps another could_be could_also_be might also both guess… hedg… one_of if_not otherwise candidate…",
+    "或|也可能|也许|可能|另一",
 )
+# So are two boxes that both stand behind one of these.
+PARALLEL = _phrases(
+    "case… if option… method… approach… attempt… reading interpretation… odd even scenario… possib…", "情况|若|如果|方法"
+)
+TOTAL = _phrases("add adding total… sum… altogether combin… overall final", "总共|一共|相加|合计|共有")
 # What comes next follows from what came before.
 STEP = _phrases(
     "step first… then next so hence therefore thus now using substitut… plug… we_get we_find we_have we_obtain we_can we_need we_know "
@@ -36,39 +40,64 @@ NUMBERED_STEP = re.compile(
 # This is said to be the answer.
 CLAIMS = _phrases("answer solution_is", "答案")
 # A value is denied: right before it, right behind it.
-DENIED = re.compile(r"(?:\bnot|n't|\bnever|不是)(?: (?:be|equal to|equal|simply|just))?[\s:$\\(\[]*$", re.IGNORECASE)
-UNTRUE = re.compile(r"\b(?:false|untrue|not true|incorrect|wrong|doubt\w*|deny|denied)(?: that)?\W*$", re.IGNORECASE)
+DENIED = re.compile(
+    r"(?:\bnot|n't|\bnever|不是|\bdoubt (?:that )?(?:it|the answer) is)(?: (?:be|equal to|equal|simply|just))?[\s:$\\(\[]*$",
+    re.IGNORECASE,
+)
+BOUND = re.compile(
+    r"\b(?:at (?:least|most)|(?:less|more|greater|fewer|smaller|larger) than|至少|至多)[\s$\\(]*$", re.IGNORECASE
+)
+UNTRUE = re.compile(
+    r"\b(?:false|untrue|not true|incorrect|wrong|doubt\w*|deny|denied|assume|suppose|contradiction|if [^.\n]{0,60},)(?: that)?\W*$",
+    re.IGNORECASE,
+)
 DENIED_BEHIND = re.compile(
     r"[\s$.)\]*}]*(?:"
-    r"(?:is|was|seems|looks)\s+(?:\w+ly\s+)?(?:wrong|incorrect|false|invalid|not\s+(?:\w+\s+)?(?:answer|right|correct|it)\b)"
-    r"|(?:wait|hmm+|no|oops|actually)\b[^.\n]{0,40}?(?:wrong|incorrect|should be|actually\s+(?:it\s+is\s+)?\W?\d|\bis\s+\W?\d)"
+    r"(?:is|was|seems|looks)\s+(?:\w+ly\s+)?(?:wrong|incorrect|false|invalid|not\s+(?:\w+\s+)?(?:answer|right|correct|it)\b|impossible)"
+    r"|(?:cannot be|can't be|could not be)\b|(?:does not|doesn't|did not) work"
+    r"|(?:wait|hmm+|oops|actually|no(?=[,.!]))\b[^.\n]{0,40}?(?:wrong|incorrect|should be|actually\s+(?:it\s+is\s+)?\W?\d|\bis\s+\W?\d)"
     r"|不对|不正确|是错的)",
     re.IGNORECASE,
 )
+# A value behind an answer that corrects it.
+CORRECTED = re.compile(
+    r"[\s$.)\]*}]*(?:however|but|correction|wait|hmm+|actually|oops)\b.{0,120}?"
+    r"(?:correct (?:value|answer)(?: is)?|should be|the answer is|so it is|correction:)\s*\W{0,3}(?P<other>-?\d[\d./]*)"
+    r"|[\s$.)\]*}]*correction:\s*\W{0,3}(?P<at_once>-?\d[\d./]*)",
+    re.IGNORECASE | re.DOTALL,
+)
+# Another value is offered right before one.
+ALTERNATIVE_BEFORE = re.compile(r"(?P<other>[^\s,.;<>]{1,30}?)\s*,?\s+(?:or|或)\s+[^.\n]{0,12}$", re.IGNORECASE)
 # Another value is offered right behind one.
 ALTERNATIVE = re.compile(
-    r"[\s$)\]*}]*[,;.]?\s*\(?\s*(?:but\s+)?(?:or|alternatively|otherwise|it\s+could\s+(?:also\s+)?be|it\s+may\s+be|maybe|perhaps|或者?是?|也可能是?)"
-    r"[,:\s]+(?:(?:maybe|perhaps|also|else|even|it\s+is|it\s+could\s+be|it\s+may\s+be|possibly)\s+)*"
+    r"[\s$)\]*}]*[,;.，-]?\s*\(?\s*(?:(?:but|i am not sure)[,;]?\s+)*(?:,\s*(?=-?[\d.]+(?:,|\s+(?:or|and)\b))|and\s+(?=\$?-?\d[\d.]*\$?[\s.]*(?:$|\n))|"
+    r"(?:\\text\s*\{\s*or\s*\}|or|alternatively|otherwise|it\s+might\s+be|might\s+be|it\s+could\s+(?:also\s+)?be|it\s+may\s+be|maybe|perhaps|或者?是?|也可能是?)[,:\s]*)"
+    r"(?:(?:maybe|perhaps|also|else|even|it\s+is|it\s+could\s+be|it\s+may\s+be|possibly)\s+)*"
     r"(?P<other>\$[^$\n]{1,60}\$|\\\(.{1,60}?\\\)|[^\s,;()。，；]{1,40})",
     re.IGNORECASE,
 )
 # What is boxed is only a part of a formula: `2\boxed{5}`, `x > \boxed{5}`, `\boxed{5} + 1`.
 PART_BEFORE = re.compile(
-    r"(?:\d|(?<![a-zA-Z])[a-zA-Z]|[\w)}]-|(?<=\S)(?<![-=])\s*[<>≠≤≥]\s*|[+^]\s*|[\w)}]/|\\(?:neq?|leq?|geq?|pm|times|cdot|lt|gt)\s*)$"
+    r"(?:\d\.?|(?<![a-zA-Z])[a-zA-Z]\(?|[\w)}]-|\d\s*-\s*|(?<=\S)(?<![-=])[^\S\n]*[<>≠≤≥]\s*|[+^]\s*|[\w)}]/|"
+    r"\\(?:neq?|leq?|geq?|pm|times|cdot|lt|gt)\s*|(?:\\sqrt|\\frac|\^|\})\{)$"
 )
 PART_BEHIND = re.compile(
-    r"\s*(?:[+/]|-|\*(?!\*)|\\(?:times|cdot|pm|div)(?![a-zA-Z]))\s*(?:\d|\\frac|\\sqrt|[a-z](?![a-zA-Z]))|\s*!(?=[\s$.]*$|\$)"
+    r"\s*(?:[+/]|-|\*(?!\*)|\\(?:times|cdot|pm|div)(?![a-zA-Z]))(?:\s*(?:\d|\\frac|\\sqrt)|[a-z](?![a-zA-Z]))|"
+    r"\s*(?:[<>]|\\(?:leq?|geq?|neq?)(?![a-zA-Z]))\s*[\w\\]|\\(?:sqrt|frac|pi)(?![a-zA-Z])|[a-z](?![a-zA-Z])|\.\d|:\d|\s*!(?=[\s$.]*$|\$)"
 )
-SUFFIX = re.compile(r"\s*(?:\\?%|\^\s*(?:\{[^{}]*\}|\\circ|\w)|\\times\s*10\s*\^\s*\{?-?\d+\}?)")
+SUFFIX = re.compile(
+    r"\s*(?:\\?%|\^\s*(?:\{[^{}]*\}|\\circ|\w)|\\times\s*10\s*\^\s*\{?-?\d+\}?|\$?\s*(?:thousand|million|billion|万|亿)(?![a-zA-Z]))"
+)
 
 _ANSWER = (
     r"(?:\b(?:final|correct|right|required|desired)[ \t]+)?"
-    r"\b(?:answer|solution|result|(?<=correct )(?:option|choice)|(?<=right )(?:option|choice)|(?<=best )(?:option|choice))s?\b"
-    r"(?:[ \t]+(?:to|of|for)\b[^.:\n=]{0,80}?)?"
+    r"\b(?:answer|ans|solution|result|(?<=correct )(?:option|choice)|(?<=right )(?:option|choice)|(?<=best )(?:option|choice))s?\b"
+    r"(?:[ \t]+(?:to|of|for|in)\b[^.:\n=]{0,80}?)?(?:,[^,.\n]{0,40},|[ \t]*\([^)\n]{0,30}\))?"
 )
 _IS = (
     r"[ \t]*(?:\**[ \t]*[:：=][ \t]*\**|[ \t]+(?:is|are|equals|must be|should be|would be|will be|comes? (?:out )?to(?: be)?|"
-    r"turns out to be|therefore is|is therefore|is thus|is simply|is then)\b[ \t]*[:：]?)"
+    r"turns out to be|therefore is)\b(?:[ \t]+(?:therefore|thus|simply|then|clearly|indeed|exactly|just|actually|obviously|equal to|obtained as)\b)*"
+    r"[ \t]*[:：]?)"
 )
 _VALUE = r"\s{0,8}(?:\\\[|\$\$)?\s{0,8}(?=(?P<%s>[^\n]{1,400}))"
 STATED = re.compile(
@@ -76,9 +105,11 @@ STATED = re.compile(
     + rf"|{_ANSWER}{_IS}{_VALUE % 'said'}"
     + r"|\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer)\b(?!\s*\?)"
     + rf"|(?:答案|结果|答)(?:应该|应)?(?:是|为|等于|[:：])+[ \t]*[:：]?{_VALUE % 'chinese'}"
-    + r"|故?(?:本题)?选(?:择|项)?(?:是|为)?[ \t]*[:：]?[ \t]*(?P<chosen>[A-J](?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))",
+    + r"|(?:选(?!项)择?(?:是|为)?[ \t]*[:：]?|选项(?=\s*[A-J]\s*是?正确)|正确(?:选项|的)是?为?[:：]?)[ \t]*(?P<chosen>[(（]?[A-J][)）]?(?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))",
     re.IGNORECASE,
 )
+# A statement about something else than the question.
+ELSEWHERE = re.compile(r"\bwould\b|\b(?:to|of|for)\b.*(?:\bpart\b|\bfirst\b|\bsecond\b|\bequation\b|\([a-c]\))", re.IGNORECASE)
 NO_VALUE = re.compile(r"(?:not|in the form|of the form|不是|obtained|given|found|as follows|below)\b", re.IGNORECASE)
 SENTENCE = re.compile(r"(?:(?<!\d)\.|\.(?!\d)|[!?。！？；])(?=\s|$|[\"'*)])|。|；|，(?=所以|因为|故|即)|\n")
 # What may follow a value in its sentence.

@@ -47,7 +47,7 @@ CURRENCIES = {"\\$": "dollar", "US$": "dollar", "€": "euro", "\\euro": "euro",
 
 # LaTeX commands that are one thing under many names.
 ALIASES = {
-    "": "displaystyle textstyle limits nolimits mathstrut big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm",
+    "": "bf it sf tt em displaystyle textstyle limits nolimits mathstrut big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm",
     " ": "quad qquad thinspace enspace space",
     "\\frac": "dfrac tfrac cfrac",
     "\\binom": "dbinom tbinom",

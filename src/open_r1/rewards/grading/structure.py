@@ -31,7 +31,9 @@ NAME = re.compile(
 MATRIX = re.compile(r"^\\begin\{([pbBvV]?matrix|array|smallmatrix)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
 CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
 # `n = 2k + 1, k ∈ ℤ`: what everybody reads into k
-PARAMETER = re.compile(r",?\s*\(?(?<![\w\\])[kmnt]\\in\s*\\mathbb\{[ZN]\}(?:[_^]\{?[+*]\}?)?\)?$")
+PARAMETER = re.compile(
+    r"(?<=.),?\s*\(?(?<![\w\\])[kmnt](?:\\in\s*(?:\\mathbb\{[ZN]\}|[ZN])(?:[_^]\{?[+*]\}?)?|(?<=,[nk])\\ge\s*\d|(?<=\([nk])\\ge\s*\d)\)?$"
+)
 VARIABLE = re.compile(r"(?<![\\a-zA-Z«])[a-df-hj-zA-Z]|\\(?:" + "|".join(
     "alpha beta gamma delta epsilon theta lambda mu phi omega rho sigma tau xi psi".split()) + r")(?![a-zA-Z])")  # fmt: skip
 Interval = tuple[str, bool, str, bool]  # lower end, whether it belongs, upper end, whether it belongs
@@ -47,8 +49,10 @@ def unwrap(text: str) -> str:
         text = point[1]
     if (match := CASES.match(text)) and (match[1] != "array" or "=" in match[2]) and "&" not in match[2]:
         return ",".join(part.replace("&", "").strip(" ,") for part in re.split(r"\\\\", match[2]) if part.strip())
-    if re.match(r"^[a-zA-Z]\\in ", text):
+    if re.match(r"^(?:[a-zA-Z]|\([a-z](?:,\s*[a-z])*\))\\in ", text):
         text = text.split(r"\in ", 1)[1].strip()
+    if named := re.match(r"^[^=<>]{1,30}=\s*(\\\{.*\\\}|\\emptyset\s*)$", text):
+        text = named[1].strip()
     if bar := re.match(r"^[a-zA-Z]\s*\|\s*(.*[<>=\\].*)$", text):  # a set whose braces are lost
         return bar[1]
     if text.startswith(r"\{") and text.endswith(r"\}"):
