@@ -5,6 +5,9 @@ import time
 import pytest
 
 from open_r1.rewards.accuracy import Grader, grade
+from open_r1.rewards.grading.answers import read
+from open_r1.rewards.grading.equality import quick
+from open_r1.rewards.grading.notation import normalize
 
 
 # Gold, completion, reward.
@@ -157,6 +160,25 @@ def test_length_and_depth_cost_little(completion, reward):
     start = time.process_time()
     assert grade(completion, "7") == reward
     assert time.process_time() - start < 2
+
+
+REPEATED = [
+    "the answer is 5. ", "\\boxed{5} ", "\\boxed{", "<answer>", "</answer>", " ", "\n", "$", "#### 5\n", "(", "{", "}", "\\frac", "\\frac1",
+    "\\sqrt(", "\\text{", "«", "a", "ab ", "1", "1,", "1,000", "1 ", "^", "^(", "_", "=", "x=", "<", "\\left", "\\", "&", "**", "答案是", "选A",
+    "½", "²", "①", "-", "±", "\\cup", "|", "°", "wait ", "or ", ", ", "\\$5", "US$ 5 ", "{,}", "\\!", "\\ ", "5 cm ", "(A)", "because ", "«5»^2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", REPEATED)
+def test_no_pattern_tries_all_ways(piece):
+    """A regular expression that backtracks would take minutes on one of these."""
+    start = time.process_time()
+    for before, behind in (("", ""), ("\\boxed{", "}"), ("The answer is ", ""), ("<answer>", "</answer>"), ("\\boxed{5}", "")):
+        for length in (1900, 49000):
+            reading = read(before + piece * (length // len(piece)) + behind)
+            if reading:
+                quick("5", normalize(reading.answer))
+    assert time.process_time() - start < 3
 
 
 def test_nothing_in_a_completion_is_run(tmp_path):

@@ -181,7 +181,7 @@ def _closing_brace(text: str, start: int) -> int | None:
 
 def _in_context(part: str, box: Claim) -> str | None:
     """The text of a box with the sign, power or percent sign at it; `None` if it is part of a larger formula, or denied."""
-    before, behind = part[max(0, box.start - 60) : box.start], part[box.end : box.end + 200]
+    before, behind = part[max(0, box.start - 60) : box.start], _tight(part[box.end : box.end + 200])
     suffix = SUFFIX.match(behind)
     behind = behind[suffix.end() :] if suffix else behind
     if PART_BEHIND.match(behind) or DENIED_BEHIND.match(behind):
@@ -196,11 +196,17 @@ def _in_context(part: str, box: Claim) -> str | None:
 
 def _alternative(behind: str) -> list[str]:
     """Another value offered right behind an answer, as in `5 or 6`, or that corrects it."""
-    match = ALTERNATIVE.match(behind[:200])
+    behind = _tight(behind[:300])
+    match = ALTERNATIVE.match(behind)
     others = [match["other"]] if match else []
-    if corrected := CORRECTED.match(behind[:300]):
+    if corrected := CORRECTED.match(behind):
         others.append(corrected["other"] or corrected["at_once"])
     return [other.rstrip(".!?") for other in others if _is_value(other)]
+
+
+def _tight(text: str) -> str:
+    """One blank or one line end for many, so that no pattern tries them all."""
+    return re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", text))
 
 
 def _alternative_before(before: str) -> list[str]:

@@ -14,7 +14,7 @@ from open_r1.rewards.grading.spelling import ALIASES, CURRENCIES, FUNCTIONS, LAT
 from open_r1.rewards.grading.units import NAMES
 
 
-LONGEST = 5000  # characters; a longer text is no final answer
+LONGEST = 2000  # characters; a longer text is no final answer
 SHORT = 256  # characters; longer texts are not worth remembering
 DEEPEST = 30  # brackets within brackets
 COUNTERS = set("个倍人只本张次种条名件棵辆支块枚")
@@ -45,6 +45,8 @@ def _normalize(text: str) -> str:
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+", lambda m: "^{" + m[0].translate(RAISED) + "}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: "_{" + m[0].translate(LOWERED) + "}", text)
     text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
+    if len(text) > 3 * LONGEST:  # signs that stand for commands
+        return ""
     text = re.sub(r"\\\\\s*\[-?[\d.]+\s*[a-z]{2}\]", r"\\\\", text)
     text = re.sub(
         r"(?<!\\)\\[()\[\]](?!\d)|\\begin\{(?:align|equation|gather)\*?\}|\\end\{(?:align|equation|gather)\*?\}", "", text
@@ -66,7 +68,9 @@ def _normalize(text: str) -> str:
     text = re.sub(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])", " ", text)
     text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
     text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
-    text = REMARK.sub(r"\1", ANNOUNCED.sub("", text))
+    text = ANNOUNCED.sub("", text)
+    if (remark := REMARK.search(text)) and re.search("[a-zA-Z]", text[: remark.start()]):
+        text = text[: remark.start()]
     text = NUMBER_WORD.sub(lambda match: str(NUMBER_WORDS[match[1].lower()]), text)
     text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
@@ -99,9 +103,7 @@ ANNOUNCED = re.compile(
 )
 POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # not Markdown's bold
 # A condition behind a formula, which everybody reads into it; not behind a number, of which it makes a case.
-REMARK = re.compile(
-    r"^(.*[a-zA-Z].*?)[,\s]*\(?(?:«(?:for (?:all|any|every|some|real|integer)|where|with)\b[^»]*»|\\forall).*$"
-)
+REMARK = re.compile(r"[,\s]{0,9}\(?(?:«(?:for (?:all|any|every|some|real|integer)|where|with)\b|\\forall)")
 TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)")
 
 
