@@ -31,7 +31,7 @@ def test_sizes_and_docstrings(path):
 
 def test_the_whole_is_small_and_the_trainers_thin():
     grader = [path for path in SOURCES if path.parent.name == "grading"]  # a library of its own, sized by its policy
-    assert sum(path.read_text().count("\n") for path in grader) <= 2000
+    assert sum(path.read_text().count("\n") for path in grader) <= 2200
     assert sum(path.read_text().count("\n") for path in SOURCES if path not in grader) <= 3800
     for name in ("sft.py", "grpo.py"):
         assert Path("src/open_r1", name).read_text().count("\n") < 100

@@ -378,6 +378,14 @@ ON_THE_WAY = [  # gold, completion: values that are said on the way to the answe
     ("4", "The answer, therefore, is clearly 4."),
     ("2,3", "First root: $\\boxed2$\n\nSecond root: $\\boxed3$"),
     ("B", "因此，答案是选项 **B**。"),
+    ("7", "Answer: $\\frac{3}{4}$, so $m+n=7$.\n\n$\\boxed{7}$"),
+    ("5", "5 is the answer."),
+    ("5", "So $5$ is our answer."),
+    ("5", "Hence, the required number is $5$."),
+    ("5", "So, $x+y = 5$."),
+    ("4", "Ans. 4"),
+    ("2,3", "The roots are 2 and 3"),
+    ("12", "答：一共有12个。"),
 ]
 
 OFFERED_BESIDE = [  # gold, completion: another value stands there all the same
@@ -395,6 +403,16 @@ OFFERED_BESIDE = [  # gold, completion: another value stands there all the same
     ("12", "$10 - \\boxed{12}$"),
     ("12", "$\\sqrt{\\boxed{12}}$"),
     ("5:00", "\\boxed{6:00}"),
+    ("12", "$\\log\\boxed{12}$"),
+    ("12", "$(\\boxed{12},5)$"),
+    ("12", "The triple is $(5, \\boxed{12}, 13)$."),
+    ("12", "$\\boxed{12} : 5$"),
+    ("12", "\\boxed{12} or so"),
+    ("12", "\\boxed{12} if unordered, 24 if ordered."),
+    ("7", "$x=\\boxed{7}$, $x=6$"),
+    ("7", "If we ignore the constraint, the answer is 7."),
+    ("7", "The answer is $6$. No wait, maybe the answer is $7$."),
+    ("(C)", "\\boxed{\\text{(C)}}\n\n\\boxed{\\text{(B)}}"),
 ]
 
 

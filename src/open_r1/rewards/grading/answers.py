@@ -18,6 +18,7 @@ from open_r1.rewards.grading.phrases import (
     DENIED,
     DENIED_BEHIND,
     ELSEWHERE,
+    GUESSED,
     NAMED_VALUE,
     NO_VALUE,
     NUMBERED_STEP,
@@ -42,6 +43,7 @@ BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
 EQUATION = re.compile(r"=.*(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|[a-zA-Z].*=\s*0$")
+FORMULA = re.compile(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?")  # a line that is nothing else
 MOST = 32  # boxes or statements, from the last, that are looked at
 MOST_STEPS = 8  # boxes of a solution, more are a list of guesses
 FEWEST_WORDS = 5  # between a step and what follows from it
@@ -137,8 +139,8 @@ def _read_part(part: str, lone: bool = False) -> Reading | None:
         others = [claim for claim in stated if not BOX.search(claim.text)]
         rivals = [box.text for box in boxes[:-1] if not _excused(part, box, last, len(boxes))]
         rivals += [c.text for c in others if c.start >= last.end and c.final and _is_value(c.text)]
-        rivals += [c.text for c in others if c.end <= last.start and c.final and _stands(part, c, last.start)]
-        rivals += _alternative(part[last.end :]) + _alternative_before(part[: last.start])
+        rivals += [c.text for c in others if c.end <= last.start and c.final and _stands(part, c, last.start, last.text)]
+        rivals += _alternative(part[last.end :]) + _alternative_before(part[: last.start]) + _renamed(part, last)
         return Reading(answer, rivals, [box.text for box in boxes])
     if stated:
         last = stated[-1]
@@ -200,8 +202,17 @@ def _alternative(behind: str) -> list[str]:
     match = ALTERNATIVE.match(behind)
     others = [match["other"]] if match else []
     if corrected := CORRECTED.match(behind):
-        others.append(corrected["other"] or corrected["at_once"])
+        others.append(corrected["other"] or corrected["case"] or corrected["at_once"])
     return [other.rstrip(".!?") for other in others if _is_value(other)]
+
+
+def _renamed(part: str, box: Claim) -> list[str]:
+    """What the name before a box is said to equal right behind it, as in `$x=\\boxed{5}$, $x=6$`."""
+    name = _name(part, box.start)
+    again = re.match(
+        rf"[\s$,;.]*(?:(?:and|or)\s)?\$?\s*{re.escape(name)}\s*=\s*([^$\s,;]{{1,40}})", part[box.end : box.end + 80]
+    )
+    return [again[1].rstrip(".")] if name and again else []
 
 
 def _tight(text: str) -> str:
@@ -215,17 +226,17 @@ def _alternative_before(before: str) -> list[str]:
     return [match["other"].strip("$")] if match and _is_value(match["other"]) and not BOX.search(match["other"]) else []
 
 
-def _stands(part: str, claim: Claim, until: int) -> bool:
+def _stands(part: str, claim: Claim, until: int, answer: str = "=") -> bool:
     """Whether a statement is of a value, and neither withdrawn nor a step to a box behind (`…, so $m+n=$ …`)."""
     between = part[claim.end : min(until, claim.end + 1000)]
-    step = STEP.search(between) and between.rstrip().endswith("=")
-    return _is_value(claim.text) and not WITHDRAWN.search(between) and not step
+    step = STEP.search(between) and re.search(r"=(?:\s*" + re.escape(answer) + r"\$[\s.]*)?$", between.rstrip("$ \n"))
+    return _is_value(claim.text) and (GUESSED.search(between) or not WITHDRAWN.search(between)) and not step
 
 
 def _excused(part: str, box: Claim, last: Claim, boxes: int) -> bool:
     """Whether an earlier box is a step on the way to the last or withdrawn before it, rather than another answer."""
     between = part[box.end : min(last.start, box.end + 1000)]
-    if WITHDRAWN.search(between):
+    if WITHDRAWN.search(between) and not GUESSED.search(between):
         return True
     if EQUATION.search(box.text):  # a formula on the way to a value
         return True
@@ -272,7 +283,7 @@ def stated_in(part: str) -> list[Claim]:
             text
             and not asked
             and not NO_VALUE.match(text)
-            and not UNTRUE.search(part[max(0, match.start() - 40) : match.start()])
+            and not UNTRUE.search(part[max(0, match.start() - 100) : match.start()])
         ):
             said = match[0].lower()
             final = group in ("hash", "option", "chosen") or (
@@ -303,8 +314,9 @@ def _read_lone(part: str, block: bool) -> Reading | None:
     whole, last = " ".join(lines), CONCLUSION.sub("", lines[-1])
     if not values and (len(lines) == 1 or (block and len(whole) < 500) or re.match(r"\\\[|\$\$|\\begin", part.strip())):
         if len(re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[a-zA-Z]+|\$[^$]*\$", " ", whole))) <= 8:
-            return Reading(last if len(lines) == 1 and NAMED_VALUE.fullmatch(last) else whole)
-    formula = re.fullmatch(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?", last) or NAMED_VALUE.fullmatch(last)
+            concluded = len(lines) == 1 and (NAMED_VALUE.fullmatch(last) or FORMULA.fullmatch(last))
+            return Reading(last if concluded else whole)
+    formula = FORMULA.fullmatch(last) or NAMED_VALUE.fullmatch(last)
     return Reading(last, values) if formula or _is_value(last) else None
 
 

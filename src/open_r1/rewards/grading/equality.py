@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from open_r1.rewards.grading.brackets import key
+from open_r1.rewards.grading.letters import same_letters
 from open_r1.rewards.grading.numerals import rational
 from open_r1.rewards.grading.structure import (
     FLIP,
@@ -27,6 +28,7 @@ from open_r1.rewards.grading.structure import (
     parts,
     piecewise,
     relations,
+    restated,
     unknown_of,
     unwrap,
 )
@@ -38,6 +40,7 @@ CURVE = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a 
 NAMING = {"=", r"\approx", r"\in", r"\equiv"}  # signs that may stand between a name and its value
 PARAMETERS = {"k", "n", "m"}  # `x = π/6 + 2kπ`: whole numbers, whatever they are
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
+UNITED = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")  # intervals side by side
 BASED = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")
 BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
 # What the parser itself would evaluate for ever; towers of powers are for `algebra` to refuse.
@@ -65,7 +68,8 @@ def quick(gold: str, answer: str) -> bool | None:
     gold_number, number = rational(gold_value), rational(value)
     if gold_number is not None and number is not None:
         return _same_number(gold_number, gold_unit, number, unit)
-    return False if _is_prose(value) and "«" not in gold and answer not in REALS else None
+    prose = _is_prose(value) and "«" not in gold and answer not in REALS and len(restated(answer)) == 1
+    return False if prose else None
 
 
 def _is_prose(value: str) -> bool:
@@ -92,6 +96,9 @@ def equal(gold: str, answer: str, leaf: Leaf) -> bool:
         answer (`str`): The answer to grade.
         leaf (`Leaf`): Decides whether two formulas have the same value.
     """
+    answer = same_letters(gold, answer)
+    if len(said := restated(answer)) > 1 and len(restated(gold)) == 1:
+        return equal(*said, leaf) and any(equal(gold, value, leaf) for value in said)
     decided = quick(gold, answer)
     return _same(gold, answer, leaf) if decided is None else decided
 
@@ -109,6 +116,8 @@ def _same_number(gold: Fraction, gold_unit: str | None, value: Fraction, unit: s
 def _same(gold: str, answer: str, leaf: Leaf) -> bool:
     """Lists first, then one value against one."""
     gold, answer = unwrap(gold), unwrap(answer)
+    if r"\cup" in gold + answer:
+        gold, answer = (UNITED.sub(r"\\cup ", text) for text in (gold, answer))
     if (cases := piecewise(gold)) and (others := piecewise(answer)):
         return _same_cases(cases, others, leaf)
     golds, answers = parts(gold), parts(answer)
@@ -220,7 +229,7 @@ def _radians(value: str, unit: str | None) -> str | None:
 
 
 def _same_value(gold: str, answer: str, leaf: Leaf) -> bool:
-    gold, answer = (re.sub(r"\s*\(?\\p?mod\s*\{?\d+\}?\)?$", "", text) for text in (gold, answer))
+    gold, answer = (re.sub(r"\s*\(?\\[pb]?mod\s*\{?\d+\}?\)?$", "", text) for text in (gold, answer))
     (gold_value, gold_unit), (value, unit) = split_unit(gold), split_unit(answer)
     angles = _radians(gold_value, gold_unit), _radians(value, unit)
     if None not in angles and measure(gold_unit).kinds != measure(unit).kinds and r"\pi" in gold_value + value:
@@ -274,7 +283,9 @@ def _same_named(gold: str, members: list[str], leaf: Leaf) -> bool:
     if point := brackets(members[0]):  # `(y, x) = (1, 2)` is the point (2, 1)
         plain = brackets(members[-1]) and (point[1] == sorted(point[1]) or not "".join(point[1]).isalpha())
     else:
-        plain = NAME.match(members[0]) or not VARIABLE.search(members[-1])
+        plain = (
+            NAME.match(members[0]) or members[0].startswith((r"\int", r"\lim", r"\sum")) or not VARIABLE.search(members[-1])
+        )
     values = members[1:] if VARIABLE.search(members[0]) or NAME.match(members[0]) else members
     values = [m for m in values[:-1] if not (NAME.match(m) and VARIABLE.search(m))] + values[-1:]
     return bool(plain) and all(_same(gold, value, leaf) for value in values)

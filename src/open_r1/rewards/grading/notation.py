@@ -9,8 +9,8 @@ import unicodedata
 from functools import lru_cache
 
 from open_r1.rewards.grading.brackets import closing
-from open_r1.rewards.grading.numerals import han_number
-from open_r1.rewards.grading.spelling import ALIASES, CURRENCIES, FUNCTIONS, LATEX, LOWERED, NUMBER_WORDS, PLAIN, RAISED, SIGNS
+from open_r1.rewards.grading.numerals import ENGLISH, english_number, han_number
+from open_r1.rewards.grading.spelling import ALIASES, CURRENCIES, FUNCTIONS, LATEX, LOWERED, PLAIN, RAISED, SIGNS
 from open_r1.rewards.grading.units import NAMES
 
 
@@ -21,7 +21,6 @@ COUNTERS = set("个倍人只本张次种条名件棵辆支块枚")
 COMMAND = re.compile(r"\\[a-zA-Z]+")
 CURRENCY = re.compile(r"(\\\$|\\pounds|\\euro|US\$|[€£￥¥])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
 WORD = re.compile(r"«[^»]*»|\\[a-zA-Z]+|[㐀-鿿]+|(?<![a-zA-Z_^{\\])[a-zA-Z]{2,}(?:[-'][a-zA-Z]+)*")
-NUMBER_WORD = re.compile(rf"^«?({'|'.join(NUMBER_WORDS)})»?(?=$|«)", re.IGNORECASE)
 SHORT_WORDS = set(
     "sq or and is are to of in on at by no not if as an the all any per cats dogs pens eggs cups odd yes both".split()
 )
@@ -39,12 +38,14 @@ def normalize(text: str) -> str:
 
 
 def _normalize(text: str) -> str:
-    text = CURRENCY.sub(_currency, re.sub(r"^\s*~\s*(?=\d)", r"\\approx ", text))
+    text = CURRENCY.sub(_currency, re.sub(r"^\s*~\s*(?=\d)(?!.*~\s*$)", r"\\approx ", text))
     text = re.sub("[①-⑳]", lambda m: f"\\textcircled{{{ord(m[0]) - 0x245F}}}", text)
     text = re.sub(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])", _vulgar_fraction, text)
     text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+", lambda m: "^{" + m[0].translate(RAISED) + "}", text)
     text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: "_{" + m[0].translate(LOWERED) + "}", text)
     text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
+    text = re.sub(r"(?<=\d) and (?=\\frac\{1\}\{[234]\}(?!\w))", " ", ENGLISH.sub(_number_words, text))  # one and a half
+    text = re.sub(r"\b(?:negative|minus)\s+(?=\d)", "-", text)
     if len(text) > 3 * LONGEST:  # signs that stand for commands
         return ""
     text = re.sub(r"\\\\\s*\[-?[\d.]+\s*[a-z]{2}\]", r"\\\\", text)
@@ -68,10 +69,11 @@ def _normalize(text: str) -> str:
     text = re.sub(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])", " ", text)
     text = re.sub(r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text)
     text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
-    text = ANNOUNCED.sub("", text)
+    text = re.sub(r"\s*\(an? ?«[^»]*»\)$", "", ANNOUNCED.sub("", text).strip())  # `x^2+y^2=4 (a circle)`
+    text = re.sub(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*\(?«(?:in )?base»\s*(\d+)\)?$", _base, text)
+    text = re.sub(r"«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)", r"\\approx ", text)
     if (remark := REMARK.search(text)) and re.search("[a-zA-Z]", text[: remark.start()]):
         text = text[: remark.start()]
-    text = NUMBER_WORD.sub(lambda match: str(NUMBER_WORDS[match[1].lower()]), text)
     text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
     return _strip(text)
 
@@ -98,12 +100,14 @@ def _vulgar_fraction(match: re.Match) -> str:
 
 
 ANNOUNCED = re.compile(
-    r"^«[A-Za-z ]+(?:»:|:»)(?=.)|^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?",
+    r"^«[A-Za-z ]+(?:»:|:»)(?=.)|^«[Tt]he (?:[a-z]+ )?(?:roots|solutions|zeros|values) are»|^«(?:一?共|总共)?有»(?=\d)|^.{0,20}«的(?:取值范围|方程|最大值|最小值|值)(?:是|为)»:?|^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?|(?<=^«)the answer is (?=\w)",
     re.IGNORECASE,
 )
 POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # not Markdown's bold
 # A condition behind a formula, which everybody reads into it; not behind a number, of which it makes a case.
-REMARK = re.compile(r"[,\s]{0,9}\(?(?:«(?:for (?:all|any|every|some|real|integer)|where|with)\b|\\forall)")
+REMARK = re.compile(
+    r"[,\s]{0,9}\(?(?:«[,\s]{0,3}(?:for (?:all|any|every|some|real|integer)|where|with)\b|«for»(?=[nk]\b)|\\forall)"
+)
 TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)")
 
 
@@ -196,6 +200,19 @@ def _mark_word(match: re.Match) -> str:
 def _tidy_word(match: re.Match) -> str:
     inner = match[1].strip(" .")
     return f"«{inner}»" if re.search(r"[^\W\d_]{2}|[㐀-鿿]|^[a-zA-Z]$", inner) and not re.search(r"[\\{}=]", inner) else inner
+
+
+def _base(match: re.Match) -> str:
+    """`204 (base 5)` as `204_{5}`."""
+    return match[0] if match[2] not in (None, match[3]) else f"{match[1]}_{{{match[3]}}}"
+
+
+def _number_words(match: re.Match) -> str:
+    """`two thirds` as `\\frac{2}{3}`."""
+    value = english_number(match[0])
+    if value is None:
+        return match[0]
+    return str(value) if value.denominator == 1 else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 def _strip(text: str) -> str:

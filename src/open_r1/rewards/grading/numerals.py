@@ -7,6 +7,22 @@ from functools import lru_cache
 from open_r1.rewards.grading.brackets import closing
 
 
+WORDS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+        "nineteen twenty".split()
+    )
+} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
+         "tenth": 10, "twelfth": 12, "hundredth": 100}  # fmt: skip
+MANY_PARTS = {f"{part}s": value for part, value in PARTS.items()} | {"halves": 2}
+_WORD = "|".join([*WORDS, *SCALES, *MANY_PARTS, *PARTS])
+ENGLISH = re.compile(
+    rf"(?<![\w\\-])(?:(?:an?|{'|'.join(WORDS)})(?:(?:(?:(?<=dred)|(?<=sand)|(?<=lion))\s+and\s+|\s+|-)(?:{_WORD}))*|half)(?![\w-]|\s+an?\b)",
+    re.IGNORECASE,
+)
 HAN_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 WHOLE = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
@@ -75,3 +91,27 @@ def han_number(text: str) -> Fraction | None:
             return None
     decimals = "".join(str(HAN_DIGITS[c]) for c in part)
     return total + section + digit + Fraction(int(decimals or 0), 10 ** len(decimals))
+
+
+def english_number(text: str) -> Fraction | None:
+    """The value of a number in English words.
+
+    >>> english_number("three hundred and five"), english_number("two-thirds"), english_number("a half"), english_number("a triangle")
+    (Fraction(305, 1), Fraction(2, 3), Fraction(1, 2), None)
+    """
+    words = re.sub(r"\b(hundred|thousand|million) and\b", r"\1", text.lower()).replace("-", " ").split()
+    words = ["one", "half"] if words == ["half"] else words
+    bottom = PARTS.get(words[-1]) if words[:-1] in (["one"], ["a"], ["an"]) else MANY_PARTS.get(words[-1]) if words else None
+    total = section = 0
+    for word in words[:-1] if bottom else words:
+        if word in WORDS and (section % 100 == 0 or section % 10 == 0 and 0 < WORDS[word] < 10):
+            section += WORDS[word]
+        elif word in ("a", "an") and not section and words[1:]:
+            section += 1
+        elif word == "hundred" and 0 < section < 10:
+            section *= 100
+        elif word in SCALES and section:
+            total, section = total + section * SCALES[word], 0
+        else:
+            return None
+    return Fraction(total + section, bottom or 1) if words[bottom is not None :] else None

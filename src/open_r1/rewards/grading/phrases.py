@@ -17,6 +17,8 @@ WITHDRAWN = _phrases(
     "correct_this correct_that",
     r"\bno[,.!:]|更正|不对|错了|有误|修正|纠正|重新|应该是|应为|作废|不是",
 )
+# What takes its place is a guess.
+GUESSED = re.compile(r"\b(?:maybe|perhaps|might|possibly)\b[^.\n]{0,25}$", re.IGNORECASE)
 # Several answers are offered side by side.
 OFFERED = _phrases(
     "or either alternativ… maybe perhaps another could_be could_also_be might also both guess… hedg… one_of if_not otherwise candidate…",
@@ -48,13 +50,15 @@ BOUND = re.compile(
     r"\b(?:at (?:least|most)|(?:less|more|greater|fewer|smaller|larger) than|至少|至多)[\s$\\(]*$", re.IGNORECASE
 )
 UNTRUE = re.compile(
-    r"\b(?:false|untrue|not true|incorrect|wrong|doubt\w*|deny|denied|assume|suppose|contradiction|if [^.\n]{0,60},)(?: that)?\W*$",
+    r"\b(?:false|untrue|not true|incorrect|wrong|doubt\w*|deny|denied|assume|suppose|contradiction|"
+    r"(?:if (?:we|one|you) (?:\w+ )?(?:ignor|neglect|forg[eo]t|drop|skip|assum|pretend)|if [^.\n]{0,30}\b(?:were|had|instead)\b|had|were)[^.\n]{0,60},)"
+    r"(?: that)?(?: then)?(?: the)?\W*$",
     re.IGNORECASE,
 )
 DENIED_BEHIND = re.compile(
     r"[\s$.)\]*}]*(?:"
     r"(?:is|was|seems|looks)\s+(?:\w+ly\s+)?(?:wrong|incorrect|false|invalid|not\s+(?:\w+\s+)?(?:answer|right|correct|it)\b|impossible)"
-    r"|(?:cannot be|can't be|could not be)\b|(?:does not|doesn't|did not) work"
+    r"|(?:cannot be|can't be|could not be)\b|(?:does not|doesn't|did not) work|or so\b|more or less\b|or thereabouts\b|give or take\b"
     r"|(?:wait|hmm+|oops|actually|no(?=[,.!]))\b[^.\n]{0,40}?(?:wrong|incorrect|should be|actually\s+(?:it\s+is\s+)?\W?\d|\bis\s+\W?\d)"
     r"|不对|不正确|是错的)",
     re.IGNORECASE,
@@ -63,6 +67,7 @@ DENIED_BEHIND = re.compile(
 CORRECTED = re.compile(
     r"[\s$.)\]*}]*(?:however|but|correction|wait|hmm+|actually|oops)\b.{0,120}?"
     r"(?:correct (?:value|answer)(?: is)?|should be|the answer is|so it is|correction:)\s*\W{0,3}(?P<other>-?\d[\d./]*)"
+    r"|[\s$.)\]*}]*(?:if|when|for)\b[^.\n]{1,60}?[,;]\s*(?:(?:and|or|but)\s+)?\W{0,3}(?P<case>-?\d[\d./]{0,20})\W{0,3}\s?(?:if|when|for|otherwise)\b"
     r"|[\s$.)\]*}]*correction:\s*\W{0,3}(?P<at_once>-?\d[\d./]*)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -79,11 +84,12 @@ ALTERNATIVE = re.compile(
 # What is boxed is only a part of a formula: `2\boxed{5}`, `x > \boxed{5}`, `\boxed{5} + 1`.
 PART_BEFORE = re.compile(
     r"(?:\d\.?|(?<![a-zA-Z])[a-zA-Z]\(?|[\w)}]-|\d\s*-\s*|(?<=\S)(?<![-=])[^\S\n]*[<>≠≤≥]\s*|[+^]\s*|[\w)}]/|"
-    r"\\(?:neq?|leq?|geq?|pm|times|cdot|lt|gt)\s*|(?:\\sqrt|\\frac|\^|\})\{)$"
+    r"\\(?:neq?|leq?|geq?|pm|times|cdot|lt|gt)\s*|(?:\\sqrt|\\frac|\^|\})\{|"
+    r"\\(?:log|ln|lg|exp|(?:arc)?(?:sin|cos|tan|cot)|sqrt|sec|csc)\s*\(?|\((?:-?(?:\d{1,9}|[a-z]),\s?){1,5})$"
 )
 PART_BEHIND = re.compile(
     r"\s*(?:[+/]|-|\*(?!\*)|\\(?:times|cdot|pm|div)(?![a-zA-Z]))(?:\s*(?:\d|\\frac|\\sqrt)|[a-z](?![a-zA-Z]))|"
-    r"\s*(?:[<>]|\\(?:leq?|geq?|neq?)(?![a-zA-Z]))\s*[\w\\]|\\(?:sqrt|frac|pi)(?![a-zA-Z])|[a-z](?![a-zA-Z])|\.\d|:\d|\s*!(?=[\s$.]*$|\$)"
+    r"\s*(?:[<>]|\\(?:leq?|geq?|neq?)(?![a-zA-Z]))\s*[\w\\]|\\(?:sqrt|frac|pi)(?![a-zA-Z])|[a-z](?![a-zA-Z])|\.\d|\s?:\s?\d|,\s?-?(?:\d{1,9}|[a-z])\s?(?:\)|,)|\s*!(?=[\s$.]*$|\$)"
 )
 SUFFIX = re.compile(
     r"\s*(?:\\?%|\^\s*(?:\{[^{}]*\}|\\circ|\w)|\\times\s*10\s*\^\s*\{?-?\d+\}?|\$?\s*(?:thousand|million|billion|万|亿)(?![a-zA-Z]))"
@@ -91,11 +97,11 @@ SUFFIX = re.compile(
 
 _ANSWER = (
     r"(?:\b(?:final|correct|right|required|desired)[ \t]+)?"
-    r"\b(?:answer|ans|solution|result|(?<=correct )(?:option|choice)|(?<=right )(?:option|choice)|(?<=best )(?:option|choice))s?\b"
+    r"\b(?:answer|ans|solution|result|(?<=correct )(?:option|choice)|(?<=right )(?:option|choice)|(?<=best )(?:option|choice)|(?:required|desired|requested)[ \t]+[a-z]{3,20})s?\b"
     r"(?:[ \t]+(?:to|of|for|in)\b[^.:\n=]{0,80}?)?(?:,[^,.\n]{0,40},|[ \t]*\([^)\n]{0,30}\))?"
 )
 _IS = (
-    r"[ \t]*(?:\**[ \t]*[:：=][ \t]*\**|[ \t]+(?:is|are|equals|must be|should be|would be|will be|comes? (?:out )?to(?: be)?|"
+    r"[ \t]*(?:\**[ \t]*[:：=][ \t]*\**|(?<=[aA]ns)\.[ \t]+|(?<=nswer)[ \t]+-[ \t]+|[ \t]+(?:is|are|equals|must be|should be|would be|will be|comes? (?:out )?to(?: be)?|"
     r"turns out to be|therefore is)\b(?:[ \t]+(?:therefore|thus|simply|then|clearly|indeed|exactly|just|actually|obviously|equal to|obtained as)\b)*"
     r"[ \t]*[:：]?)"
 )
@@ -103,6 +109,7 @@ _VALUE = r"\s{0,8}(?:\\\[|\$\$)?\s{0,8}(?=(?P<%s>[^\n]{1,400}))"
 STATED = re.compile(
     r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
     + rf"|{_ANSWER}{_IS}{_VALUE % 'said'}"
+    + r"|(?P<first>\$[^$\n]{1,80}\$|(?<![\w.])-?\d[\d.,/]{0,30})[ \t]+(?:is|as)[ \t]+(?:the|our|my)[ \t]+(?:final |correct )?answer\b(?!\s*to\b)"
     + r"|\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer)\b(?!\s*\?)"
     + rf"|(?:答案|结果|答)(?:应该|应)?(?:是|为|等于|[:：])+[ \t]*[:：]?{_VALUE % 'chinese'}"
     + r"|(?:选(?!项)择?(?:是|为)?[ \t]*[:：]?|选项(?=\s*[A-J]\s*是?正确)|正确(?:选项|的)是?为?[:：]?)[ \t]*(?P<chosen>[(（]?[A-J][)）]?(?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))",

@@ -13,14 +13,6 @@ FUNCTIONS = (
     "lim"
 ).split()
 
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-        "nineteen twenty".split()
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
-
 # Characters. What NFKC does rightly (full-width letters and digits, ％, ∶) is left to it.
 SIGNS = {
     **dict.fromkeys("−–—‐‑‒―﹣－➖", "-"),
@@ -86,6 +78,9 @@ def _clock(match: re.Match) -> str:
 
 LATEX = [
     (r"\\(?:left|right|middle)(?![a-zA-Z])(?:\s*\.(?!\d))?", ""),  # `\right.` draws no bracket
+    (r"(?<![\^_}\w])\\(?:tiny|small|large|Large|LARGE|huge|Huge)(?![a-zA-Z])|(?<!\\)\\\s*$", ""),
+    (r"\\(?:textcolor|colorbox)\s*\{[\w!]*\}\s*\{([^{}]*)\}", r"\1"),
+    (r"\{([:=<>+])\}", r"\1"),  # 3{:}4
     (r"\{?,\}?\\!\s*|\{,\}", ","),  # 1,\!000 and 1{,}000
     (r"(?<!\\)\\[,;:! ]|(?<!\\)~|\\[ht]space\*?" + GROUP, " "),
     (r"\\[hv]?phantom" + GROUP, ""),
@@ -103,15 +98,21 @@ LATEX = [
     (r"\\\{\s*\\begin\{array\}\s*\{[lcr|]*\}(.*)\\end\{array\}\s*$", r"\\begin{cases}\1\\end{cases}"),
     (r"\\log\s*_\s*(?:\{\s*e\s*\}|e(?![a-zA-Z]))", r"\\ln "),
     # binomials: {}_{10}C_{3}, C(10,3), C_{10}^{3}
-    (r"(?:\{\s*\})?_\{?(\d+)\}?\s*C_\{?(\d+)\}?(?!\w)|(?<![a-zA-Z\\])C\((\d+),\s*(\d+)\)", r"\\binom{\1\3}{\2\4}"),
+    (r"(?:\{\s*\})?[_^]\{?(\d+)\}?\s*C_\{?(\d+)\}?(?!\w)|(?<![a-zA-Z\\])C\((\d+),\s*(\d+)\)", r"\\binom{\1\3}{\2\4}"),
     (r"(?<![a-zA-Z\\{])C_\{?(\d*[nmk]|\d+)\}?\^\{?(\d+|[nmk])\}?(?!\w)", r"\\binom{\1}{\2}"),
+    # permutations: {}_{5}P_{3}, A_{5}^{3}
+    (r"(?:\{\s*\})?[_^]\{?(\d+)\}?\s*P_\{?(\d+)\}?(?!\w)", r"(\\frac{\1!}{(\1-\2)!})"),
+    (r"(?<![a-zA-Z\\{])[AP]_\{?(\d+)\}?\^\{?(\d+)\}?(?!\w)", r"(\\frac{\1!}{(\1-\2)!})"),
     # words beside numbers
+    (r"^\s*(\d+)\s*(?:\\text\s*\{\s*|\\ )?(?:in|out\s+of)(?:\s*\}|\\ )?\s*(\d+)\s*$", r"\\frac{\1}{\2}"),  # 1 in 3
     (r"(\d{1,2})\s*:\s*(\d\d)\s*[«{]?\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])\s*[»}]?", _clock),
     (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),  # June 20th
     (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-"),
     (r"(?<=\d)\s*又\s*(?=[\d\\])", " "),  # 2又1/3
     (r"(?<=[\d}])\s*\\Omega", "«ohm»"),
     (r"\bsq\.", "sq"),
+    (r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b(?:\s*\})?", "%"),
+    (r"(?<=\d)_\{\((\d+)\)\}", r"_{\1}"),
     (r"\bDNE\b", "«does not exist»"),
     (r"(?<!\\)\\[()\[\]]", ""),
 ]

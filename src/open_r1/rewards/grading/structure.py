@@ -5,6 +5,7 @@ All of it found by the signs that stand outside brackets, in `notation.normalize
 
 import re
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from open_r1.rewards.grading.brackets import closing, key, split, split_at
 from open_r1.rewards.grading.numerals import rational
@@ -21,6 +22,7 @@ REALS = {
     "«实数集»",
     r"(-\infty,\infty)",
 }
+SIGNS = re.compile(r"\\(pm|mp)(?![a-zA-Z])\s*")
 SEPARATOR = re.compile(r",|;|«(?:and|or|或|和|与|及|且|或者)»|\\quad")
 RELATION = re.compile(r"(\\le|\\ge|\\ne|\\in|\\approx|\\equiv|\\sim)(?![a-zA-Z])|[=<>]")
 FLIP = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
@@ -32,9 +34,10 @@ MATRIX = re.compile(r"^\\begin\{([pbBvV]?matrix|array|smallmatrix)\}(?:\{[clr|]*
 CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
 # `n = 2k + 1, k ∈ ℤ`: what everybody reads into k
 PARAMETER = re.compile(
-    r"(?<=.),?\s*\(?(?<![\w\\])[kmnt](?:\\in\s*(?:\\mathbb\{[ZN]\}|[ZN])(?:[_^]\{?[+*]\}?)?|(?<=,[nk])\\ge\s*\d|(?<=\([nk])\\ge\s*\d)\)?$"
+    r"(?<=.),?\s*\(?(?<![\w\\])[kmnt](?:\\in\s*(?:\\mathbb\{[ZN]\}|[ZN])(?:[_^]\{?[+*]\}?)?|(?<=,[nk])\\ge\s*\d|(?<=, [nk])\\ge\s*\d|(?<=\([nk])\\ge\s*\d)\)?$"
 )
-VARIABLE = re.compile(r"(?<![\\a-zA-Z«])[a-df-hj-zA-Z]|\\(?:" + "|".join(
+CONSTANT = re.compile(r"(?<=.),\s*[cCk]\\in\s*(?:\\mathbb\{R\}|R)$")  # `f(x) = cx, c ∈ ℝ`
+VARIABLE = re.compile(r"(?<![\\a-zA-Z«])(?!\w*matrix\})[a-df-hj-zA-Z]|\\(?:" + "|".join(
     "alpha beta gamma delta epsilon theta lambda mu phi omega rho sigma tau xi psi".split()) + r")(?![a-zA-Z])")  # fmt: skip
 Interval = tuple[str, bool, str, bool]  # lower end, whether it belongs, upper end, whether it belongs
 EVERYTHING: Interval = (r"-\infty ", False, r"\infty ", False)
@@ -42,9 +45,11 @@ EVERYTHING: Interval = (r"-\infty ", False, r"\infty ", False)
 
 def unwrap(text: str) -> str:
     """Without the braces of a set, the brackets of a condition, `x ∈`."""
-    text = re.sub(PARAMETER, "", text.strip())
-    if (exact := re.match(r"^(.+?)\s*\\approx(?![a-zA-Z]).*$", text)) and not NAME.match(exact[1]):  # `√53 ≈ 7.28`
-        text = exact[1]
+    text = CONSTANT.sub("", re.sub(PARAMETER, "", text.strip()))
+    if (exact := re.match(r"^(.+?)\s*\\approx(?![a-zA-Z])\s*(.*)$", text)) and not NAME.match(exact[1]):  # `√53 ≈ 7.28`
+        text = exact[1] if rounded(exact[1], exact[2]) else text
+    if named := re.match(r"^(?:[a-zA-Z]|\\\{[a-z]_\{?n\}?\\\}):(?=.*=)(.*)$", text):  # the line l: x + y = 5
+        text = named[1].strip()
     if point := re.match(r"^[A-Z]'?\s*(\(.*,.*\))$", text):  # the point P(2, 5)
         text = point[1]
     if (match := CASES.match(text)) and (match[1] != "array" or "=" in match[2]) and "&" not in match[2]:
@@ -63,15 +68,31 @@ def unwrap(text: str) -> str:
     return text
 
 
+def restated(text: str) -> list[str]:
+    """`1.5 hours (90 minutes)` as the two values that it says are one; any other text alone."""
+    match = re.match(r"^([^()]*\d[^()]*)\(([^(),]*\d[^(),]*)\)((?:«[^»]*»)?)$", text)
+    measured = match and (split_unit(match[1])[1] or match[1].endswith(" ")) and rational(split_unit(match[2])[0]) is not None
+    return [match[1].strip() + match[3], match[2]] if measured else [text]
+
+
+def rounded(exact: str, decimal: str) -> bool:
+    """Whether a decimal may round a value: true of a value that is no plain number."""
+    number, unit = split_unit(decimal)
+    value, other = rational(exact), rational(number)
+    percent = 100 if unit == "%" else 1
+    return None in (value, other) or abs(value * percent - other) < Fraction(1, 10 ** len(number.partition(".")[2]))
+
+
 def parts(text: str) -> list[str]:
     """The values that a text lists; `±` stands for two."""
     if rational(split_unit(text)[0]) is not None and not re.search(r",\s", text):
         return [text]
     parts = []
     for part in split(text, SEPARATOR):
-        if r"\pm" in part or r"\mp" in part:
-            plus = re.sub(r"\\pm\s*", "+", part).replace(r"\mp", "-")
-            minus = re.sub(r"\\pm\s*", "-", part).replace(r"\mp", "+")
+        if SIGNS.search(part):
+            plus, minus = (
+                SIGNS.sub(lambda match, up=up: "+" if (match[1] == "pm") == up else "-", part) for up in (True, False)
+            )
             parts += [re.sub(r"(^|=)\+", r"\1", plus), minus]
         elif part:
             parts.append(part)
@@ -211,6 +232,8 @@ def _interval(text: str) -> RealSet | None:
         end = (members[1], "e" in signs[0])
         if re.match(r"^\|[a-z]\|$", members[0]) and signs[0] in ("<", r"\le"):
             return RealSet([("-" + end[0], end[1], *end)])
+        if re.match(r"^\|[a-z]\|$", members[0]) and signs[0] != r"\ne" and (rational(end[0]) or 0) > 0:
+            return RealSet([(*low, "-" + end[0], end[1]), (*end, *high)])
         if not NAME.match(members[0]):
             return None
         if signs[0] == r"\ne":

@@ -9,7 +9,17 @@ from fractions import Fraction
 
 
 BASE = {
-    "length": {"m": 1, "cm": "1/100", "mm": "1/1000", "km": 1000, "in": "127/5000", "ft": "381/1250", "yd": "1143/1250"},
+    "length": {
+        "m": 1,
+        "cm": "1/100",
+        "mm": "1/1000",
+        "km": 1000,
+        "nm": "1/1000000000",
+        "μm": "1/1000000",
+        "in": "127/5000",
+        "ft": "381/1250",
+        "yd": "1143/1250",
+    },
     "mile": {"mi": 1},
     "time": {"s": 1, "min": 60, "h": 3600, "day": 86400, "week": 604800},
     "year": {"year": 1, "month": "1/12"},
@@ -39,7 +49,7 @@ BASE = {
 }
 NAMES = {
     "m": "meter meters metre metres 米 公尺", "cm": "centimeter centimeters centimetre centimetres 厘米", "mi": "mile miles",
-    "mm": "millimeter millimeters millimetre millimetres 毫米", "km": "kilometer kilometers kilometre kilometres 千米 公里",
+    "nm": "nanometer nanometers", "μm": "micrometer micrometers um", "mm": "millimeter millimeters millimetre millimetres 毫米", "km": "kilometer kilometers kilometre kilometres 千米 公里",
     "in": "inch inches", "ft": "foot feet", "yd": "yard yards", "s": "sec secs second seconds 秒 秒钟",
     "min": "mins minute minutes 分钟", "h": "hr hrs hour hours 小时 时", "day": "days 天 日", "week": "weeks 周 星期",
     "year": "years yr yrs 年 岁", "month": "months 个月", "g": "gram grams 克", "kg": "kilogram kilograms kgs 千克 公斤",
@@ -55,6 +65,7 @@ NAMES = {alias: name for name, aliases in NAMES.items() for alias in [name, *ali
 KNOWN = {name: (kind, Fraction(factor)) for kind, names in BASE.items() for name, factor in names.items()}
 MAGNITUDES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "万": 10**4, "亿": 10**8,
               "dozen": 12}  # fmt: skip
+COUNTED = re.compile("«?[个只本张条件棵辆支枚]»?")
 POWERS = {"square": 2, "sq": 2, "平方": 2, "cubic": 3, "cu": 3, "立方": 3}
 PLAIN = {"倍", "unit", "units", "个", "squared", "cubed", "total", "in", "only", "per", "the", "of", "a", "each", "",
          "exactly"}  # fmt: skip
@@ -62,10 +73,10 @@ PLAIN = {"倍", "unit", "units", "个", "squared", "cubed", "total", "in", "only
 NO_UNIT = set(
     "or and not no if roughly circa more less fewer least most than about around approximately nearly almost between to through from over under "
     "above below up at possibly maybe either neither both except but when where unless minus plus times divided squared cubed "
-    "greater smaller larger is are equals equal was because since so then other another half third quarter twice 或 和 与 且 以上 以下 左右 至少 至多 "
+    "greater smaller larger is are equals equal was because since so then other another half third quarter twice ou oder oppure или либо または あるいは もしくは 또는 或是 或者 或 和 与 且 以上 以下 左右 至少 至多 "
     "大约 约 不 到 多 及 以内 超过 不足 有余".split()
 )
-UNIT = re.compile(r"^(.*?)\s*((?:«[^»]*»|°|¢|%|(?<=[\d}])\s*[mgshLNJWVAKC](?=$|[\s/^])|(?<=[\d}])\s*(?:cm|mm|km|kg|mg|ml|mL|mph|Hz|Pa|eV|mol|kJ)(?=$|[\s/^*]))"
+UNIT = re.compile(r"^(.*?)\s*((?:/?«[^»]*»|°|¢|%|(?<=[\d}])\s*[mgshLNJWVAKC](?=$|[\s/^])|(?<=[\d}])\s*(?:cm|mm|nm|km|kg|mg|ml|mL|mph|Hz|Pa|eV|mol|kJ)(?=$|[\s/^*]))"
                   r"(?:\^?\{?-?[123]\}?|[/ *]|«[^»]*»|(?<=[/ *])[a-zA-Z]+|°)*)$")  # fmt: skip
 
 
@@ -102,7 +113,7 @@ def split_unit(text: str) -> tuple[str, str | None]:
         or match[1][-1] not in "0123456789})|]abcdefghijklmnopqrstuvwxyz "
     ):
         return text, None
-    words = re.findall(r"[a-zA-Z]+|[㐀-鿿]+", match[2])
+    words = re.findall(r"[^\W\d_]+", match[2])
     if any(word.lower() in NO_UNIT for word in words) or len(words) > 5:
         return text, None
     return match[1].strip(), match[2]
@@ -162,6 +173,11 @@ def conversion(gold: str | None, answer: str | None) -> Fraction | None:
     rate = other.magnitude / one.magnitude
     if one.kinds and other.kinds:
         return rate * other.factor / one.factor if one.kinds == other.kinds else None
+    if any(
+        this.kinds and not other.kinds and COUNTED.fullmatch(unit or "")
+        for this, other, unit in ((one, other, answer), (other, one, gold))
+    ):
+        return None  # 15个 is not 15元
     if (one.kinds or one.words) and (other.kinds or other.words) and not one.words & other.words:
         return None
     return rate

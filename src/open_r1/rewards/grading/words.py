@@ -10,7 +10,7 @@ CHOICES = re.compile(r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&]|«(?:and|or|和|与|或)
 CHOSEN = re.compile(r"^«?(?:the |option|choice|answer|correct|is|letter|选项?|选择|答案|故选)*[»:\s]*", re.IGNORECASE)
 POINTS = re.compile(r"^(?:\\(angle|triangle|overline)\s*)?\{?([A-Z]{2,4})\}?$")
 SYNONYMS = [
-    {"no solution", "no solutions", "no real solution", "no real solutions", r"\emptyset", "empty set", "the empty set", "无解", "空集", "无实数解"},
+    {"no solution", "no solutions", "no real solution", "no real solutions", r"\emptyset", "no such", "empty set", "the empty set", "无解", "空集", "无实数解"},
     {"does not exist", "dne", "doesnt exist", "不存在"},
     {"true", "正确", "对", "真"}, {"false", "错误", "错", "假", "不正确"}, {"yes", "是", "是的"}, {"no", "否", "不是"},
     {"充分不必要", "充分不必要条件"}, {"必要不充分", "必要不充分条件"}, {"充要", "充要条件", "充分必要条件"},
@@ -54,7 +54,9 @@ def same_choice(gold: str, answer: str) -> bool:
         return False
     if set(re.findall(r"(?:^|[\s\\;,\d])([A-J])(?=[.):]|\s+[\d\\])", rest)) - {letter}:
         return False
-    another = re.search(r"(?:^|«(?:or|and|或|和)»|[,/&]|\bor\b|\band\b)\s*[(\[]?[A-J](?![a-zA-Z])|«?(?:or|either|not)\b", rest)
+    another = re.search(
+        r"(?:^|«(?:or|and|或|和)»|[,;/&]|\bor\b|\band\b)\s*[(\[]?[A-J](?![a-zA-Z])|«?(?:or|either|not)\b", rest
+    )
     return not another and (not right[2] or not rest or key(right[2]) == key(rest))
 
 
@@ -79,8 +81,9 @@ def same_text(gold: str, answer: str) -> bool:
 
 
 def _words(text: str) -> str:
-    if text.strip() == r"\emptyset":
+    if re.fullmatch(r"(?:.{1,20}=)?\s*\\emptyset\s*", text):
         return r"\emptyset"
     text = re.sub(r"(?:周|礼拜)(?=[一二三四五六日天])", "星期", text)
     text = re.sub(r"[«»{}\\'\"]|[.,!]$", " ", text).casefold().replace("-", " ")
-    return " ".join(re.sub(r"^(?:(?:the|a|an|it|is|there|are)\s+)+", "", " ".join(text.split())).split())
+    text = re.sub(r"^\W*no such \w+( exists?)?\W*$", "no such", re.sub(r"^\s*[a-j][.:)]|而", "", text), flags=re.IGNORECASE)
+    return " ".join(re.sub(r"^(?:(?:the|a|an|it|is|there|are|due|to)\s+)+", "", " ".join(text.split())).split())
