@@ -23,7 +23,8 @@ demo: $(BIN)/.installed  ## Watch a small model learn to reason on this CPU, abo
 	    --model_name_or_path $(TINY)/base --output_dir $(TINY)/zero
 	@$(ENV) $(BIN)/python src/open_r1/report.py --run_dir $(TINY)/zero
 
-test: $(BIN)/.installed  ## Run the tests, offline, on the CPU
+test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the code reward need: apt-get install bubblewrap g++)
+	@command -v bwrap >/dev/null || echo "no bubblewrap here: the tests of the code reward are skipped (apt-get install bubblewrap g++)"
 	@$(ENV) $(BIN)/python -m pytest
 
 style: $(BIN)/.installed  ## Check format and lint

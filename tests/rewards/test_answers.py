@@ -6,7 +6,7 @@ Each row says why. `{F}` stands for the final answer of a text, `{S}` for anothe
 import pytest
 
 from open_r1.rewards.accuracy import grade
-from open_r1.rewards.grading.answers import answer_part, read
+from open_r1.rewards.grading.answers import after_thought, read
 
 
 # The text answers {F}, whatever else it mentions.
@@ -443,9 +443,9 @@ def test_texts_as_models_write_them(gold, completion, reward):
 
 
 def test_only_the_part_after_the_last_thought_counts():
-    assert answer_part("<think>a</think>b<think>c</think>d") == "d"
-    assert answer_part("<think>a</think>b<think>c") is None
-    assert answer_part("opened in the prompt</think>d") == "d"
+    assert after_thought("<think>a</think>b<think>c</think>d") == "d"
+    assert after_thought("<think>a</think>b<think>c") is None
+    assert after_thought("opened in the prompt</think>d") == "d"
 
 
 def test_steps_and_withdrawn_boxes_are_no_rivals():

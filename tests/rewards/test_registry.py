@@ -114,7 +114,7 @@ def test_every_reward_takes_all_that_trl_passes_and_shaping_ones_are_registered(
         RewardSpec("repetition"),
         RewardSpec("language_consistency"),
     ]
-    specs += [RewardSpec("soft_overlong", params={"max_len": 8, "cache": 4})]
+    specs += [RewardSpec("soft_overlong", params={"max_len": 8, "cache": 4}), RewardSpec("code", domain=["code"])]
     assert {spec.name for spec in specs} == set(REWARDS)
     rows = Composition(specs).score(
         ["<think>We add the two numbers and get four.</think><answer>4</answer>"] * 2,
@@ -122,9 +122,11 @@ def test_every_reward_takes_all_that_trl_passes_and_shaping_ones_are_registered(
         completion_ids=[[1, 2, 3, 4]] * 2,
         solution=["4", "5"],
         level=[1, 1],
+        domain=["math", "math"],
         trainer_state=None,
     )
-    assert all(len(row) == 2 and None not in row for row in rows)
+    assert all(len(row) == 2 and None not in row for row in rows[:-1])
+    assert rows[-1] == [None, None]  # code: none of its rows
 
 
 def test_import_is_quick_and_without_torch():

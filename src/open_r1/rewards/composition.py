@@ -108,10 +108,24 @@ class Composition:
     def __str__(self) -> str:
         return " + ".join(map(str, self.rewards))
 
-    def for_trainer(self) -> list["Column"]:
-        """One callable a reward, for `GRPOTrainer(reward_funcs=…)`: TRL weights, sums and logs each. Warms the grader up."""
+    def start(self):
+        """Makes the judges ready: the grader warms up, a reward with a `start` of its own starts.
+
+        Raises:
+            RecipeError: If one of them cannot.
+        """
         if any(reward.graded and reward.in_thread for reward in self.rewards):
             shared_grader().workers.start()
+        for reward in self.rewards:
+            if callable(start := getattr(reward.function, "start", None)):
+                try:
+                    start()
+                except Exception as error:
+                    raise RecipeError(f"reward_funcs: {reward.label!r} cannot start: {error}") from error
+
+    def for_trainer(self) -> list["Column"]:
+        """One callable a reward, for `GRPOTrainer(reward_funcs=…)`: TRL weights, sums and logs each. Judges are started."""
+        self.start()
         return [Column(self, index) for index in range(len(self.rewards))]
 
     def column(self, index: int, completions: list, **kwargs) -> Row:
@@ -217,6 +231,10 @@ def check_columns(rewards: list[Reward], columns: list[str]):
         RecipeError: Naming reward, column and what there is.
     """
     for reward in rewards:
+        if (any_of := getattr(reward.function, "needs_one_of", ())) and not set(any_of) & set(columns):
+            raise RecipeError(
+                f"reward {reward.label!r} needs one of the dataset columns {', '.join(any_of)}; found: {', '.join(columns)}."
+            )
         for column in sorted(reward.columns - set(columns)):
             option = f" (set `dataset_{column}_column` to the one that holds it)" if column in ("solution", "prompt") else ""
             raise RecipeError(

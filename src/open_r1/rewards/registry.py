@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from open_r1.configs import RecipeError, RewardSpec, nearest
 from open_r1.rewards.accuracy import accuracy
+from open_r1.rewards.code import Code
 from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import LanguageConsistency
 from open_r1.rewards.length import Cosine, GroupLength, Repetition, SoftOverlong
@@ -14,6 +15,7 @@ from open_r1.utils.imports import import_object
 
 REWARDS: dict[str, Callable] = {
     "accuracy": accuracy,
+    "code": Code,
     "format": Format,
     "tag_count": tag_count,
     "language_consistency": LanguageConsistency,

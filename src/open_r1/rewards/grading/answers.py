@@ -74,14 +74,14 @@ class Reading:
     boxes: list[str] = field(default_factory=list)
 
 
-def answer_part(completion: str) -> str | None:
+def after_thought(completion: str) -> str | None:
     """What follows the thought; `None` if a thought never closes.
 
-    >>> answer_part("<think>4?</think>5"), answer_part("<think>4"), answer_part("5")
+    >>> after_thought("<think>4?</think>5"), after_thought("<think>4"), after_thought("5")
     ('5', None, '5')
     """
     rest = completion[completion.rfind("</think>") + len("</think>") :] if "</think>" in completion else completion
-    return None if "<think>" in rest else rest[-WINDOW:]
+    return None if "<think>" in rest else rest
 
 
 def read(completion: str) -> Reading | None:
@@ -90,9 +90,10 @@ def read(completion: str) -> Reading | None:
     >>> read(r"<think>3?</think>So \\boxed{3} or \\boxed{4}."), read("It has\\nabout 4 sides.")
     (Reading(answer='4', rivals=['3'], boxes=['3', '4']), None)
     """
-    part = answer_part(completion)
+    part = after_thought(completion)
     if part is None:
         return None
+    part = part[-WINDOW:]
     blocks, outside = split_blocks(part)
     if "<answer>" in outside:
         return None  # cut off

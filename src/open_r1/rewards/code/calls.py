@@ -1,0 +1,45 @@
+"""Calling a function of a Python program: the program that does it, so that every judge needs to run programs only.
+
+It reads the arguments as JSON and prints the result as JSON, on a descriptor of its own: what the tested program prints goes
+nowhere. The expected result is not in it, so a program that forges the channel must still know the answer.
+"""
+
+# What LiveCodeBench's judge puts before a solution, which are written as if it stood there.
+PRELUDE = """
+import sys, time, itertools, functools, collections, random, math, operator, re, bisect, heapq, string, copy, datetime
+from typing import *
+from itertools import *
+from functools import *
+from collections import *
+from heapq import *
+from bisect import *
+from string import *
+from operator import *
+from math import *
+"""
+DRIVER = """
+import json, os, sys
+channel = os.dup(1)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+arguments = json.loads(sys.stdin.read())
+names = {"__name__": "solution"}
+exec(%(prelude)r, names)
+imported = names.get(%(function)r)
+exec(compile(%(program)r, "main.py", "exec"), names)
+function = getattr(names["Solution"](), %(function)r) if "Solution" in names else names[%(function)r]
+if function is imported:
+    raise NameError(%(function)r)
+result = function(**arguments) if isinstance(arguments, dict) else function(*arguments)
+with open(channel, "w") as stream:
+    json.dump(result, stream)
+"""
+
+
+def calling(program: str, function: str) -> str:
+    """A program that calls a function of another one, or a method of its class `Solution`.
+
+    >>> namespace = {}
+    >>> "add" in calling("def add(a, b): return a + b", "add")
+    True
+    """
+    return DRIVER % {"prelude": PRELUDE, "program": program, "function": function}

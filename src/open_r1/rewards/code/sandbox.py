@@ -1,0 +1,239 @@
+"""Runs a program that nobody trusts: one command, its input, what it printed, and how it ended.
+
+`Bubblewrap` isolates with bubblewrap (https://github.com/containers/bubblewrap): no network, user, process, IPC and mount
+namespaces of its own, the system read-only, 64 MiB of /tmp as the only writable place, an empty environment, no home. Limits on
+memory, processes, files and CPU time stand inside; wall-clock time, output and memory of all processes together are watched from here.
+`Unisolated` keeps the limits and drops the walls. Nothing is written to the host's disk, and nothing forks the caller.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from open_r1.rewards.code.process import MIB, Exit, Limits, Outage, Outcome, end, watch
+
+
+NOBODY = "65534"
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}
+STACK = 64 * MIB  # and so much does a thread reserve
+INSTALL = (
+    "isolation: programs are run in bubblewrap. Install it (`apt-get install bubblewrap`, `dnf install bubblewrap` or conda-forge's; "
+    "the PyPI package of that name is another one) and allow user namespaces (user.max_user_namespaces > 0; on Ubuntu 24.04 "
+    "kernel.apparmor_restrict_unprivileged_userns=0 or its bwrap profile). Or name a `provider`, a judge on another machine. "
+    "`isolation: none` runs generated programs with all your rights."
+)
+
+
+class Command:
+    """A command line, the descriptors that its process inherits, and what is to be cleared away after it.
+
+    Args:
+        argv (`list[str]`): The command line.
+        inherit (`list[int]`, *optional*): Descriptors for the process alone; closed here once it runs.
+        status (`int`, *optional*): Where bubblewrap will tell the exit code, and nothing if it could not start the program.
+        folder (`TemporaryDirectory`, *optional*): Where it runs.
+    """
+
+    def __init__(self, argv: list[str], inherit: list[int] = (), status: int | None = None, folder=None):
+        self.argv, self.inherit, self.status, self.folder = argv, list(inherit), status, folder
+
+    def __enter__(self) -> "Command":
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+        if self.status is not None:
+            os.close(self.status)
+        if self.folder is not None:
+            self.folder.cleanup()
+
+    def start(self, stdin: int, stdout: int, stderr=None) -> subprocess.Popen:
+        """Starts the process, in a session and with an environment of its own."""
+        try:
+            return subprocess.Popen(
+                self.argv, stdin=stdin, stdout=stdout, stderr=stderr or subprocess.DEVNULL, env=ENVIRONMENT, pass_fds=self.inherit,
+                cwd=self.folder and self.folder.name, start_new_session=True, bufsize=0,
+            )  # fmt: skip
+        except OSError as error:
+            raise Outage(f"cannot start {self.argv[0]}: {error}") from error
+        finally:
+            self.release()
+
+    def release(self):
+        while self.inherit:
+            os.close(self.inherit.pop())
+
+    def exit_code(self, process: subprocess.Popen) -> int:
+        """How an ended process ended.
+
+        Raises:
+            Outage: If bubblewrap could not start the program.
+        """
+        if self.status is None:
+            return process.returncode
+        match = re.search(r'"exit-code"\s*:\s*(-?\d+)', os.read(self.status, 65536).decode())
+        if match is None:
+            raise Outage("bubblewrap could not start the program")
+        return int(match[1])
+
+
+class Bubblewrap:
+    """The command line of a sandbox.
+
+    Args:
+        python (`str`, *optional*): Interpreter for Python programs. By default this one where the sandbox can read it, else the
+            system's.
+
+    Raises:
+        Outage: Where bubblewrap cannot work, with what to do about it.
+    """
+
+    def __init__(self, python: str | None = None):
+        self.program = shutil.which("bwrap")
+        if self.program is None or shutil.which("prlimit") is None:
+            raise Outage(f"{INSTALL} Found no `{'prlimit' if self.program else 'bwrap'}` on PATH.")
+        own = os.path.realpath(sys.executable)
+        candidates = [python] if python else [own, "/usr/bin/python3"]
+        self.proc, problems = ["--proc", "/proc"], []
+        # In a container part of /proc is masked, and the kernel then allows no new one; programs can do without.
+        for self.proc in (["--proc", "/proc"], ["--dir", "/proc"]):
+            for candidate in candidates:
+                self.python = os.path.realpath(candidate)
+                try:
+                    problem = self._probe()
+                except Outage as outage:
+                    problem = str(outage)
+                if problem is None:
+                    return
+                problems.append(problem)
+        raise Outage(f"{INSTALL} Here it failed: {'; '.join(dict.fromkeys(problems))}")
+
+    def _probe(self) -> str | None:
+        """What is wrong with this interpreter in this sandbox; `None` if nothing."""
+        if not os.access(self.python, os.X_OK):
+            return f"no interpreter {self.python}"
+        errors = tempfile.TemporaryFile()
+        outcome = run(self, ["{python}", "-I", "-c", "print(6 * 7)"], b"", Limits(seconds=30), errors=errors)
+        errors.seek(0)
+        said = errors.read(500).decode(errors="replace").strip()
+        return None if outcome.stdout.strip() == b"42" else f"{self.python}: {outcome.status} {said}"
+
+    def command(self, command: list[str], files: dict[str, bytes], limits: Limits, nested: bool = False) -> Command:
+        """The command line of a command in the sandbox.
+
+        Args:
+            command (`list[str]`): What to run; `{box}` and `{python}` are filled in.
+            files (`dict[str, bytes]`): What lies in the box, read-only and executable.
+            limits (`Limits`): Memory, processes and disk hold inside.
+            nested (`bool`, *optional*, defaults to `False`): Whether it may make namespaces of its own.
+        """
+        status, status_end = os.pipe()
+        argv, inherit = [*self._walls(limits, nested), "--json-status-fd", str(status_end)], [status_end]
+        for name, content in files.items():
+            inherit.append(memory_file(content))
+            argv += ["--perms", "0555", "--ro-bind-data", str(inherit[-1]), f"/box/{name}"]
+        argv += ["--remount-ro", "/", "--chdir", "/tmp", "--", *prlimit(limits)]
+        return Command([*argv, *(part.format(box="/box", python=self.python) for part in command)], inherit, status)
+
+    def _walls(self, limits: Limits, nested: bool) -> list[str]:
+        # Root is bound by no limit on processes, so it becomes nobody first.
+        argv = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"] if os.geteuid() == 0 else []
+        argv += [self.program, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
+        argv += [] if nested else ["--disable-userns"]
+        argv += ["--ro-bind", "/usr", "/usr"]
+        for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+            path = Path("/", name)
+            if path.is_symlink():
+                argv += ["--symlink", os.readlink(path), str(path)]
+            elif path.is_dir():
+                argv += ["--ro-bind", str(path), str(path)]
+        for path in ("/etc/alternatives", "/etc/ld.so.cache", self._home_of_python()):
+            argv += ["--ro-bind-try", path, path] if path else []
+        argv += [*self.proc, "--dev", "/dev", "--dir", "/box"]
+        argv += ["--size", str(limits.disk * MIB), "--tmpfs", "/tmp", "--size", str(MIB), "--tmpfs", "/dev/shm"]
+        return [*argv, "--remount-ro", "/dev"]
+
+    def _home_of_python(self) -> str | None:
+        home = str(Path(self.python).parent.parent)
+        return None if home in ("/", "/usr") or home.startswith("/usr/") else home
+
+
+class Unisolated:
+    """No walls: a program can read and send whatever the trainer can. The limits hold all the same.
+
+    Args:
+        python (`str`, *optional*): Interpreter for Python programs, by default this one.
+    """
+
+    def __init__(self, python: str | None = None):
+        self.python = python or sys.executable
+
+    def command(self, command: list[str], files: dict[str, bytes], limits: Limits, nested: bool = False) -> Command:
+        """As `Bubblewrap.command`; the box is a folder for temporary files."""
+        folder = tempfile.TemporaryDirectory()
+        for name, content in files.items():
+            Path(folder.name, name).write_bytes(content)
+            Path(folder.name, name).chmod(0o555)
+        argv = [*prlimit(limits), *(part.format(box=folder.name, python=self.python) for part in command)]
+        return Command(argv, folder=folder)
+
+
+def prlimit(limits: Limits) -> list[str]:
+    """The command that sets limits and becomes the program; set from here they would need a fork of the trainer."""
+    # Of addresses twice the memory, since a thread reserves more than it uses; what is used is watched.
+    caps = {
+        "as": 2 * limits.memory * MIB,
+        "stack": STACK,
+        "nproc": limits.processes,
+        "nofile": 128,
+        "fsize": limits.disk * MIB,
+        "core": 0,
+    }
+    return ["prlimit", f"--cpu={int(limits.seconds * 2) + 2}", *(f"--{name}={cap}" for name, cap in caps.items()), "--"]
+
+
+def memory_file(content: bytes) -> int:
+    """A descriptor, at its start, of a file that is on no disk."""
+    descriptor = os.memfd_create("box")
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def run(
+    isolation, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes] | None = None, errors=None
+) -> Outcome:
+    """Runs a command in a sandbox of its own.
+
+    Args:
+        isolation (`Bubblewrap` or `Unisolated`): The walls.
+        command (`list[str]`): Command, with `{box}` and `{python}`.
+        stdin (`bytes`): What it reads.
+        limits (`Limits`): What it may use.
+        files (`dict[str, bytes]`, *optional*): What lies in its box.
+        errors (*optional*): File that standard error goes to; by default nowhere.
+
+    Raises:
+        Outage: If no sandbox could be made.
+    """
+    with isolation.command(command, files or {}, limits) as sandbox:
+        source = memory_file(stdin)
+        try:
+            process = sandbox.start(source, subprocess.PIPE, errors)
+        finally:
+            os.close(source)
+        try:
+            outcome = watch(process.stdout.fileno(), Exit(process), process.pid, limits)
+        finally:
+            end(process, group=isinstance(isolation, Unisolated))
+            process.stdout.close()
+        if outcome.status != "ok" or sandbox.exit_code(process) == 0:
+            return outcome
+        return replace(outcome, status="failed")

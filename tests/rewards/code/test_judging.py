@@ -1,0 +1,159 @@
+"""Honest programs get what they earn, whatever way they are written in."""
+
+import time
+
+import pytest
+
+
+ADD = [{"input": f"{a} {b}", "output": f"{a + b}"} for a, b in ((1, 2), (5, 6), (-4, 4))]
+CALL = [{"type": "function_call", "fn_name": "add", "input": [a, b], "output": a + b} for a, b in ((1, 2), (5, 6), (-4, 4))]
+
+RIGHT = [
+    "a, b = map(int, input().split())\nprint(a + b)",
+    "import sys\na, b = map(int, sys.stdin.read().split())\nsys.stdout.write(str(a + b))",
+    "import os\na, b = map(int, os.read(0, 99).split())\nos.write(1, b'%d\\n' % (a + b))",
+    "import sys\nfor line in sys.stdin:\n    print(sum(map(int, line.split())))",
+    "a, b = map(int, open(0).read().split())\nprint(a + b, flush=True)",
+    "def main():\n    print(sum(map(int, input().split())))\n\nif __name__ == '__main__':\n    main()",
+    "import threading, sys\nthreading.stack_size(2**26)\nsys.setrecursionlimit(10**6)\ndef main():\n    def deep(n):\n        return 0 if n == 0 else deep(n - 1)\n    deep(10**4)\n    print(sum(map(int, input().split())))\nthreading.Thread(target=main).start()",
+    "print(sum(map(int, input().split())))\nraise SystemExit",
+    "print(sum(map(int, input().split())))\nimport sys\nsys.exit(0)",
+    "print(sum(map(int, input().split())), end='')\nexit()",
+    "import sys\nprint('debugging', file=sys.stderr)\nprint(sum(map(int, input().split())))",
+    "import atexit\natexit.register(lambda: print(sum(map(int, input().split()))))",
+    "import subprocess, sys\nprint(subprocess.check_output([sys.executable, '-c', f'print({\"+\".join(input().split())})'], text=True))",
+    "open('/tmp/x', 'w').write(input())\nprint(sum(map(int, open('/tmp/x').read().split())))",
+    "from dataclasses import dataclass\n@dataclass\nclass P:\n    a: int\n    b: int\np = P(*map(int, input().split()))\nprint(p.a + p.b)",
+    "import pickle\nclass P: pass\npickle.loads(pickle.dumps(P()))\nprint(sum(map(int, input().split())))",
+    "from multiprocessing import Pool\nif __name__ == '__main__':\n    with Pool(2) as p:\n        print(sum(p.map(int, input().split())))",
+    "print(sum(map(int, input().split())), '  ')\nprint()",
+]
+
+
+def test_right_programs(reward):
+    assert reward(RIGHT, ADD) == [1.0] * len(RIGHT)
+
+
+WRONG = [
+    "print(3)",  # the first test alone
+    "print('3\\n11\\n0')",
+    "a, b = map(int, input().split())\nprint(a - b)",
+    "a, b = map(int, input().split())\nprint(a + b)\nprint('done')",
+    "print('Answer:', sum(map(int, input().split())))",
+    "print(sum(map(int, input().split())))\nraise ValueError",
+    "print(sum(map(int, input().split())))\nimport sys\nsys.exit(1)",
+    "print(sum(map(int, input().split())))\nimport os\nos._exit(3)",
+    "print(sum(map(int, input().split())))\nimport os\nos.abort()",
+    "print(sum(map(int, input().split()))\n",
+    "def add(a, b):\n    return a + b",
+    "pass",
+    "int main() { return 0; }",
+    "\x00",
+    "print(sum(map(int, input().split())))\n\ud800",
+]
+
+
+def test_wrong_programs(reward):
+    assert reward(WRONG, ADD) == [0.0] * len(WRONG)
+
+
+def test_fraction_counts_the_tests_that_pass(reward):
+    programs = [
+        "print(3)",
+        "a, b = map(int, input().split())\nprint(abs(a + b))",
+        "a, b = map(int, input().split())\nassert a < 5\nprint(a + b)",
+    ]
+    assert reward(programs, ADD, mode="fraction") == [pytest.approx(1 / 3), 1.0, pytest.approx(2 / 3)]
+    assert reward(programs, ADD) == [0.0, 1.0, 0.0]
+
+
+def test_a_timeout_fails_its_test_and_no_other(reward):
+    program = "a, b = map(int, input().split())\nwhile a == 5: pass\nprint(a + b)"
+    assert reward([program], ADD, mode="fraction", timeout=1) == [pytest.approx(2 / 3)]
+
+
+def test_the_program_deadline_ends_all_its_tests(reward):
+    started = time.monotonic()
+    assert reward(["while 1: pass"], ADD * 5, mode="fraction", timeout=1, program_timeout=2) == [0.0]
+    assert time.monotonic() - started < 4
+
+
+def test_binary_mode_stops_at_the_first_failure(reward):
+    started = time.monotonic()
+    assert reward(["import time\ntime.sleep(0.3)"], ADD * 10) == [0.0]
+    assert time.monotonic() - started < 2
+
+
+CALLED = [
+    ("def add(a, b):\n    return a + b", 1.0),
+    ("class Solution:\n    def add(self, a: int, b: List[int]) -> Optional[int]:\n        return a + b", 1.0),
+    ("def add(a, b):\n    print('noise', a)\n    return a + b", 1.0),
+    ("def helper(a, b):\n    return a + b\n\nadd = helper", 1.0),
+    ("def add(a, b):\n    return float(a + b)", 1.0),
+    ("def add(a, b):\n    return str(a + b)", 0.0),
+    ("def add(a, b):\n    print(a + b)", 0.0),
+    ("def add(a, b):\n    return [a + b]", 0.0),
+    ("def add(a, b):\n    return {a + b}", 0.0),
+    ("def add(a, b):\n    return lambda: a + b", 0.0),
+    ("def sub(a, b):\n    return a + b", 0.0),
+    ("def add(a):\n    return a", 0.0),
+    ("print(3)", 0.0),
+]
+
+
+def test_functions(reward):
+    assert reward([program for program, _ in CALLED], CALL) == [right for _, right in CALLED]
+
+
+def test_results_of_functions_by_value(reward):
+    tests = [
+        {"type": "function_call", "fn_name": "f", "input": [n], "output": out}
+        for n, out in ((0, [1, "a", None, True]), (1, {"k": [0.5]}))
+    ]
+    right = "def f(n):\n    return {'k': (0.5,)} if n else (1, 'a', None, True)"
+    wrong = "def f(n):\n    return {'k': (0.5,)} if n else (1, 'a', None, 1)"
+    assert reward([right, wrong], tests) == [1.0, 0.0]
+
+
+def test_tolerance_of_a_test(reward):
+    tests = [{"input": "2", "output": "1.41421356", "tolerance": 1e-6}]
+    assert reward(["print(float(input()) ** 0.5)", "print(1.4143)"], tests) == [1.0, 0.0]
+    assert reward(["print(float(input()) ** 0.5)"], [{"input": "2", "output": "1.41421356"}]) == [0.0]
+
+
+CPP_RIGHT = [
+    "#include <iostream>\nint main() { long a, b; std::cin >> a >> b; std::cout << a + b; }",
+    '#include <bits/stdc++.h>\nusing namespace std;\nint main() { int a, b; scanf("%d %d", &a, &b); printf("%d\\n", a + b); return 0; }',
+    "#include <iostream>\n#include <ranges>\nauto add(auto a, auto b) { return a + b; }\nint main() { int a, b; std::cin >> a >> b; std::cout << add(a, b) << std::endl; }",
+]
+CPP_WRONG = [
+    "int main() { return 0; }",
+    "#include <iostream>\nint main() { std::cout << 3; return 1; }",
+    "#include <iostream>\nint main() { std::cout << 3; }",
+    "#include <cstdlib>\nint main() { abort(); }",
+    "int main() { int *p = 0; return *p; }",
+    "int main() {",
+    "print(3)",
+]
+
+
+def test_cpp(reward):
+    assert reward(CPP_RIGHT + CPP_WRONG, ADD, language="cpp", timeout=10) == [1.0] * len(CPP_RIGHT) + [0.0] * len(CPP_WRONG)
+
+
+def test_cpp_is_compiled_once(reward, judge):
+    program = "// compiled once\n" + CPP_RIGHT[0]
+    reward([program], ADD, language="cpp")
+    started = time.monotonic()
+    assert reward([program], ADD, language="cpp") == [1.0]
+    assert time.monotonic() - started < 0.5  # compiling takes longer
+
+
+def test_unicode_goes_through(reward):
+    tests = [{"input": "größe 数 🎉", "output": "🎉 数 größe"}]
+    assert reward(["print(*reversed(input().split()))"], tests) == [1.0]
+
+
+def test_large_input_and_output(reward):
+    text = " ".join(map(str, range(300_000)))
+    assert reward(["print(input())"], [{"input": text, "output": text}]) == [1.0]
