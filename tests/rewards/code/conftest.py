@@ -8,17 +8,18 @@ import pytest
 from open_r1.rewards.code import Code
 from open_r1.rewards.code.judge import Sandboxed
 from open_r1.rewards.code.process import Limits
-from open_r1.rewards.code.sandbox import INSTALL
+from open_r1.rewards.code.sandbox import INSTALL, Bubblewrap
+from open_r1.rewards.code.warm import Warm
 
 
-JUDGES = ["one by one"]
+JUDGES = {"cold": Sandboxed, "warm": Warm}
 
 
 @pytest.fixture(scope="session", params=JUDGES)
 def judge(request):
     if shutil.which("bwrap") is None:
         pytest.skip(INSTALL)
-    return Sandboxed()
+    return JUDGES[request.param](Bubblewrap())
 
 
 @pytest.fixture

@@ -32,6 +32,8 @@ from open_r1.rewards.code.comparison import same_output, same_result
 from open_r1.rewards.code.extraction import program_of
 from open_r1.rewards.code.judge import Provider, Sandboxed
 from open_r1.rewards.code.process import Limits, Outage
+from open_r1.rewards.code.sandbox import Bubblewrap, Unisolated
+from open_r1.rewards.code.warm import Warm
 from open_r1.utils.imports import import_object
 
 
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 MODES = ("binary", "fraction")
 ISOLATIONS = ("bubblewrap", "none")
+REMOTE = 64  # programs at once on other machines
 COLUMNS = ("verification_info", "test_cases", "public_test_cases", "private_test_cases", "metadata", "language")
 
 
@@ -68,7 +71,7 @@ class Code:
         timeout (`float`, *optional*, defaults to 6): Seconds of wall-clock time a test (LiveCodeBench's).
         program_timeout (`float`, *optional*, defaults to 60): Seconds for all tests of a program; those left over fail.
         memory (`int`, *optional*, defaults to 512): MiB a program.
-        concurrency (`int`, *optional*): Programs at once; by default the cores of this process's share of the machine.
+        concurrency (`int`, *optional*): Programs at once; by default the cores that this process has, 64 with a `provider`.
         isolation (`str`, *optional*, defaults to `"bubblewrap"`): Or `"none"`, for machines where nothing is worth protecting.
         provider (`str`, *optional*): Judge elsewhere: a class by dotted path or `file.py:Class`, see `judge.Provider`.
         provider_params (`dict`, *optional*): Its keyword arguments.
@@ -95,12 +98,14 @@ class Code:
         for name, value, options in (("mode", mode, MODES), ("isolation", isolation, ISOLATIONS)):
             if value not in options:
                 raise ValueError(f"{name}: found {value!r}; expected {' or '.join(options)}")
-        for name, value in (("timeout", timeout), ("program_timeout", program_timeout), ("memory", memory)):
+        numbers = {"timeout": timeout, "program_timeout": program_timeout, "memory": memory}
+        for name, value in (numbers | ({} if concurrency is None else {"concurrency": concurrency})).items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"{name}: found {value!r}; expected a number above 0")
         self.mode, self.program_timeout = mode, program_timeout
         self.limits = Limits(seconds=timeout, memory=int(memory))
-        self.concurrency = concurrency or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        cores = max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        self.concurrency = concurrency or (REMOTE if provider else cores)
         self.isolation, self.python = isolation, python
         self.provider, self.provider_params = provider, provider_params or {}
         self._judge: Provider | None = None
@@ -119,10 +124,16 @@ class Code:
             return
         if self.provider:
             self._judge = import_object(self.provider)(**self.provider_params)
+        elif self.isolation == "none":
+            logger.warning("isolation: none. Generated programs run with ALL YOUR RIGHTS: your files, keys and network.")
+            self._judge = Sandboxed(Unisolated(self.python))
         else:
-            if self.isolation == "none":
-                logger.warning("isolation: none. Generated programs run with ALL YOUR RIGHTS: your files, keys and network.")
-            self._judge = Sandboxed(self.isolation, self.python)
+            walls = Bubblewrap(self.python)
+            try:
+                self._judge = Warm(walls)
+            except Outage as outage:  # hosts that allow no namespaces within namespaces
+                logger.info("one bubblewrap a test, at a quarter of the speed: %s", outage)
+                self._judge = Sandboxed(walls)
         self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="code")
 
     async def __call__(

@@ -36,15 +36,11 @@ class Sandboxed:
     """One sandbox a test: nothing is shared, whatever a program does. Compiled programs are kept, by content.
 
     Args:
-        isolation (`str`, *optional*, defaults to `"bubblewrap"`): Or `"none"`.
-        python (`str`, *optional*): Interpreter of Python programs.
-
-    Raises:
-        Outage: If there can be no sandbox here.
+        isolation (`Bubblewrap` or `Unisolated`): The walls.
     """
 
-    def __init__(self, isolation: str = "bubblewrap", python: str | None = None):
-        self.isolation = Unisolated(python) if isolation == "none" else Bubblewrap(python)
+    def __init__(self, isolation: Bubblewrap | Unisolated):
+        self.isolation = isolation
         self._compiled: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._size, self._lock = 0, threading.Lock()
 
@@ -76,8 +72,8 @@ class Sandboxed:
 
     def _keep(self, key: tuple[str, str], program: bytes):
         with self._lock:
+            self._size += len(program) + len(key[1]) if key not in self._compiled else 0
             self._compiled[key] = program
-            self._size += len(program) + len(key[1])
             while self._size > CACHE:
                 (_, source), old = self._compiled.popitem(last=False)
                 self._size -= len(old) + len(source)

@@ -137,10 +137,13 @@ def memory_of(pid: int) -> int:
 
 
 def end(process: subprocess.Popen, group: bool = False):
-    """Ends a sandbox and all in it: with its first process the kernel ends the rest."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if group:
+    """Ends a sandbox and all in it: with its first process the kernel ends the rest.
+
+    Args:
+        process (`Popen`): Its outermost process, which leads a group of its own; a sandbox that is still being made is in it.
+        group (`bool`, *optional*, defaults to `False`): Whether to end the group even if its leader is over.
+    """
+    if group or process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        elif process.poll() is None:
-            process.kill()
     process.wait()

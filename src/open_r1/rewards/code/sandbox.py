@@ -46,9 +46,13 @@ class Command:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.release()
         if self.status is not None:
             os.close(self.status)
+            self.status = None
         if self.folder is not None:
             self.folder.cleanup()
 
@@ -104,24 +108,25 @@ class Bubblewrap:
         for self.proc in (["--proc", "/proc"], ["--dir", "/proc"]):
             for candidate in candidates:
                 self.python = os.path.realpath(candidate)
-                try:
-                    problem = self._probe()
-                except Outage as outage:
-                    problem = str(outage)
+                problem = self._problem()
                 if problem is None:
                     return
                 problems.append(problem)
         raise Outage(f"{INSTALL} Here it failed: {'; '.join(dict.fromkeys(problems))}")
 
-    def _probe(self) -> str | None:
+    def _problem(self) -> str | None:
         """What is wrong with this interpreter in this sandbox; `None` if nothing."""
         if not os.access(self.python, os.X_OK):
             return f"no interpreter {self.python}"
-        errors = tempfile.TemporaryFile()
-        outcome = run(self, ["{python}", "-I", "-c", "print(6 * 7)"], b"", Limits(seconds=30), errors=errors)
-        errors.seek(0)
-        said = errors.read(500).decode(errors="replace").strip()
-        return None if outcome.stdout.strip() == b"42" else f"{self.python}: {outcome.status} {said}"
+        with tempfile.TemporaryFile() as errors:
+            try:
+                outcome = run(self, ["{python}", "-I", "-c", "print(6 * 7)"], b"", Limits(seconds=30), errors=errors)
+                ended = outcome.status
+            except Outage as outage:
+                outcome, ended = None, str(outage)
+            errors.seek(0)
+            said = errors.read(500).decode(errors="replace").strip()
+        return None if outcome and outcome.stdout.strip() == b"42" else f"{self.python}: {ended} ({said})"
 
     def command(self, command: list[str], files: dict[str, bytes], limits: Limits, nested: bool = False) -> Command:
         """The command line of a command in the sandbox.
@@ -183,18 +188,22 @@ class Unisolated:
         return Command(argv, folder=folder)
 
 
-def prlimit(limits: Limits) -> list[str]:
-    """The command that sets limits and becomes the program; set from here they would need a fork of the trainer."""
-    # Of addresses twice the memory, since a thread reserves more than it uses; what is used is watched.
-    caps = {
-        "as": 2 * limits.memory * MIB,
+def caps(limits: Limits) -> dict[str, int]:
+    """The limits that the kernel holds for each process, under the names that prlimit has for them."""
+    return {
+        "as": 2 * limits.memory * MIB,  # a thread reserves more than it uses; what is used is watched
         "stack": STACK,
         "nproc": limits.processes,
         "nofile": 128,
         "fsize": limits.disk * MIB,
+        "cpu": int(limits.seconds * 2) + 2,
         "core": 0,
     }
-    return ["prlimit", f"--cpu={int(limits.seconds * 2) + 2}", *(f"--{name}={cap}" for name, cap in caps.items()), "--"]
+
+
+def prlimit(limits: Limits) -> list[str]:
+    """The command that sets limits and becomes the program; set from here they would need a fork of the trainer."""
+    return ["prlimit", *(f"--{name}={cap}" for name, cap in caps(limits).items()), "--"]
 
 
 def memory_file(content: bytes) -> int:

@@ -1,0 +1,158 @@
+"""Runs inside a sandbox and keeps a fresh one ready for the next test: a fork with namespaces, /tmp, /proc and limits of its own.
+
+Started by `warm`, never imported by it: it sees nothing but the standard library. The fork itself takes a test from the control
+socket, as its limits and three descriptors (input, output, program), and closes the socket before the program runs; this process
+never sees a test. What it answers is the exit code.
+"""
+
+import atexit
+import bisect  # noqa: F401  what programs import most, so that they need not wait for it
+import collections  # noqa: F401
+import ctypes
+import functools  # noqa: F401
+import gc
+import heapq  # noqa: F401
+import io  # noqa: F401
+import itertools  # noqa: F401
+import json
+import math  # noqa: F401
+import operator  # noqa: F401
+import os
+import random  # noqa: F401
+import re  # noqa: F401
+import resource
+import signal
+import socket
+import string  # noqa: F401
+import sys
+import threading
+import types
+import typing  # noqa: F401
+
+
+LIBC, API = ctypes.CDLL(None, use_errno=True), ctypes.PyDLL(None)  # the second one keeps the interpreter's lock
+CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, -1)  # linux/unistd.h
+NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PIDS = 0x20000, 0x8000000, 0x10000000, 0x20000000  # linux/sched.h
+NO_SUID, NO_DEVICES, NO_EXEC = 2, 4, 8  # linux/mount.h
+CAPABILITIES_3 = 0x20080522  # linux/capability.h
+SOURCE = "/tmp/main.py"
+
+
+def serve(control: socket.socket, disk: int):
+    """One fork after another, each for one test, until the other end closes."""
+    user, group = os.getuid(), os.getgid()
+    gc.freeze()  # the forks leave these objects' pages alone
+    while True:
+        started, started_end = os.pipe()
+        program = fork()
+        if program == 0:
+            enter(control, started_end, disk, user, group)
+        os.close(started_end)
+        _, status = os.waitpid(program, 0)
+        if os.read(started, 1) != b"1":
+            return  # nobody asks any more, or there can be no sandbox
+        os.close(started)
+        control.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def fork() -> int:
+    """`os.fork` into new namespaces, whose first process the child is: when it is over, the kernel ends all others in them.
+
+    One fork instead of the two that `unshare` needs,.
+    """
+    API.PyOS_BeforeFork()
+    child = API.syscall(CLONE, NEW_USER | NEW_PIDS | NEW_MOUNTS | NEW_IPC | signal.SIGCHLD, 0, 0, 0, 0)
+    if child == 0:
+        API.PyOS_AfterFork_Child()
+    else:
+        API.PyOS_AfterFork_Parent()
+    if child < 0:
+        raise OSError("clone")
+    return child
+
+
+def enter(control: socket.socket, started: int, disk: int, user: int, group: int):
+    """Makes itself at home, waits for a test and becomes its program, with nothing of this process left to find."""
+    try:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        os.setsid()  # or `kill(0)` would reach the zygote
+        mount("tmpfs", "/tmp", NO_SUID | NO_DEVICES, f"size={disk},mode=1777")
+        mount("tmpfs", "/dev/shm", NO_SUID | NO_DEVICES, f"size={2**20},mode=1777")
+        mount("proc", "/proc", NO_SUID | NO_DEVICES | NO_EXEC)
+        with open("/proc/sys/user/max_user_namespaces", "w") as file:
+            file.write("0")
+        drop_capabilities()
+        os.chdir("/tmp")
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        message, descriptors, _, _ = socket.recv_fds(control, 4096, 3)
+        if message:
+            become(json.loads(message), descriptors, nothing, started)
+    finally:
+        os._exit(1)
+
+
+def become(test: dict, descriptors: list[int], nothing: int, started: int):
+    """Runs a test's program under its limits; does not return."""
+    stdin, stdout, source = descriptors
+    for descriptor, standard in ((stdin, 0), (stdout, 1), (nothing, 2)):
+        os.dup2(descriptor, standard)
+    for name, value in test["limits"].items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (value, value))
+    os.write(started, b"1")
+    if test["executable"]:
+        program = os.dup2(source, 3, inheritable=False)
+        os.closerange(4, 256)
+        os.execve(program, ["program"], os.environ)
+    with open(source, "rb") as file:
+        content = file.read()
+    os.closerange(3, 256)
+    interpret(content)
+
+
+def interpret(content: bytes):
+    """Runs a program as `python -I main.py` does, and ends."""
+    with open(SOURCE, "wb") as file:
+        file.write(content)
+    # As the interpreter opens them.
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.argv = [SOURCE]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main.__file__ = SOURCE
+    code = 0
+    try:
+        exec(compile(content, SOURCE, "exec"), main.__dict__)
+    except SystemExit as stop:
+        code = 0 if stop.code is None else stop.code & 255 if isinstance(stop.code, int) else 1
+    except BaseException:
+        code = 1
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BaseException:
+        code = code or 120  # the interpreter's own, when it cannot flush
+    os._exit(code)
+
+
+def mount(kind: str, target: str, flags: int, options: str = ""):
+    check(LIBC.mount(kind.encode(), target.encode(), kind.encode(), flags, options.encode()))
+
+
+def drop_capabilities():
+    """Gives up what the new user namespace gave: rights over its own mounts."""
+    header, nothing = (ctypes.c_uint32 * 2)(CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)()
+    check(LIBC.capset(header, nothing))
+
+
+def check(result: int):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
