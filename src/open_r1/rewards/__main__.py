@@ -70,6 +70,7 @@ def main():
     if args.dry_run:
         console.print(f"{len(rows):,} completions, {rewards}, columns {', '.join(rows.column_names)}", soft_wrap=True)
         return
+    rewards.start()
     scored = score(rows, rewards, progress=console.is_terminal)
     shown = Table("domain", "reward", "completions", "mean", "not judged", title=f"{args.dataset_name}", title_justify="left")
     for domain, name, count, mean, none in table(scored, rewards):

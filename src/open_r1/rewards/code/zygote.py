@@ -1,4 +1,4 @@
-"""Runs inside a sandbox and keeps a fresh one ready for the next test: a fork with namespaces, /tmp, /proc and limits of its own.
+"""Runs inside a sandbox and keeps fresh ones ready for the next test: forks with namespaces, /tmp, /proc and limits of its own.
 
 Started by `warm`, never imported by it: it sees nothing but the standard library. The fork itself takes a test from the control
 socket, as its limits and three descriptors (input, output, program), and closes the socket before the program runs; this process
@@ -35,20 +35,25 @@ CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, -1)  # linux/unis
 NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PIDS = 0x20000, 0x8000000, 0x10000000, 0x20000000  # linux/sched.h
 NO_SUID, NO_DEVICES, NO_EXEC = 2, 4, 8  # linux/mount.h
 CAPABILITIES_3 = 0x20080522  # linux/capability.h
+READY = 2  # one is made while the other runs
 SOURCE = "/tmp/main.py"
 
 
 def serve(control: socket.socket, disk: int):
-    """One fork after another, each for one test, until the other end closes."""
+    """Keeps forks ready, each for one test, until the other end closes; whichever takes a test answers for it by its exit."""
     user, group = os.getuid(), os.getgid()
     gc.freeze()  # the forks leave these objects' pages alone
+    waiting: dict[int, int] = {}  # process to the pipe on which it says that it took a test
     while True:
-        started, started_end = os.pipe()
-        program = fork()
-        if program == 0:
-            enter(control, started_end, disk, user, group)
-        os.close(started_end)
-        _, status = os.waitpid(program, 0)
+        while len(waiting) < READY:
+            started, started_end = os.pipe()
+            program = fork()
+            if program == 0:
+                enter(control, started_end, disk, user, group)
+            os.close(started_end)
+            waiting[program] = started
+        program, status = os.wait()
+        started = waiting.pop(program)
         if os.read(started, 1) != b"1":
             return  # nobody asks any more, or there can be no sandbox
         os.close(started)
