@@ -2,11 +2,15 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+
+from open_r1.rewards.code.process import Limits
 
 
 ROOT = Path(__file__).parents[3]
@@ -44,11 +48,19 @@ FORGED_RESULTS = [
     "import os\ndef f(x):\n    for fd in range(1, 256):\n        try: os.write(fd, b'passed')\n        except OSError: pass\n    os._exit(0)",
     "import sys\ndef f(x):\n    return [v for frame in sys._current_frames().values() for v in frame.f_back.f_locals.values() if isinstance(v, list)]",
 ]
+LIBC = "import ctypes, os, time\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 BOMBS = {
     "fork": "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
     "threads": "import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()",
     "memory": "x = []\nwhile True: x.append(bytearray(10**7))",
     "memory of many": "import os, time\nfor _ in range(20):\n    if os.fork() == 0:\n        x = bytearray(100 << 20)\n        time.sleep(99)\ntime.sleep(99)",
+    "memory without a first thread": "import ctypes, threading, time\ndef fill():\n    x = []\n    while True: x.append(bytearray(10**7))\nthreading.Thread(target=fill).start()\nctypes.CDLL(None).pthread_exit(None)",
+    "memory files": LIBC
+    + "for i in range(100):\n    fd = libc.memfd_create(b'x', 0)\n    for _ in range(100): os.write(fd, b'x' * 2**20)\ntime.sleep(99)",
+    "detached memory": LIBC
+    + "libc.shmat.restype = ctypes.c_void_p\nfor i in range(100):\n    p = libc.shmat(libc.shmget(i + 1, 2**26, 0o1600), None, 0)\n    ctypes.memset(ctypes.c_void_p(p), 1, 2**26)\ntime.sleep(99)",
+    "many digits": "print('9' * 1500000)",
+    "many lines": "print('1\\n' * 8000000)",
     "huge": "x = 10 ** 10 ** 10",
     "disk": "with open('/tmp/x', 'wb') as f:\n    while True: f.write(b'x' * 2**20)",
     "disk of many": "for i in range(10**6): open(f'/tmp/{i}', 'wb').write(b'x' * 2**20)",
@@ -72,9 +84,15 @@ ESCAPES = {  # what each prints must be `safe`
     "var": "import os\nprint('safe' if not os.path.exists('/var') and not os.path.exists('/mnt') and not os.path.exists('/sys') else 'out')",
     "processes": "import os\npids = [int(p) for p in os.listdir('/proc') if p.isdigit()]\nnames = {open(f'/proc/{p}/cmdline').read() for p in pids}\nprint('safe' if len(pids) < 6 and not any('pytest' in n for n in names) else names)",
     "environment": f"import glob\nfound = False\nfor path in glob.glob('/proc/[0-9]*/environ'):\n    try: found |= {TOKEN!r} in open(path).read()\n    except OSError: pass\nimport os\nprint('out' if found or {TOKEN!r} in str(os.environ) else 'safe')",
-    "network": "import socket\nprint('safe' if [name for _, name in socket.if_nameindex()] in ([], ['lo']) else 'out')",
+    "network": "print('safe' if {line.split(':')[0].strip() for line in list(open('/proc/net/dev'))[2:]} <= {'lo'} else 'out')",
     "names": "import socket\ntry:\n    socket.getaddrinfo('localhost.localdomain.example', 80); print('out')\nexcept OSError: print('safe')",
     "root rights": "import os\ntry:\n    os.setuid(0); print('out')\nexcept OSError: print('safe' if os.getuid() else 'out')",
+    "key rings": LIBC
+    + "print('safe' if libc.syscall(250, 0, -4, 0) == libc.syscall(248, b'user', b'k', b'v', 1, -4) == -1 else 'out')",
+    "the kernel's doors": LIBC
+    + "print('safe' if {libc.syscall(n, 0, 0, 0, 0, 0) for n in (425, 323, 101, 321, 298, 438)} == {-1} else 'out')",
+    "any network": "import socket\nfor family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET):\n    try: socket.socket(family); print('out')\n    except OSError: pass\nprint('safe')",
+    "the image's application": "import os\nprint('safe' if not os.path.isdir('/usr/src') or not os.listdir('/usr/src') else 'out')",
     "mount": "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint('safe' if libc.mount(b'none', b'/usr', b'tmpfs', 0, None) else 'out')",
     "remount": "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint('safe' if libc.mount(None, b'/usr', None, 32 | 4096, None) else 'out')",
     "namespaces": "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint('safe' if libc.unshare(0x10000000) else 'out')",
@@ -93,8 +111,13 @@ def token(monkeypatch):
 
 
 def test_forged_verdicts_are_worth_nothing(reward):
-    assert reward(FORGERIES, ADD, timeout=1.5) == [0.0] * len(FORGERIES)
+    assert reward(FORGERIES, ADD, timeout=1) == [0.0] * len(FORGERIES)
     assert reward([HONEST], ADD) == [1.0]
+
+
+def test_an_overflow_of_the_comparison_is_wrong_and_no_more(reward):
+    assert reward(["print('9' * 10)"], [{"input": "", "output": "9" * 1_500_000, "tolerance": 1e-6}]) == [0.0]
+    assert reward(["print('9' * 1500000)"], [{"input": "", "output": "1" * 1_500_000, "tolerance": 1e-6}]) == [0.0]
 
 
 def test_forged_results_are_worth_nothing(reward):
@@ -105,8 +128,8 @@ def test_forged_results_are_worth_nothing(reward):
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_end_and_the_machine_goes_on(name, reward):
     started = time.monotonic()
-    assert reward([BOMBS[name]], ADD, timeout=2) == [0.0]
-    assert time.monotonic() - started < 4
+    assert reward([BOMBS[name]], ADD, timeout=1) == [0.0]
+    assert time.monotonic() - started < 3
     assert reward([HONEST], ADD) == [1.0]
 
 
@@ -234,6 +257,37 @@ def test_no_state_is_left_for_the_next_run(program, run):
     first, second = run(program), run(program)
     assert first.status == second.status == "ok"
     assert first.stdout == second.stdout
+
+
+def test_many_open_descriptors_of_the_trainer_change_nothing(judge):
+    walls, files = judge.isolation, [open(os.devnull) for _ in range(300)]  # noqa: SIM115
+    try:
+        fresh = type(judge)(walls)
+        outcome = fresh.run(ESCAPES["descriptors"], "python", "", Limits())
+        assert outcome.stdout == b"safe\n"
+    finally:
+        for file in files:
+            file.close()
+
+
+def test_no_zombie_is_left(judge):
+    """Even where the first process of the machine reaps none, as in many containers."""
+    program = "import sys\nfrom open_r1.rewards.code.judge import Sandboxed\nfrom open_r1.rewards.code.warm import Warm\n"
+    program += "from open_r1.rewards.code.sandbox import Bubblewrap\nfrom open_r1.rewards.code.process import Limits\n"
+    program += "import os, time\nif os.fork():\n    import signal; signal.pause()\n"  # the first process: it waits for nobody
+    program += f"judge = {type(judge).__name__}(Bubblewrap())\n"
+    program += (
+        "for source in ['print(1)'] * 3 + ['while True: pass'] * 3: judge.run(source, 'python', '', Limits(seconds=0.5))\n"
+    )
+    program += "del judge; time.sleep(0.2)\n"
+    program += "print(sum('State:\\tZ' in open(f'/proc/{p}/status').read() for p in os.listdir('/proc') if p.isdigit()), flush=True)\nos.kill(1, 9)\n"
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "timeout", "60", sys.executable, "-c", program]
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make a machine without an init")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "src"}) as process:
+        left = process.stdout.readline().strip()
+        process.kill()
+    assert left == "0"
 
 
 def test_chance_is_not_shared(run):

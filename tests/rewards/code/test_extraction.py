@@ -72,7 +72,15 @@ def test_a_string_may_hold_a_shorter_fence():
 
 
 @pytest.mark.parametrize(
-    "text", ["```python\n" * 20_000, "```\n" * 20_001, "`" * 10**6, "~~~\n```\n" * 20_000, " " * 10**6 + "```"]
+    "text",
+    [
+        "```python\n" * 20_000,
+        "```\n" * 20_001,
+        "`" * 10**6,
+        "~~~\n```\n" * 20_000,
+        " " * 10**6 + "```",
+        "```" + " " * 10**6 + "`",
+    ],
 )
 def test_takes_linear_time(text):
     started = time.process_time()

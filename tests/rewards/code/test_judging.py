@@ -27,6 +27,21 @@ RIGHT = [
     "import pickle\nclass P: pass\npickle.loads(pickle.dumps(P()))\nprint(sum(map(int, input().split())))",
     "from multiprocessing import Pool\nif __name__ == '__main__':\n    with Pool(2) as p:\n        print(sum(p.map(int, input().split())))",
     "print(sum(map(int, input().split())), '  ')\nprint()",
+    "f = open(1, 'w')\nf.write(str(sum(map(int, input().split()))))",
+    "import os\nf = os.fdopen(1, 'wb')\nf.write(b'%d' % sum(map(int, input().split())))",
+    "import io, sys\nprint(sum(map(int, input().split())))\nsys.stdout = io.StringIO()\nprint('hidden')",
+    "import sys\nprint(sum(map(int, input().split())))\nsys.stdout.close()",
+    "class Last:\n    def __del__(self): print(self.total)\nlast = Last()\nlast.total = sum(map(int, input().split()))",
+    "def gen():\n    try: yield\n    finally: print(total)\ng = gen()\nnext(g)\ntotal = sum(map(int, input().split()))",
+    "import ctypes\nctypes.CDLL(None).printf(b'%d', sum(map(int, input().split())))",
+    "open('/dev/stdout', 'w').write(str(sum(map(int, open('/dev/stdin').read().split()))))",
+    "import resource\nresource.setrlimit(resource.RLIMIT_STACK, (2**28, -1))\nprint(sum(map(int, input().split())))",
+    "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(32) as pool:\n    print(sum(pool.map(int, input().split() + ['0'] * 100)))",
+    "__builtins__.print(sum(map(int, input().split())))",
+    "x: int = sum(map(int, input().split()))\nassert __annotations__\nprint(x)",
+    "import asyncio\nasync def main():\n    print(sum(map(int, input().split())))\nasyncio.run(main())",
+    "import mmap\nprint(sum(map(int, mmap.mmap(0, 0, access=mmap.ACCESS_READ)[:].split())))",
+    "import sys\nsys.set_int_max_str_digits(0)\nassert len(str(10**9999)) == 10000\nprint(sum(map(int, input().split())))",
 ]
 
 
@@ -95,6 +110,12 @@ CALLED = [
     ("def add(a, b):\n    return [a + b]", 0.0),
     ("def add(a, b):\n    return {a + b}", 0.0),
     ("def add(a, b):\n    return lambda: a + b", 0.0),
+    ("def add(a, b):\n    return pow(a + b, 1, 1000) - (1000 if a + b < 0 else 0)", 1.0),
+    (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n    a: int\ndef add(a, b):\n    return P(a).a + b",
+        1.0,
+    ),
+    ("class Solution:\n    pass\ndef add(a, b):\n    return a + b", 1.0),
     ("def sub(a, b):\n    return a + b", 0.0),
     ("def add(a):\n    return a", 0.0),
     ("print(3)", 0.0),
@@ -124,6 +145,11 @@ def test_tolerance_of_a_test(reward):
 CPP_RIGHT = [
     "#include <iostream>\nint main() { long a, b; std::cin >> a >> b; std::cout << a + b; }",
     '#include <bits/stdc++.h>\nusing namespace std;\nint main() { int a, b; scanf("%d %d", &a, &b); printf("%d\\n", a + b); return 0; }',
+    "#include <bits/stdc++.h>\nint main() { std::vector<int> v(2); std::cin >> v[0] >> v[1]; std::ranges::sort(v); std::cout << v[0] + v[1]; }",
+    '#include <bits/stdc++.h>\nint main() { freopen("/dev/stdout", "w", stdout); int a, b; std::cin >> a >> b; printf("%d", a + b); }',
+    "#include <bits/stdc++.h>\nint main() { long a, b, s = 0; std::cin >> a >> b; std::vector<std::thread> t; std::mutex m; for (int i = 0; i < 16; i++) t.emplace_back([&, i] { std::lock_guard l(m); s += i ? 0 : a + b; }); for (auto &x : t) x.join(); std::cout << s; }",
+    "#include <iostream>\nstatic char big[400000000];\nint main() { int a, b; std::cin >> a >> b; big[399999999] = 1; std::cout << a + b; }",
+    "#include <iostream>\n#include <sys/resource.h>\nint deep(int n) { char x[500]; x[0] = n; return n ? deep(n - 1) + x[0] - x[0] : 0; }\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b + deep(100000); }",
     "#include <iostream>\n#include <ranges>\nauto add(auto a, auto b) { return a + b; }\nint main() { int a, b; std::cin >> a >> b; std::cout << add(a, b) << std::endl; }",
 ]
 CPP_WRONG = [

@@ -23,6 +23,9 @@ RIGHT = "```python\nprint(sum(map(int, input().split())))\n```"
 WRONG = "```python\nprint(3)\n```"
 
 
+SURPRISE = "surprise"
+
+
 class Fake:
     """A judge of a user's, by dotted path; what it says hangs on the program."""
 
@@ -33,6 +36,8 @@ class Fake:
         self.runs += 1
         if "outage" in source or ("once" in source and self.runs == 1):
             raise Outage("the server is down")
+        if SURPRISE in source:
+            raise RuntimeError("a bug of the judge")
         return Outcome("ok", self.answer.encode(), 0.01)
 
 
@@ -57,7 +62,9 @@ def test_counters_and_remarks(judge):
     assert metrics["code/no_program"] == 0.2 and metrics["code/broken_tests"] == 0.4 and metrics["code/seconds"] > 0
 
 
-@pytest.mark.parametrize(("program", "reward", "runs"), [("print(3)", 1.0, 2), ("outage", None, 2), ("once", 1.0, 3)])
+@pytest.mark.parametrize(
+    ("program", "reward", "runs"), [("print(3)", 1.0, 2), ("outage", None, 2), ("surprise", None, 1), ("once", 1.0, 3)]
+)
 def test_an_outage_is_no_zero(program, reward, runs):
     code = Code(**FAKE)
     rewards, metrics, _ = call(code, [f"```python\n{program}\n```"], test_cases=[[TESTS[0]] * 2])
@@ -127,6 +134,16 @@ def test_a_judge_killed_from_outside_is_replaced(judge):
         if "bwrap" in child.name():
             os.kill(child.pid, signal.SIGKILL)
     assert call(code, [RIGHT])[0] == [1.0]
+
+
+def test_works_in_a_fork_of_the_trainer(judge):
+    code = Code(concurrency=1)
+    assert call(code, [RIGHT])[0] == [1.0]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if call(code, [RIGHT])[0] == [1.0] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_killed_while_it_judges(judge):

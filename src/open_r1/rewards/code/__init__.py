@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from open_r1.rewards.code.calls import calling
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 MODES = ("binary", "fraction")
 ISOLATIONS = ("bubblewrap", "none")
+SLACK = 4  # times the expected output, white space and all
 REMOTE = 64  # programs at once on other machines
 COLUMNS = ("verification_info", "test_cases", "public_test_cases", "private_test_cases", "metadata", "language")
 
@@ -110,9 +111,11 @@ class Code:
         self.provider, self.provider_params = provider, provider_params or {}
         self._judge: Provider | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._pid = os.getpid()
+        self._stopping = False
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_judge": None, "_pool": None}
+        return self.__dict__ | {"_judge": None, "_pool": None, "_pid": None}
 
     def start(self):
         """Makes the judge ready.
@@ -120,8 +123,9 @@ class Code:
         Raises:
             Outage: If programs cannot be isolated on this machine; says what to do.
         """
-        if self._judge is not None:
+        if self._judge is not None and self._pid == os.getpid():  # a fork has none of the threads
             return
+        self._pid = os.getpid()
         if self.provider:
             self._judge = import_object(self.provider)(**self.provider_params)
         elif self.isolation == "none":
@@ -161,7 +165,12 @@ class Code:
         for i, completion in enumerate(completions):
             row = {name: values[i] for name, values in columns.items()}
             tasks.append(self._row(completion, row, same, counts))
-        rewards = await asyncio.gather(*tasks)
+        self._stopping = False
+        try:
+            rewards = await asyncio.gather(*tasks)
+        except asyncio.CancelledError:
+            self._stopping = True  # Ctrl-C: what runs ends with its test
+            raise
         if log_metric is not None:
             for name in ("no program", "broken tests", "outage", "timeout", "memory", "compile"):
                 log_metric(f"code/{name.replace(' ', '_')}", counts[name] / max(1, len(completions)))
@@ -186,9 +195,13 @@ class Code:
             same[key] = asyncio.ensure_future(self._judged(program, language, tests))
         try:
             verdict = await same[key]
-        except Outage as outage:
+        except (Outage, OSError) as outage:
             counts["outage"] += 1
             return None, f"outage: {outage}"
+        except Exception as error:  # no completion and no row may end a run of days
+            logger.warning("a program could not be judged: %r", error)
+            counts["outage"] += 1
+            return None, f"error: {error!r}"
         counts[verdict.failure] += 1
         reward = float(verdict.passed == verdict.total) if self.mode == "binary" else verdict.passed / verdict.total
         return reward, f"{verdict.passed}/{verdict.total} {verdict.failure}".strip()
@@ -204,6 +217,8 @@ class Code:
         """
         passed, left, failure = 0, self.program_timeout, ""
         for test in tests:
+            if self._stopping:
+                raise Outage("stopped")
             found, seconds = self._test(program, language, test, left) if left > 0 else ("timeout", 0.0)
             left -= seconds
             passed += not found
@@ -215,10 +230,11 @@ class Code:
     def _test(self, program: str, language: str, test: Case, left: float) -> tuple[str, float]:
         """How a test failed, `""` if it did not, and the seconds that it took."""
         source = calling(program, test.function) if test.function else program
-        limits = Limits(min(self.limits.seconds, left), self.limits.memory)
+        most = min(self.limits.output, SLACK * len(test.output.encode()) + 2**16)  # nobody needs more to be right
+        limits = replace(self.limits, seconds=min(self.limits.seconds, left), output=most)
         try:
             outcome = self._judge.run(source, language, test.input, limits)
-        except Outage:
+        except (Outage, OSError):  # once more, since somebody may have killed the sandbox
             outcome = self._judge.run(source, language, test.input, limits)
         if outcome.status != "ok":
             return outcome.status, outcome.seconds

@@ -16,19 +16,24 @@ from bisect import *
 from string import *
 from operator import *
 from math import *
+from builtins import *
 """
 DRIVER = """
-import json, os, sys
+import json, os, sys, types
 channel = os.dup(1)
 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 arguments = json.loads(sys.stdin.read())
-names = {"__name__": "solution"}
+module = sys.modules["solution"] = types.ModuleType("solution")
+names = module.__dict__
 exec(%(prelude)r, names)
 imported = names.get(%(function)r)
 exec(compile(%(program)r, "main.py", "exec"), names)
-function = getattr(names["Solution"](), %(function)r) if "Solution" in names else names[%(function)r]
-if function is imported:
-    raise NameError(%(function)r)
+if hasattr(names.get("Solution"), %(function)r):
+    function = getattr(names["Solution"](), %(function)r)
+else:
+    function = names[%(function)r]
+    if function is imported:
+        raise NameError(%(function)r)
 result = function(**arguments) if isinstance(arguments, dict) else function(*arguments)
 with open(channel, "w") as stream:
     json.dump(result, stream)

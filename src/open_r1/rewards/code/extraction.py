@@ -7,7 +7,7 @@ from open_r1.rewards.code.languages import LANGUAGES
 from open_r1.rewards.grading.answers import after_thought, split_blocks
 
 
-FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
+FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 
 
 def program_of(completion: str, language: str) -> str | None:

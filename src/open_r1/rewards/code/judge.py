@@ -9,9 +9,8 @@ from open_r1.rewards.code.process import Limits, Outcome
 from open_r1.rewards.code.sandbox import Bubblewrap, Unisolated, run
 
 
-COMPILING = Limits(seconds=30, memory=2048, processes=64, disk=256, output=32)
+COMPILING = Limits(seconds=15, memory=1024, processes=64, disk=256, output=32 * 2**20)
 CACHE = 64 * 2**20  # bytes of compiled programs kept
-FAILED = b""
 
 
 class Provider(Protocol):
@@ -66,8 +65,9 @@ class Sandboxed:
             # The program comes back over standard output, so that nothing of the host can be written.
             script = f"{' '.join(kind.compile)} >/dev/null && cat program"
             outcome = run(self.isolation, ["sh", "-c", script], b"", COMPILING, {kind.source: content})
-            program = outcome.stdout if outcome.status == "ok" else FAILED
-            self._keep((language, source), program)
+            program = outcome.stdout if outcome.status == "ok" else b""
+            if outcome.status in ("ok", "failed"):  # it may have more time when the machine is less busy
+                self._keep((language, source), program)
         return {"program": program} if program else None
 
     def _keep(self, key: tuple[str, str], program: bytes):

@@ -22,7 +22,7 @@ class Language(Protocol):
 
 
 class Python:
-    """The interpreter of the sandbox, isolated from site packages and environment."""
+    """The interpreter of the sandbox, without environment and user's packages."""
 
     tags = {"python", "py", "python3", "py3", "pypy", "pypy3", "ipython"}
     source = "main.py"
@@ -32,11 +32,11 @@ class Python:
 
 
 class Cpp:
-    """GCC, as judges run it."""
+    """GCC; C++20, of which `gnu++2a` is the name that older ones know too."""
 
     tags = {"cpp", "c++", "cxx", "cc", "cpp17", "cpp20", "c++17", "c++20", "cplusplus"}
     source = "main.cpp"
-    compile = ["g++", "-std=gnu++17", "-O2", "-pipe", "-w", "-o", "program", "{box}/main.cpp"]
+    compile = ["g++", "-std=gnu++2a", "-O2", "-pipe", "-w", "-o", "program", "{box}/main.cpp"]
     command = ["{box}/program"]
     calls = False
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import select
-import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -12,7 +11,10 @@ from pathlib import Path
 
 
 MIB = 2**20
-LOOK = 0.1  # seconds between two looks at the memory of a program's processes
+LOOK = 0.05  # seconds between two looks at the memory of a program's processes
+
+
+RESIDENT = re.compile(r"^(?:RssAnon|RssShmem):\s*(\d+)", re.MULTILINE)
 
 
 class Outage(Exception):
@@ -28,14 +30,14 @@ class Limits:
         memory (`int`): MiB, of all its processes together.
         processes (`int`): Processes and threads.
         disk (`int`): MiB in /tmp.
-        output (`int`): MiB on standard output.
+        output (`int`): Bytes on standard output.
     """
 
     seconds: float = 6.0
     memory: int = 512
     processes: int = 64
     disk: int = 64
-    output: int = 16
+    output: int = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,10 @@ def watch(stdout: int, ending, pid: int, limits: Limits) -> Outcome:
             wait = min(limits.seconds, look) - now if ending.descriptor is not None else 0.005
             ready = {descriptor for descriptor, _ in poller.poll(max(0.0, wait) * 1000)}
             over = ending.over()
-            if reading and (stdout in ready or over) and not _read(stdout, output, limits.output * MIB):
+            if reading and (stdout in ready or over) and not _read(stdout, output, limits.output):
                 reading = False  # closed; the program may go on
                 poller.unregister(stdout)
-            if len(output) > limits.output * MIB:
+            if len(output) > limits.output:
                 status = "output"
             elif over:
                 status = "ok"
@@ -104,7 +106,8 @@ def watch(stdout: int, ending, pid: int, limits: Limits) -> Outcome:
                 status = "timeout"
             elif now >= look:
                 look = now + LOOK
-                status = "memory" if memory_of(pid) > limits.memory * MIB else ""
+                most = limits.memory * MIB
+                status = "memory" if memory_of(pid) > most and memory_of(pid, shared=True) > most else ""
     finally:
         ending.close()
     return Outcome(status, bytes(output), time.monotonic() - started)
@@ -123,27 +126,38 @@ def _read(descriptor: int, output: bytearray, most: int) -> bool:
     return True
 
 
-def memory_of(pid: int) -> int:
-    """Bytes of memory that a process and its descendants have for themselves."""
+def memory_of(pid: int, shared: bool = False) -> int:
+    """Bytes of memory that a process and its descendants have for themselves.
+
+    Args:
+        pid (`int`): The process.
+        shared (`bool`, *optional*, defaults to `False`): Whether to share out what several of them have in common, which takes longer.
+    """
     total, pids = 0, [pid]
     while pids:
         pid = pids.pop()
         with contextlib.suppress(OSError, ValueError):
-            status = Path(f"/proc/{pid}/status").read_text()
-            total += 1024 * sum(map(int, re.findall(r"^(?:RssAnon|RssShmem):\s*(\d+)", status, re.MULTILINE)))
-            for task in os.listdir(f"/proc/{pid}/task"):
+            tasks = os.listdir(f"/proc/{pid}/task")
+            for task in tasks:
                 pids += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+            total += _shared_out(pid) if shared else max(map(_resident, [f"/proc/{pid}", *_others(pid, tasks)]))
     return total
 
 
-def end(process: subprocess.Popen, group: bool = False):
-    """Ends a sandbox and all in it: with its first process the kernel ends the rest.
+def _others(pid: int, tasks: list[str]) -> list[str]:
+    """The threads of a process whose first one is over, and which says nothing of the memory."""
+    return [] if _resident(f"/proc/{pid}") else [f"/proc/{pid}/task/{task}" for task in tasks]
 
-    Args:
-        process (`Popen`): Its outermost process, which leads a group of its own; a sandbox that is still being made is in it.
-        group (`bool`, *optional*, defaults to `False`): Whether to end the group even if its leader is over.
-    """
-    if group or process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+
+def _resident(path: str) -> int:
+    try:
+        return 1024 * sum(map(int, RESIDENT.findall(Path(path, "status").read_text())))
+    except OSError:
+        return 0
+
+
+def _shared_out(pid: int) -> int:
+    try:
+        return 1024 * int(re.search(r"^Pss_Anon:\s*(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[1])
+    except (OSError, TypeError):  # not for us to read
+        return _resident(f"/proc/{pid}")

@@ -6,21 +6,25 @@ memory, processes, files and CPU time stand inside; wall-clock time, output and 
 `Unisolated` keeps the limits and drops the walls. Nothing is written to the host's disk, and nothing forks the caller.
 """
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from open_r1.rewards.code.process import MIB, Exit, Limits, Outage, Outcome, end, watch
+from open_r1.rewards.code.process import MIB, Exit, Limits, Outage, Outcome, watch
+from open_r1.rewards.code.seccomp import seccomp_filter
 
 
 NOBODY = "65534"
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}
-STACK = 64 * MIB  # and so much does a thread reserve
+STACK = 64 * MIB  # unless a program asks for more; and so much does a thread reserve
+ADDRESSES = 8 * 2**30
 INSTALL = (
     "isolation: programs are run in bubblewrap. Install it (`apt-get install bubblewrap`, `dnf install bubblewrap` or conda-forge's; "
     "the PyPI package of that name is another one) and allow user namespaces (user.max_user_namespaces > 0; on Ubuntu 24.04 "
@@ -41,6 +45,7 @@ class Command:
 
     def __init__(self, argv: list[str], inherit: list[int] = (), status: int | None = None, folder=None):
         self.argv, self.inherit, self.status, self.folder = argv, list(inherit), status, folder
+        self._said = ""
 
     def __enter__(self) -> "Command":
         return self
@@ -61,12 +66,33 @@ class Command:
         try:
             return subprocess.Popen(
                 self.argv, stdin=stdin, stdout=stdout, stderr=stderr or subprocess.DEVNULL, env=ENVIRONMENT, pass_fds=self.inherit,
-                cwd=self.folder and self.folder.name, start_new_session=True, bufsize=0,
+                cwd=self.folder and self.folder.name, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise Outage(f"cannot start {self.argv[0]}: {error}") from error
         finally:
             self.release()
+
+    def end(self, process: subprocess.Popen):
+        """Ends the process and all that it started."""
+        if process.poll() is None and (inner := self._number("child-pid")):
+            # The first process inside: the kernel ends all others with it, and bubblewrap, its parent, leaves no zombie of it.
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                os.kill(inner, signal.SIGKILL)
+                process.wait(0.5)
+        if process.poll() is None or self.status is None:
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def _number(self, name: str) -> int | None:
+        """What bubblewrap has told of itself so far."""
+        if self.status is not None:
+            os.set_blocking(self.status, False)
+            with contextlib.suppress(BlockingIOError):
+                self._said += os.read(self.status, 65536).decode()
+        match = re.search(rf'"{name}"\s*:\s*(-?\d+)', self._said)
+        return int(match[1]) if match else None
 
     def release(self):
         while self.inherit:
@@ -78,12 +104,10 @@ class Command:
         Raises:
             Outage: If bubblewrap could not start the program.
         """
-        if self.status is None:
-            return process.returncode
-        match = re.search(r'"exit-code"\s*:\s*(-?\d+)', os.read(self.status, 65536).decode())
-        if match is None:
+        code = process.returncode if self.status is None else self._number("exit-code")
+        if code is None:
             raise Outage("bubblewrap could not start the program")
-        return int(match[1])
+        return code
 
 
 class Bubblewrap:
@@ -142,15 +166,22 @@ class Bubblewrap:
         for name, content in files.items():
             inherit.append(memory_file(content))
             argv += ["--perms", "0555", "--ro-bind-data", str(inherit[-1]), f"/box/{name}"]
+        if calls := seccomp_filter():
+            inherit.append(memory_file(calls))
+            argv += ["--seccomp", str(inherit[-1])]
         argv += ["--remount-ro", "/", "--chdir", "/tmp", "--", *prlimit(limits)]
         return Command([*argv, *(part.format(box="/box", python=self.python) for part in command)], inherit, status)
 
     def _walls(self, limits: Limits, nested: bool) -> list[str]:
-        # Root is bound by no limit on processes, so it becomes nobody first.
-        argv = ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"] if os.geteuid() == 0 else []
-        argv += [self.program, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
+        # Should memory run out, the kernel takes these first.
+        argv = ["sh", "-c", 'echo 1000 > /proc/self/oom_score_adj; exec "$@"', "sh"]
+        # Root is bound by no limit on processes, so it becomes nobody.
+        argv += ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"] if os.geteuid() == 0 else []
+        argv += [self.program, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
         argv += [] if nested else ["--disable-userns"]
         argv += ["--ro-bind", "/usr", "/usr"]
+        if os.path.isdir("/usr/src"):  # where container images keep their application
+            argv += ["--size", "4096", "--tmpfs", "/usr/src", "--remount-ro", "/usr/src"]
         for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
             path = Path("/", name)
             if path.is_symlink():
@@ -191,8 +222,7 @@ class Unisolated:
 def caps(limits: Limits) -> dict[str, int]:
     """The limits that the kernel holds for each process, under the names that prlimit has for them."""
     return {
-        "as": 2 * limits.memory * MIB,  # a thread reserves more than it uses; what is used is watched
-        "stack": STACK,
+        "as": max(ADDRESSES, 2 * limits.memory * MIB),  # a thread reserves more than it uses; what is used is watched
         "nproc": limits.processes,
         "nofile": 128,
         "fsize": limits.disk * MIB,
@@ -203,7 +233,7 @@ def caps(limits: Limits) -> dict[str, int]:
 
 def prlimit(limits: Limits) -> list[str]:
     """The command that sets limits and becomes the program; set from here they would need a fork of the trainer."""
-    return ["prlimit", *(f"--{name}={cap}" for name, cap in caps(limits).items()), "--"]
+    return ["prlimit", f"--stack={STACK}:", *(f"--{name}={cap}" for name, cap in caps(limits).items()), "--"]
 
 
 def memory_file(content: bytes) -> int:
@@ -233,16 +263,21 @@ def run(
         Outage: If no sandbox could be made.
     """
     with isolation.command(command, files or {}, limits) as sandbox:
-        source = memory_file(stdin)
+        source, (stdout, stdout_end) = memory_file(stdin), os.pipe()
+        os.fchmod(stdout_end, 0o666)  # so that /dev/stdout can be opened by name
         try:
-            process = sandbox.start(source, subprocess.PIPE, errors)
+            process = sandbox.start(source, stdout_end, errors)
+        except Outage:
+            os.close(stdout)
+            raise
         finally:
             os.close(source)
+            os.close(stdout_end)
         try:
-            outcome = watch(process.stdout.fileno(), Exit(process), process.pid, limits)
+            outcome = watch(stdout, Exit(process), process.pid, limits)
         finally:
-            end(process, group=isinstance(isolation, Unisolated))
-            process.stdout.close()
+            sandbox.end(process)
+            os.close(stdout)
         if outcome.status != "ok" or sandbox.exit_code(process) == 0:
             return outcome
         return replace(outcome, status="failed")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from open_r1.rewards.code import zygote
 from open_r1.rewards.code.judge import Sandboxed
-from open_r1.rewards.code.process import MIB, Limits, Outage, Outcome, end, watch
-from open_r1.rewards.code.sandbox import Bubblewrap, caps, memory_file
+from open_r1.rewards.code.process import MIB, Limits, Outage, Outcome, watch
+from open_r1.rewards.code.sandbox import STACK, Bubblewrap, caps, memory_file
 
 
 LASTING = Limits(seconds=10**7, memory=2**20, processes=4096, disk=4096)  # of the zygote; each test has its own
@@ -37,10 +37,15 @@ class Zygote:
         files = {"zygote.py": Path(zygote.__file__).read_bytes()}
         inner = other.detach()
         self.sandbox = isolation.command(
-            ["{python}", "-I", "{box}/zygote.py", str(inner), str(Limits().disk * MIB)], files, LASTING, nested=True
+            ["{python}", "-I", "{box}/zygote.py", str(inner), str(Limits().disk * MIB), str(STACK)],
+            files,
+            LASTING,
+            nested=True,
         )
         self.sandbox.inherit.append(inner)
         self.process = self.sandbox.start(subprocess.DEVNULL, subprocess.DEVNULL)
+
+        self.tests = 0
 
     def __del__(self):
         self.close()
@@ -53,7 +58,9 @@ class Zygote:
         """
         output, output_end = os.pipe()
         descriptors = [memory_file(stdin), output_end, memory_file(program)]
-        test = {"limits": caps(limits), "executable": executable}
+        os.fchmod(output_end, 0o666)  # so that /dev/stdout can be opened by name
+        self.tests += 1
+        test = {"id": self.tests, "limits": caps(limits), "executable": executable}
         try:
             socket.send_fds(self.control, [json.dumps(test).encode()], descriptors)
         except OSError as error:
@@ -64,24 +71,26 @@ class Zygote:
                 os.close(descriptor)
         try:
             outcome = watch(output, Reply(self.control), self.process.pid, limits)
-            code = self.control.recv(64) if outcome.status == "ok" else b"0"
+            answer = self.control.recv(64) if outcome.status == "ok" else b""
         except ConnectionError:
-            code = b""
+            answer = b""
         finally:
             os.close(output)
-        if not code:
-            self.close()
-            raise Outage("the sandbox is gone, or could not fork another one")
         if outcome.status != "ok":
             self.close()
-        return outcome if code == b"0" else replace(outcome, status="failed")
+            return outcome
+        number, _, code = answer.decode().partition(" ")
+        if number != str(self.tests):
+            self.close()
+            raise Outage("the sandbox is gone, or could not fork another one")
+        return outcome if code == "0" else replace(outcome, status="failed")
 
     def alive(self) -> bool:
         return self.control.fileno() >= 0 and self.process.poll() is None
 
     def close(self):
         self.control.close()
-        end(self.process)
+        self.sandbox.end(self.process)
         self.sandbox.close()
 
 

@@ -7,6 +7,7 @@ never sees a test. What it answers is the exit code.
 
 import atexit
 import bisect  # noqa: F401  what programs import most, so that they need not wait for it
+import builtins
 import collections  # noqa: F401
 import ctypes
 import functools  # noqa: F401
@@ -35,11 +36,12 @@ CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, -1)  # linux/unis
 NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PIDS = 0x20000, 0x8000000, 0x10000000, 0x20000000  # linux/sched.h
 NO_SUID, NO_DEVICES, NO_EXEC = 2, 4, 8  # linux/mount.h
 CAPABILITIES_3 = 0x20080522  # linux/capability.h
+CONTROL = 3  # descriptor
 READY = 2  # one is made while the other runs
 SOURCE = "/tmp/main.py"
 
 
-def serve(control: socket.socket, disk: int):
+def serve(control: socket.socket, disk: int, stack: int):
     """Keeps forks ready, each for one test, until the other end closes; whichever takes a test answers for it by its exit."""
     user, group = os.getuid(), os.getgid()
     gc.freeze()  # the forks leave these objects' pages alone
@@ -49,15 +51,16 @@ def serve(control: socket.socket, disk: int):
             started, started_end = os.pipe()
             program = fork()
             if program == 0:
-                enter(control, started_end, disk, user, group)
+                enter(control, started_end, disk, stack, user, group)
             os.close(started_end)
             waiting[program] = started
         program, status = os.wait()
         started = waiting.pop(program)
-        if os.read(started, 1) != b"1":
+        test = os.read(started, 32).decode()
+        if not test:
             return  # nobody asks any more, or there can be no sandbox
         os.close(started)
-        control.send(str(os.waitstatus_to_exitcode(status)).encode())
+        control.send(f"{test} {os.waitstatus_to_exitcode(status)}".encode())
 
 
 def fork() -> int:
@@ -76,7 +79,7 @@ def fork() -> int:
     return child
 
 
-def enter(control: socket.socket, started: int, disk: int, user: int, group: int):
+def enter(control: socket.socket, started: int, disk: int, stack: int, user: int, group: int):
     """Makes itself at home, waits for a test and becomes its program, with nothing of this process left to find."""
     try:
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
@@ -93,20 +96,23 @@ def enter(control: socket.socket, started: int, disk: int, user: int, group: int
         nothing = os.open(os.devnull, os.O_WRONLY)
         message, descriptors, _, _ = socket.recv_fds(control, 4096, 3)
         if message:
-            become(json.loads(message), descriptors, nothing, started)
+            become(json.loads(message), descriptors, nothing, started, stack)
     finally:
         os._exit(1)
 
 
-def become(test: dict, descriptors: list[int], nothing: int, started: int):
+def become(test: dict, descriptors: list[int], nothing: int, started: int, stack: int):
     """Runs a test's program under its limits; does not return."""
     stdin, stdout, source = descriptors
     for descriptor, standard in ((stdin, 0), (stdout, 1), (nothing, 2)):
         os.dup2(descriptor, standard)
     for name, value in test["limits"].items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name.upper()}"), (value, value))
-    os.write(started, b"1")
+    resource.setrlimit(resource.RLIMIT_STACK, (stack, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+    os.write(started, str(test["id"]).encode())
     if test["executable"]:
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python
+            signal.signal(ignored, signal.SIG_DFL)
         program = os.dup2(source, 3, inheritable=False)
         os.closerange(4, 256)
         os.execve(program, ["program"], os.environ)
@@ -126,7 +132,7 @@ def interpret(content: bytes):
     sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
     sys.argv = [SOURCE]
     main = sys.modules["__main__"] = types.ModuleType("__main__")
-    main.__file__ = SOURCE
+    main.__dict__.update(__file__=SOURCE, __builtins__=builtins, __annotations__={}, __loader__=None, __cached__=None)
     code = 0
     try:
         exec(compile(content, SOURCE, "exec"), main.__dict__)
@@ -134,14 +140,33 @@ def interpret(content: bytes):
         code = 0 if stop.code is None else stop.code & 255 if isinstance(stop.code, int) else 1
     except BaseException:
         code = 1
+    os._exit(finish(main) or code)
+
+
+def finish(main: types.ModuleType) -> int:
+    """Does what the interpreter does at its end, as far as an output may hang on it; 120 if it cannot flush, as there."""
+    code = 0
     try:
         threading._shutdown()
         atexit._run_exitfuncs()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        code = max(flush(sys.stdout), flush(sys.__stdout__))
+        for name in [name for name in main.__dict__ if name != "__builtins__"]:
+            main.__dict__[name] = None  # files close, generators and objects say goodbye
+        gc.collect()
+        code = max(code, flush(sys.stdout), flush(sys.__stdout__))
+        LIBC.fflush(None)
     except BaseException:
-        code = code or 120  # the interpreter's own, when it cannot flush
-    os._exit(code)
+        code = 120
+    return code
+
+
+def flush(stream) -> int:
+    try:
+        if stream is not None and not stream.closed:
+            stream.flush()
+    except Exception:
+        return 120
+    return 0
 
 
 def mount(kind: str, target: str, flags: int, options: str = ""):
@@ -160,4 +185,11 @@ def check(result: int):
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
+    os.dup2(int(sys.argv[1]), CONTROL, inheritable=False)
+    for name in os.listdir("/proc/self/fd"):  # whatever number the trainer had for it
+        if int(name) > CONTROL:
+            try:
+                os.close(int(name))
+            except OSError:  # the listing's own
+                pass
+    serve(socket.socket(fileno=CONTROL), int(sys.argv[2]), int(sys.argv[3]))
