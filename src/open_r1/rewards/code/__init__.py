@@ -5,15 +5,17 @@
 
 Covered, with bubblewrap (the default):
 
-- a program sees no network, no other process, no home, no repository, no environment; it can write 64 MiB of its own /tmp;
+- a program sees no network, no other process, no home, no repository, no environment and none of the host's key rings; it can write
+  64 MiB of its own /tmp;
 - time, memory, processes, output, files: passing a limit fails that test, the others keep their verdicts;
 - it dies with all it started when its test is over, or the trainer;
 - expected outputs never enter the sandbox: there is no verdict to forge, only an output to get right;
-- state is not shared between tests or programs.
+- nothing is left for the next test or program.
 
-Not covered: holes of the kernel; how long a program takes by the clock of a busy machine (see `timeout`); a program that guesses
-from the input which test it is given, as every judge by examples allows. With `isolation: none` nothing of the first and the
-third line holds.
+Not covered: holes of the kernel; memory of the kernel itself (full sockets) beyond what 64 processes can hold; how long a program takes
+by the clock of a busy machine (see `timeout`); a program that guesses from the input which test it is given, as every judge by
+examples allows. A program is the first process of its namespace, so it survives signals of its own that it does not handle. With
+`isolation: none` nothing of the first and the third line holds.
 """
 
 import asyncio

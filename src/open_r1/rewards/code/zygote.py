@@ -44,6 +44,7 @@ SOURCE = "/tmp/main.py"
 def serve(control: socket.socket, disk: int, stack: int):
     """Keeps forks ready, each for one test, until the other end closes; whichever takes a test answers for it by its exit."""
     user, group = os.getuid(), os.getgid()
+    compile("print(0)", "first", "exec")  # the first one of a process takes two milliseconds more
     gc.freeze()  # the forks leave these objects' pages alone
     waiting: dict[int, int] = {}  # process to the pipe on which it says that it took a test
     while True:
