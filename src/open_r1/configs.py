@@ -156,11 +156,10 @@ class SFTScriptArguments(ScriptArguments):
 
 
 @dataclass
-class GRPOScriptArguments(ScriptArguments):
-    """Reinforcement learning with verifiable rewards."""
+class PromptArguments(ScriptArguments):
+    """How rows become prompts: for reinforcement learning, for generation, for evaluation."""
 
     dataset_prompt_column: str = field(default="prompt", metadata={"help": "Column that holds the question."})
-    dataset_solution_column: str = field(default="solution", metadata={"help": "Column that holds the gold answer."})
     system_prompt: str | None = field(default=None, metadata={"help": "System message put before each question."})
     prompt_template: str | None = field(
         default=None,
@@ -175,6 +174,24 @@ class GRPOScriptArguments(ScriptArguments):
     max_prompt_length: int | None = field(
         default=None, metadata={"help": "Drop prompts of more tokens than this (TRL does not truncate prompts)."}
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.system_prompt and self.prompt_template:
+            raise RecipeError("system_prompt and prompt_template: choose one; a plain-text prompt has no system turn.")
+        for key in ("prompt_template", "chat_template_path"):
+            path = getattr(self, key)
+            if path and not Path(path).is_file():
+                raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
+        if self.max_prompt_length is not None and self.max_prompt_length < 1:
+            raise RecipeError(f"max_prompt_length: found {self.max_prompt_length}; expected at least 1.")
+
+
+@dataclass
+class GRPOScriptArguments(PromptArguments):
+    """Reinforcement learning with verifiable rewards."""
+
+    dataset_solution_column: str = field(default="solution", metadata={"help": "Column that holds the gold answer."})
     reward_funcs: list[str] = field(
         default_factory=lambda: ["accuracy", "format"],
         metadata={
@@ -197,14 +214,6 @@ class GRPOScriptArguments(ScriptArguments):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.system_prompt and self.prompt_template:
-            raise RecipeError("system_prompt and prompt_template: choose one; a plain-text prompt has no system turn.")
-        for key in ("prompt_template", "chat_template_path"):
-            path = getattr(self, key)
-            if path and not Path(path).is_file():
-                raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
-        if self.max_prompt_length is not None and self.max_prompt_length < 1:
-            raise RecipeError(f"max_prompt_length: found {self.max_prompt_length}; expected at least 1.")
         if not 0 <= self.max_unusable_golds <= 1:
             raise RecipeError(f"max_unusable_golds: found {self.max_unusable_golds}; expected a share from 0 to 1.")
         if not 0 < self.max_unjudged <= 1:
@@ -243,6 +252,77 @@ class GradeArguments(ScriptArguments):
     def __post_init__(self):
         super().__post_init__()
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
+
+
+@dataclass
+class GenerateArguments(PromptArguments):
+    """Drawing completions."""
+
+    output_dir: str | None = field(default=None, metadata={"help": "Folder for the completions; continued if it holds some."})
+    backend: str = field(
+        default="transformers",
+        metadata={
+            "help": "`transformers`, `vllm` (in this process) or `server` (any OpenAI-compatible one, see `base_urls`)."
+        },
+    )
+    base_urls: list[str] = field(
+        default_factory=list, metadata={"help": "Servers, such as http://localhost:8000/v1; requests are spread over them."}
+    )
+    api_key_env: str = field(default="OPENAI_API_KEY", metadata={"help": "Environment variable that holds the servers' key."})
+    vllm_engine: dict | str | None = field(
+        default=None, metadata={"help": "Keyword arguments of `vllm.LLM`, such as {tensor_parallel_size: 4}."}
+    )
+    num_generations: int = field(default=1, metadata={"help": "Completions a prompt."})
+    temperature: float = field(default=0.6, metadata={"help": "Sampling temperature; 0 is greedy."})
+    top_p: float = field(default=0.95, metadata={"help": "Nucleus of the sampling."})
+    top_k: int | None = field(default=None, metadata={"help": "Most likely tokens to sample from; none means all."})
+    min_p: float | None = field(default=None, metadata={"help": "Smallest probability relative to the likeliest token's."})
+    repetition_penalty: float = field(default=1.0, metadata={"help": "Penalty on tokens that were used before."})
+    max_completion_length: int = field(default=32768, metadata={"help": "Tokens after which a completion is cut off."})
+    stop: list[str] = field(default_factory=list, metadata={"help": "Texts that end a completion."})
+    seed: int = field(default=42, metadata={"help": "Seed; each completion has its own, made from it."})
+    batch_size: int = field(default=64, metadata={"help": "Completions drawn at once in this process."})
+    concurrency: int = field(default=128, metadata={"help": "Requests under way at once, over all servers."})
+    attempts: int = field(default=6, metadata={"help": "Tries of one completion on a server, with growing pauses."})
+    truncated_attempts: int = field(default=0, metadata={"help": "Times that a completion that was cut off is drawn again."})
+    request_timeout: float = field(default=3600.0, metadata={"help": "Seconds that one request may take."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a Hub model."})
+    shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for arrays of jobs."})
+    max_prompts: int | None = field(default=None, metadata={"help": "Take the first so many prompts only."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        if isinstance(self.vllm_engine, str):
+            self.vllm_engine = mapping(self.vllm_engine, "vllm_engine")
+        if not self.output_dir:
+            raise RecipeError("output_dir: missing. Name a folder for the completions.")
+        if self.backend not in ("transformers", "vllm", "server"):
+            raise RecipeError(f"backend: found {self.backend!r}{nearest(self.backend, ('transformers', 'vllm', 'server'))}")
+        if (self.backend == "server") != bool(self.base_urls):
+            raise RecipeError(
+                f"base_urls: found {self.base_urls or 'none'} with `backend: {self.backend}`; servers need `backend: server`, and it them."
+            )
+        for key, low, high in (
+            ("num_generations", 1, math.inf), ("temperature", 0, 10), ("top_p", 0, 1), ("max_completion_length", 1, math.inf),
+            ("batch_size", 1, math.inf), ("concurrency", 1, 100_000), ("attempts", 1, 100), ("truncated_attempts", 0, 100),
+        ):  # fmt: skip
+            if not low <= getattr(self, key) <= high:
+                raise RecipeError(f"{key}: found {getattr(self, key)}; expected {low} to {high}.")
+        self.part, self.parts = self._shard()
+
+    def _shard(self) -> tuple[int, int]:
+        numbers = self.shard.split("/")
+        if len(numbers) != 2 or not all(number.isdecimal() for number in numbers) or not int(numbers[0]) < int(numbers[1]):
+            raise RecipeError(f"shard: found {self.shard!r}; expected i/n with i from 0 to n - 1, such as 0/8.")
+        return int(numbers[0]), int(numbers[1])
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """What makes completions different, under vLLM's names."""
+        return {
+            "temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k, "min_p": self.min_p,
+            "repetition_penalty": self.repetition_penalty, "max_tokens": self.max_completion_length, "stop": self.stop,
+        }  # fmt: skip
 
 
 @dataclass

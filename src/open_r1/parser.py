@@ -17,17 +17,29 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from transformers import TrainingArguments
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
 
-from open_r1.configs import GradeArguments, GRPOScriptArguments, RecipeError, ReportArguments, SFTScriptArguments, nearest
+from open_r1.configs import (
+    GenerateArguments,
+    GradeArguments,
+    GRPOScriptArguments,
+    RecipeError,
+    ReportArguments,
+    SFTScriptArguments,
+    nearest,
+)
 
 
 STAGES = {
     "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
     "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
+    "generate": (GenerateArguments, ModelConfig),
     "rewards": (GradeArguments,),
     "report": (ReportArguments,),
 }
+
+TRAINING = [stage for stage, classes in STAGES.items() if any(issubclass(cls, TrainingArguments) for cls in classes)]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from open_r1.configs import RecipeError
-from open_r1.parser import STAGES, RecipeParser, read_recipe
+from open_r1.parser import STAGES, TRAINING, RecipeParser, read_recipe
 from open_r1.utils.imports import is_function, is_path
 from open_r1.utils.models import maker
 
@@ -36,7 +36,8 @@ def check(path: Path) -> tuple[str, str | None]:
         return "parsed", f"{path}: the folder {stage!r} is no stage; expected one of {', '.join(STAGES)}."
     try:
         recipe = read_recipe(str(path))
-        RecipeParser(stage).parse(["--config", str(path), "--use_cpu", "true"])  # a GPU recipe is parsed here too
+        here = ["--use_cpu", "true"] if stage in TRAINING else []  # a GPU recipe is parsed here too
+        RecipeParser(stage).parse(["--config", str(path), *here])
     except RecipeError as error:
         return "parsed", str(error)
     if not (_is_here(recipe.get("model_name_or_path", "")) and _is_here(recipe.get("dataset_name", ""))):

@@ -8,19 +8,19 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
-from open_r1.configs import GRPOScriptArguments, RecipeError
+from open_r1.configs import PromptArguments, RecipeError
 from open_r1.data import require_column
 
 
 logger = logging.getLogger(__name__)
 
 
-def to_prompts(dataset: Dataset, args: GRPOScriptArguments, tokenizer: PreTrainedTokenizerBase, solved: bool) -> Dataset:
+def to_prompts(dataset: Dataset, args: PromptArguments, tokenizer: PreTrainedTokenizerBase, solved: bool) -> Dataset:
     """Gives each row a `prompt` (text or messages) and, if a reward wants it, a `solution`; keeps the other columns.
 
     Args:
         dataset (`Dataset`): Rows with the recipe's prompt column, and its solution column if `solved`.
-        args (`GRPOScriptArguments`): Column names, template or system prompt, `max_prompt_length` in tokens.
+        args (`PromptArguments`): Column names, template or system prompt, `max_prompt_length` in tokens.
         tokenizer (`PreTrainedTokenizerBase`): Counts the tokens.
         solved (`bool`): Whether a reward needs the gold answers.
 

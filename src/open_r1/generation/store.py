@@ -1,0 +1,289 @@
+"""Where completions are kept: an append-only JSONL file a shard, with a manifest that says what is in it.
+
+    <output_dir>/manifest-00000-of-00004.json       how these were drawn, how many there are to be, whether they are all there
+    <output_dir>/prompts-00000-of-00004.jsonl       id, prompt and the other columns of each prompt
+    <output_dir>/completions-00000-of-00004.jsonl   one line a completion, in the order in which they came
+    <output_dir>/failed-00000-of-00004.jsonl        one line a completion that could not be had, tried again by the next run
+
+A process may be killed at any moment. The next one cuts a torn last line off, reads which completions are there and draws the
+others. A folder takes completions of one kind only: other sampling parameters, another model or other prompts are refused.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from open_r1.configs import RecipeError
+
+
+logger = logging.getLogger(__name__)
+
+Prompt = str | list[dict]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One completion to draw.
+
+    Args:
+        prompt_id (`str`): The prompt's, unique in the data set.
+        sample (`int`): Which of its completions, from 0.
+        prompt (`Prompt`): Text, or messages.
+        seed (`int`): Its own.
+    """
+
+    prompt_id: str
+    sample: int
+    prompt: Prompt
+    seed: int
+
+
+@dataclass
+class Sample:
+    """One completion drawn, or why not.
+
+    Args:
+        completion (`str`): The text.
+        finish_reason (`str`): `stop`, or `length` where it was cut off.
+        prompt_tokens (`int`): Tokens of the prompt.
+        completion_tokens (`int`): Tokens of the completion.
+        error (`str`, *optional*): Why there is none.
+    """
+
+    completion: str = ""
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str | None = None
+
+
+def prompt_ids(prompts: Iterable[Prompt]) -> list[str]:
+    """An id for each prompt, made of its content, and of its number where several are the same.
+
+    >>> ids = prompt_ids(["a", "b", "a"])
+    >>> ids[0] != ids[1], ids[2] == ids[0] + "-1"
+    (True, True)
+    """
+    seen: dict[str, int] = {}
+    ids = []
+    for prompt in prompts:
+        text = prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True)
+        name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        count = seen[name] = seen.get(name, -1) + 1
+        ids.append(f"{name}-{count}" if count else name)
+    return ids
+
+
+def seed_of(seed: int, prompt_id: str, sample: int) -> int:
+    """The seed of a completion: the same in any run, process or shard.
+
+    >>> seed_of(1, "a", 0) == seed_of(1, "a", 0) != seed_of(1, "a", 1)
+    True
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{prompt_id}/{sample}".encode()).digest()[:4]) % 2**31
+
+
+class Store:
+    """The completions of one shard. One process at a time.
+
+    Args:
+        folder (`Path`): The run's `output_dir`.
+        shard (`int`): Which shard, from 0.
+        shards (`int`): How many there are.
+        description (`dict`): Model, sampling parameters and whatever else makes completions different.
+
+    Raises:
+        RecipeError: If the folder holds completions of another kind, or another process writes to it.
+    """
+
+    def __init__(self, folder: Path, shard: int, shards: int, description: dict[str, Any]):
+        self.folder, self.suffix = folder, f"{shard:05}-of-{shards:05}"
+        self.description = json.loads(json.dumps(description))
+        self.path, self.failed_path = self._file("completions", "jsonl"), self._file("failed", "jsonl")
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked()
+        self._check_manifests()
+        for path in (self.path, self.failed_path):
+            mend(path)
+        self.done: dict[str, int] = {}  # prompt to a bit for each completion that is there
+        self.tokens = self.rows = self.truncated = 0
+        for row in read_lines(self.path):
+            self._count(row)
+        self._stream = self.path.open("ab")
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_):
+        self._stream.close()
+        self._lock.close()
+
+    def has(self, job: Job) -> bool:
+        return bool(self.done.get(job.prompt_id, 0) >> job.sample & 1)
+
+    def add(self, drawn: list[tuple[Job, Sample]]):
+        """Keeps completions, on the disk when this returns; those that are there already are left as they are."""
+        lines, failed = [], []
+        for job, sample in drawn:
+            row = {"prompt_id": job.prompt_id, "sample": job.sample, "seed": job.seed}
+            if sample.error is not None:
+                failed.append(row | {"error": sample.error})
+            elif not self.has(job):
+                lines.append(row | {key: value for key, value in asdict(sample).items() if key != "error"} | self._kind())
+                self._count(lines[-1])
+        self._stream.write(b"".join(map(_line, lines)))
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        if failed:
+            with self.failed_path.open("ab") as stream:
+                stream.write(b"".join(map(_line, failed)))
+
+    def describe(self, prompts: int, wanted: int):
+        """Writes the manifest, whole or not at all.
+
+        Args:
+            prompts (`int`): Prompts of this shard.
+            wanted (`int`): Completions that it should have.
+        """
+        manifest = {
+            **self.description,
+            "shard": self.suffix,
+            "prompts": prompts,
+            "wanted": wanted,
+            "rows": self.rows,
+            "truncated": self.truncated,
+            "complete": self.rows >= wanted,
+        }
+        write_whole(self._file("manifest", "json"), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+    def keep_prompts(self, rows: Iterable[dict]):
+        """Writes the prompts with all their columns, once."""
+        path = self._file("prompts", "jsonl")
+        if not path.exists():
+            write_whole(path, "".join(_line(row).decode("utf-8", "surrogatepass") for row in rows))
+
+    def _kind(self) -> dict:
+        return {"model": self.description["model"], "sampling": self.description["sampling"]}
+
+    def _count(self, row: dict):
+        self.done[row["prompt_id"]] = self.done.get(row["prompt_id"], 0) | 1 << row["sample"]
+        self.rows += 1
+        self.tokens += row["completion_tokens"]
+        self.truncated += row["finish_reason"] == "length"
+
+    def _file(self, kind: str, ending: str) -> Path:
+        return self.folder / f"{kind}-{self.suffix}.{ending}"
+
+    def _locked(self):
+        lock = self._file("lock", "txt").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise RecipeError(
+                f"output_dir: {self.folder}, shard {self.suffix}: another process writes there ({lock.read().strip() or 'unknown'})."
+            ) from error
+        lock.seek(0)
+        lock.truncate()
+        lock.write(f"{socket.gethostname()}, process {os.getpid()}\n")
+        lock.flush()
+        return lock
+
+    def _check_manifests(self):
+        """Stops if any shard of the folder was drawn otherwise, or if the folder was split into another number of shards."""
+        for path in sorted(self.folder.glob("manifest-*.json")):
+            found = json.loads(path.read_text())
+            if found["shard"].rpartition("-")[2] != self.suffix.rpartition("-")[2]:
+                raise RecipeError(
+                    f"shard: {self.folder} holds {found['shard']}; expected …-of-{self.suffix.rpartition('-')[2]}. Use the same number of "
+                    "shards, or another output_dir."
+                )
+            differ = [key for key, value in self.description.items() if found.get(key) != value]
+            if differ:
+                told = "; ".join(_difference(key, found.get(key), self.description[key]) for key in differ)
+                raise RecipeError(
+                    f"output_dir: {self.folder} holds completions of another kind: {told}. Use another output_dir."
+                )
+
+
+def _difference(key: str, found: Any, wanted: Any) -> str:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        names = [name for name in found | wanted if found.get(name) != wanted.get(name)]
+        return ", ".join(f"{name} was {found.get(name)!r} and is {wanted.get(name)!r}" for name in names)
+    return f"{key} was {str(found)[:80]!r} and is {str(wanted)[:80]!r}"
+
+
+def mend(path: Path):
+    """Cuts a torn last line off."""
+    if not path.exists():
+        return
+    with path.open("rb+") as stream:
+        size = end = stream.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 2**16)
+            stream.seek(start)
+            cut = stream.read(end - start).rfind(b"\n")
+            end = start if cut < 0 else start + cut + 1
+            if cut >= 0:
+                break
+        if end < size:
+            logger.warning("%s: cut %d bytes of a torn last line off", path, size - end)
+            stream.truncate(end)
+
+
+def read_lines(path: Path) -> Iterator[dict]:
+    """The rows of a JSONL file, one at a time.
+
+    Raises:
+        RecipeError: Naming file and line of one that is broken.
+    """
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="surrogatepass") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise RecipeError(f"{path}, line {number}: no JSON: {line[:80]!r}") from error
+
+
+def write_whole(path: Path, text: str):
+    """Writes a file so that it is there whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8", errors="surrogatepass") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(part, path)
+
+
+def _line(row: dict) -> bytes:
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+
+
+def read_completions(folder: Path) -> Iterator[dict]:
+    """All completions of a folder, each with its prompt's columns; shards in order, one prompt file in memory at a time.
+
+    Raises:
+        RecipeError: If the folder holds none, or a shard is not complete, naming it.
+    """
+    manifests = [json.loads(path.read_text()) for path in sorted(Path(folder).glob("manifest-*.json"))]
+    if not manifests:
+        raise RecipeError(f"no completions in {folder} (looked for manifest-*.json).")
+    count = int(manifests[0]["shard"].rpartition("-")[2])
+    there = {manifest["shard"] for manifest in manifests}
+    missing = [f"{i:05}-of-{count:05}" for i in range(count) if f"{i:05}-of-{count:05}" not in there]
+    missing += [manifest["shard"] for manifest in manifests if not manifest["complete"]]
+    if missing:
+        raise RecipeError(f"{folder}: not complete, run these shards again: {', '.join(missing)}.")
+    for manifest in manifests:
+        prompts = {row.pop("prompt_id"): row for row in read_lines(Path(folder, f"prompts-{manifest['shard']}.jsonl"))}
+        for row in read_lines(Path(folder, f"completions-{manifest['shard']}.jsonl")):
+            yield prompts[row["prompt_id"]] | row

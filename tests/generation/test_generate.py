@@ -1,0 +1,148 @@
+"""`generate.py` with a real model: the same completions however often it is stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from open_r1.generation.store import read_completions, read_lines
+
+
+TINY = ["--config", "recipes/tiny/generate/config_zero.yaml", "--max_completion_length", "8"]
+
+
+@pytest.fixture
+def generate(script, checkpoint):
+    def generate(folder, *argv, size=24, samples=2):
+        params = ["--dataset_params", json.dumps({"size": size}), "--num_generations", samples, "--batch_size", 16]
+        return script("generate", *TINY, "--model_name_or_path", checkpoint, "--output_dir", folder, *params, *argv)
+
+    return generate
+
+
+def content(folder):
+    return sorted(
+        (row["prompt_id"], row["sample"], row["completion"], row["finish_reason"]) for row in read_completions(folder)
+    )
+
+
+def test_draws_all_and_says_so(generate, tmp_path):
+    outcome = generate(tmp_path)
+    assert outcome.code == 0 and "48 of 48 completions are there" in outcome.out
+    rows = list(read_completions(tmp_path))
+    assert len({(row["prompt_id"], row["sample"]) for row in rows}) == 48
+    assert {"prompt", "problem", "solution", "level", "completion", "model", "sampling", "seed"} <= set(rows[0])
+    assert all(row["completion_tokens"] <= 8 for row in rows)
+    assert len({row["completion"] for row in rows}) > 10, "samples differ"
+
+
+def test_the_same_after_a_stop(generate, tmp_path, caplog):
+    generate(tmp_path / "whole")
+    generate(tmp_path / "stopped")
+    path = tmp_path / "stopped/completions-00000-of-00001.jsonl"
+    os.truncate(path, path.stat().st_size * 2 // 5)
+    outcome = generate(tmp_path / "stopped")
+    assert "torn" in caplog.text and "48 of 48" in outcome.out
+    assert content(tmp_path / "stopped") == content(tmp_path / "whole")
+
+
+def test_a_finished_run_loads_no_model(generate, tmp_path):
+    generate(tmp_path)
+    before = (tmp_path / "completions-00000-of-00001.jsonl").stat().st_mtime_ns
+    assert "48 of 48" in generate(tmp_path).out
+    assert (tmp_path / "completions-00000-of-00001.jsonl").stat().st_mtime_ns == before
+
+
+def test_more_samples_of_the_same_kind_may_be_added(generate, tmp_path):
+    generate(tmp_path)
+    assert "72 of 72" in generate(tmp_path, samples=3).out
+
+
+def test_shards_are_parts_of_the_whole(generate, tmp_path):
+    for part in range(3):
+        assert "16 of 16" in generate(tmp_path, "--shard", f"{part}/3").out
+    assert len(content(tmp_path)) == 48
+    ids = [{row["prompt_id"] for row in read_lines(path)} for path in sorted(tmp_path.glob("prompts-*"))]
+    assert len(ids) == 3 and not (ids[0] & ids[1] | ids[1] & ids[2] | ids[0] & ids[2])
+
+
+def test_greedy_and_stops(generate, tmp_path):
+    outcome = generate(tmp_path, "--temperature", 0, "--stop", "1", samples=2)
+    assert outcome.code == 0
+    by_prompt: dict[str, set] = {}
+    for row in read_completions(tmp_path):
+        by_prompt.setdefault(row["prompt_id"], set()).add(row["completion"])
+        assert "1" not in row["completion"]
+    assert all(len(texts) == 1 for texts in by_prompt.values()), "greedy: the samples of a prompt are one"
+
+
+def test_dry_run_leaves_nothing(generate, tmp_path):
+    outcome = generate(tmp_path / "out", "--dry_run", "true")
+    assert outcome.code == 0 and "48 completions: 2 of each of 24 prompts" in outcome.out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["--temperature", "-1"], "temperature"),
+        (["--shard", "3/3"], "shard: found '3/3'; expected i/n"),
+        (["--shard", "a"], "shard"),
+        (["--backend", "vlm"], "Did you mean 'vllm'"),
+        (["--backend", "server"], "base_urls"),
+        (["--base_urls", "http://localhost:1/v1"], "base_urls"),
+        (
+            ["--backend", "server", "--base_urls", "http://127.0.0.1:9/v1", "--attempts", "1"],
+            "no answer from http://127.0.0.1:9/v1",
+        ),
+        (["--num_generations", "0"], "num_generations"),
+        (["--dataset_prompt_column", "question"], "dataset_prompt_column"),
+        (["--model_name_or_path", "/no/such/model"], "model_name_or_path"),
+    ],
+)
+def test_errors_end_early_with_one_message(generate, tmp_path, argv, told):
+    outcome = generate(tmp_path / "out", *argv)
+    assert outcome.code == 1 and told in outcome.err and "Traceback" not in outcome.err
+
+
+def test_other_sampling_parameters_are_refused(generate, tmp_path):
+    generate(tmp_path)
+    outcome = generate(tmp_path, "--temperature", "0.5")
+    assert outcome.code == 1 and "temperature was 1.0 and is 0.5" in outcome.err
+
+
+def test_killed_in_the_middle(generate, checkpoint, tmp_path):
+    """A real process, killed while it draws; `benchmarks/generation.py` does it fifty times."""
+    argv = [
+        sys.executable,
+        "src/open_r1/generate.py",
+        *TINY,
+        "--model_name_or_path",
+        checkpoint,
+        "--output_dir",
+        str(tmp_path / "killed"),
+    ]
+    argv += [
+        "--dataset_params",
+        '{"size": 600}',
+        "--num_generations",
+        "2",
+        "--batch_size",
+        "100",
+        "--max_completion_length",
+        "40",
+    ]
+    path = tmp_path / "killed/completions-00000-of-00001.jsonl"
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not (path.exists() and path.stat().st_size) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert 0 < len(path.read_bytes().splitlines()) < 1200
+    long = ["--max_completion_length", "40", "--batch_size", "100"]
+    assert "1,200 of 1,200" in generate(tmp_path / "killed", *long, size=600).out
+    generate(tmp_path / "whole", *long, size=600)
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
