@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from open_r1.parser import STAGES, RecipeParser
+from open_r1.parser import STAGES, TRAINING, RecipeParser
 
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +47,7 @@ def test_commands_are_right(page, line):
         if "--config_file" in before:
             assert (ROOT / before[before.index("--config_file") + 1]).is_file()
         if stage in STAGES and rest != ["--help"]:
-            RecipeParser(stage).parse(rest if stage == "report" else [*rest, "--use_cpu", "true", "--bf16", "false"])
+            RecipeParser(stage).parse([*rest, "--use_cpu", "true", "--bf16", "false"] if stage in TRAINING else rest)
         else:
             assert (ROOT / words[scripts[0]]).is_file()
         return

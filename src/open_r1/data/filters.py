@@ -8,6 +8,7 @@ The paper's: mixed languages, long paragraphs, code blocks in the thought (DeepS
 import hashlib
 import logging
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -114,7 +115,7 @@ def _beginning(row: dict, one: Callable) -> str:
 
 
 @dataclass
-class OneColumn:
+class OneColumn(ABC):
     """A filter that looks at the text of one column (a completion's thought, for some), and whose `why` says what is wrong.
 
     Args:
@@ -126,8 +127,9 @@ class OneColumn:
     def __call__(self, rows: Rows) -> Reasons:
         return [self.why(text_of(value) or "") for value in rows[self.column]]
 
+    @abstractmethod
     def why(self, text: str) -> str | None:
-        raise NotImplementedError
+        """What is wrong with a text, `None` if nothing."""
 
 
 @dataclass
