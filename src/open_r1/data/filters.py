@@ -183,10 +183,11 @@ class Repetition(OneColumn):
 
 
 @dataclass
-class MixedLanguages(OneColumn):
+class MixedLanguages:
     """A thought too little of which is in the language of the question (or in one language, if there is no question)."""
 
     name = "mixed languages"
+    column: str = "completion"
     prompt_column: str | None = "prompt"
     least: float = 0.9
 
