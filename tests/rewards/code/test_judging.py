@@ -1,8 +1,12 @@
 """Honest programs get what they earn, whatever way they are written in."""
 
 import time
+from dataclasses import replace
 
 import pytest
+
+from open_r1.rewards.code.judge import COMPILING
+from open_r1.rewards.code.process import Limits
 
 
 ADD = [{"input": f"{a} {b}", "output": f"{a + b}"} for a, b in ((1, 2), (5, 6), (-4, 4))]
@@ -183,3 +187,18 @@ def test_unicode_goes_through(reward):
 def test_large_input_and_output(reward):
     text = " ".join(map(str, range(300_000)))
     assert reward(["print(input())"], [{"input": text, "output": text}]) == [1.0]
+
+
+def test_memory_that_processes_share_counts_once(run):
+    program = "import os, time\nx = bytes(bytearray(os.urandom(1) * (120 << 20)))\nfor _ in range(6):\n    if os.fork() == 0: time.sleep(0.5); os._exit(0)\n"
+    outcome = run(program + "time.sleep(0.6)\nprint('done')")
+    assert (outcome.status, outcome.stdout) == ("ok", b"done\n")
+
+
+def test_a_compiler_out_of_time_is_asked_again(judge, monkeypatch):
+    """On a busy machine a right program may need longer; only what does not compile is remembered."""
+    program = "// asked again\n" + CPP_RIGHT[1]
+    monkeypatch.setattr("open_r1.rewards.code.judge.COMPILING", replace(COMPILING, seconds=0.05))
+    assert judge.run(program, "cpp", "1 2", Limits()).status == "compile"
+    monkeypatch.undo()
+    assert judge.run(program, "cpp", "1 2", Limits()).stdout == b"3\n"

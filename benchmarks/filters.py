@@ -1,0 +1,138 @@
+"""Decontamination and near duplicates of real-sized rows, and open-r1's published 8-gram method beside ours.
+
+Rows of about 5,000 tokens are made from a fixed vocabulary, one in a hundred holds a problem of the benchmark (2,000 made ones), one in
+fifty is a copy of another with a word changed. The same number of processes for both methods; memory is that of all processes
+that belongs to nobody else, sampled ten times a second.
+
+  python benchmarks/filters.py                          # 10,000, 30,000 and 100,000 rows: about half an hour on two cores
+  python benchmarks/filters.py --rows 1000 3000
+"""
+
+import argparse
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+from datasets import Dataset, disable_progress_bars
+
+from open_r1.data.decontamination import Benchmarks
+from open_r1.data.filters import Contaminated, Duplicates, NearDuplicates, keep
+
+
+WORDS = 3700  # of a row, about 5,000 tokens
+PROBLEMS = 2000
+NOUNS = "apples trains boxes marbles students coins triangles books ships gardens".split()
+NAMES = "Tom Aya Ben Wei Lena Omar Ines Raj Mia Leo".split()
+
+
+def problem(seed: int) -> str:
+    rng = random.Random(f"problem {seed}")
+    a, b, c = (rng.randint(2, 999) for _ in range(3))
+    return (
+        f"{rng.choice(NAMES)} has {a} {rng.choice(NOUNS)} and gives {b} of them to {rng.choice(NAMES)}, who already owns {c} {rng.choice(NOUNS)}. "
+        f"If every third one of the {rng.choice(NOUNS)} is sold for {rng.randint(2, 99)} dollars, how many are left after {rng.randint(2, 99)} days?"
+    )
+
+
+def row(index: int, vocabulary: list[str]) -> str:
+    if index % 50 == 49:
+        return row(index - 1, vocabulary).replace(" the ", " that ", 1)
+    rng = random.Random(f"row {index}")
+    words = rng.choices(vocabulary, k=WORDS)
+    if index % 100 == 7:
+        words[rng.randrange(WORDS)] = problem(rng.randrange(PROBLEMS))
+    return " ".join(words)
+
+
+def rows(count: int) -> Iterator[dict]:
+    rng = random.Random(0)
+    letters = "aeioulnrstbcdgmp"
+    vocabulary = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(20_000)] + [
+        "the",
+        "$x$",
+        "=",
+        "\\frac{1}{2}",
+    ] * 2000
+    for index in range(count):
+        yield {"prompt": row(index, vocabulary)}
+
+
+class OpenR1:
+    """Decontamination as open-r1 publishes it (scripts/decontaminate.py): any shared 8-gram of words split at blanks."""
+
+    name = "8-grams as open-r1 takes them"
+    column = "prompt"
+
+    def __init__(self, problems: list[str]):
+        self.lookup = {gram for text in problems for gram in self.grams(text)}
+
+    def grams(self, text: str) -> set[str]:
+        words = " ".join(text.lower().strip().split()).split()
+        return {" ".join(words[i : i + 8]) for i in range(len(words) - 7)}
+
+    def __call__(self, batch: dict) -> list[str | None]:
+        return [
+            "contaminated" if any(gram in self.lookup for gram in self.grams(text)) else None for text in batch[self.column]
+        ]
+
+
+class Memory:
+    """The most memory that this process and its children had at once."""
+
+    def __enter__(self):
+        self.most, self._over = 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self):
+        me = psutil.Process()
+        while not self._over.wait(0.1):
+            total = 0
+            for process in [me, *me.children(recursive=True)]:
+                try:
+                    info = process.memory_info()
+                    total += info.rss - info.shared  # without the data set, which is mapped from the disk
+                except psutil.Error:
+                    continue
+            self.most = max(self.most, total)
+
+
+def measured(dataset: Dataset, one: Callable, processes: int) -> tuple[float, int, float]:
+    """Seconds, rows dropped and GiB."""
+    with Memory() as memory:
+        started = time.perf_counter()
+        _, (report,) = keep(dataset, [one], num_proc=processes)
+        return time.perf_counter() - started, report.dropped, memory.most / 2**30
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 30_000, 100_000])
+    parser.add_argument("--processes", type=int, default=2)
+    args = parser.parse_args()
+    disable_progress_bars()
+    problems = [problem(i) for i in range(PROBLEMS)]
+    print(f"{'rows':>8} {'filter':30} {'seconds':>8} {'rows/s':>8} {'dropped':>8} {'GiB':>6}")
+    for count in args.rows:
+        with tempfile.TemporaryDirectory() as cache:
+            dataset = Dataset.from_generator(rows, gen_kwargs={"count": count}, cache_dir=cache)
+            for one in (
+                OpenR1(problems),
+                Contaminated("prompt", Benchmarks({"made": problems})),
+                Duplicates(),
+                NearDuplicates(),
+            ):
+                seconds, dropped, memory = measured(dataset, one, args.processes)
+                print(f"{count:8,} {one.name:30} {seconds:8.1f} {count / seconds:8.0f} {dropped:8,} {memory:6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
