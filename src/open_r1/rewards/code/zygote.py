@@ -67,7 +67,7 @@ def serve(control: socket.socket, disk: int, stack: int):
 def fork() -> int:
     """`os.fork` into new namespaces, whose first process the child is: when it is over, the kernel ends all others in them.
 
-    One fork instead of the two that `unshare` needs,.
+    One fork instead of the two that `unshare` needs.
     """
     API.PyOS_BeforeFork()
     child = API.syscall(CLONE, NEW_USER | NEW_PIDS | NEW_MOUNTS | NEW_IPC | signal.SIGCHLD, 0, 0, 0, 0)
