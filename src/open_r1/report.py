@@ -35,7 +35,7 @@ from rich.console import Console
 from open_r1.configs import RecipeError, RewardSpec
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import text_of
-from open_r1.utils.callbacks import write_atomically
+from open_r1.utils.files import write_whole
 
 
 # The paper's list (appendix C.2) and what the miniature says in Chinese.
@@ -195,7 +195,7 @@ def write_report(history: History, report_dir: Path, run_dir: Path, examples: in
             "```",
             "",
         ]
-    write_atomically(report_dir / "report.md", "\n".join(lines))
+    write_whole(report_dir / "report.md", "\n".join(lines))
 
 
 def summary(history: History, report_dir: Path, run_dir: Path) -> str:

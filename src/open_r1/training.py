@@ -28,8 +28,9 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from open_r1.configs import RecipeError, ScriptArguments
-from open_r1.utils.callbacks import LogHistory, ProgressLine, write_atomically
+from open_r1.utils.callbacks import LogHistory, ProgressLine
 from open_r1.utils.checkpoints import last_complete_checkpoint, what_is_missing
+from open_r1.utils.files import write_whole
 from open_r1.utils.hub import write_card
 from open_r1.utils.models import Blueprint, draw, estimate_memory, load_model
 
@@ -168,7 +169,7 @@ def train(run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Da
     trainer.create_model_card = lambda **kwargs: _card(run, trainer)  # the one that TRL saves and pushes
     if trainer.is_world_process_zero():
         output_dir.mkdir(parents=True, exist_ok=True)
-        write_atomically(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True))
+        write_whole(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True))
     if run.resume_from:
         logger.info("resuming from %s", run.resume_from)
     result = trainer.train(resume_from_checkpoint=run.resume_from)

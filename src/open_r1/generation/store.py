@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from open_r1.configs import RecipeError
+from open_r1.utils.files import write_whole
 
 
 logger = logging.getLogger(__name__)
@@ -252,16 +253,6 @@ def read_lines(path: Path) -> Iterator[dict]:
                 yield json.loads(line)
             except ValueError as error:
                 raise RecipeError(f"{path}, line {number}: no JSON: {line[:80]!r}") from error
-
-
-def write_whole(path: Path, text: str):
-    """Writes a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", errors="surrogatepass") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
 
 
 def _line(row: dict) -> bytes:

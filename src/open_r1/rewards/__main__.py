@@ -14,7 +14,6 @@ Examples:
 """
 
 import logging
-import os
 from pathlib import Path
 
 from datasets import Dataset
@@ -27,6 +26,7 @@ from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import Composition
 from open_r1.rewards.composition import check_columns
 from open_r1.rewards.scoring import score, table
+from open_r1.utils.files import whole
 
 
 WRITERS = {".jsonl": Dataset.to_json, ".parquet": Dataset.to_parquet}
@@ -48,12 +48,8 @@ def prepare_rows(args: GradeArguments, rewards: Composition) -> Dataset:
 def write(rows: Dataset, path: Path):
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with whole(path) as part:
         WRITERS[path.suffix](rows, str(part))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def main():

@@ -2,13 +2,14 @@
 
 import json
 import logging
-import os
 import sys
 import time
 from pathlib import Path
 
 from transformers import TrainerCallback
 from transformers.trainer_callback import ProgressCallback
+
+from open_r1.utils.files import write_whole
 
 
 logger = logging.getLogger(__name__)
@@ -71,16 +72,9 @@ class LogHistory(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:  # what was logged after the checkpoint that we resume from is done again
-            write_atomically(self.path, "".join(json.dumps(entry) + "\n" for entry in state.log_history))
+            write_whole(self.path, "".join(json.dumps(entry) + "\n" for entry in state.log_history))
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if state.is_world_process_zero and state.log_history:
             with self.path.open("a") as file:
                 file.write(json.dumps(state.log_history[-1]) + "\n")
-
-
-def write_atomically(path: Path, text: str):
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

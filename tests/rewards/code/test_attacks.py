@@ -270,6 +270,7 @@ def test_many_open_descriptors_of_the_trainer_change_nothing(judge):
             file.close()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a machine without an init")
 def test_no_zombie_is_left(judge):
     """Even where the first process of the machine reaps none, as in many containers."""
     program = "import sys\nfrom open_r1.rewards.code.judge import Sandboxed\nfrom open_r1.rewards.code.warm import Warm\n"
@@ -282,8 +283,6 @@ def test_no_zombie_is_left(judge):
     program += "del judge; time.sleep(0.2)\n"
     program += "print(sum('State:\\tZ' in open(f'/proc/{p}/status').read() for p in os.listdir('/proc') if p.isdigit()), flush=True)\nos.kill(1, 9)\n"
     command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "timeout", "60", sys.executable, "-c", program]
-    if os.geteuid() != 0:
-        pytest.skip("needs root to make a machine without an init")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "src"}) as process:
         left = process.stdout.readline().strip()
         process.kill()

@@ -4,8 +4,14 @@ import re
 
 
 LETTER = r"(?<![\\a-zA-Z«])%s(?![a-zA-Z]{2}|»)"
-PARAMETERS = "knmtj"
-CONSTANT = re.compile(r"(?:[+-]\s*|(?:^|=))([A-Zc])(?=$|\s|\*|[a-z(\\])")  # `… + C`, `y = C e^{2x}`
+PARAMETERS = "knm"
+# What makes a letter a parameter of a general solution: it is said to be whole, or so many turns are added.
+GENERAL = re.compile(
+    r"\\in\s*(?:\\mathbb\{Z\}|Z)|(?:^|=|[+-])\s*\d*\s*[knm]\s*\*?\s*(?:\\pi|360|180)|(?:\\pi|[36]0°?)\s*\*?\s*[knm](?:$|,)"
+)
+CONSTANT = re.compile(
+    r"[+-]\s*([Cc])$|(?:^|=)([A-Zc])\s?\*?(?=e\^|x|\\(?:sin|cos|exp|sqrt|frac)|\()"
+)  # `… + C`, `y = C e^{2x}`
 ARGUMENT = re.compile(r"^([a-zA-Z])\(([a-z])\)=")
 
 
@@ -15,14 +21,15 @@ def same_letters(gold: str, answer: str) -> str:
     >>> same_letters(r"k\\pi", r"n\\pi"), same_letters("x^{2}+C", "x^{2}+c"), same_letters("f(x)=2x", "f(t)=2t"), same_letters("n^{2}", "k^{2}")
     ('k\\\\pi', 'x^{2}+C', 'f(x)=2x', 'k^{2}')
     """
-    if re.search(r"\\pi|°|\\mathbb\{Z\}|\\in Z", gold):
+    if GENERAL.search(gold):
         ours, theirs = ([p for p in PARAMETERS if has(text, p)] for text in (gold, answer))
         if len(ours) == len(theirs) == 1 and ours != theirs:
             answer = rename(answer, theirs[0], ours[0])
-    constant = CONSTANT.search(gold)
-    if constant and not has(answer, constant[1]):
-        other = next((c for c in "CcAKBka" if has(answer, c) and not has(gold, c)), None)
-        answer = rename(answer, other, constant[1]) if other else answer
+    match = CONSTANT.search(gold)
+    constant = match and (match[1] or match[2])
+    if constant and not has(answer, constant) and set(re.findall("[A-Z]", gold)) <= {constant}:
+        other = next((c for c in "CcAKk" if has(answer, c) and not has(gold, c)), None)
+        answer = rename(answer, other, constant) if other else answer
     function, other = ARGUMENT.match(gold), ARGUMENT.match(answer)
     if function and other and function[1] == other[1] and function[2] != other[2] and not has(answer, function[2]):
         answer = rename(answer, other[2], function[2])
