@@ -2,7 +2,7 @@
 
 Rows of about 5,000 tokens are made from a fixed vocabulary, one in a hundred holds a problem of the benchmark (2,000 made ones), one in
 fifty is a copy of another with a word changed. The same number of processes for both methods; memory is that of all processes
-that belongs to nobody else, sampled ten times a second.
+together, each page once, without the data set, which is mapped from the disk.
 
   python benchmarks/filters.py                          # 10,000, 30,000 and 100,000 rows: about half an hour on two cores
   python benchmarks/filters.py --rows 1000 3000
@@ -14,12 +14,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 from datasets import Dataset, disable_progress_bars
 
 from open_r1.data.decontamination import Benchmarks
-from open_r1.data.filters import Contaminated, Duplicates, NearDuplicates, keep
+from open_r1.data.filters import Contaminated, Duplicates, NearDuplicates
+from open_r1.data.keep import keep
 
 
 WORDS = 3700  # of a row, about 5,000 tokens
@@ -64,7 +66,7 @@ class OpenR1:
     """Decontamination as open-r1 publishes it (scripts/decontaminate.py): any shared 8-gram of words split at blanks."""
 
     name = "8-grams as open-r1 takes them"
-    column = "prompt"
+    column, columns = "prompt", ["prompt"]
 
     def __init__(self, problems: list[str]):
         self.lookup = {gram for text in problems for gram in self.grams(text)}
@@ -79,8 +81,14 @@ class OpenR1:
         ]
 
 
+def private(pid: int) -> int:
+    """Bytes of a process, its share of what forks share, without files mapped from the disk (the data set is one)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss_Anon", "Pss_Shmem")))
+
+
 class Memory:
-    """The most memory that this process and its children had at once."""
+    """The most memory that this process and its children had at once, sampled ten times a second."""
 
     def __enter__(self):
         self.most, self._over = 0, threading.Event()
@@ -98,9 +106,8 @@ class Memory:
             total = 0
             for process in [me, *me.children(recursive=True)]:
                 try:
-                    info = process.memory_info()
-                    total += info.rss - info.shared  # without the data set, which is mapped from the disk
-                except psutil.Error:
+                    total += private(process.pid)
+                except OSError:  # it has ended
                     continue
             self.most = max(self.most, total)
 

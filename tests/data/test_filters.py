@@ -16,8 +16,8 @@ from open_r1.data.filters import (
     MixedLanguages,
     NearDuplicates,
     Repetition,
-    keep,
 )
+from open_r1.data.keep import keep
 
 
 WORDS = "sum product number triangle circle angle side root even odd prime factor of the and is then so we find that equals half twice".split()

@@ -3,15 +3,18 @@
 import inspect
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import datasets
 from datasets import Dataset, DatasetDict
-from transformers import TrainingArguments
 
 from open_r1.configs import RecipeError, ScriptArguments, nearest
 from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
 
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments  # and with it torch, which filters do without
 
 LARGE = 50_000  # rows from which preparing them takes long enough to show a progress bar
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -46,7 +49,7 @@ def load_split(args: ScriptArguments, split: str, seed: int, limit: int | None =
     return dataset
 
 
-def load_held_out(args: ScriptArguments, training_args: TrainingArguments) -> Dataset | None:
+def load_held_out(args: ScriptArguments, training_args: "TrainingArguments") -> Dataset | None:
     """The split to evaluate on, `None` if the recipe does not evaluate."""
     if training_args.eval_strategy == "no" and not training_args.eval_on_start:
         return None

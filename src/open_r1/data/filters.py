@@ -1,117 +1,25 @@
-"""What is left out of a data set, and why: nothing is dropped in silence.
+"""Filters: what is left out of a data set, and why. `open_r1.data.keep` runs them and reports.
 
-A filter looks at a batch of rows and says, for each, why it should go, or `None`. `keep` runs filters over a data set with several
-processes, one after another, and returns the rows that stay with a report a filter: how many went, for which reasons, and examples.
-The paper's: mixed languages, long paragraphs, code blocks in the thought (DeepSeek-R1, §2.3.3), repetition (v2, B.3.2).
+A filter looks at a batch of rows and says, for each, why it should go, or `None`. The paper's: mixed languages, long paragraphs, code
+blocks in the thought (DeepSeek-R1, §2.3.3), repetition (v2, B.3.2). One that compares rows has two parts: `sign`, for a batch in
+any process, and `compare`, for the signatures of all rows.
 """
 
 import hashlib
-import logging
 import re
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from datasets import Dataset
 from datasketch import LeanMinHash, MinHash, MinHashLSH
 
 from open_r1.data.decontamination import Benchmarks, grams, word_hashes
-from open_r1.rewards.language import language_consistency
-from open_r1.rewards.texts import text_of
+from open_r1.data.keep import Reasons, Rows
+from open_r1.rewards.language import FEWEST_WORDS, language_consistency
+from open_r1.rewards.texts import all_turns, text_of
 
-
-logger = logging.getLogger(__name__)
 
 SCHEME = "affine32"  # of datasketch; its values are 32 bits wide
-EXAMPLES = 3
-SHOWN = 160  # characters of an example
-Rows = dict[str, list]
-Reasons = list[str | None]
-
-
-@dataclass
-class Report:
-    """What a filter did.
-
-    Args:
-        name (`str`): The filter.
-        rows (`int`): Rows that it looked at.
-        reasons (`Counter`): Rows dropped, by reason.
-        examples (`list[tuple[str, str]]`): Reasons and beginnings of some of them.
-    """
-
-    name: str
-    rows: int
-    reasons: Counter = field(default_factory=Counter)
-    examples: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def dropped(self) -> int:
-        return sum(self.reasons.values())
-
-    def __str__(self) -> str:
-        share = self.dropped / max(1, self.rows)
-        told = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common(5))
-        return f"{self.name}: {self.dropped:,} of {self.rows:,} dropped ({share:.1%}){': ' + told if told else ''}"
-
-
-def keep(
-    dataset: Dataset, filters: list[Callable[[Rows], Reasons]], num_proc: int | None = None
-) -> tuple[Dataset, list[Report]]:
-    """The rows that no filter drops, and a report a filter.
-
-    Args:
-        dataset (`Dataset`): Any; it stays on the disk.
-        filters (`list`): From this module, or your own: a callable of a batch of rows that pickles.
-        num_proc (`int`, *optional*): Processes. `Duplicates` and `NearDuplicates` compare all rows, so their last step takes one.
-    """
-    reports = []
-    for one in filters:
-        reasons = _reasons(dataset, one, num_proc)
-        report = Report(getattr(one, "name", type(one).__name__), len(dataset))
-        dropped = [(i, reason) for i, reason in enumerate(reasons) if reason is not None]
-        report.reasons = Counter(reason for _, reason in dropped)
-        report.examples = [(reason, _beginning(dataset[i], one)) for i, reason in dropped[:EXAMPLES]]
-        reports.append(report)
-        logger.info("%s", report)
-        if dropped:
-            gone = {i for i, _ in dropped}
-            dataset = dataset.select([i for i in range(len(dataset)) if i not in gone])
-    return dataset, reports
-
-
-def _reasons(dataset: Dataset, one: Callable, num_proc: int | None) -> Reasons:
-    """A filter's reasons for all rows. One that compares rows signs them in parallel, and compares the signatures here."""
-    look = one.sign if hasattr(one, "sign") else one
-    num_proc = num_proc if len(dataset) > 1000 else None
-    column = dataset.map(
-        _Looking(look),
-        batched=True,
-        batch_size=256,
-        num_proc=num_proc,
-        remove_columns=dataset.column_names,
-        desc=f"{getattr(one, 'name', '')}",
-    )
-    values = [value for batch in column.iter(1000) for value in batch["found"]]
-    return one.compare(values) if hasattr(one, "sign") else values
-
-
-class _Looking:
-    """A filter as `Dataset.map` calls it."""
-
-    def __init__(self, look: Callable):
-        self.look = look
-
-    def __call__(self, rows: Rows) -> Rows:
-        return {"found": self.look(rows)}
-
-
-def _beginning(row: dict, one: Callable) -> str:
-    column = getattr(one, "column", None)
-    text = text_of(row[column]) if column in row else str(row)
-    return (text or "")[:SHOWN]
 
 
 @dataclass
@@ -124,8 +32,15 @@ class OneColumn(ABC):
 
     column: str = "completion"
 
+    @property
+    def columns(self) -> list[str]:
+        return [self.column]
+
     def __call__(self, rows: Rows) -> Reasons:
-        return [self.why(text_of(value) or "") for value in rows[self.column]]
+        return [self.why(self.text(value)) for value in rows[self.column]]
+
+    def text(self, value: str | list[dict] | None) -> str:
+        return text_of(value) or ""
 
     @abstractmethod
     def why(self, text: str) -> str | None:
@@ -184,17 +99,26 @@ class Repetition(OneColumn):
 
 @dataclass
 class MixedLanguages:
-    """A thought too little of which is in the language of the question (or in one language, if there is no question)."""
+    """A thought too little of which is in the language that the column `language` names, else the question's, else its own."""
 
     name = "mixed languages"
     column: str = "completion"
     prompt_column: str | None = "prompt"
     least: float = 0.9
+    fewest_words: int = FEWEST_WORDS  # a thought of fewer says nothing
+
+    @property
+    def columns(self) -> list[str]:
+        return [self.column]
+
+    @property
+    def useful(self) -> list[str | None]:
+        return [self.prompt_column, "language"]
 
     def __call__(self, rows: Rows) -> Reasons:
         prompts = rows.get(self.prompt_column) if self.prompt_column else None
         texts = [text_of(value) or "" for value in rows[self.column]]
-        shares = language_consistency(texts, prompts or texts)
+        shares = language_consistency(texts, prompts or texts, rows.get("language"), self.fewest_words)
         return ["mixed languages" if share is not None and share < self.least else None for share in shares]
 
 
@@ -204,6 +128,10 @@ class CutOff:
 
     name = "cut off"
     column: str = "finish_reason"
+
+    @property
+    def columns(self) -> list[str]:
+        return [self.column]
 
     def __call__(self, rows: Rows) -> Reasons:
         return ["cut off" if reason == "length" else None for reason in rows[self.column]]
@@ -217,20 +145,48 @@ class Contaminated(OneColumn):
     benchmarks: Benchmarks | None = None
     name = "contaminated"
 
+    def text(self, value: str | list[dict] | None) -> str:
+        return all_turns(value)
+
     def why(self, text: str) -> str | None:
         found = self.benchmarks.find(text)
         return found and found[0]
 
 
 @dataclass
-class Duplicates:
-    """A text that stood there before, but for case, punctuation and white space. The first one stays."""
+class Comparison(ABC):
+    """A filter that compares the texts of one column with those of the rows before; the first one stays.
 
-    name = "duplicates"
+    Args:
+        column (`str`, *optional*, defaults to `"prompt"`): Text, or messages, of which all count.
+    """
+
     column: str = "prompt"
 
+    @property
+    def columns(self) -> list[str]:
+        return [self.column]
+
     def sign(self, rows: Rows) -> list[bytes]:
-        return [hashlib.sha256(word_hashes(text_of(value) or "").tobytes()).digest()[:16] for value in rows[self.column]]
+        return [self.signature(word_hashes(all_turns(value))) for value in rows[self.column]]
+
+    @abstractmethod
+    def signature(self, words: np.ndarray) -> bytes:
+        """What is compared, of a text given by the hashes of its words."""
+
+    @abstractmethod
+    def compare(self, signatures: list[bytes]) -> Reasons:
+        """Which ones stood there before."""
+
+
+@dataclass
+class Duplicates(Comparison):
+    """A text that stood there before, but for case, punctuation and white space."""
+
+    name = "duplicates"
+
+    def signature(self, words: np.ndarray) -> bytes:
+        return hashlib.sha256(words.tobytes()).digest()[:16]
 
     def compare(self, signatures: list[bytes]) -> Reasons:
         seen: set[bytes] = set()
@@ -242,7 +198,7 @@ class Duplicates:
 
 
 @dataclass
-class NearDuplicates:
+class NearDuplicates(Comparison):
     """A text most of whose word n-grams stood in one text before (MinHash with locality-sensitive hashing, by datasketch).
 
     Args:
@@ -253,16 +209,11 @@ class NearDuplicates:
     """
 
     name = "near duplicates"
-    column: str = "prompt"
     threshold: float = 0.8
     n: int = 3
     permutations: int = 128
 
-    def sign(self, rows: Rows) -> list[bytes]:
-        return [self._signature(text_of(value) or "") for value in rows[self.column]]
-
-    def _signature(self, text: str) -> bytes:
-        words = word_hashes(text)
+    def signature(self, words: np.ndarray) -> bytes:
         hashes = np.unique(grams(words, min(self.n, len(words)))) if len(words) else words
         sketch = MinHash(self.permutations, seed=1, scheme=SCHEME, hashfunc=int)  # they are hashes already
         sketch.update_batch((hashes >> np.uint64(32)).tolist())

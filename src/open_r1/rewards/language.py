@@ -51,7 +51,11 @@ SCRIPTS = {  # a lone Greek letter is a variable
 
 
 def language_consistency(
-    completions: list, prompts: list | None = None, language: list[str] | None = None, **kwargs
+    completions: list,
+    prompts: list | None = None,
+    language: list[str] | None = None,
+    fewest_words: int = FEWEST_WORDS,
+    **kwargs,
 ) -> list[float | None]:
     """Share of the words of a thought that are in the target language, from 0.0 to 1.0.
 
@@ -61,6 +65,7 @@ def language_consistency(
         completions (`list`): Completions as text or messages; without any tag, all of it is the thought.
         prompts (`list`, *optional*): Prompts as text or messages; the last question of the user tells the target language.
         language (`list[str]`, *optional*): Target languages, as codes (`"zh"`) or names (`"Chinese"`), ahead of the prompts.
+        fewest_words (`int`, *optional*, defaults to 5): A thought of fewer is not judged.
 
     Raises:
         ValueError: If `language` holds something else.
@@ -73,7 +78,7 @@ def language_consistency(
     rewards = []
     for completion, prompt, target in zip(map(text_of, completions), prompts or nothing, language or nothing, strict=True):
         target = _code(target) if target else _language_of(prompt or "")
-        rewards.append(None if completion is None or target is None else _share(completion, target))
+        rewards.append(None if completion is None or target is None else _share(completion, target, fewest_words))
     return rewards
 
 
@@ -82,6 +87,7 @@ class LanguageConsistency:
 
     Args:
         language (`str`, *optional*): Code or name; without it the prompt's language is the target.
+        fewest_words (`int`, *optional*, defaults to 5): A thought of fewer is not judged.
 
     Raises:
         ValueError: If the language is not one of those above.
@@ -89,14 +95,14 @@ class LanguageConsistency:
 
     __name__ = "language_consistency"
 
-    def __init__(self, language: str | None = None):
-        self.language = language and _code(language)
+    def __init__(self, language: str | None = None, fewest_words: int = FEWEST_WORDS):
+        self.language, self.fewest_words = language and _code(language), fewest_words
 
     def __call__(
         self, completions: list, prompts: list | None = None, language: list[str] | None = None, **kwargs
     ) -> list[float | None]:
         languages = [name or self.language for name in language or [None] * len(completions)]
-        return language_consistency(completions, prompts, languages)
+        return language_consistency(completions, prompts, languages, self.fewest_words)
 
 
 def _code(language: str) -> str:
@@ -119,11 +125,11 @@ def _language_of(prompt: str | list[dict]) -> str | None:
     return language if language != "other" and most >= 1 else None
 
 
-def _share(completion: str, target: str) -> float | None:
+def _share(completion: str, target: str, fewest_words: int) -> float | None:
     _, opened, rest = completion.partition("<think>")
     words = _count_words((rest if opened else completion).partition("</think>")[0], target)
     total = sum(words.values())
-    return words[target] / total if total >= FEWEST_WORDS else None
+    return words[target] / total if total >= fewest_words else None
 
 
 def _count_words(text: str, target: str | None = None) -> Counter[str]:

@@ -18,3 +18,14 @@ def text_of(completion: str | list[dict] | None) -> str | None:
         content = message.get("content") or ""
         parts.append(content if isinstance(content, str) else "".join(part.get("text") or "" for part in content))
     return "".join(parts)
+
+
+def all_turns(value: str | list[dict] | None) -> str:
+    """A text, or all that is said in a conversation, whoever says it.
+
+    >>> all_turns([{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}])
+    '1+1? 2'
+    """
+    if isinstance(value, list):
+        return " ".join(text_of([turn | {"role": "assistant"}]) for turn in value)
+    return value or ""
