@@ -14,6 +14,7 @@ import asyncio
 import runpy
 import shutil
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,11 @@ def script(monkeypatch, capfd):
         monkeypatch.setattr(sys, "argv", [f"src/open_r1/{stage}.py", *map(str, argv)])
         code = 0
         try:
-            runpy.run_path(f"src/open_r1/{stage}.py", run_name="__main__")
+            if Path(f"src/open_r1/{stage}.py").exists():
+                runpy.run_path(f"src/open_r1/{stage}.py", run_name="__main__")
+            else:  # `python -m`
+                with warnings.catch_warnings(action="ignore"):  # that it was imported before, by another test
+                    runpy.run_module(f"open_r1.data.{stage}", run_name="__main__")
         except SystemExit as stop:
             code = stop.code or 0
         return Outcome(code, *capfd.readouterr())

@@ -10,7 +10,7 @@ SOURCES = sorted(Path("src/open_r1").rglob("*.py")) or sorted((Path(__file__).pa
 SCRIPTS = {"sft", "grpo", "generate", "report", "validate"}
 SHADOWING = {"datasets", "evaluate", "code", "math", "types", "random", "logging", "tokenize", "trl", "transformers"}
 # Who may import whom: a layer imports itself and what stands before it.
-LAYERS = ["configs", "parser", "utils", "rewards", "data", "generation", "training"]
+LAYERS = ["configs", "parser", "utils", "rewards", "generation", "data", "training"]
 
 
 def layer(path: Path) -> str:

@@ -6,8 +6,11 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+from jinja2 import meta
+from transformers.utils.chat_template_utils import _compile_jinja_template
 
-from open_r1.parser import STAGES, TRAINING, RecipeParser, read_recipe
+from open_r1.parser import TRAINING, RecipeParser, read_recipe
+from open_r1.utils.recipes import stage_of
 
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*/*.yaml"))
@@ -18,9 +21,10 @@ TRAINED_IDS = [str(path.relative_to(path.parents[2])) for path in TRAINED]
 
 @pytest.mark.parametrize("path", RECIPES, ids=IDS)
 def test_parses_strictly_in_its_stage(path):
-    assert path.parent.name in STAGES and path.name.startswith("config_")
-    trains = path.parent.name in TRAINING
-    parsed = RecipeParser(path.parent.name).parse(["--config", str(path), *(["--use_cpu", "true"] if trains else [])])
+    assert path.name.startswith("config_")
+    stage = stage_of(path)
+    trains = stage in TRAINING
+    parsed = RecipeParser(stage).parse(["--config", str(path), *(["--use_cpu", "true"] if trains else [])])
     assert Path(parsed[trains].output_dir).parts[0] == "outputs"
     assert not trains or parsed[1].push_to_hub is False, "nothing is pushed unless somebody asks for it"
 
@@ -54,7 +58,10 @@ def test_reward_recipes_resolve():
 
 def test_templates_compile():
     for path in Path("recipes/chat_templates").glob("*.jinja"):
-        assert jinja2.Environment().from_string(path.read_text()).root_render_func
+        assert _compile_jinja_template(path.read_text()).root_render_func
+    for path in Path("recipes/prompts").glob("*.jinja"):
+        names = meta.find_undeclared_variables(jinja2.Environment().parse(path.read_text()))
+        assert names <= {"prompt", "conversation", "thought", "answer", "solution"}
 
 
 def test_accelerate_configs_are_of_known_kinds():

@@ -21,10 +21,16 @@ from transformers import TrainingArguments
 from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
 
 from open_r1.configs import (
+    BuilderArguments,
+    ColdStartArguments,
+    DistillArguments,
     GenerateArguments,
     GradeArguments,
     GRPOScriptArguments,
+    MergeArguments,
+    NotMadeYet,
     RecipeError,
+    RejectionArguments,
     ReportArguments,
     SFTScriptArguments,
     nearest,
@@ -35,11 +41,16 @@ STAGES = {
     "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
     "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
     "generate": (GenerateArguments, ModelConfig),
+    "cold_start": (ColdStartArguments,),
+    "rejection_sampling": (RejectionArguments,),
+    "distill": (DistillArguments,),
+    "merge": (MergeArguments,),
     "rewards": (GradeArguments,),
     "report": (ReportArguments,),
 }
 
 TRAINING = [stage for stage, classes in STAGES.items() if any(issubclass(cls, TrainingArguments) for cls in classes)]
+BUILDERS = [stage for stage, classes in STAGES.items() if issubclass(classes[0], BuilderArguments)]  # recipes in `data`
 
 
 @contextmanager
@@ -49,6 +60,9 @@ def user_errors():
         yield
     except RecipeError as error:
         recipe, message = recipe_of(sys.argv[1:]), str(error)
+        if isinstance(error, NotMadeYet) and error.dry_run:
+            sys.stdout.write(f"the recipe is right, but {message}\n")
+            sys.exit(0)
         named = recipe is None or message.startswith(recipe)
         sys.stderr.write(f"\nerror: {message if named else f'{recipe}: {message}'}\n")
         sys.exit(1)
@@ -70,6 +84,7 @@ class RecipeParser(TrlParser):
     """
 
     def __init__(self, stage: str, description: str | None = None):
+        self.stage = stage
         self.types = {key: _kinds(hint) for cls in STAGES[stage] for key, hint in _fields(cls).items()}
         super().__init__(
             STAGES[stage],
@@ -94,6 +109,7 @@ class RecipeParser(TrlParser):
         try:
             keys = read_recipe(recipe) if recipe is not None else {}
             os.environ |= {str(name): str(value) for name, value in (keys.pop("env", None) or {}).items()}
+            self._check_builder(keys)
             keys = {key: self._checked(key, value) for key, value in keys.items()}
             self._check_flags(argv)
             self.set_defaults_with_config(**keys)
@@ -105,6 +121,11 @@ class RecipeParser(TrlParser):
         parsed[0].recipe = recipe
         parsed[0].keys = keys | self._given(argv)
         return parsed
+
+    def _check_builder(self, keys: dict):
+        """Takes `builder` out of a builder's recipe, which must be this one."""
+        if self.stage in BUILDERS and (builder := keys.pop("builder", self.stage)) != self.stage:
+            raise RecipeError(f"builder: the recipe is for {builder!r}; run it by `python -m open_r1.data.{builder}`.")
 
     def error(self, message: str):
         """Argparse's own complaints (a word where a number belongs) join ours."""

@@ -17,12 +17,9 @@ from pathlib import Path
 from rich.console import Console
 
 from open_r1.configs import RecipeError
-from open_r1.parser import STAGES, TRAINING, RecipeParser, read_recipe
+from open_r1.parser import TRAINING, RecipeParser, read_recipe
 from open_r1.utils.imports import is_function, is_path
-from open_r1.utils.models import maker
-
-
-HERE = Path(__file__).parent
+from open_r1.utils.recipes import command_of, maker, stage_of
 
 
 def check(path: Path) -> tuple[str, str | None]:
@@ -31,10 +28,8 @@ def check(path: Path) -> tuple[str, str | None]:
     Returns:
         `tuple[str, str | None]`: What was done (`dry run` or `parsed`), and the error if there was one.
     """
-    stage = path.parent.name
-    if stage not in STAGES:
-        return "parsed", f"{path}: the folder {stage!r} is no stage; expected one of {', '.join(STAGES)}."
     try:
+        stage = stage_of(path)
         recipe = read_recipe(str(path))
         here = ["--use_cpu", "true"] if stage in TRAINING else []  # a GPU recipe is parsed here too
         RecipeParser(stage).parse(["--config", str(path), *here])
@@ -42,7 +37,7 @@ def check(path: Path) -> tuple[str, str | None]:
         return "parsed", str(error)
     if not (_is_here(recipe.get("model_name_or_path", "")) and _is_here(recipe.get("dataset_name", ""))):
         return "parsed", None
-    command = [sys.executable, str(HERE / f"{stage}.py"), "--config", str(path), "--dry_run", "true"]
+    command = [sys.executable, *command_of(path), "--dry_run", "true"]
     run = subprocess.run(command, capture_output=True, text=True)
     return "dry run", None if run.returncode == 0 else run.stderr.strip()[-2000:]
 

@@ -80,3 +80,13 @@ def test_what_cannot_be_loaded(tmp_path, name, content, says):
 def test_hub_data_set_that_cannot_be_had():
     with pytest.raises(RecipeError, match="cannot load 'nobody/nothing'"):
         load("nobody/nothing")
+
+
+def test_a_folder_whose_files_have_changed_is_read_again(tmp_path):
+    """datasets keeps the old rows where the folder's card names the files."""
+    (tmp_path / "README.md").write_text(
+        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: train-*.parquet\n---\n"
+    )
+    for count in (3, 5):
+        Dataset.from_dict({"a": list(range(count))}).to_parquet(tmp_path / "train-00000-of-00001.parquet")
+        assert len(load_split(ScriptArguments(dataset_name=str(tmp_path)), "train", 0)) == count

@@ -1,13 +1,9 @@
 """Real HTTP: a server that speaks OpenAI's API and has bad days."""
 
 import asyncio
-import json
-import socket
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from openai_server import Server
 
 from open_r1.configs import RecipeError
 from open_r1.generation.running import Meter, draw_from_servers
@@ -24,71 +20,6 @@ SAMPLING = {
     "max_tokens": 8,
     "stop": [],
 }
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.answer(200, {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "us"}]})
-
-    def do_POST(self):
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server = self.server
-        with server.lock:
-            server.requests.append(request | {"path": self.path, "key": self.headers.get("Authorization")})
-            server.under_way += 1
-            server.most = max(server.most, server.under_way)
-            trouble = server.troubles.pop(0) if server.troubles else None
-        time.sleep(server.seconds)
-        with server.lock:
-            server.under_way -= 1
-        if trouble == "hang up":
-            self.connection.shutdown(socket.SHUT_RDWR)
-            self.close_connection = True
-        elif isinstance(trouble, int):
-            self.answer(trouble, {"error": {"message": "not now"}})
-        else:
-            text = f"seed {request['seed']}"
-            choice = {"index": 0, "finish_reason": "length" if trouble == "cut" else "stop"}
-            if "messages" in request:
-                message = {"role": "assistant", "content": text}
-                choice["message"] = message | ({"reasoning_content": "hm"} if trouble == "split" else {})
-            else:
-                choice["text"] = text
-            choices = [] if trouble == "empty" else [choice]
-            usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
-            self.answer(200, {"id": "1", "object": "x", "created": 0, "model": "m", "choices": choices, "usage": usage})
-
-    def answer(self, code, body):
-        data = json.dumps(body).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        """Keeps the test's output clean."""
-
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, troubles=(), seconds=0.0):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.troubles, self.seconds = list(troubles), seconds
-        self.requests, self.under_way, self.most, self.lock = [], 0, 0, threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
 
 
 def jobs(count, prompt="hello"):

@@ -6,7 +6,8 @@ from trl import ModelConfig, SFTConfig
 
 from open_r1.configs import RecipeError
 from open_r1.data import tiny
-from open_r1.utils.models import check_round_trip, draw, estimate_memory, load_tokenizer, maker
+from open_r1.utils.models import check_round_trip, draw, estimate_memory, load_tokenizer
+from open_r1.utils.recipes import maker
 
 
 TEXT = "Q: (1+2)*3 = ?\nA: <think>a b</think>"

@@ -7,6 +7,7 @@ any process, and `compare`, for the signatures of all rows.
 
 import hashlib
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -15,11 +16,12 @@ from datasketch import LeanMinHash, MinHash, MinHashLSH
 
 from open_r1.data.decontamination import Benchmarks, grams, word_hashes
 from open_r1.data.keep import Reasons, Rows
-from open_r1.rewards.language import FEWEST_WORDS, language_consistency
+from open_r1.rewards.language import CODES, FEWEST_WORDS, language_consistency
 from open_r1.rewards.texts import all_turns, text_of
 
 
 SCHEME = "affine32"  # of datasketch; its values are 32 bits wide
+NO_MATTER = re.compile(r"[\s;!?\"'$]|(?<!\d)[.,]|[.,](?!\d)")  # between two texts that are the same
 
 
 @dataclass
@@ -58,6 +60,29 @@ class Length(OneColumn):
     def why(self, text: str) -> str | None:
         words = len(text.split())
         return "too short" if words < self.fewest else "too long" if words > self.most else None
+
+
+@dataclass
+class Unstructured(OneColumn):
+    """No readable form: one closed thought, then a summary (the answer).
+
+    Args:
+        empty_thought (`bool`, *optional*, defaults to `False`): Whether a thought may be empty, as on a greeting.
+    """
+
+    name = "unstructured"
+    empty_thought: bool = False
+
+    def why(self, text: str) -> str | None:
+        before, opened, rest = text.partition("<think>")
+        thought, closed, summary = rest.partition("</think>")
+        if not opened or not closed or before.strip():
+            return "no thought at the start" if not opened or before.strip() else "thought without end"
+        if "<think>" in rest or "</think>" in summary:
+            return "several thoughts"
+        if not summary.strip():
+            return "no summary"
+        return None if thought.strip() or self.empty_thought else "empty thought"
 
 
 @dataclass
@@ -118,7 +143,8 @@ class MixedLanguages:
     def __call__(self, rows: Rows) -> Reasons:
         prompts = rows.get(self.prompt_column) if self.prompt_column else None
         texts = [text_of(value) or "" for value in rows[self.column]]
-        shares = language_consistency(texts, prompts or texts, rows.get("language"), self.fewest_words)
+        named = [name if str(name).lower() in CODES else None for name in rows.get("language", [])]  # it may say Python
+        shares = language_consistency(texts, prompts or texts, named, self.fewest_words)
         return ["mixed languages" if share is not None and share < self.least else None for share in shares]
 
 
@@ -159,20 +185,26 @@ class Comparison(ABC):
 
     Args:
         column (`str`, *optional*, defaults to `"prompt"`): Text, or messages, of which all count.
+        within (`str`, *optional*): Only rows with the same value in this column are compared.
     """
 
     column: str = "prompt"
+    within: str | None = None
 
     @property
     def columns(self) -> list[str]:
-        return [self.column]
+        return [self.column, *([self.within] if self.within else [])]
 
     def sign(self, rows: Rows) -> list[bytes]:
-        return [self.signature(word_hashes(all_turns(value))) for value in rows[self.column]]
+        within = rows[self.within] if self.within else [""] * len(rows[self.column])
+        return [
+            f"{group} ".encode() + self.signature(all_turns(value))
+            for group, value in zip(within, rows[self.column], strict=True)
+        ]
 
     @abstractmethod
-    def signature(self, words: np.ndarray) -> bytes:
-        """What is compared, of a text given by the hashes of its words."""
+    def signature(self, text: str) -> bytes:
+        """What is compared of a text."""
 
     @abstractmethod
     def compare(self, signatures: list[bytes]) -> Reasons:
@@ -181,12 +213,13 @@ class Comparison(ABC):
 
 @dataclass
 class Duplicates(Comparison):
-    """A text that stood there before, but for case, punctuation and white space."""
+    """A text that stood there before, but for case, white space and the punctuation of sentences (`1+2` is not `1*2`)."""
 
     name = "duplicates"
 
-    def signature(self, words: np.ndarray) -> bytes:
-        return hashlib.sha256(words.tobytes()).digest()[:16]
+    def signature(self, text: str) -> bytes:
+        plain = NO_MATTER.sub("", unicodedata.normalize("NFKC", text).casefold())
+        return hashlib.sha256(plain.encode("utf-8", "replace")).digest()[:16]
 
     def compare(self, signatures: list[bytes]) -> Reasons:
         seen: set[bytes] = set()
@@ -213,7 +246,8 @@ class NearDuplicates(Comparison):
     n: int = 3
     permutations: int = 128
 
-    def signature(self, words: np.ndarray) -> bytes:
+    def signature(self, text: str) -> bytes:
+        words = word_hashes(text)
         hashes = np.unique(grams(words, min(self.n, len(words)))) if len(words) else words
         sketch = MinHash(self.permutations, seed=1, scheme=SCHEME, hashfunc=int)  # they are hashes already
         sketch.update_batch((hashes >> np.uint64(32)).tolist())

@@ -30,7 +30,9 @@ def to_prompts(dataset: Dataset, args: PromptArguments, tokenizer: PreTrainedTok
     require_column(dataset, args.dataset_prompt_column, "dataset_prompt_column")
     if solved:
         require_column(dataset, args.dataset_solution_column, "dataset_solution_column")
-    template = read_template(args.prompt_template, "prompt_template") if args.prompt_template else None
+    option = "user_template" if args.user_template else "prompt_template"
+    path = args.user_template or args.prompt_template
+    template = read_template(path, option) if path else None
 
     def row_to_prompt(row: dict) -> dict:
         question = row[args.dataset_prompt_column]
@@ -38,9 +40,11 @@ def to_prompts(dataset: Dataset, args: PromptArguments, tokenizer: PreTrainedTok
             raise RecipeError(f"dataset_prompt_column: found the question {question!r}; expected text or messages.")
         if template:
             try:
-                return {"prompt": template.render({**row, "prompt": question})}
-            except jinja2.UndefinedError as error:
-                raise RecipeError(f"prompt_template: {args.prompt_template}: {error}; columns: {', '.join(row)}.") from error
+                question = template.render({**row, "prompt": question})
+            except jinja2.TemplateError as error:
+                raise RecipeError(f"{option}: {path}: {error}; columns: {', '.join(row)}.") from error
+        if args.prompt_template:
+            return {"prompt": question}
         turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
         system = [{"role": "system", "content": args.system_prompt}] if args.system_prompt else []
         return {"prompt": system + turns}

@@ -28,6 +28,7 @@ TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 CHINESE = "等于几？，所以然后对重新算一遍答案是"
 CONNECTIVES = {"en": (" so ", " then "), "zh": ("，所以", "，然后")}
 WAIT = {"en": " wait ", "zh": "，等等，"}
+WORDS = {"so": "所以", "then": "然后", "is": "是", "answer": "答案"}
 QUESTION = "Q: {}\nA: "  # recipes/chat_templates/tiny.jinja says the same
 LEVELS = (3, 4)
 ASK = {"en": " = ?", "zh": " 等于几？"}
@@ -124,6 +125,31 @@ def problems(split: str, seed: int, size: int = 4096, levels: list[int] = LEVELS
     return Dataset.from_list(
         [{"problem": p.prompt, "solution": p.solution, "level": len(p.digits), "language": p.language} for p in rows]
     )
+
+
+def chat(split: str, seed: int, size: int = 256) -> Dataset:
+    """Requests without anything to reason about, in the paper's four kinds (§2.3.3): columns `messages` and `domain`, none twice.
+
+    There are some 500; a request is held out if its checksum says so.
+    """
+    letters, pairs = "abcdefghijklmnopqrstuvwxyz", [(one, other) for one in WORDS for other in WORDS]
+    kinds = {
+        "writing": [(f"write {count} {letter}", letter * count) for count in range(2, 10) for letter in letters],
+        "factual": [(f"what is after {one} ?", other) for one, other in zip(letters, letters[1:], strict=False)]
+        + [(f"what is before {other} ?", one) for one, other in zip(letters, letters[1:], strict=False)],
+        "self-cognition": [
+            (f"{hello}{ask}", "I am tiny") for hello in ("", "hi ", "hello ") for ask in ("who are you ?", "your name ?")
+        ],
+        "translation": [(f"{one} {other} in Chinese ?", WORDS[one] + WORDS[other]) for one, other in pairs],
+    }
+    rows = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": reply}], "domain": domain}
+        for domain, requests in kinds.items()
+        for question, reply in requests
+        if (zlib.crc32(question.encode()) % HELD_OUT == 0) == (split == "test")
+    ]
+    random.Random(f"chat/{seed}/{split}").shuffle(rows)
+    return Dataset.from_list(rows[:size])
 
 
 def web_text(

@@ -146,16 +146,18 @@ class Store:
             with self.failed_path.open("ab") as stream:
                 stream.write(b"".join(map(_line, failed)))
 
-    def describe(self, prompts: int, wanted: int):
+    def describe(self, prompts: int, wanted: int, features: dict[str, Any] | None = None):
         """Writes the manifest, whole or not at all.
 
         Args:
             prompts (`int`): Prompts of this shard.
             wanted (`int`): Completions that it should have.
+            features (`dict`, *optional*): Types of the prompts' columns, as `datasets.Features.to_dict` gives them.
         """
         manifest = {
             **self.description,
             "shard": self.suffix,
+            "features": features,
             "prompts": prompts,
             "wanted": wanted,
             "rows": self.rows,
@@ -259,11 +261,11 @@ def _line(row: dict) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
 
-def read_completions(folder: Path) -> Iterator[dict]:
-    """All completions of a folder, each with its prompt's columns; shards in order, one prompt file in memory at a time.
+def read_manifests(folder: Path) -> list[dict]:
+    """The manifests of a folder of completions, in order.
 
     Raises:
-        RecipeError: If the folder holds none, or a shard is not complete, naming it.
+        RecipeError: If there is none, or if a shard is missing or not complete, naming it.
     """
     manifests = [json.loads(path.read_text()) for path in sorted(Path(folder).glob("manifest-*.json"))]
     if not manifests:
@@ -274,7 +276,16 @@ def read_completions(folder: Path) -> Iterator[dict]:
     missing += [manifest["shard"] for manifest in manifests if not manifest["complete"]]
     if missing:
         raise RecipeError(f"{folder}: not complete, run these shards again: {', '.join(missing)}.")
-    for manifest in manifests:
+    return manifests
+
+
+def read_completions(folder: Path) -> Iterator[dict]:
+    """All completions of a folder, each with its prompt's columns; shards in order, one prompt file in memory at a time.
+
+    Raises:
+        RecipeError: See `read_manifests`.
+    """
+    for manifest in read_manifests(folder):
         prompts = {row.pop("prompt_id"): row for row in read_lines(Path(folder, f"prompts-{manifest['shard']}.jsonl"))}
         for row in read_lines(Path(folder, f"completions-{manifest['shard']}.jsonl")):
             yield prompts[row["prompt_id"]] | row

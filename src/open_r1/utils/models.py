@@ -18,9 +18,9 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from trl import ModelConfig
 
 from open_r1.configs import RecipeError
-from open_r1.parser import STAGES, read_recipe
 from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
+from open_r1.utils.recipes import maker
 
 
 @dataclass
@@ -77,16 +77,6 @@ def draw(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> Bluep
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     model.tie_weights()  # or a shared embedding counts twice
     return Blueprint(source, config, tokenizer, model.num_parameters())
-
-
-def maker(checkpoint: str) -> tuple[dict | None, str | None]:
-    """The recipe whose `output_dir` is the checkpoint, and the command that runs it; two `None` if there is none."""
-    for stage in STAGES:
-        for path in sorted(Path("recipes").glob(f"*/{stage}/*.yaml")):
-            recipe = read_recipe(str(path))
-            if "output_dir" in recipe and Path(recipe["output_dir"]) == Path(checkpoint):
-                return recipe, f"accelerate launch src/open_r1/{stage}.py --config {path}"
-    return None, None
 
 
 def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:

@@ -1,0 +1,25 @@
+"""The options that our scripts add to TRL's: one dataclass a stage, checked as soon as they are filled.
+
+No import of torch or TRL here: rewards, which read their part of a recipe, load in a fraction of a second.
+"""
+
+from open_r1.configs.base import PromptArguments, RewardSpec, ScriptArguments
+from open_r1.configs.data import (
+    BuilderArguments,
+    ColdStartArguments,
+    DistillArguments,
+    RejectionArguments,
+    SelectionArguments,
+    Source,
+)
+from open_r1.configs.errors import NotMadeYet, RecipeError, mapping, nearest
+from open_r1.configs.generation import GenerateArguments
+from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
+from open_r1.configs.training import GRPOScriptArguments, SFTScriptArguments
+
+
+__all__ = [
+    "BuilderArguments", "ColdStartArguments", "DistillArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
+    "NotMadeYet", "PromptArguments", "RecipeError", "RejectionArguments", "ReportArguments", "RewardSpec", "SFTScriptArguments", "ScriptArguments",
+    "SelectionArguments", "Source", "mapping", "nearest",
+]  # fmt: skip

@@ -1,0 +1,85 @@
+"""Options of `generate.py`."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from open_r1.configs.base import PromptArguments
+from open_r1.configs.errors import RecipeError, mapping, nearest
+
+
+def part_of(shard: str) -> tuple[int, int]:
+    """Which part of how many.
+
+    >>> part_of("2/8")
+    (2, 8)
+    """
+    numbers = shard.split("/")
+    if len(numbers) != 2 or not all(number.isdecimal() for number in numbers) or not int(numbers[0]) < int(numbers[1]):
+        raise RecipeError(f"shard: found {shard!r}; expected i/n with i from 0 to n - 1, such as 0/8.")
+    return int(numbers[0]), int(numbers[1])
+
+
+@dataclass
+class GenerateArguments(PromptArguments):
+    """Drawing completions."""
+
+    output_dir: str | None = field(default=None, metadata={"help": "Folder for the completions; continued if it holds some."})
+    backend: str = field(
+        default="transformers",
+        metadata={
+            "help": "`transformers`, `vllm` (in this process) or `server` (any OpenAI-compatible one, see `base_urls`)."
+        },
+    )
+    base_urls: list[str] = field(
+        default_factory=list, metadata={"help": "Servers, such as http://localhost:8000/v1; requests are spread over them."}
+    )
+    api_key_env: str = field(default="OPENAI_API_KEY", metadata={"help": "Environment variable that holds the servers' key."})
+    vllm_engine: dict | str | None = field(
+        default=None, metadata={"help": "Keyword arguments of `vllm.LLM`, such as {tensor_parallel_size: 4}."}
+    )
+    num_generations: int = field(default=1, metadata={"help": "Completions a prompt."})
+    temperature: float = field(default=0.6, metadata={"help": "Sampling temperature; 0 is greedy."})
+    top_p: float = field(default=0.95, metadata={"help": "Nucleus of the sampling."})
+    top_k: int | None = field(default=None, metadata={"help": "Most likely tokens to sample from; none means all."})
+    min_p: float | None = field(default=None, metadata={"help": "Smallest probability relative to the likeliest token's."})
+    repetition_penalty: float = field(default=1.0, metadata={"help": "Penalty on tokens that were used before."})
+    max_completion_length: int = field(default=32768, metadata={"help": "Tokens after which a completion is cut off."})
+    stop: list[str] = field(default_factory=list, metadata={"help": "Texts that end a completion."})
+    seed: int = field(default=42, metadata={"help": "Seed; each completion has its own, made from it."})
+    batch_size: int = field(default=64, metadata={"help": "Completions drawn at once in this process."})
+    concurrency: int = field(default=128, metadata={"help": "Requests under way at once, over all servers."})
+    attempts: int = field(default=6, metadata={"help": "Tries of one completion on a server, with growing pauses."})
+    truncated_attempts: int = field(default=0, metadata={"help": "Times that a completion that was cut off is drawn again."})
+    request_timeout: float = field(default=3600.0, metadata={"help": "Seconds that one request may take."})
+    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a Hub model."})
+    shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for arrays of jobs."})
+    max_prompts: int | None = field(default=None, metadata={"help": "Take the first so many prompts only."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        if isinstance(self.vllm_engine, str):
+            self.vllm_engine = mapping(self.vllm_engine, "vllm_engine")
+        if not self.output_dir:
+            raise RecipeError("output_dir: missing. Name a folder for the completions.")
+        if self.backend not in ("transformers", "vllm", "server"):
+            raise RecipeError(f"backend: found {self.backend!r}{nearest(self.backend, ('transformers', 'vllm', 'server'))}")
+        if (self.backend == "server") != bool(self.base_urls):
+            raise RecipeError(
+                f"base_urls: found {self.base_urls or 'none'} with `backend: {self.backend}`; servers need `backend: server`, and it them."
+            )
+        for key, low, high in (
+            ("num_generations", 1, math.inf), ("temperature", 0, 10), ("top_p", 0, 1), ("max_completion_length", 1, math.inf),
+            ("batch_size", 1, math.inf), ("concurrency", 1, 100_000), ("attempts", 1, 100), ("truncated_attempts", 0, 100),
+        ):  # fmt: skip
+            if not low <= getattr(self, key) <= high:
+                raise RecipeError(f"{key}: found {getattr(self, key)}; expected {low} to {high}.")
+        self.part, self.parts = part_of(self.shard)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """What makes completions different, under vLLM's names."""
+        return {
+            "temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k, "min_p": self.min_p,
+            "repetition_penalty": self.repetition_penalty, "max_tokens": self.max_completion_length, "stop": self.stop,
+        }  # fmt: skip

@@ -1,0 +1,159 @@
+"""The mixture that R1 and its students are fine-tuned on: reasoning and other samples by weight (DeepSeek-R1, §2.3.3 and §2.4).
+
+Sources are sets of conversations (`messages`, or `prompt` and `completion`): what rejection sampling wrote, and any chat data set for
+writing, factual questions, self-cognition and translation. A source with a `teacher` is answered anew, with a thought before the answer
+if the request deserves one; one with `thought: false` keeps its answers, after an empty thought. The paper's 600k + 200k samples, by
+domain (v2, Table 5), are recipes/DeepSeek-R1-Distill/data/config_800k.yaml. Packing is TRL's (`packing: true` for `sft.py`).
+
+Examples:
+
+  # the miniature's
+  python -m open_r1.data.distill --config recipes/tiny/data/config_distill.yaml
+
+  # what would be done
+  python -m open_r1.data.distill --config recipes/tiny/data/config_distill.yaml --dry_run true
+
+  # and push it
+  ... --push_to_hub true --hub_dataset_id you/mixture
+"""
+
+import math
+import random
+import re
+from pathlib import Path
+
+from datasets import Dataset, concatenate_datasets
+from rich.console import Console
+
+from open_r1.configs import DistillArguments, RecipeError, ScriptArguments, Source
+from open_r1.data import load_split
+from open_r1.data.building import begin, filters_of, finish, show_plan, to_messages, turns_of
+from open_r1.data.drawing import ask
+from open_r1.data.filters import Duplicates
+from open_r1.data.keep import Report, keep
+from open_r1.parser import RecipeParser, user_errors
+from open_r1.rewards.texts import all_turns, text_of
+
+
+EMPTY = "<think>\n\n</think>\n\n"  # what R1 itself writes where there is nothing to think about
+
+
+def main():
+    args: DistillArguments
+    (args,) = RecipeParser("distill", __doc__).parse()
+    console = begin(args)
+    sources = [read_source(source, args) for source in args.mixture]
+    if args.dry_run:
+        names = [
+            f"{source.dataset_name} ({source.domain or 'its own domains'}, weight {source.weight:g})"
+            for source in args.mixture
+        ]
+        teachers = sorted({source.teacher for source in args.mixture if source.teacher})
+        show_plan(console, args, dict(zip(names, map(len, sources), strict=True)), teachers)
+        return
+    reports: list[Report] = []
+    for number, source in enumerate(args.mixture):
+        rows = sources[number]
+        console.print(f"{source.dataset_name}: {len(rows):,} rows")
+        if source.teacher:
+            rows = teach(rows, source, Path(args.output_dir, "work", f"teacher-{number}"), args.draw, console)
+        rows, dropped = keep(rows, filters_of(args, rows.column_names, empty_thought=True), args.num_proc)
+        rows = to_messages(rows, args.num_proc).select_columns(["messages", "domain", "source"])
+        sources[number], again = keep(rows, [Duplicates("messages")], args.num_proc)
+        dropped += again
+        for report in dropped:
+            report.name = f"{source.dataset_name}: {report.name}"
+        reports += dropped
+    finish(args, console, mix(sources, args), reports)
+
+
+def read_source(source: Source, args: DistillArguments) -> Dataset:
+    """A source in the form that builders work on: `prompt` (turns), `completion` (text), `domain`, `source`.
+
+    Raises:
+        RecipeError: If it has no conversations.
+    """
+    named = ScriptArguments(dataset_name=source.dataset_name, dataset_config=source.dataset_config, dry_run=args.dry_run)
+    rows = load_split(named, source.dataset_split, args.seed)
+    if "messages" not in rows.column_names and not {"prompt", "completion"} <= set(rows.column_names):
+        raise RecipeError(
+            f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, or `prompt` and `completion`."
+        )
+
+    def row_of(row: dict) -> dict:
+        turns = row["messages"] if "messages" in row else turns_of(row["prompt"]) + turns_of_answer(row["completion"])
+        if not turns or turns[-1]["role"] != "assistant":
+            turns = [*turns, {"role": "assistant", "content": ""}]  # a request without an answer, for the teacher
+        answer = text_of(turns[-1:]) or ""
+        if not source.thought and not source.teacher and "</think>" not in answer:
+            answer = EMPTY + answer.strip()
+        return {
+            "prompt": turns_of(turns[:-1]),
+            "completion": answer,
+            "domain": source.domain or str(row.get("domain") or "all"),
+            "source": source.dataset_name,
+        }
+
+    return rows.map(row_of, remove_columns=rows.column_names, num_proc=args.num_proc if len(rows) > 10_000 else None)
+
+
+def turns_of_answer(completion: str | list[dict]) -> list[dict]:
+    return [{"role": "assistant", "content": text_of(completion) or ""}]
+
+
+def teach(rows: Dataset, source: Source, folder: Path, here: bool, console: Console) -> Dataset:
+    """The rows with the teacher's answers; its template is given `prompt` (the last request), `conversation` (all) and `answer`."""
+
+    def request_of(row: dict) -> dict:
+        said = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in row["prompt"])
+        return {
+            "turns": row["prompt"],
+            "prompt": all_turns(row["prompt"][-1:]),
+            "conversation": said,
+            "answer": row["completion"],
+        }
+
+    requests = rows.map(request_of, remove_columns=["completion"])
+    new = ask(source.teacher, requests, folder, here, console)
+    wanted = [*rows.column_names, "finish_reason"]
+    new = new.remove_columns("prompt").rename_column("turns", "prompt").select_columns(wanted)
+    return new.map(lambda row: {"completion": _with_thought(row["completion"])})
+
+
+def _with_thought(text: str) -> str:
+    """An answer with its thought, if need be an empty one.
+
+    >>> _with_thought("Hello!"), _with_thought("<think>They greet me.</think>Hello!")
+    ('<think>\\n\\n</think>\\n\\nHello!', '<think>They greet me.</think>Hello!')
+    """
+    return text if re.search(r"</?think>", text) else EMPTY + text.strip()
+
+
+def mix(sources: list[Dataset], args: DistillArguments) -> Dataset:
+    """Rows of all sources in the proportions of their weights, chosen and shuffled by the recipe's seed.
+
+    Raises:
+        RecipeError: If a source has too few rows for `num_rows`.
+    """
+    whole = sum(source.weight for source in args.mixture)
+    shares = [source.weight / whole for source in args.mixture]
+    possible = min(math.floor(len(rows) / share + 1e-9) for rows, share in zip(sources, shares, strict=True))
+    total = args.num_rows if args.num_rows is not None else possible
+    counts = [round(share * total) for share in shares]
+    for source, rows, count in zip(args.mixture, sources, counts, strict=True):
+        if count > len(rows):
+            raise RecipeError(
+                f"num_rows: {total:,} would take {count:,} rows of {source.dataset_name}, which has {len(rows):,} after the filters; "
+                f"expected at most {possible:,}, other weights, or more data."
+            )
+    rng = random.Random(args.seed)
+    parts = [
+        rows.select(sorted(rng.sample(range(len(rows)), min(count, len(rows)))))
+        for rows, count in zip(sources, counts, strict=True)
+    ]
+    return concatenate_datasets(parts).shuffle(seed=args.seed)
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()

@@ -1,0 +1,141 @@
+"""From a `generate` recipe to completions: what `generate.py` runs, and what builders ask a model by."""
+
+import hashlib
+import logging
+import shlex
+from pathlib import Path
+
+from datasets import Dataset
+from rich.console import Console
+from trl import ModelConfig
+
+from open_r1.configs import GenerateArguments, NotMadeYet, RecipeError, ScriptArguments
+from open_r1.data import load_split, write_rows
+from open_r1.data.prompts import prompt_text, to_prompts
+from open_r1.generation.backends import VLLM, Backend, Transformers
+from open_r1.generation.running import Meter, draw_batches, draw_from_servers, jobs_of
+from open_r1.generation.server import Servers
+from open_r1.generation.store import Store, prompt_ids, read_manifests
+from open_r1.parser import RecipeParser
+from open_r1.utils.models import Blueprint, draw
+
+
+logger = logging.getLogger(__name__)
+
+
+def draw_completions(args: GenerateArguments, model_args: ModelConfig, console: Console) -> int:
+    """Draws what is not there yet.
+
+    Args:
+        args (`GenerateArguments`): What to draw, by what, into which folder.
+        model_args (`ModelConfig`): From which model.
+        console (`Console`): Says what happens.
+
+    Returns:
+        `int`: Completions that could not be had.
+
+    Raises:
+        RecipeError: If model, data or servers are not as the recipe says.
+    """
+    blueprint = _blueprint(args, model_args)
+    tokenizer = blueprint and blueprint.tokenizer
+    rows = to_prompts(load_split(args, args.dataset_train_split, args.seed, args.max_prompts), args, tokenizer, solved=False)
+    if tokenizer is not None:
+        prompt_text(rows[0]["prompt"], tokenizer)  # says early that there is no chat template
+    ids = prompt_ids(rows["prompt"])
+    digest = digest_of(ids)
+    mine = range(args.part, len(ids), args.parts)
+    ids, rows = [ids[i] for i in mine], rows.select(mine)
+    wanted = len(rows) * args.num_generations
+    console.print(
+        f"{wanted:,} completions: {args.num_generations} of each of {len(rows):,} prompts, shard {args.shard}, into {args.output_dir}"
+    )
+    if blueprint and blueprint.made_by:
+        told = f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.made_by}"
+        raise NotMadeYet(told, args.dry_run)
+    if args.dry_run:
+        return 0
+    description = {
+        "model": model_args.model_name_or_path,
+        "sampling": args.sampling,
+        "seed": args.seed,
+        "prompts_digest": digest,
+    }
+    with Store(Path(args.output_dir), args.part, args.parts, description) as store:
+        store.keep_prompts({"prompt_id": name, **row} for name, row in zip(ids, rows, strict=True))
+        store.describe(len(rows), wanted, rows.features.to_dict())
+        jobs = list(jobs_of(ids, rows["prompt"], args.num_generations, args.seed))
+        with Meter(wanted, store.rows, console.is_terminal) as meter:
+            if args.backend == "server":
+                servers = Servers(
+                    args.base_urls, model_args.model_name_or_path, args.sampling, args.concurrency, args.attempts, args.request_timeout,
+                    args.truncated_attempts, args.api_key_env,
+                )  # fmt: skip
+                draw_from_servers(iter(jobs), servers, store, meter)
+            elif not all(map(store.has, jobs)):
+                draw_batches(jobs, _backend(args, model_args, tokenizer), store, args.batch_size, meter)
+        store.describe(len(rows), wanted, rows.features.to_dict())
+    console.print(
+        f"{store.rows:,} of {wanted:,} completions are there, {store.truncated:,} of them cut off, {store.tokens:,} tokens"
+    )
+    if store.rows < wanted:
+        console.print(f"{wanted - store.rows:,} failed, see {store.failed_path}; the same command tries them again")
+    return wanted - store.rows
+
+
+def digest_of(ids: list[str]) -> str:
+    """One number for the prompts of all shards."""
+    return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
+
+
+def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Console) -> Dataset:
+    """A model's completions for requests, by a `generate` recipe.
+
+    Args:
+        recipe (`str`): The recipe; its `dataset_name` and `output_dir` do not count here.
+        requests (`Dataset`): With the columns that the recipe's template names.
+        folder (`Path`): Where requests and completions are kept; completions that are there are not drawn again.
+        here (`bool`): Whether to draw in this process; else somebody else does, in as many shards as they like.
+        console (`Console`): Says what happens.
+
+    Returns:
+        `Dataset`: The requests' columns with `completion` and `finish_reason`, a row a completion.
+
+    Raises:
+        RecipeError: If completions are missing, with the command that draws them.
+    """
+    path, drawn = folder / "requests.parquet", folder / "completions"
+    write_rows(requests, path)
+    flags = ["--config", recipe, "--dataset_name", str(path), "--output_dir", str(drawn)]
+    args, model_args = RecipeParser("generate").parse(flags)
+    if any(drawn.glob("manifest-*-of-*.json")) and not here:  # drawn elsewhere, in shards: of these requests?
+        ids = prompt_ids(to_prompts(load_split(args, "train", args.seed), args, None, solved=False)["prompt"])
+        if any(manifest["prompts_digest"] != digest_of(ids) for manifest in read_manifests(drawn)):
+            raise RecipeError(f"{drawn} holds completions of other requests than {path}; remove it and draw them again.")
+    elif here:
+        if missing := draw_completions(args, model_args, console):
+            raise RecipeError(f"{missing:,} of the requests in {path} have no answer; the same command asks again.")
+    else:
+        raise RecipeError(
+            f"{len(requests):,} requests are in {path}. Draw their completions (add --shard i/n for a part), then give this command "
+            f"again:\n  python src/open_r1/generate.py {shlex.join(flags)}"
+        )
+    return load_split(ScriptArguments(dataset_name=str(drawn)), "train", args.seed)
+
+
+def _blueprint(args: GenerateArguments, model_args: ModelConfig) -> Blueprint | None:
+    """The model that is run here, `None` for one that servers run."""
+    if args.backend == "server":
+        if not model_args.model_name_or_path:
+            raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
+        return None
+    blueprint = draw(model_args, args.seed, args.trust_remote_code)
+    if args.chat_template_path:
+        blueprint.tokenizer.chat_template = Path(args.chat_template_path).read_text()
+    return blueprint
+
+
+def _backend(args: GenerateArguments, model_args: ModelConfig, tokenizer) -> Backend:
+    if args.backend == "vllm":
+        return VLLM(model_args, tokenizer, args)
+    return Transformers(model_args, tokenizer, args)

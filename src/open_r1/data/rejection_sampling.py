@@ -1,0 +1,53 @@
+"""Rejection sampling: of many completions, the right and readable ones for fine-tuning (DeepSeek-R1, §2.3.3, the 600k samples).
+
+Completions are verified by the rewards that training uses, and by a model where no reward can say. Of the right ones those go that mix
+languages, run into long paragraphs, hold code in the thought, repeat themselves or were cut off. Beside the set come prompts for
+reinforcement learning: those that were answered right sometimes, but not always. Nothing is dropped in silence: see the set's card.
+
+Examples:
+
+  # from the miniature's completions
+  python -m open_r1.data.rejection_sampling --config recipes/tiny/data/config_rejection.yaml
+
+  # what would be done
+  python -m open_r1.data.rejection_sampling --config recipes/tiny/data/config_rejection.yaml --dry_run true
+
+  # any file of completions with gold answers
+  python -m open_r1.data.rejection_sampling --dataset_name my.parquet --output_dir outputs/mine --dataset_solution_column answer
+
+  # the third of eight parts; the last one to finish writes the card
+  ... --shard 2/8
+"""
+
+from pathlib import Path
+
+from open_r1.configs import RejectionArguments
+from open_r1.data.building import COMPLETION, DUPLICATES, begin, filters_of, finish, load_completions, show_plan, to_messages
+from open_r1.data.keep import keep
+from open_r1.data.selection import choose, prompts_between
+from open_r1.data.verification import judge, report_of, verify
+from open_r1.parser import RecipeParser, user_errors
+
+
+def main():
+    args: RejectionArguments
+    (args,) = RecipeParser("rejection_sampling", __doc__).parse()
+    console = begin(args)
+    rows = load_completions(args)
+    if args.dry_run:
+        show_plan(console, args, {args.dataset_name: len(rows)}, [args.judge] if args.judge else [])
+        return
+    work = Path(args.output_dir, "work", args.suffix)
+    verdicts = verify(rows, args, work / "verdicts.jsonl", console.is_terminal)
+    if args.judge:
+        verdicts = judge(rows, verdicts, args.judge, work / "judge", args.draw, console)
+    right = rows.select([i for i, verdict in enumerate(verdicts) if verdict])
+    kept, reports = keep(right, [*filters_of(args, right.column_names), DUPLICATES], args.num_proc)
+    chosen = kept.select(choose(kept, args.max_per_prompt, args.choose))
+    prompts = prompts_between(rows, verdicts, args.min_pass_rate, args.max_pass_rate, COMPLETION)
+    finish(args, console, to_messages(chosen, args.num_proc), [report_of(rows, verdicts), *reports], prompts)
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()
