@@ -1,7 +1,7 @@
 """Options of the builders of data sets: cold start, rejection sampling, distillation."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -154,28 +154,31 @@ class Source:
         dataset_name (`str`): As in a recipe: Hub id, file, folder or function.
         dataset_config (`str`, *optional*): Configuration of a Hub data set.
         dataset_split (`str`, *optional*, defaults to `"train"`): Split.
+        dataset_prompt_column (`str`, *optional*, defaults to `"prompt"`): Column of the request, where there are no `messages`.
+        dataset_completion_column (`str`, *optional*, defaults to `"completion"`): Column of the answer, likewise.
         domain (`str`, *optional*): What it is counted under; by default its own column `domain`.
         weight (`float`, *optional*, defaults to 1): Its share of the mixture is this over the sum of all.
         teacher (`str`, *optional*): A `generate` recipe whose model answers the conversations anew, with a thought before the answer.
+        template (`str`, *optional*): What to ask the teacher, instead of the recipe's `user_template`.
         thought (`bool`, *optional*, defaults to `True`): Whether answers have a thought; those without get an empty one.
     """
 
     dataset_name: str
     dataset_config: str | None = None
     dataset_split: str = "train"
+    dataset_prompt_column: str = "prompt"
+    dataset_completion_column: str = "completion"
     domain: str | None = None
     weight: float = 1.0
     teacher: str | None = None
+    template: str | None = None
     thought: bool = True
 
     @classmethod
     def parse(cls, entry: str | dict) -> "Source":
         if isinstance(entry, str):
             entry = mapping(entry, "sources") if entry.lstrip().startswith("{") else {"dataset_name": entry}
-        kinds: dict[str, Any] = {
-            "dataset_name": str, "dataset_config": str, "dataset_split": str, "domain": str, "weight": (int, float), "teacher": str,
-            "thought": bool,
-        }  # fmt: skip
+        kinds: dict[str, Any] = {each.name: str for each in fields(cls)} | {"weight": (int, float), "thought": bool}
         for key, value in entry.items():
             if key not in kinds:
                 raise RecipeError(f"sources: unknown key {key!r}{nearest(key, kinds)}")
@@ -184,8 +187,12 @@ class Source:
         if "dataset_name" not in entry:
             raise RecipeError(f"sources: found {entry!r}; expected a mapping with a dataset_name.")
         source = cls(**entry)
-        if source.teacher and not Path(source.teacher).is_file():
-            raise RecipeError(f"sources: teacher of {source.dataset_name!r}: no recipe {source.teacher!r}.")
+        for key in ("teacher", "template"):
+            path = getattr(source, key)
+            if path and not Path(path).is_file():
+                raise RecipeError(f"sources: {key} of {source.dataset_name!r}: no file {path!r} (looked in {os.getcwd()}).")
+        if source.template and not source.teacher:
+            raise RecipeError(f"sources: {source.dataset_name!r} has a template, but no teacher to ask.")
         return source
 
 

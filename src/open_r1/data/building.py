@@ -7,7 +7,7 @@ it. The finished set has `messages` in place of both, since TRL would take a `pr
     <output_dir>/prompts-00000-of-00001.parquet   prompts with pass rates, if the builder selects some (`dataset_config: prompts`)
     <output_dir>/report-00000-of-00001.json       what was dropped and why, statistics by domain
     <output_dir>/README.md                        the card, once all shards are there
-    <output_dir>/work/                            verdicts, requests to models; for a run that continues, else of no use
+    <output_dir>/.work/                           verdicts, requests to models; for a run that continues, else of no use
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from zlib import crc32
 
 from datasets import Dataset, disable_progress_bars
 from rich.console import Console
-from trl import ModelConfig, SFTConfig
+from trl import ModelConfig
 
 from open_r1.configs import BuilderArguments, RecipeError, ScriptArguments, SelectionArguments
 from open_r1.data import load_split, rename, require_column, write_rows
 from open_r1.data.card import push, write_card
-from open_r1.data.conversations import check_conversations
+from open_r1.data.conversations import as_text
 from open_r1.data.decontamination import Benchmarks
 from open_r1.data.filters import (
     CodeInThought,
@@ -94,7 +94,8 @@ def load_completions(args: SelectionArguments) -> Dataset:
 
     rows = rows.map(normal, num_proc=args.num_proc if len(rows) > 10_000 else None, desc="Reading completions")
     if args.parts > 1:
-        rows = rows.select(i for i, name in enumerate(rows["prompt_id"]) if crc32(name.encode()) % args.parts == args.part)
+        mine = [i for i, name in enumerate(rows["prompt_id"]) if crc32(name.encode()) % args.parts == args.part]
+        rows = rows.select(mine)
     return rows
 
 
@@ -168,22 +169,27 @@ def count_tokens(rows: Dataset, args: BuilderArguments) -> Dataset:
     Raises:
         RecipeError: If the template drops thoughts.
     """
-    if not args.model_name_or_path:
+    if not args.model_name_or_path or not len(rows):
         return rows
     tokenizer = draw(ModelConfig(model_name_or_path=args.model_name_or_path), args.seed).tokenizer
     if args.chat_template_path:
         tokenizer.chat_template = Path(args.chat_template_path).read_text()
-    check_conversations(rows.select_columns(["messages"]), tokenizer, SFTConfig(max_length=None, use_cpu=True, bf16=False))
 
     def row_to_tokens(row: dict) -> dict:
-        text = tokenizer.apply_chat_template(row["messages"], tokenize=False)
-        return {"tokens": len(tokenizer(text, add_special_tokens=False)["input_ids"])}
+        return {"tokens": len(tokenizer(as_text(row["messages"], tokenizer), add_special_tokens=False)["input_ids"])}
 
     return rows.map(row_to_tokens, num_proc=args.num_proc if len(rows) > 1000 else None, desc="Counting tokens")
 
 
+def work_of(args: BuilderArguments) -> Path:
+    """Where a shard keeps what it needs to continue; hidden, so that nobody takes it for a part of the set."""
+    return Path(args.output_dir, ".work", args.suffix)
+
+
 def statistics(rows: Dataset) -> dict[str, dict[str, float]]:
     """Rows, mean tokens and mean rounds of each domain, and of all: the columns of the paper's table of its SFT data."""
+    if not len(rows):
+        return {}
     domains = rows["domain"] if "domain" in rows.column_names else [None] * len(rows)
     tokens = next((rows[name] for name in ("tokens", "completion_tokens") if name in rows.column_names), [None] * len(rows))
     sums: dict[str, list[float]] = {}
@@ -218,14 +224,17 @@ def show_plan(console: Console, args: BuilderArguments, rows: dict[str, int], re
 
 def finish(args: BuilderArguments, console: Console, rows: Dataset, reports: list[Report], prompts: Dataset | None = None):
     """Writes the set of one shard and what there is to say of it; with the last shard the card, and pushes if asked."""
-    if not len(rows):
+    if not len(rows) and args.parts == 1:
         told = "; ".join(map(str, reports))
         raise RecipeError(f"nothing is left of {args.dataset_name or 'the sources'}: {told}")
     rows = count_tokens(rows, args)
     folder = Path(args.output_dir)
     for name, part in (("prompts", prompts), ("train", rows)):
-        if part is not None:
-            write_rows(part, folder / f"{name}-{args.suffix}.parquet")
+        path = folder / f"{name}-{args.suffix}.parquet"
+        if part is not None and len(part):
+            write_rows(part, path)
+        else:  # a shard may come out empty; a file without columns would spoil the others
+            path.unlink(missing_ok=True)
     report: dict[str, Any] = {
         "recipe": {"builder": args.builder} | args.keys,
         "prompts": None if prompts is None else len(prompts),

@@ -25,7 +25,7 @@ from datasets import Dataset
 from rich.console import Console
 
 from open_r1.configs import ColdStartArguments
-from open_r1.data.building import DUPLICATES, begin, filters_of, finish, load_completions, show_plan, to_messages
+from open_r1.data.building import DUPLICATES, begin, filters_of, finish, load_completions, show_plan, to_messages, work_of
 from open_r1.data.drawing import ask
 from open_r1.data.filters import CutOff
 from open_r1.data.keep import Report, keep
@@ -43,24 +43,24 @@ def main():
     if args.dry_run:
         show_plan(console, args, {args.dataset_name: len(rows)}, [args.rewriter] if args.rewriter else [])
         return
-    work = Path(args.output_dir, "work", args.suffix)
+    work = work_of(args)
     reports: list[Report] = []
     if args.rewriter:  # what is rewritten need not be readable yet, only right and whole
-        rows = _right(rows, args, work / "verdicts.jsonl", console, reports)
+        rows = _right(rows, args, work / "verdicts-before.jsonl", console, reports, "verification before")
         rows, dropped = keep(rows, [CutOff()] if "finish_reason" in rows.column_names else [], args.num_proc)
         reports += dropped
         rows = rows.select(choose(rows, args.max_per_prompt, args.choose))
         rows = rewrite(rows, args, work / "rewrite", console)
-    rows = _right(rows, args, work / "verdicts-final.jsonl", console, reports)
+    rows = _right(rows, args, work / "verdicts.jsonl", console, reports, "verification")
     rows, dropped = keep(rows, [*filters_of(args, rows.column_names), DUPLICATES], args.num_proc)
     rows = rows.select(choose(rows, args.max_per_prompt, args.choose))
     finish(args, console, to_messages(rows, args.num_proc), reports + dropped)
 
 
-def _right(rows: Dataset, args: ColdStartArguments, path: Path, console: Console, reports: list[Report]) -> Dataset:
+def _right(rows: Dataset, args: ColdStartArguments, path: Path, console: Console, reports: list[Report], name: str) -> Dataset:
     """The rows whose completion is right."""
     verdicts = verify(rows, args, path, console.is_terminal)
-    reports.append(report_of(rows, verdicts))
+    reports.append(report_of(rows, verdicts, name))
     return rows.select([i for i, verdict in enumerate(verdicts) if verdict])
 
 

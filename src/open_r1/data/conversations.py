@@ -59,6 +59,21 @@ def _as_trained(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) 
             return row[args.dataset_text_field] + end
         raise RecipeError(f"dataset: found the columns {', '.join(row)}; SFT takes {COLUMNS}.")
     messages = row["messages"] if "messages" in row else row["prompt"] + row["completion"]
+    text = as_text(messages, tokenizer)
+    if not text.rstrip().endswith(end):
+        raise RecipeError(
+            f"eos_token: a conversation ends with {text[-20:]!r}, not with the end-of-sequence token {end!r}, so the model would "
+            "never learn to stop. Set `eos_token` to the token that ends an assistant's turn."
+        )
+    return text
+
+
+def as_text(messages: list[dict], tokenizer: PreTrainedTokenizerBase) -> str:
+    """A conversation as the tokenizer's chat template writes it.
+
+    Raises:
+        RecipeError: If there is no template, if it fails, or if it drops the last thought.
+    """
     if not tokenizer.chat_template:
         raise RecipeError("chat_template_path: the tokenizer has no chat template; name one, see recipes/chat_templates.")
     if not messages or not all(isinstance(message.get("content"), str) for message in messages):
@@ -73,10 +88,5 @@ def _as_trained(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) 
         raise RecipeError(
             "chat_template_path: the chat template drops the thought (`<think>…</think>`) from what is trained on. "
             "Name a template that keeps it, see recipes/chat_templates."
-        )
-    if not text.rstrip().endswith(end):
-        raise RecipeError(
-            f"eos_token: a conversation ends with {text[-20:]!r}, not with the end-of-sequence token {end!r}, so the model would "
-            "never learn to stop. Set `eos_token` to the token that ends an assistant's turn."
         )
     return text

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from open_r1.configs import DistillArguments, RecipeError, ScriptArguments, Source
 from open_r1.data import load_split
-from open_r1.data.building import begin, filters_of, finish, show_plan, to_messages, turns_of
+from open_r1.data.building import begin, filters_of, finish, show_plan, to_messages, turns_of, work_of
 from open_r1.data.drawing import ask
 from open_r1.data.filters import Duplicates
 from open_r1.data.keep import Report, keep
@@ -56,7 +56,7 @@ def main():
         rows = sources[number]
         console.print(f"{source.dataset_name}: {len(rows):,} rows")
         if source.teacher:
-            rows = teach(rows, source, Path(args.output_dir, "work", f"teacher-{number}"), args.draw, console)
+            rows = teach(rows, source, work_of(args) / f"teacher-{number}", args.draw, console)
         rows, dropped = keep(rows, filters_of(args, rows.column_names, empty_thought=True), args.num_proc)
         rows = to_messages(rows, args.num_proc).select_columns(["messages", "domain", "source"])
         sources[number], again = keep(rows, [Duplicates("messages")], args.num_proc)
@@ -75,13 +75,15 @@ def read_source(source: Source, args: DistillArguments) -> Dataset:
     """
     named = ScriptArguments(dataset_name=source.dataset_name, dataset_config=source.dataset_config, dry_run=args.dry_run)
     rows = load_split(named, source.dataset_split, args.seed)
-    if "messages" not in rows.column_names and not {"prompt", "completion"} <= set(rows.column_names):
+    asked, answered = source.dataset_prompt_column, source.dataset_completion_column
+    if "messages" not in rows.column_names and not {asked, answered} <= set(rows.column_names):
         raise RecipeError(
-            f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, or `prompt` and `completion`."
+            f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, or {asked!r} and "
+            f"{answered!r} (see dataset_prompt_column and dataset_completion_column)."
         )
 
     def row_of(row: dict) -> dict:
-        turns = row["messages"] if "messages" in row else turns_of(row["prompt"]) + turns_of_answer(row["completion"])
+        turns = row["messages"] if "messages" in row else turns_of(row[asked]) + turns_of_answer(row[answered])
         if not turns or turns[-1]["role"] != "assistant":
             turns = [*turns, {"role": "assistant", "content": ""}]  # a request without an answer, for the teacher
         answer = text_of(turns[-1:]) or ""
@@ -114,7 +116,7 @@ def teach(rows: Dataset, source: Source, folder: Path, here: bool, console: Cons
         }
 
     requests = rows.map(request_of, remove_columns=["completion"])
-    new = ask(source.teacher, requests, folder, here, console)
+    new = ask(source.teacher, requests, folder, here, console, source.template)
     wanted = [*rows.column_names, "finish_reason"]
     new = new.remove_columns("prompt").rename_column("turns", "prompt").select_columns(wanted)
     return new.map(lambda row: {"completion": _with_thought(row["completion"])})

@@ -88,7 +88,7 @@ def digest_of(ids: list[str]) -> str:
     return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
 
 
-def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Console) -> Dataset:
+def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Console, template: str | None = None) -> Dataset:
     """A model's completions for requests, by a `generate` recipe.
 
     Args:
@@ -97,6 +97,7 @@ def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Conso
         folder (`Path`): Where requests and completions are kept; completions that are there are not drawn again.
         here (`bool`): Whether to draw in this process; else somebody else does, in as many shards as they like.
         console (`Console`): Says what happens.
+        template (`str`, *optional*): Takes the place of the recipe's `user_template`.
 
     Returns:
         `Dataset`: The requests' columns with `completion` and `finish_reason`, a row a completion.
@@ -107,6 +108,7 @@ def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Conso
     path, drawn = folder / "requests.parquet", folder / "completions"
     write_rows(requests, path)
     flags = ["--config", recipe, "--dataset_name", str(path), "--output_dir", str(drawn)]
+    flags += ["--user_template", template] if template else []
     args, model_args = RecipeParser("generate").parse(flags)
     if any(drawn.glob("manifest-*-of-*.json")) and not here:  # drawn elsewhere, in shards: of these requests?
         ids = prompt_ids(to_prompts(load_split(args, "train", args.seed), args, None, solved=False)["prompt"])

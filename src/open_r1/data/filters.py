@@ -185,22 +185,16 @@ class Comparison(ABC):
 
     Args:
         column (`str`, *optional*, defaults to `"prompt"`): Text, or messages, of which all count.
-        within (`str`, *optional*): Only rows with the same value in this column are compared.
     """
 
     column: str = "prompt"
-    within: str | None = None
 
     @property
     def columns(self) -> list[str]:
-        return [self.column, *([self.within] if self.within else [])]
+        return [self.column]
 
     def sign(self, rows: Rows) -> list[bytes]:
-        within = rows[self.within] if self.within else [""] * len(rows[self.column])
-        return [
-            f"{group} ".encode() + self.signature(all_turns(value))
-            for group, value in zip(within, rows[self.column], strict=True)
-        ]
+        return [self.signature(all_turns(value)) for value in rows[self.column]]
 
     @abstractmethod
     def signature(self, text: str) -> bytes:
@@ -213,9 +207,23 @@ class Comparison(ABC):
 
 @dataclass
 class Duplicates(Comparison):
-    """A text that stood there before, but for case, white space and the punctuation of sentences (`1+2` is not `1*2`)."""
+    """A text that stood there before, but for case, white space and the punctuation of sentences (`1+2` is not `1*2`).
+
+    Args:
+        column (`str`, *optional*, defaults to `"prompt"`): Text to compare.
+        within (`str`, *optional*): Only rows with the same value in this column are compared.
+    """
 
     name = "duplicates"
+    within: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        return [self.column, *([self.within] if self.within else [])]
+
+    def sign(self, rows: Rows) -> list[bytes]:
+        groups = rows[self.within] if self.within else [""] * len(rows[self.column])
+        return [f"{group} ".encode() + sign for group, sign in zip(groups, super().sign(rows), strict=True)]
 
     def signature(self, text: str) -> bytes:
         plain = NO_MATTER.sub("", unicodedata.normalize("NFKC", text).casefold())

@@ -19,10 +19,18 @@ Examples:
   ... --shard 2/8
 """
 
-from pathlib import Path
-
 from open_r1.configs import RejectionArguments
-from open_r1.data.building import COMPLETION, DUPLICATES, begin, filters_of, finish, load_completions, show_plan, to_messages
+from open_r1.data.building import (
+    COMPLETION,
+    DUPLICATES,
+    begin,
+    filters_of,
+    finish,
+    load_completions,
+    show_plan,
+    to_messages,
+    work_of,
+)
 from open_r1.data.keep import keep
 from open_r1.data.selection import choose, prompts_between
 from open_r1.data.verification import judge, report_of, verify
@@ -37,7 +45,7 @@ def main():
     if args.dry_run:
         show_plan(console, args, {args.dataset_name: len(rows)}, [args.judge] if args.judge else [])
         return
-    work = Path(args.output_dir, "work", args.suffix)
+    work = work_of(args)
     verdicts = verify(rows, args, work / "verdicts.jsonl", console.is_terminal)
     if args.judge:
         verdicts = judge(rows, verdicts, args.judge, work / "judge", args.draw, console)

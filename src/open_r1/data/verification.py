@@ -1,5 +1,6 @@
 """Which completions are right: by the rewards that training uses, and by a model where no reward can say (DeepSeek-R1, §2.3.3)."""
 
+import hashlib
 import json
 import logging
 import re
@@ -42,7 +43,7 @@ def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) 
     rewards = Composition(args.rewards)
     check_columns(rewards.rewards, rows.column_names)
     kind = {"rewards": str(rewards), "params": [str(spec.params) for spec in args.rewards], "min_reward": args.min_reward}
-    kind |= {"rows": len(rows), "fingerprint": rows._fingerprint}
+    kind |= {"rows": len(rows), "digest": _digest(rows)}
     mend(path)
     lines = list(read_lines(path))
     if not lines or lines[0] != kind:
@@ -61,6 +62,14 @@ def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) 
             stream.flush()
             verdicts += new
     return verdicts
+
+
+def _digest(rows: Dataset) -> str:
+    """One number for all completions, in their order."""
+    digest = hashlib.sha256()
+    for batch in rows.select_columns(["prompt_id", "completion"]).iter(1000):
+        digest.update(json.dumps(batch).encode())
+    return digest.hexdigest()[:16]
 
 
 def _right(values: tuple[float | None, ...], least: float) -> bool | None:
@@ -118,9 +127,9 @@ def read_verdict(text: str) -> bool | None:
     return found[-1].lower() in ("correct", "true") if found else None
 
 
-def report_of(rows: Dataset, verdicts: Verdicts) -> Report:
+def report_of(rows: Dataset, verdicts: Verdicts, name: str = "verification") -> Report:
     """What verification drops."""
-    report = Report("verification", len(rows))
+    report = Report(name, len(rows))
     reasons = {False: "wrong", None: "not judged"}
     report.reasons = Counter(reasons[verdict] for verdict in verdicts if not verdict)
     for verdict, reason in reasons.items():
