@@ -30,7 +30,6 @@ from open_r1.parser import RecipeParser, user_errors
 def main():
     args, model_args = RecipeParser("generate", __doc__).parse()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     transformers.utils.logging.disable_progress_bar()
     if draw_completions(args, model_args, Console(soft_wrap=True)):
         sys.exit(1)

@@ -61,7 +61,6 @@ DROPPED = {"prompt", "completion", "finish_reason", "prompt_tokens", "seed"}
 def begin(args: BuilderArguments) -> Console:
     """The console, with the log going the same way and no bars in a log file."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     console = Console(soft_wrap=True, highlight=False)
     if not console.is_terminal:
         disable_progress_bars()

@@ -19,8 +19,8 @@ import zlib
 from dataclasses import dataclass
 
 from datasets import Dataset
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, set_seed
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer, set_seed
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 
 HELD_OUT = 8  # one problem in so many is held out
@@ -185,20 +185,31 @@ def web_text(
     return Dataset.from_list(rows)
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """One token per character: printable ASCII, newline and the Chinese characters used; the tags are one token each."""
-    characters = [chr(i) for i in range(32, 127)] + ["\n"] + sorted(set(CHINESE))
+def tokenizer() -> Qwen2Tokenizer:
+    """One token per character: printable ASCII, newline and the Chinese characters used; the tags are one token each.
+
+    A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this: its merges only put the bytes of
+    a Chinese character together.
+    """
+    symbols = bytes_to_unicode()
+    characters = [symbols[i] for i in [*range(32, 127), 10]]
     vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", "<unk>", *TAGS, *characters])}
-    core = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
-    core.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
-    core.decoder = decoders.Fuse()
-    core.add_tokens(TAGS)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", padding_side="left"
+    merges = []
+    for character in sorted(set(CHINESE)):
+        first, *rest = (symbols[byte] for byte in character.encode())
+        for symbol in rest:
+            merges.append((first, symbol))
+            first += symbol
+    for token in [part for pair in merges for part in (*pair, "".join(pair))]:
+        vocab.setdefault(token, len(vocab))
+    words = Qwen2Tokenizer(
+        vocab, list(dict.fromkeys(merges)), unk_token="<unk>", eos_token="<eos>", pad_token="<pad>", padding_side="left"
     )
+    words.add_tokens(TAGS)
+    return words
 
 
-def base_model(seed: int) -> tuple[Qwen2ForCausalLM, PreTrainedTokenizerFast]:
+def base_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
     """An untrained Qwen2 of 0.66M parameters (3 layers, width 128) and its tokenizer."""
     words = tokenizer()
     set_seed(seed)

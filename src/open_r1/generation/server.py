@@ -1,6 +1,7 @@
 """Completions from OpenAI-compatible servers (`vllm serve`, SGLang, a cluster's endpoint): many requests at once, several servers."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -10,6 +11,9 @@ import openai
 from open_r1.configs import RecipeError
 from open_r1.generation.store import Job, Sample
 
+
+for name in ("openai", "httpx", "httpx2"):  # a line a request, and more
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 OURS = ("temperature", "top_p", "max_tokens", "stop")  # what the API knows; vLLM takes the rest in the body
 
