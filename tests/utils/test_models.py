@@ -1,7 +1,10 @@
 """Models and tokenizers, before weights are loaded."""
 
+import shutil
+
 import pytest
-from transformers import AutoTokenizer
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from trl import ModelConfig, SFTConfig
 
 from open_r1.configs import RecipeError
@@ -13,19 +16,28 @@ from open_r1.utils.recipes import maker
 TEXT = "Q: (1+2)*3 = ?\nA: <think>a b</think>"
 
 
-def test_tokenizer_comes_back_as_it_was_saved(checkpoint):
-    """transformers' AutoTokenizer rebuilds it by the model type and loses the white space."""
-    assert (
-        AutoTokenizer.from_pretrained(checkpoint).decode(AutoTokenizer.from_pretrained(checkpoint)(TEXT)["input_ids"]) != TEXT
-    )
-    tokenizer = load_tokenizer(checkpoint)
-    assert tokenizer.decode(tokenizer(TEXT)["input_ids"]) == TEXT
+@pytest.fixture
+def generic(checkpoint, tmp_path):
+    """A Qwen2 with a tokenizer of another kind, saved as a generic one."""
+    core = Tokenizer(models.WordLevel({token: i for i, token in enumerate(["<eos>", *sorted(set(TEXT))])}, unk_token="<eos>"))
+    core.pre_tokenizer, core.decoder = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated"), decoders.Fuse()
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>").save_pretrained(tmp_path)
+    return str(tmp_path)
 
 
-def test_round_trip_check_sees_the_loss(checkpoint):
-    check_round_trip(load_tokenizer(checkpoint), [TEXT])
+def test_tokenizer_comes_back_as_it_was_saved(checkpoint, generic):
+    """transformers' AutoTokenizer rebuilds some by the model type and loses the white space; ours, as any Qwen2's, it does not."""
+    for source, told in ((checkpoint, TEXT), (generic, None)):
+        auto, ours = AutoTokenizer.from_pretrained(source), load_tokenizer(source)
+        assert (auto.decode(auto(TEXT)["input_ids"]) == TEXT) == (told is not None)
+        assert ours.decode(ours(TEXT)["input_ids"]) == TEXT
+
+
+def test_round_trip_check_sees_the_loss(generic):
+    check_round_trip(load_tokenizer(generic), [TEXT])
     with pytest.raises(RecipeError, match="the tokenizer changes the text"):
-        check_round_trip(AutoTokenizer.from_pretrained(checkpoint), [TEXT])
+        check_round_trip(AutoTokenizer.from_pretrained(generic), [TEXT])
 
 
 def test_parameters_are_counted_without_weights(checkpoint):
