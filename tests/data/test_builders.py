@@ -208,7 +208,7 @@ def test_requests_can_be_answered_elsewhere_in_shards(build, script, tmp_path):
         assert build("rejection_sampling", rows, judge=judge, draw="false").code == 0
         assert len(contents(tmp_path / "set")) == 5 and len(server.requests) == 5
         outcome = build("rejection_sampling", rows[:4], judge=judge, draw="false")
-        assert outcome.code == 1 and "other requests" in outcome.err
+        assert outcome.code == 1 and "4 requests are in" in outcome.err, "these are other requests"
 
 
 def test_a_judge_that_is_down_is_an_error_and_nothing_is_written(build, tmp_path):

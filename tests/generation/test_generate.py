@@ -100,6 +100,7 @@ def test_dry_run_leaves_nothing(generate, tmp_path):
             "no answer from http://127.0.0.1:9/v1",
         ),
         (["--num_generations", "0"], "num_generations"),
+        (["--backend", "server", "--base_urls", "http://x/v1", "--max_prompt_length", "9"], "max_prompt_length"),
         (["--dataset_prompt_column", "question"], "dataset_prompt_column"),
         (["--model_name_or_path", "/no/such/model"], "model_name_or_path"),
     ],

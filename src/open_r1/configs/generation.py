@@ -68,6 +68,10 @@ class GenerateArguments(PromptArguments):
             raise RecipeError(
                 f"base_urls: found {self.base_urls or 'none'} with `backend: {self.backend}`; servers need `backend: server`, and it them."
             )
+        if self.backend == "server" and self.max_prompt_length is not None:
+            raise RecipeError(
+                "max_prompt_length: with `backend: server` there is no tokenizer here to count with; leave it out."
+            )
         for key, low, high in (
             ("num_generations", 1, math.inf), ("temperature", 0, 10), ("top_p", 0, 1), ("max_completion_length", 1, math.inf),
             ("batch_size", 1, math.inf), ("concurrency", 1, 100_000), ("attempts", 1, 100), ("truncated_attempts", 0, 100),

@@ -15,7 +15,7 @@ from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.generation.backends import VLLM, Backend, Transformers
 from open_r1.generation.running import Meter, draw_batches, draw_from_servers, jobs_of
 from open_r1.generation.server import Servers
-from open_r1.generation.store import Store, prompt_ids, read_manifests
+from open_r1.generation.store import Store, prompt_ids
 from open_r1.parser import RecipeParser
 from open_r1.utils.models import Blueprint, draw
 
@@ -105,19 +105,18 @@ def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Conso
     Raises:
         RecipeError: If completions are missing, with the command that draws them.
     """
+    flags = ["--config", recipe, *(["--user_template", template] if template else [])]
+    args, _ = RecipeParser("generate").parse([*flags, "--dataset_name", "requests", "--output_dir", "answers"])
+    prompts = to_prompts(requests, args, None, solved=False)["prompt"]
+    folder = folder / digest_of(prompt_ids(prompts))  # other requests, another folder
     path, drawn = folder / "requests.parquet", folder / "completions"
-    write_rows(requests, path)
-    flags = ["--config", recipe, "--dataset_name", str(path), "--output_dir", str(drawn)]
-    flags += ["--user_template", template] if template else []
-    args, model_args = RecipeParser("generate").parse(flags)
-    if any(drawn.glob("manifest-*-of-*.json")) and not here:  # drawn elsewhere, in shards: of these requests?
-        ids = prompt_ids(to_prompts(load_split(args, "train", args.seed), args, None, solved=False)["prompt"])
-        if any(manifest["prompts_digest"] != digest_of(ids) for manifest in read_manifests(drawn)):
-            raise RecipeError(f"{drawn} holds completions of other requests than {path}; remove it and draw them again.")
-    elif here:
-        if missing := draw_completions(args, model_args, console):
+    if not path.exists():
+        write_rows(requests, path)
+    flags += ["--dataset_name", str(path), "--output_dir", str(drawn)]
+    if here:
+        if missing := draw_completions(*RecipeParser("generate").parse(flags), console):
             raise RecipeError(f"{missing:,} of the requests in {path} have no answer; the same command asks again.")
-    else:
+    elif not any(drawn.glob("manifest-*.json")):
         raise RecipeError(
             f"{len(requests):,} requests are in {path}. Draw their completions (add --shard i/n for a part), then give this command "
             f"again:\n  python src/open_r1/generate.py {shlex.join(flags)}"
