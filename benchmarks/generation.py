@@ -1,25 +1,40 @@
-"""Generation that is killed fifty times, beside one that is left alone: nothing lost, nothing twice, the same content.
+"""Generation: killed fifty times, and as fast as the server allows.
 
-The embedded model (untrained, whose samples a different bit would change) draws 2,000 completions with transformers. One run is left
-alone. The other is killed with SIGKILL at a random moment, fifty times, and started again each time.
+1. The embedded model (untrained, whose samples a different bit would change) draws 2,000 completions with transformers. One run is left
+   alone. The other is killed with SIGKILL at a random moment, fifty times, and started again each time: nothing lost, nothing twice, the
+   same content.
+2. A real vLLM server on the CPU (`make test-all` makes its environment, `.venv-vllm`) serves the same model. Its own benchmark client and
+   `generate.py`'s take turns, at the same concurrency, over the same prompts with the same sampling: tokens a second, as each client's own
+   clock has it, medians of all rounds.
 
-  python benchmarks/generation.py            # about ten minutes on two cores, most of them imports
-  python benchmarks/generation.py --kills 5
+  python benchmarks/generation.py            # about a quarter of an hour on two cores
+  python benchmarks/generation.py --kills 5 --rounds 3
+  python benchmarks/generation.py --kills 0 --vllm path/to/an/environment/bin/python
 """
 
 import argparse
+import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
+from vllm_server import ENV, Server
+
+from open_r1.data import tiny
+from open_r1.data.drawing import draw_completions
 from open_r1.generation.store import mend, read_completions, read_lines
+from open_r1.parser import RecipeParser
 
 
+CLIENT = "import argparse; from vllm.benchmarks.serve import *; p = argparse.ArgumentParser(); add_cli_args(p); main(p.parse_args())"
+TOKENS = 160  # of a completion at most
 FILE = "completions-00000-of-00001.jsonl"
 
 
@@ -74,16 +89,11 @@ def killed(folder: Path, kills: int, seed: int) -> int:
     return hit
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+def kill_table(kills: int, seed: int):
     with tempfile.TemporaryDirectory() as root:
         whole, torn = Path(root, "whole"), Path(root, "torn")
         print(f"left alone: {run(whole):.1f} s")
-        hit = killed(torn, args.kills, args.seed)
+        hit = killed(torn, kills, seed)
         run(torn)
         rows = [
             sorted(
@@ -93,8 +103,111 @@ def main():
             for folder in (whole, torn)
         ]
         print(
-            f"killed {hit} of {args.kills} times: {len(rows[1]):,} completions, wanted {len(rows[0]):,}; the same: {rows[0] == rows[1]}"
+            f"killed {hit} of {kills} times: {len(rows[1]):,} completions, wanted {len(rows[0]):,}; the same: {rows[0] == rows[1]}"
         )
+
+
+def theirs(server: Server, prompts: Path, count: int, concurrency: int, folder: Path) -> float:
+    """Tokens a second of vLLM's own benchmark client."""
+    argv = [
+        server.python,
+        "-c",
+        CLIENT,
+        "--backend",
+        "openai",
+        "--base-url",
+        server.url.removesuffix("/v1"),
+        "--model",
+        server.model,
+    ]
+    argv += [
+        "--dataset-name",
+        "custom",
+        "--dataset-path",
+        str(prompts),
+        "--custom-output-len",
+        str(TOKENS),
+        "--skip-chat-template",
+    ]
+    argv += ["--num-prompts", str(count), "--max-concurrency", str(concurrency), "--temperature", "1.0", "--top-p", "1.0"]
+    argv += ["--disable-tqdm", "--save-result", "--result-dir", str(folder), "--result-filename", "theirs.json"]
+    subprocess.run(argv, check=True, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    result = json.loads((folder / "theirs.json").read_text())
+    assert result["completed"] == count, result["completed"]
+    return result["output_throughput"]
+
+
+def ours(server: Server, prompts: Path, concurrency: int, folder: Path) -> float:
+    """Tokens a second of `generate.py --backend server`, from the reading of the prompts to the last line written."""
+    argv = [
+        "--model_name_or_path",
+        server.model,
+        "--backend",
+        "server",
+        "--base_urls",
+        server.url,
+        "--concurrency",
+        str(concurrency),
+    ]
+    argv += [
+        "--dataset_name",
+        str(prompts),
+        "--prompt_template",
+        str(prompts.with_name("bare.jinja")),
+        "--output_dir",
+        str(folder),
+    ]
+    argv += ["--temperature", "1.0", "--top_p", "1.0", "--max_completion_length", str(TOKENS)]
+    parsed = RecipeParser("generate").parse(argv)
+    started = time.perf_counter()
+    assert not draw_completions(*parsed, Console(quiet=True))
+    seconds = time.perf_counter() - started
+    return sum(row["completion_tokens"] for row in read_completions(folder)) / seconds
+
+
+def throughput_table(python: str, rounds: int, count: int, concurrency: int):
+    with tempfile.TemporaryDirectory() as root:
+        model, tokenizer = tiny.base_model(seed=0)
+        model.save_pretrained(Path(root, "model"))
+        tokenizer.save_pretrained(Path(root, "model"))
+        prompts = Path(root, "prompts.jsonl")
+        problems = (tiny.problem(0, "train", i).prompt for i in range(count))
+        prompts.write_text("".join(json.dumps({"prompt": tiny.QUESTION.format(text)}) + "\n" for text in problems))
+        Path(root, "bare.jinja").write_text("{{ prompt }}")
+        server = Server(str(Path(root, "model")), python)
+        try:
+            speeds: dict[str, list[float]] = {"vllm bench serve": [], "generate.py": []}
+            for i in range(rounds + 1):
+                their = theirs(server, prompts, count, concurrency, Path(root))
+                our = ours(server, prompts, concurrency, Path(root, f"ours-{i}"))
+                if i:  # the first round warms up
+                    speeds["vllm bench serve"].append(their)
+                    speeds["generate.py"].append(our)
+        finally:
+            server.kill()
+        print(f"{count:,} prompts, {concurrency} at once, {rounds} rounds")
+        for name, values in speeds.items():
+            print(f"{name:20} {statistics.median(values):8,.0f} tokens/s   {min(values):,.0f} to {max(values):,.0f}")
+        ratios = [our / their for our, their in zip(speeds["generate.py"], speeds["vllm bench serve"], strict=True)]
+        print(f"ratio, median of the rounds: {statistics.median(ratios):.3f}   {min(ratios):.3f} to {max(ratios):.3f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50, help="none: 0")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--prompts", type=int, default=1000)
+    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--vllm", default=".venv-vllm/bin/python", help="interpreter of an environment with vLLM")
+    args = parser.parse_args()
+    os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    if args.kills:
+        kill_table(args.kills, args.seed)
+    if Path(args.vllm).exists():
+        throughput_table(args.vllm, args.rounds, args.prompts, args.concurrency)
+    else:
+        print(f"no vLLM in {args.vllm}: `make test-all` makes it; without it no throughput is measured")
 
 
 if __name__ == "__main__":

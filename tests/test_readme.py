@@ -1,5 +1,6 @@
 """Every command of the README files is run or parsed; every file that they name is there."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -37,8 +38,8 @@ def test_commands_are_right(page, line):
         assert all(w in TARGETS for w in words[1:] if "=" not in w and not w.startswith("-")), line
         return
     if words[:2] == ["python", "-m"]:
-        assert words[2] == "open_r1.rewards", line
-        RecipeParser("rewards").parse(words[3:])
+        assert words[2].startswith("open_r1."), line
+        RecipeParser(words[2].rpartition(".")[2]).parse(words[3:])
         return
     scripts = [i for i, w in enumerate(words) if w.startswith("src/open_r1/")]
     if scripts:
@@ -74,6 +75,15 @@ def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
     rewards = Composition(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
     rows = rewards.score(["one two", "word " * 500], solution=["1", "1"])
     assert dict(zip((reward.label for reward in rewards.rewards), rows, strict=True))["brevity"] == [1.0, 0.0]
+
+
+def test_filters_alone_run_as_written(tmp_path, monkeypatch, capsys):
+    code = next(block for block in blocks(ROOT / "README.md", "python") if "NearDuplicates" in block)
+    rows = [{"prompt": f"What is {n % 3} + 1 ?", "completion": "It is so."} for n in range(6)]
+    (tmp_path / "my.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert "duplicates: 3 of 6 dropped (50.0%)" in capsys.readouterr().out
 
 
 def test_makefile_explains_itself():

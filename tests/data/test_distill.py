@@ -84,10 +84,15 @@ def test_answers_without_a_thought_get_an_empty_one(build, source, tmp_path):
 
 def test_answers_that_lack_their_thought_are_dropped_and_told_of(build, source, tmp_path):
     rows = [*reasoning(3), {"messages": chat("What is 9 + 9 ?", "18")}, {"messages": chat("What is 1 + 8 ?", THOUGHT)}]
+    rows += [{"messages": chat(" ", f"{THOUGHT}7")}]
     build([source("math", [*rows, rows[0]])])
     assert len(mixture(tmp_path)) == 3
     card = (tmp_path / "set/README.md").read_text()
-    assert "no thought at the start 1, no summary 1" in card and "duplicates | 4 | 1 |" in card
+    assert (
+        "no thought at the start 1, no summary 1" in card
+        and "empty | 7 | 1 | empty 1 |" in card
+        and "duplicates | 4 | 1 |" in card
+    )
 
 
 def test_prompt_and_completion_columns_of_any_name(build, source, tmp_path):
@@ -174,6 +179,7 @@ def test_supervised_fine_tuning_takes_the_set(build, source, tmp_path, script, c
         ([{"dataset_name": "x", "teacher": "no.yaml"}], "teacher of 'x': no file 'no.yaml'"),
         ([{"dataset_name": "x", "template": "recipes/prompts/writing.jinja"}], "has a template, but no teacher"),
         ([{"dataset_name": "outputs/nobody/made.jsonl"}], "no file or folder"),
+        ([{"dataset_name": "open_r1.data.tiny:chat"}], "nothing is left of open_r1.data.tiny:chat: "),
     ],
 )
 def test_errors_end_with_one_message(build, sources, told):

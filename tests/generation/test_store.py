@@ -13,6 +13,7 @@ from open_r1.generation.store import Job, Sample, Store, mend, prompt_ids, read_
 
 
 KIND = {"model": "m", "sampling": {"temperature": 1.0, "max_tokens": 8}, "seed": 1, "prompts_digest": "d"}
+IDS = ["p0", "p1", "p2"]
 JOBS = [Job(f"p{i}", n, f"prompt {i}", seed_of(1, f"p{i}", n)) for i in range(3) for n in range(2)]
 
 
@@ -32,7 +33,7 @@ def test_rows_say_all_that_there_is_to_know(tmp_path):
     with open_store(tmp_path) as store:
         store.add(drawn(JOBS[:1]))
         store.keep_prompts([{"prompt_id": "p0", "prompt": "prompt 0", "solution": "4"}])
-        store.describe(1, 1)
+        store.describe(["p0"], 1)
     (row,) = read_completions(tmp_path)
     assert row == {
         "prompt": "prompt 0",
@@ -55,7 +56,7 @@ def test_what_is_there_is_not_kept_twice(tmp_path):
     with open_store(tmp_path) as store:
         assert [store.has(job) for job in JOBS] == [True] * 4 + [False] * 2
         store.add(drawn(JOBS))
-        store.describe(3, 6)
+        store.describe(IDS, 2)
     assert keys(tmp_path) == [(job.prompt_id, job.sample) for job in JOBS]
 
 
@@ -91,16 +92,26 @@ def test_mending(tmp_path, content, left):
 )
 def test_completions_of_another_kind_are_refused(tmp_path, changes, told):
     with open_store(tmp_path) as store:
-        store.describe(3, 6)
+        store.describe(IDS, 2)
     with pytest.raises(RecipeError, match=told):
         open_store(tmp_path, **changes)
     with open_store(tmp_path):  # nothing is locked or lost by the refusal
         assert (tmp_path / "manifest-00000-of-00001.json").exists()
 
 
+def test_completions_of_a_run_that_wanted_more_do_not_stand_in_for_others(tmp_path):
+    """Three of the second samples are there, of the first two of three: with one sample a prompt, one is missing."""
+    with open_store(tmp_path) as store:
+        store.add(drawn([job for job in JOBS if (job.prompt_id, job.sample) != ("p2", 0)]))
+        assert (store.rows, store.count(IDS, 2), store.count(IDS, 1)) == (5, 5, 2)
+        store.describe(IDS, 1)
+    with pytest.raises(RecipeError, match="not complete"):
+        list(read_completions(tmp_path))
+
+
 def test_another_number_of_shards_is_refused(tmp_path):
     with Store(tmp_path, 0, 2, KIND) as store:
-        store.describe(3, 6)
+        store.describe(IDS, 2)
     with pytest.raises(RecipeError, match="00000-of-00002"):
         Store(tmp_path, 0, 4, KIND)
 
@@ -124,7 +135,7 @@ def test_reading_says_which_shards_are_missing(tmp_path):
     for shard in (0, 2):
         with Store(tmp_path, shard, 3, KIND) as store:
             store.keep_prompts([])
-            store.describe(1, shard)  # the last one wants two completions
+            store.describe(["p0"], shard)  # the last one wants two completions
     with pytest.raises(RecipeError, match="00001-of-00003, 00002-of-00003"):
         list(read_completions(tmp_path))
 
@@ -172,6 +183,6 @@ def test_killed_while_it_writes(tmp_path):
 
 def test_manifest_is_whole(tmp_path):
     with open_store(tmp_path) as store:
-        store.describe(3, 6)
+        store.describe(IDS, 2)
     manifest = json.loads((tmp_path / "manifest-00000-of-00001.json").read_text())
     assert manifest["wanted"] == 6 and manifest["complete"] is False

@@ -50,7 +50,9 @@ class GenerateArguments(PromptArguments):
     batch_size: int = field(default=64, metadata={"help": "Completions drawn at once in this process."})
     concurrency: int = field(default=128, metadata={"help": "Requests under way at once, over all servers."})
     attempts: int = field(default=6, metadata={"help": "Tries of one completion on a server, with growing pauses."})
-    truncated_attempts: int = field(default=0, metadata={"help": "Times that a completion that was cut off is drawn again."})
+    truncated_attempts: int = field(
+        default=0, metadata={"help": "Times that a server is asked again for a completion that was cut off."}
+    )
     request_timeout: float = field(default=3600.0, metadata={"help": "Seconds that one request may take."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a Hub model."})
     shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for arrays of jobs."})

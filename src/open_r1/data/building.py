@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset, Value, disable_progress_bars
 from rich.console import Console
 from trl import ModelConfig
 
@@ -31,6 +31,7 @@ from open_r1.data.filters import (
     Contaminated,
     CutOff,
     Duplicates,
+    Empty,
     LongParagraphs,
     MixedLanguages,
     Repetition,
@@ -82,6 +83,16 @@ def load_completions(args: SelectionArguments) -> Dataset:
         require_column(rows, getattr(args, f"dataset_{name}_column"), f"dataset_{name}_column")
     rows = rename(rows, args, ("prompt", "completion", "solution"))
     opened = "<think>" if args.thought_opened else ""
+    if rows.features["completion"] != Value("string") or opened or "prompt_id" not in rows.column_names:
+        rows = _normal(rows, opened, args.num_proc)
+    if args.parts > 1:
+        mine = [i for i, name in enumerate(rows["prompt_id"]) if crc32(name.encode()) % args.parts == args.part]
+        rows = rows.select(mine)
+    return rows
+
+
+def _normal(rows: Dataset, opened: str, num_proc: int | None) -> Dataset:
+    """Completions as text that starts with the thought, and an id for each prompt."""
 
     def normal(row: dict) -> dict:
         text = text_of(row["completion"]) or ""
@@ -91,11 +102,7 @@ def load_completions(args: SelectionArguments) -> Dataset:
             "prompt_id": row.get("prompt_id") or name,
         }
 
-    rows = rows.map(normal, num_proc=args.num_proc if len(rows) > 10_000 else None, desc="Reading completions")
-    if args.parts > 1:
-        mine = [i for i, name in enumerate(rows["prompt_id"]) if crc32(name.encode()) % args.parts == args.part]
-        rows = rows.select(mine)
-    return rows
+    return rows.map(normal, num_proc=num_proc if len(rows) > 10_000 else None, desc="Reading completions")
 
 
 def check_benchmarks(names: list[str]):
@@ -125,7 +132,7 @@ def load_benchmarks(names: list[str]) -> Benchmarks:
 
 def filters_of(args: BuilderArguments, columns: list[str], empty_thought: bool = False) -> list:
     """The filters that a recipe asks for, cheap ones first."""
-    filters: list = [CutOff()] if "finish_reason" in columns else []
+    filters: list = [Empty("prompt"), *([CutOff()] if "finish_reason" in columns else [])]
     filters.append(Unstructured(empty_thought=empty_thought))
     if args.drop_code_in_thought:
         filters.append(CodeInThought())
@@ -150,34 +157,30 @@ def turns_of(prompt: str | list[dict]) -> list[dict]:
     return [{"role": turn["role"], "content": turn["content"]} for turn in turns]
 
 
-def to_messages(rows: Dataset, num_proc: int | None) -> Dataset:
-    """Prompt and completion as `messages`, the other columns as they are."""
-
-    def row_to_messages(row: dict) -> dict:
-        return {"messages": [*turns_of(row["prompt"]), {"role": "assistant", "content": row["completion"].strip()}]}
-
-    drop = [name for name in rows.column_names if name in DROPPED]
-    return rows.map(
-        row_to_messages, remove_columns=drop, num_proc=num_proc if len(rows) > 1000 else None, desc="Writing messages"
-    )
-
-
-def count_tokens(rows: Dataset, args: BuilderArguments) -> Dataset:
-    """A column `tokens`: a conversation's length in the template of the recipe's model, which is checked on the way.
+def to_messages(rows: Dataset, args: BuilderArguments) -> Dataset:
+    """Prompt and completion as `messages`, with their length in `tokens` if the recipe names a model; the other columns as they are.
 
     Raises:
-        RecipeError: If the template drops thoughts.
+        RecipeError: If the template of the recipe's model drops thoughts.
     """
-    if not args.model_name_or_path or not len(rows):
-        return rows
-    tokenizer = draw(ModelConfig(model_name_or_path=args.model_name_or_path), args.seed).tokenizer
-    if args.chat_template_path:
+    tokenizer = (
+        draw(ModelConfig(model_name_or_path=args.model_name_or_path), args.seed).tokenizer if args.model_name_or_path else None
+    )
+    if tokenizer and args.chat_template_path:
         tokenizer.chat_template = Path(args.chat_template_path).read_text()
 
-    def row_to_tokens(row: dict) -> dict:
-        return {"tokens": len(tokenizer(as_text(row["messages"], tokenizer), add_special_tokens=False)["input_ids"])}
+    def row_to_messages(row: dict) -> dict:
+        messages = [*turns_of(row["prompt"]), {"role": "assistant", "content": row["completion"].strip()}]
+        if tokenizer is None:
+            return {"messages": messages}
+        return {
+            "messages": messages,
+            "tokens": len(tokenizer(as_text(messages, tokenizer), add_special_tokens=False)["input_ids"]),
+        }
 
-    return rows.map(row_to_tokens, num_proc=args.num_proc if len(rows) > 1000 else None, desc="Counting tokens")
+    drop = [name for name in rows.column_names if name in DROPPED]
+    num_proc = args.num_proc if len(rows) > 1000 else None
+    return rows.map(row_to_messages, remove_columns=drop, num_proc=num_proc, desc="Writing messages")
 
 
 def work_of(args: BuilderArguments) -> Path:
@@ -226,7 +229,6 @@ def finish(args: BuilderArguments, console: Console, rows: Dataset, reports: lis
     if not len(rows) and args.parts == 1:
         told = "; ".join(map(str, reports))
         raise RecipeError(f"nothing is left of {args.dataset_name or 'the sources'}: {told}")
-    rows = count_tokens(rows, args)
     folder = Path(args.output_dir)
     for name, part in (("prompts", prompts), ("train", rows)):
         path = folder / f"{name}-{args.suffix}.parquet"

@@ -54,7 +54,7 @@ def main():
     rows = _right(rows, args, work / "verdicts.jsonl", console, reports, "verification")
     rows, dropped = keep(rows, [*filters_of(args, rows.column_names), DUPLICATES], args.num_proc)
     rows = rows.select(choose(rows, args.max_per_prompt, args.choose))
-    finish(args, console, to_messages(rows, args.num_proc), reports + dropped)
+    finish(args, console, to_messages(rows, args), reports + dropped)
 
 
 def _right(rows: Dataset, args: ColdStartArguments, path: Path, console: Console, reports: list[Report], name: str) -> Dataset:

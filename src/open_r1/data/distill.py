@@ -29,7 +29,7 @@ from open_r1.configs import DistillArguments, RecipeError, ScriptArguments, Sour
 from open_r1.data import load_split
 from open_r1.data.building import begin, filters_of, finish, show_plan, to_messages, turns_of, work_of
 from open_r1.data.drawing import ask
-from open_r1.data.filters import Duplicates
+from open_r1.data.filters import Duplicates, Empty
 from open_r1.data.keep import Report, keep
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards.texts import all_turns, text_of
@@ -53,18 +53,34 @@ def main():
         return
     reports: list[Report] = []
     for number, source in enumerate(args.mixture):
-        rows = sources[number]
-        console.print(f"{source.dataset_name}: {len(rows):,} rows")
-        if source.teacher:
-            rows = teach(rows, source, work_of(args) / f"teacher-{number}", args.draw, console)
-        rows, dropped = keep(rows, filters_of(args, rows.column_names, empty_thought=True), args.num_proc)
-        rows = to_messages(rows, args.num_proc).select_columns(["messages", "domain", "source"])
-        sources[number], again = keep(rows, [Duplicates("messages")], args.num_proc)
-        dropped += again
+        console.print(f"{source.dataset_name}: {len(sources[number]):,} rows")
+        sources[number], dropped = prepare(sources[number], source, work_of(args) / f"teacher-{number}", args, console)
         for report in dropped:
             report.name = f"{source.dataset_name}: {report.name}"
         reports += dropped
     finish(args, console, mix(sources, args), reports)
+
+
+def prepare(
+    rows: Dataset, source: Source, folder: Path, args: DistillArguments, console: Console
+) -> tuple[Dataset, list[Report]]:
+    """A source's rows, answered by its teacher if it has one, filtered, as `messages`.
+
+    Raises:
+        RecipeError: If none is left.
+    """
+    reports: list[Report] = []
+    if source.teacher:
+        rows, reports = keep(rows, [Empty("prompt")], args.num_proc)
+        rows = teach(rows, source, folder, args.draw, console)
+    rows, dropped = keep(rows, filters_of(args, rows.column_names, empty_thought=True), args.num_proc)
+    reports += dropped
+    if not len(rows):
+        raise RecipeError(f"sources: nothing is left of {source.dataset_name}: {'; '.join(map(str, reports))}")
+    rows = to_messages(rows, args)
+    rows = rows.select_columns([name for name in rows.column_names if name in ("messages", "tokens", "domain", "source")])
+    rows, dropped = keep(rows, [Duplicates("messages")], args.num_proc)
+    return rows, reports + dropped
 
 
 def read_source(source: Source, args: DistillArguments) -> Dataset:

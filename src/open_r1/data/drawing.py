@@ -63,24 +63,25 @@ def draw_completions(args: GenerateArguments, model_args: ModelConfig, console: 
     }
     with Store(Path(args.output_dir), args.part, args.parts, description) as store:
         store.keep_prompts({"prompt_id": name, **row} for name, row in zip(ids, rows, strict=True))
-        store.describe(len(rows), wanted, rows.features.to_dict())
-        jobs = list(jobs_of(ids, rows["prompt"], args.num_generations, args.seed))
-        with Meter(wanted, store.rows, console.is_terminal) as meter:
+        store.describe(ids, args.num_generations, rows.features.to_dict())
+        jobs = jobs_of(ids, rows["prompt"], args.num_generations, args.seed)
+        with Meter(wanted, store.count(ids, args.num_generations), console.is_terminal) as meter:
             if args.backend == "server":
                 servers = Servers(
                     args.base_urls, model_args.model_name_or_path, args.sampling, args.concurrency, args.attempts, args.request_timeout,
                     args.truncated_attempts, args.api_key_env,
                 )  # fmt: skip
-                draw_from_servers(iter(jobs), servers, store, meter)
-            elif not all(map(store.has, jobs)):
-                draw_batches(jobs, _backend(args, model_args, tokenizer), store, args.batch_size, meter)
-        store.describe(len(rows), wanted, rows.features.to_dict())
+                draw_from_servers(jobs, servers, store, meter)
+            elif store.count(ids, args.num_generations) < wanted:
+                draw_batches(list(jobs), _backend(args, model_args, tokenizer), store, args.batch_size, meter)
+        store.describe(ids, args.num_generations, rows.features.to_dict())
+        there = store.count(ids, args.num_generations)
     console.print(
-        f"{store.rows:,} of {wanted:,} completions are there, {store.truncated:,} of them cut off, {store.tokens:,} tokens"
+        f"{there:,} of {wanted:,} completions are there, {store.truncated:,} of them cut off, {store.tokens:,} tokens"
     )
-    if store.rows < wanted:
-        console.print(f"{wanted - store.rows:,} failed, see {store.failed_path}; the same command tries them again")
-    return wanted - store.rows
+    if there < wanted:
+        console.print(f"{wanted - there:,} failed, see {store.failed_path}; the same command tries them again")
+    return wanted - there
 
 
 def digest_of(ids: list[str]) -> str:

@@ -50,6 +50,19 @@ class OneColumn(ABC):
 
 
 @dataclass
+class Empty(OneColumn):
+    """Nothing there."""
+
+    name = "empty"
+
+    def text(self, value: str | list[dict] | None) -> str:
+        return all_turns(value)
+
+    def why(self, text: str) -> str | None:
+        return None if text.strip() else "empty"
+
+
+@dataclass
 class Length(OneColumn):
     """Too short or too long, in words."""
 

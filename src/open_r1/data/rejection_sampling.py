@@ -53,7 +53,7 @@ def main():
     kept, reports = keep(right, [*filters_of(args, right.column_names), DUPLICATES], args.num_proc)
     chosen = kept.select(choose(kept, args.max_per_prompt, args.choose))
     prompts = prompts_between(rows, verdicts, args.min_pass_rate, args.max_pass_rate, COMPLETION)
-    finish(args, console, to_messages(chosen, args.num_proc), [report_of(rows, verdicts), *reports], prompts)
+    finish(args, console, to_messages(chosen, args), [report_of(rows, verdicts), *reports], prompts)
 
 
 if __name__ == "__main__":

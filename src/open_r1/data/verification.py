@@ -96,7 +96,7 @@ def judge(rows: Dataset, verdicts: Verdicts, recipe: str, folder: Path, here: bo
     for i, verdict in enumerate(verdicts):
         if verdict is None:
             row = rows[i]
-            answer = row["completion"].rpartition("</think>")[2].strip()
+            answer = (row["completion"] or "").rpartition("</think>")[2].strip()
             if answer and row["solution"]:
                 asked.setdefault((all_turns(row["prompt"]), str(row["solution"]), answer), []).append(i)
     if not asked:
@@ -135,6 +135,6 @@ def report_of(rows: Dataset, verdicts: Verdicts, name: str = "verification") -> 
     for verdict, reason in reasons.items():
         at = next((i for i, found in enumerate(verdicts) if found is verdict), None)
         if at is not None:
-            report.examples.append((reason, rows[at]["completion"][:SHOWN]))
+            report.examples.append((reason, (rows[at]["completion"] or "")[:SHOWN]))
     logger.info("%s", report)
     return report

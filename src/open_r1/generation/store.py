@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from open_r1.configs import RecipeError
-from open_r1.utils.files import write_whole
+from open_r1.utils.files import whole, write_whole
 
 
 logger = logging.getLogger(__name__)
@@ -146,23 +146,27 @@ class Store:
             with self.failed_path.open("ab") as stream:
                 stream.write(b"".join(map(_line, failed)))
 
-    def describe(self, prompts: int, wanted: int, features: dict[str, Any] | None = None):
+    def count(self, ids: list[str], samples: int) -> int:
+        """How many of the first so many completions of these prompts are there; there may be others, of a run that wanted more."""
+        return sum((self.done.get(name, 0) & (1 << samples) - 1).bit_count() for name in ids)
+
+    def describe(self, ids: list[str], samples: int, features: dict[str, Any] | None = None):
         """Writes the manifest, whole or not at all.
 
         Args:
-            prompts (`int`): Prompts of this shard.
-            wanted (`int`): Completions that it should have.
+            ids (`list[str]`): Prompts of this shard.
+            samples (`int`): Completions that each should have.
             features (`dict`, *optional*): Types of the prompts' columns, as `datasets.Features.to_dict` gives them.
         """
         manifest = {
             **self.description,
             "shard": self.suffix,
             "features": features,
-            "prompts": prompts,
-            "wanted": wanted,
+            "prompts": len(ids),
+            "wanted": len(ids) * samples,
             "rows": self.rows,
             "truncated": self.truncated,
-            "complete": self.rows >= wanted,
+            "complete": self.count(ids, samples) == len(ids) * samples,
         }
         write_whole(self._file("manifest", "json"), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
@@ -170,7 +174,8 @@ class Store:
         """Writes the prompts with all their columns, once."""
         path = self._file("prompts", "jsonl")
         if not path.exists():
-            write_whole(path, "".join(_line(row).decode("utf-8", "surrogatepass") for row in rows))
+            with whole(path) as part, part.open("wb") as stream:
+                stream.writelines(map(_line, rows))
 
     def _kind(self) -> dict:
         return {"model": self.description["model"], "sampling": self.description["sampling"]}
@@ -280,12 +285,20 @@ def read_manifests(folder: Path) -> list[dict]:
 
 
 def read_completions(folder: Path) -> Iterator[dict]:
-    """All completions of a folder, each with its prompt's columns; shards in order, one prompt file in memory at a time.
+    """All completions of a folder, each with its prompt's columns, shards in order; of the prompts only the places are in memory.
 
     Raises:
         RecipeError: See `read_manifests`.
     """
     for manifest in read_manifests(folder):
-        prompts = {row.pop("prompt_id"): row for row in read_lines(Path(folder, f"prompts-{manifest['shard']}.jsonl"))}
-        for row in read_lines(Path(folder, f"completions-{manifest['shard']}.jsonl")):
-            yield prompts[row["prompt_id"]] | row
+        with Path(folder, f"prompts-{manifest['shard']}.jsonl").open("rb") as prompts:
+            places, place = {}, 0
+            for line in prompts:
+                places[json.loads(line)["prompt_id"]] = place
+                place += len(line)
+            prompt = {"prompt_id": None}
+            for row in read_lines(Path(folder, f"completions-{manifest['shard']}.jsonl")):
+                if row["prompt_id"] != prompt["prompt_id"]:
+                    prompts.seek(places[row["prompt_id"]])
+                    prompt = json.loads(prompts.readline())
+                yield prompt | row

