@@ -197,7 +197,7 @@ def main():
     parser.add_argument("--kills", type=int, default=50, help="none: 0")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--prompts", type=int, default=1000)
+    parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--vllm", default=".venv-vllm/bin/python", help="interpreter of an environment with vLLM")
     args = parser.parse_args()

@@ -47,7 +47,7 @@ def draw_from_servers(jobs: Iterator[Job], servers: Servers, store: Store, progr
             ready.append((job, sample))
             if len(ready) >= AT_ONCE or time.monotonic() - progress.written > 1:
                 progress.show(ready)
-                store.add(ready)
+                await asyncio.to_thread(store.add, ready)  # the disk may take its time, the servers need not wait for it
                 ready = []
             if failures >= MOST_IN_A_ROW:
                 logger.error("%d completions in a row failed, giving up: %s", failures, sample.error)
