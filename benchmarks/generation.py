@@ -176,6 +176,7 @@ def throughput_table(python: str, rounds: int, count: int, concurrency: int):
         Path(root, "bare.jinja").write_text("{{ prompt }}")
         server = Server(str(Path(root, "model")), python)
         try:
+            server.pin()
             speeds: dict[str, list[float]] = {"vllm bench serve": [], "generate.py": []}
             for i in range(rounds + 1):
                 their = theirs(server, prompts, count, concurrency, Path(root))

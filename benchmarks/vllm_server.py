@@ -11,6 +11,8 @@ import sys
 import time
 import urllib.request
 
+import psutil
+
 
 ENV = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 TEMPLATE = "recipes/chat_templates/tiny_chat.jinja"
@@ -43,6 +45,14 @@ class Server:
                 assert self.process.poll() is None, "the server ended"
                 time.sleep(1)
         raise TimeoutError("the server is not up after five minutes")
+
+    def pin(self):
+        """On two cores: one for the model, the other for all else. Or the engine, which polls, takes the model's core at times."""
+        if (os.cpu_count() or 1) == 2:
+            for process in psutil.Process(self.process.pid).children(recursive=True):
+                process.cpu_affinity([0] if "Worker" in process.name() else [1])
+            psutil.Process(self.process.pid).cpu_affinity([1])
+            psutil.Process().cpu_affinity([1])  # and what is started from here
 
     def kill(self):
         os.killpg(self.process.pid, signal.SIGKILL)
