@@ -230,6 +230,13 @@ def test_shards_make_the_same_set(build, tmp_path):
     assert "| verification | 14 | 5 |" in (tmp_path / "parts/README.md").read_text()
 
 
+def test_shards_of_another_number_do_not_mix(build, tmp_path):
+    assert build().code == 0
+    outcome = build(shard="0/2")
+    assert outcome.code == 1 and "another number of shards (report-00000-of-00001.json)" in outcome.err
+    assert build().code == 0
+
+
 def test_contaminated_prompts_go(build, tmp_path):
     Dataset.from_dict({"text": [QUESTION.format(2, 1)]}).to_json(tmp_path / "held_out.jsonl")
     assert build(decontaminate=f"{tmp_path}/held_out.jsonl:text").code == 0

@@ -66,6 +66,13 @@ def begin(args: BuilderArguments) -> Console:
     if not console.is_terminal:
         disable_progress_bars()
     check_benchmarks(args.decontaminate)
+    others = [
+        path.name for path in Path(args.output_dir).glob("report-*.json") if not path.stem.endswith(f"-of-{args.parts:05}")
+    ]
+    if others:  # its rows would be read beside ours
+        raise RecipeError(
+            f"shard: {args.output_dir} holds a set of another number of shards ({others[0]}). Use another output_dir."
+        )
     return console
 
 
