@@ -129,3 +129,10 @@ def test_a_filter_of_ones_own():
 
     kept, (report,) = left([Odd()], n=list(range(5)))
     assert kept["n"] == [0, 2, 4] and str(report) == "odd: 2 of 5 dropped (40.0%): odd 2"
+
+
+def test_a_first_batch_of_which_all_rows_stay_decides_nothing():
+    """Each process writes what it found batch by batch, the first of which may hold no reason at all."""
+    texts = ["fine"] * 1500 + ["", *["fine"] * 20]
+    kept, [report] = keep(Dataset.from_dict({"completion": texts}), [Length()], num_proc=2)
+    assert len(kept) == 1520 and report.reasons == {"too short": 1}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 
 from open_r1.data import require_column
 from open_r1.rewards.texts import all_turns
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 EXAMPLES = 3
 SHOWN = 160  # characters of an example
+FOUND = Features({"by": Value("int64"), "why": Value("string"), "signature": Value("binary")})
 Rows = dict[str, list]
 Reasons = list[str | None]
 
@@ -122,6 +123,7 @@ def _looked(dataset: Dataset, group: list[Callable], num_proc: int | None) -> It
             batch_size=256,
             num_proc=num_proc if len(dataset) > 1000 else None,
             remove_columns=dataset.column_names,
+            features=FOUND,  # or a first batch in which all rows stay would decide that there are no reasons
             cache_file_name=str(Path(folder, "found.arrow")),
             desc=" + ".join(getattr(one, "name", type(one).__name__) for one in group),
         )
