@@ -21,36 +21,16 @@ Examples:
 
 from pathlib import Path
 
-from datasets import Dataset
 from trl import GRPOTrainer
 
 from open_r1 import training
-from open_r1.data import load_held_out, load_split
-from open_r1.data.prompts import prompt_length, prompt_text, require_full_batch, to_prompts
+from open_r1.data.curriculum import load_prompts
+from open_r1.data.prompts import prompt_length, require_full_batch
 from open_r1.parser import RecipeParser, user_errors
-from open_r1.rewards import Composition, check_columns, check_domains, check_golds
-from open_r1.utils.models import check_round_trip
+from open_r1.rewards import Composition
 
 
-SAMPLE = 1000  # rows looked at before training starts
-
-
-def prepare_data(run: training.Run, rewards: Composition, rows: Dataset) -> Dataset:
-    """Rows as prompts; every column and gold that a reward needs is checked."""
-    args, tokenizer = run.script_args, run.blueprint.tokenizer
-    solved = any("solution" in reward.columns for reward in rewards.rewards)
-    solved |= any(reward.graded for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
-    dataset = to_prompts(rows, args, tokenizer, solved)
-    check_columns(rewards.rewards, dataset.column_names)
-    if any(reward.spec.domain for reward in rewards.rewards):
-        check_domains(rewards.rewards, dataset.unique("domain"))
-    if any(reward.spec.name == "accuracy" for reward in rewards.rewards):
-        check_golds(dataset[:SAMPLE]["solution"], args.max_unusable_golds)
-    texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
-    check_round_trip(tokenizer, texts)
-    # templates of distilled models open the thought in the prompt
-    rewards.prefill = "<think>" if texts[0].rstrip().endswith("<think>") else ""
-    return dataset
+SAMPLE = 1000  # prompts measured before training starts
 
 
 def main():
@@ -61,9 +41,7 @@ def main():
         tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
     script_args.set_weights(args)
     rewards = Composition(script_args.rewards, max_unjudged=script_args.max_unjudged)
-    dataset = prepare_data(run, rewards, load_split(script_args, script_args.dataset_train_split, args.seed))
-    held_out = load_held_out(script_args, args)
-    held_out = held_out and prepare_data(run, rewards, held_out)
+    dataset, held_out = load_prompts(script_args, args, tokenizer, rewards)
     require_full_batch(dataset, args)
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     if args.use_vllm and args.vllm_max_model_length is None and script_args.max_prompt_length:

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 from transformers import TrainingArguments
-from trl import GRPOConfig, ModelConfig, SFTConfig, TrlParser
+from trl import GRPOConfig, ModelConfig, RewardConfig, SFTConfig, TrlParser
 
 from open_r1.configs import (
     BuilderArguments,
@@ -29,9 +29,11 @@ from open_r1.configs import (
     GRPOScriptArguments,
     MergeArguments,
     NotMadeYet,
+    PipelineArguments,
     RecipeError,
     RejectionArguments,
     ReportArguments,
+    RewardModelScriptArguments,
     SFTScriptArguments,
     nearest,
 )
@@ -40,12 +42,14 @@ from open_r1.configs import (
 STAGES = {
     "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
     "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
+    "reward_model": (RewardModelScriptArguments, RewardConfig, ModelConfig),
     "generate": (GenerateArguments, ModelConfig),
     "cold_start": (ColdStartArguments,),
     "rejection_sampling": (RejectionArguments,),
     "distill": (DistillArguments,),
     "merge": (MergeArguments,),
     "rewards": (GradeArguments,),
+    "pipeline": (PipelineArguments,),
     "report": (ReportArguments,),
 }
 

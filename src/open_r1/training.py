@@ -113,7 +113,7 @@ def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, mo
     lines = {
         "recipe": script_args.recipe or "none (command line only)",
         "model": f"{run.blueprint.source} · {run.blueprint.parameters / 1e6:,.2f}M parameters",
-        "dataset": f"{script_args.dataset_name} · {len(dataset):,} rows · {', '.join(dataset.column_names)}",
+        "dataset": f"{script_args.data} · {len(dataset):,} rows · {', '.join(dataset.column_names)}",
         "held out": f"{len(held_out):,} rows" if held_out else "no evaluation",
         **more,
         "global batch": f"{run.global_batch:,} = {args.per_device_train_batch_size} per device × {args.world_size} "

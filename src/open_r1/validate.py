@@ -7,6 +7,9 @@ Examples:
 
   # some
   python src/open_r1/validate.py recipes/tiny/grpo/config_zero.yaml
+
+  # the table in recipes/README.md, written anew from the recipes' first lines
+  python src/open_r1/validate.py --table
 """
 
 import subprocess
@@ -18,8 +21,9 @@ from rich.console import Console
 
 from open_r1.configs import RecipeError
 from open_r1.parser import TRAINING, RecipeParser, read_recipe
+from open_r1.utils.files import write_whole
 from open_r1.utils.imports import is_function, is_path
-from open_r1.utils.recipes import command_of, maker, stage_of
+from open_r1.utils.recipes import command_of, maker, stage_of, table_of
 
 
 def check(path: Path) -> tuple[str, str | None]:
@@ -46,8 +50,19 @@ def _is_here(name: str) -> bool:
     return is_function(name) or (is_path(name) and (Path(name).exists() or maker(name)[0] is not None))
 
 
+def write_table():
+    """Exchanges the table in recipes/README.md."""
+    page = Path("recipes/README.md")
+    before, _, rest = page.read_text().partition("| recipe |")
+    after = rest.partition("\n\n")[2]
+    write_whole(page, f"{before}{table_of(sorted(Path('recipes').glob('*/*/*.yaml')))}\n\n{after}")
+
+
 def main(argv: list[str]) -> int:
     """Prints a line a recipe; returns the number of those that fail."""
+    if argv == ["--table"]:
+        write_table()
+        return 0
     paths = [Path(arg) for arg in argv] or sorted(Path("recipes").glob("*/*/*.yaml"))
     console, failed = Console(soft_wrap=True, highlight=False), 0
     with ThreadPoolExecutor(2) as pool:

@@ -175,16 +175,20 @@ def test_supervised_fine_tuning_takes_the_set(build, source, tmp_path, script, c
         ([], "sources: missing"),
         ([{"weight": 1}], "expected a mapping with a dataset_name"),
         ([{"dataset_name": "x", "wieght": 1}], "unknown key 'wieght'. Did you mean 'weight'?"),
-        ([{"dataset_name": "x", "weight": 0}], "weight is 0; expected a positive number"),
+        ([{"dataset_name": "x", "weight": 0}], "weight of 'x' is 0; expected a positive number"),
         ([{"dataset_name": "x", "teacher": "no.yaml"}], "teacher of 'x': no file 'no.yaml'"),
         ([{"dataset_name": "x", "template": "recipes/prompts/writing.jinja"}], "has a template, but no teacher"),
         ([{"dataset_name": "outputs/nobody/made.jsonl"}], "no file or folder"),
-        ([{"dataset_name": "open_r1.data.tiny:chat"}], "nothing is left of open_r1.data.tiny:chat: "),
     ],
 )
 def test_errors_end_with_one_message(build, sources, told):
     outcome = build(sources)
     assert outcome.code == 1 and told in outcome.err
+
+
+def test_a_set_of_which_nothing_is_left(build, source):
+    outcome = build([source("plain", greetings(3))])
+    assert outcome.code == 1 and "nothing is left of" in outcome.err and "no thought" in outcome.err
 
 
 def test_dry_run_shows_the_sources(build, source, tmp_path):

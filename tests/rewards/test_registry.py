@@ -115,7 +115,9 @@ def test_every_reward_takes_all_that_trl_passes_and_shaping_ones_are_registered(
         RewardSpec("language_consistency"),
     ]
     specs += [RewardSpec("soft_overlong", params={"max_len": 8, "cache": 4}), RewardSpec("code", domain=["code"])]
-    assert {spec.name for spec in specs} == set(REWARDS)
+    assert {spec.name for spec in specs} == set(REWARDS) - {"helpfulness", "harmlessness"}, (
+        "these two load a model: test_preference"
+    )
     rows = Composition(specs).score(
         ["<think>We add the two numbers and get four.</think><answer>4</answer>"] * 2,
         prompts=["What is the sum of the two numbers?"] * 2,

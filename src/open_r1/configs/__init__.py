@@ -3,7 +3,7 @@
 No import of torch or TRL here: rewards, which read their part of a recipe, load in a fraction of a second.
 """
 
-from open_r1.configs.base import PromptArguments, RewardSpec, ScriptArguments
+from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
 from open_r1.configs.data import (
     BuilderArguments,
     ColdStartArguments,
@@ -14,12 +14,13 @@ from open_r1.configs.data import (
 )
 from open_r1.configs.errors import NotMadeYet, RecipeError, mapping, nearest
 from open_r1.configs.generation import GenerateArguments
+from open_r1.configs.pipeline import PipelineArguments, Step
 from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
-from open_r1.configs.training import GRPOScriptArguments, SFTScriptArguments
+from open_r1.configs.training import GRPOScriptArguments, PromptSource, RewardModelScriptArguments, SFTScriptArguments
 
 
 __all__ = [
-    "BuilderArguments", "ColdStartArguments", "DistillArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
-    "NotMadeYet", "PromptArguments", "RecipeError", "RejectionArguments", "ReportArguments", "RewardSpec", "SFTScriptArguments", "ScriptArguments",
-    "SelectionArguments", "Source", "mapping", "nearest",
+    "BuilderArguments", "ColdStartArguments", "DistillArguments", "Entry", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
+    "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "SFTScriptArguments", "ScriptArguments",
+    "SelectionArguments", "Source", "Step", "mapping", "nearest",
 ]  # fmt: skip

@@ -2,11 +2,15 @@
 
 import math
 import os
+import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
-from open_r1.configs.errors import RecipeError, mapping
+from open_r1.configs.errors import RecipeError, mapping, nearest
+
+
+E = TypeVar("E", bound="Entry")
 
 
 @dataclass
@@ -82,6 +86,49 @@ class RewardSpec:
         return specs
 
 
+class Entry:
+    """One mapping of a list in a recipe, such as a set of a mixture; a dataclass, whose fields are its keys."""
+
+    option: ClassVar[str] = ""  # the list's key
+
+    @classmethod
+    def parse(cls: type[E], entry: str | dict) -> E:
+        """Reads a mapping, or a text that stands for one: `{…}` on the command line, else the first field alone.
+
+        Raises:
+            RecipeError: Naming the key that is unknown, missing or of another type.
+        """
+        hints = {name: hint for name, hint in typing.get_type_hints(cls).items() if typing.get_origin(hint) is not ClassVar}
+        first = next(iter(hints))
+        if isinstance(entry, str):
+            entry = mapping(entry, cls.option) if entry.lstrip().startswith("{") else {first: entry}
+        if first not in entry:
+            raise RecipeError(f"{cls.option}: found {entry!r}; expected a mapping with a {first}.")
+        for key, value in entry.items():
+            if key not in hints:
+                raise RecipeError(f"{cls.option}: unknown key {key!r}{nearest(key, hints)}")
+            kinds = typing.get_args(hints[key]) or (hints[key],)
+            number = isinstance(value, int) and not isinstance(value, bool) and float in kinds
+            if type(value) not in kinds and not number:
+                names = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in kinds)
+                raise RecipeError(f"{cls.option}: {key} is {value!r}; expected {names}.")
+        return cls(**entry)
+
+    @property
+    def first(self) -> Any:
+        """What tells it from the others."""
+        return next(iter(vars(self).values()))
+
+    def require_positive(self, key: str):
+        if not getattr(self, key) > 0:
+            raise RecipeError(f"{self.option}: {key} of {self.first!r} is {getattr(self, key)!r}; expected a positive number.")
+
+    def require_file(self, key: str):
+        path = getattr(self, key)
+        if path and not Path(path).is_file():
+            raise RecipeError(f"{self.option}: {key} of {self.first!r}: no file {path!r} (looked in {os.getcwd()}).")
+
+
 @dataclass
 class ScriptArguments:
     """What every script adds to TRL's options."""
@@ -110,6 +157,11 @@ class ScriptArguments:
         if isinstance(self.dataset_params, str):
             self.dataset_params = mapping(self.dataset_params, "dataset_params")
         self.require_data()
+
+    @property
+    def data(self) -> str:
+        """What is trained on, as the start-up box shows it."""
+        return self.dataset_name
 
     def require_data(self):
         if not self.dataset_name:

@@ -1,12 +1,12 @@
 """Options of the builders of data sets: cold start, rejection sampling, distillation."""
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from open_r1.configs.base import RewardSpec, ScriptArguments
-from open_r1.configs.errors import RecipeError, mapping, nearest
+from open_r1.configs.base import Entry, RewardSpec, ScriptArguments
+from open_r1.configs.errors import RecipeError, nearest
 from open_r1.configs.generation import part_of
 
 
@@ -147,7 +147,7 @@ class RejectionArguments(SelectionArguments):
 
 
 @dataclass
-class Source:
+class Source(Entry):
     """One set of a mixture.
 
     Args:
@@ -163,6 +163,8 @@ class Source:
         thought (`bool`, *optional*, defaults to `True`): Whether answers have a thought; those without get an empty one.
     """
 
+    option: ClassVar[str] = "sources"
+
     dataset_name: str
     dataset_config: str | None = None
     dataset_split: str = "train"
@@ -174,26 +176,12 @@ class Source:
     template: str | None = None
     thought: bool = True
 
-    @classmethod
-    def parse(cls, entry: str | dict) -> "Source":
-        if isinstance(entry, str):
-            entry = mapping(entry, "sources") if entry.lstrip().startswith("{") else {"dataset_name": entry}
-        kinds: dict[str, Any] = {each.name: str for each in fields(cls)} | {"weight": (int, float), "thought": bool}
-        for key, value in entry.items():
-            if key not in kinds:
-                raise RecipeError(f"sources: unknown key {key!r}{nearest(key, kinds)}")
-            if not isinstance(value, kinds[key]) or (key == "weight" and (isinstance(value, bool) or not value > 0)):
-                raise RecipeError(f"sources: {key} is {value!r}; expected {'a positive number' if key == 'weight' else key}.")
-        if "dataset_name" not in entry:
-            raise RecipeError(f"sources: found {entry!r}; expected a mapping with a dataset_name.")
-        source = cls(**entry)
+    def __post_init__(self):
+        self.require_positive("weight")
         for key in ("teacher", "template"):
-            path = getattr(source, key)
-            if path and not Path(path).is_file():
-                raise RecipeError(f"sources: {key} of {source.dataset_name!r}: no file {path!r} (looked in {os.getcwd()}).")
-        if source.template and not source.teacher:
-            raise RecipeError(f"sources: {source.dataset_name!r} has a template, but no teacher to ask.")
-        return source
+            self.require_file(key)
+        if self.template and not self.teacher:
+            raise RecipeError(f"sources: {self.dataset_name!r} has a template, but no teacher to ask.")
 
 
 @dataclass

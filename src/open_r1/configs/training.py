@@ -1,10 +1,11 @@
 """Options of the trainers, beside TRL's own."""
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from open_r1.configs.base import PromptArguments, RewardSpec, ScriptArguments
-from open_r1.configs.errors import RecipeError
+from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
+from open_r1.configs.errors import RecipeError, nearest
 
 
 if TYPE_CHECKING:
@@ -17,8 +18,87 @@ class SFTScriptArguments(ScriptArguments):
 
 
 @dataclass
+class RewardModelScriptArguments(ScriptArguments):
+    """Reward models for what rules cannot judge (DeepSeek-R1, §2.3.4)."""
+
+    objective: str = field(
+        default="helpfulness",
+        metadata={
+            "help": "`helpfulness`: pairs (`chosen`, `rejected`), judged by the final summary; `harmlessness`: answers with a `label` (`safe` or "
+            "`unsafe`), judged as a whole."
+        },
+    )
+    min_gap: float = field(
+        default=0.0, metadata={"help": "Leave out pairs whose `score_chosen` is not above `score_rejected` by more than this."}
+    )
+    balance_lengths: bool = field(
+        default=True,
+        metadata={"help": "Keep as many pairs whose chosen answer is the longer one as pairs whose is the shorter one."},
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.objective not in (known := ("helpfulness", "harmlessness")):
+            raise RecipeError(f"objective: found {self.objective!r}{nearest(self.objective, known)}")
+        if self.min_gap < 0:
+            raise RecipeError(f"min_gap: found {self.min_gap}; expected at least 0.")
+
+
+@dataclass
+class PromptSource(Entry):
+    """One set of the prompts that reinforcement learning draws from.
+
+    Args:
+        dataset_name (`str`): As in a recipe: Hub id, file, folder or function.
+        dataset_config (`str`, *optional*): Configuration of a Hub data set.
+        dataset_params (`dict`, *optional*): Keyword arguments of the function that `dataset_name` names.
+        dataset_prompt_column (`str`, *optional*): Column of the question; by default the recipe's.
+        dataset_solution_column (`str`, *optional*): Column of the gold, if there is one; by default the recipe's.
+        domain (`str`, *optional*): What its rows are rewarded as; by default their own column `domain`.
+        weight (`float`, *optional*, defaults to 1): Its share of a step's prompts is this over the sum of all that take part.
+        from_step (`int`, *optional*, defaults to 0): First step that it takes part in.
+        until_step (`int`, *optional*): First step that it does not take part in any more; none is the end.
+    """
+
+    option: ClassVar[str] = "sources"
+
+    dataset_name: str
+    dataset_config: str | None = None
+    dataset_params: dict | None = None
+    dataset_prompt_column: str | None = None
+    dataset_solution_column: str | None = None
+    domain: str | None = None
+    weight: float = 1.0
+    from_step: int = 0
+    until_step: int | None = None
+
+    def __post_init__(self):
+        self.require_positive("weight")
+        if not 0 <= self.from_step < (self.until_step or math.inf):
+            raise RecipeError(
+                f"sources: {self.dataset_name!r} takes part from step {self.from_step} until step {self.until_step}; expected 0 ≤ from < until."
+            )
+
+    def __str__(self) -> str:
+        since = f" from step {self.from_step}" if self.from_step else ""
+        until = f" until step {self.until_step}" if self.until_step else ""
+        return f"{self.weight:g} × {self.dataset_name}{since}{until}"
+
+    def takes_part(self, step: int) -> bool:
+        return self.from_step <= step < (self.until_step or math.inf)
+
+
+@dataclass
 class GRPOScriptArguments(PromptArguments):
     """Reinforcement learning with verifiable rewards."""
+
+    sources: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Several sets of prompts, instead of dataset_name: mappings such as `- {dataset_name: math.jsonl, domain: math, weight: 3}` or "
+            "`- {dataset_name: chat.jsonl, domain: general-helpful, from_step: 1300}`."
+        },
+    )
 
     dataset_solution_column: str = field(default="solution", metadata={"help": "Column that holds the gold answer."})
     reward_funcs: list[str] = field(
@@ -40,9 +120,21 @@ class GRPOScriptArguments(PromptArguments):
     )
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
+    mixture: list[PromptSource] = field(default_factory=list, init=False)  # `sources`, parsed
+
+    @property
+    def data(self) -> str:
+        return self.dataset_name or ", ".join(str(source) for source in self.mixture)
+
+    def require_data(self):
+        if not self.sources:
+            super().require_data()
+        elif self.dataset_name:
+            raise RecipeError("dataset_name: there are `sources` too; name this set there.")
 
     def __post_init__(self):
         super().__post_init__()
+        self.mixture = [PromptSource.parse(entry) for entry in self.sources]
         if not 0 <= self.max_unusable_golds <= 1:
             raise RecipeError(f"max_unusable_golds: found {self.max_unusable_golds}; expected a share from 0 to 1.")
         if not 0 < self.max_unjudged <= 1:

@@ -55,9 +55,14 @@ def load_split(args: ScriptArguments, split: str, seed: int, limit: int | None =
     return dataset
 
 
+def evaluates(args: "TrainingArguments") -> bool:
+    """Whether a run evaluates while it trains."""
+    return args.eval_strategy != "no" or args.eval_on_start
+
+
 def load_held_out(args: ScriptArguments, training_args: "TrainingArguments") -> Dataset | None:
     """The split to evaluate on, `None` if the recipe does not evaluate."""
-    if training_args.eval_strategy == "no" and not training_args.eval_on_start:
+    if not evaluates(training_args):
         return None
     if args.dataset_test_split == args.dataset_train_split:
         raise RecipeError(f"dataset_test_split: {args.dataset_test_split!r} is what is trained on; name another split.")

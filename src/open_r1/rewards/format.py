@@ -12,6 +12,7 @@ THOUGHT = rf"\s*<think>(?!\s*</){TEXT}</think>\s*"
 STRUCTURES = {
     "answer": re.compile(rf"{THOUGHT}<answer>(?!\s*</){TEXT}</answer>\s*", re.DOTALL),
     "summary": re.compile(rf"{THOUGHT}(?=\S){TEXT}", re.DOTALL),
+    "either": re.compile(rf"{THOUGHT}(?:(?=\S){TEXT}|<answer>(?!\s*</){TEXT}</answer>\s*)", re.DOTALL),
 }
 
 
@@ -23,7 +24,7 @@ class Format:
 
     Args:
         structure (`str`, *optional*, defaults to `"answer"`): `answer` for `<think>…</think><answer>…</answer>` (R1-Zero),
-            `summary` for `<think>…</think>` and then a summary without tags (R1).
+            `summary` for `<think>…</think>` and then a summary without tags (R1), `either` for one of the two.
 
     >>> Format()(["<think>2+2</think><answer>4</answer>", "<answer>4</answer>"])
     [1.0, 0.0]

@@ -10,6 +10,7 @@ from open_r1.rewards.code import Code
 from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import LanguageConsistency
 from open_r1.rewards.length import Cosine, GroupLength, Repetition, SoftOverlong
+from open_r1.rewards.preference import Harmlessness, Helpfulness
 from open_r1.utils.imports import import_object
 
 
@@ -23,6 +24,8 @@ REWARDS: dict[str, Callable] = {
     "group_length": GroupLength,
     "repetition": Repetition,
     "soft_overlong": SoftOverlong,
+    "helpfulness": Helpfulness,
+    "harmlessness": Harmlessness,
 }
 # These say how, not whether: where one has nothing to say (a thought without words), the row still trains.
 SHAPING = {"format", "tag_count", "language_consistency", "group_length", "repetition", "soft_overlong"}

@@ -1,9 +1,13 @@
 """Recipes as files: which script one is for, and which one makes a folder."""
 
+import re
 from pathlib import Path
 
 from open_r1.configs import RecipeError
 from open_r1.parser import BUILDERS, STAGES, TRAINING, read_recipe
+
+
+KEYS = ("Hardware", "Expected", "Measured")
 
 
 def stage_of(path: Path) -> str:
@@ -39,3 +43,16 @@ def maker(folder: str) -> tuple[dict | None, str | None]:
             launcher = "accelerate launch" if stage_of(path) in TRAINING else "python"
             return recipe, " ".join([launcher, *command_of(path)])
     return None, None
+
+
+def table_of(paths: list[Path]) -> str:
+    """The recipes as a Markdown table, from the comments at their top: what it is, `Hardware:`, global batch, `Expected:`, `Measured:`."""
+    lines = ["| recipe | what it is | hardware | global batch | expected | measured |", "|---|---|---|---|---|---|"]
+    for path in paths:
+        head = [line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")]
+        told = {key: next((line[len(key) + 2 :] for line in head if line.startswith(f"{key}: ")), "–") for key in KEYS}
+        batch = re.search(r"global batch ([0-9,]+)", told["Hardware"])
+        place = path.relative_to("recipes")
+        cells = [f"[{place}]({place})", head[0].rstrip("."), told["Hardware"].partition(" · ")[0], batch[1] if batch else "–"]
+        lines.append("| " + " | ".join([*cells, told["Expected"], told["Measured"]]) + " |")
+    return "\n".join(lines)

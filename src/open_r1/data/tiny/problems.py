@@ -1,17 +1,8 @@
-"""The embedded task: everything a miniature R1 needs, made from a seed, nothing downloaded.
+"""Problems with one right answer, and the web text in which people solve them.
 
-The task is the last digit of a nested chain such as `((3*7)+5)*2`. Answering at once is hard for a small model, step by step
-is easy, so thinking pays, as in the paper. All intermediate results are last digits too: `3*7=1 so 1+5=6 so 6*2=2`.
-
-The base model is pre-trained on "web text" that has the faults the paper tells of (DeepSeek-R1, §2.2 and §2.3): most documents
-blurt out the answer; some reason, with or without tags; some slip, say "wait" and repair; and the connective words are
-English, Chinese or a mix of both, whatever the language of the question. What it simplifies: one task, one token per
-character (the four tags are one token each), 0.66M parameters.
-
-A row is a pure function of (seed, split, index). A problem belongs to the held-out split if its checksum says so, whatever
-the seed, so no problem of `test` can ever occur in `train`.
-
-Used by recipes as `dataset_name: open_r1.data.tiny:problems` and `model_name_or_path: open_r1.data.tiny:base_model`.
+The web text has the faults the paper tells of (DeepSeek-R1, §2.2 and §2.3): most documents blurt out the answer; some reason, with or
+without tags; some slip, say "wait" and repair; and the connective words are English, Chinese or a mix of both, whatever the language
+of the question.
 """
 
 import random
@@ -19,16 +10,10 @@ import zlib
 from dataclasses import dataclass
 
 from datasets import Dataset
-from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer, set_seed
-from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 
-HELD_OUT = 8  # one problem in so many is held out
-TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
-CHINESE = "等于几？，所以然后对重新算一遍答案是"
 CONNECTIVES = {"en": (" so ", " then "), "zh": ("，所以", "，然后")}
 WAIT = {"en": " wait ", "zh": "，等等，"}
-WORDS = {"so": "所以", "then": "然后", "is": "是", "answer": "答案"}
 QUESTION = "Q: {}\nA: "  # recipes/chat_templates/tiny.jinja says the same
 LEVELS = (3, 4)
 ASK = {"en": " = ?", "zh": " 等于几？"}
@@ -92,8 +77,13 @@ def problem(seed: int, split: str, index: int, levels: tuple[int, ...] = LEVELS)
         size = rng.choice(levels)
         digits = tuple(rng.randint(1, 9) for _ in range(size))
         drawn = Problem(digits, "".join(rng.choice("+*") for _ in range(size - 1)), rng.choice(("en", "zh")))
-        if (zlib.crc32(drawn.expression.encode()) % HELD_OUT == 0) == (split == "test"):
+        if held_out(drawn.expression) == (split == "test"):
             return drawn
+
+
+def held_out(text: str, one_in: int = 8) -> bool:
+    """Whether a problem or request belongs to `test`: one in so many does, by its checksum."""
+    return zlib.crc32(text.encode()) % one_in == 0
 
 
 def trace(problem: Problem, rng: random.Random, slip: bool) -> str:
@@ -127,31 +117,6 @@ def problems(split: str, seed: int, size: int = 4096, levels: list[int] = LEVELS
     )
 
 
-def chat(split: str, seed: int, size: int = 256) -> Dataset:
-    """Requests without anything to reason about, in the paper's four kinds (§2.3.3): columns `messages` and `domain`, none twice.
-
-    There are some 500; a request is held out if its checksum says so.
-    """
-    letters, pairs = "abcdefghijklmnopqrstuvwxyz", [(one, other) for one in WORDS for other in WORDS]
-    kinds = {
-        "writing": [(f"write {count} {letter}", letter * count) for count in range(2, 10) for letter in letters],
-        "factual": [(f"what is after {one} ?", other) for one, other in zip(letters, letters[1:], strict=False)]
-        + [(f"what is before {other} ?", one) for one, other in zip(letters, letters[1:], strict=False)],
-        "self-cognition": [
-            (f"{hello}{ask}", "I am tiny") for hello in ("", "hi ", "hello ") for ask in ("who are you ?", "your name ?")
-        ],
-        "translation": [(f"{one} {other} in Chinese ?", WORDS[one] + WORDS[other]) for one, other in pairs],
-    }
-    rows = [
-        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": reply}], "domain": domain}
-        for domain, requests in kinds.items()
-        for question, reply in requests
-        if (zlib.crc32(question.encode()) % HELD_OUT == 0) == (split == "test")
-    ]
-    random.Random(f"chat/{seed}/{split}").shuffle(rows)
-    return Dataset.from_list(rows[:size])
-
-
 def web_text(
     split: str,
     seed: int,
@@ -183,51 +148,3 @@ def web_text(
         blurted = direct if i >= textbooks * size else 0.0
         rows.append({"prompt": QUESTION.format(drawn.prompt), "completion": answer(drawn, rng, blurted, untagged, slips)})
     return Dataset.from_list(rows)
-
-
-def tokenizer() -> Qwen2Tokenizer:
-    """One token per character: printable ASCII, newline and the Chinese characters used; the tags are one token each.
-
-    A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this: its merges only put the bytes of
-    a Chinese character together.
-    """
-    symbols = bytes_to_unicode()
-    characters = [symbols[i] for i in [*range(32, 127), 10]]
-    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", "<unk>", *TAGS, *characters])}
-    merges = []
-    for character in sorted(set(CHINESE)):
-        first, *rest = (symbols[byte] for byte in character.encode())
-        for symbol in rest:
-            merges.append((first, symbol))
-            first += symbol
-    for token in [part for pair in merges for part in (*pair, "".join(pair))]:
-        vocab.setdefault(token, len(vocab))
-    words = Qwen2Tokenizer(
-        vocab, list(dict.fromkeys(merges)), unk_token="<unk>", eos_token="<eos>", pad_token="<pad>", padding_side="left"
-    )
-    words.add_tokens(TAGS)
-    return words
-
-
-def base_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
-    """An untrained Qwen2 of 0.66M parameters (3 layers, width 128) and its tokenizer."""
-    words = tokenizer()
-    set_seed(seed)
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=len(words),
-            hidden_size=128,
-            intermediate_size=384,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            max_position_embeddings=256,
-            initializer_range=0.09,  # 128 ** -0.5; with Qwen2's 0.02 so narrow a model learns three times slower
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=words.eos_token_id,
-            pad_token_id=words.pad_token_id,
-        )
-    )
-    model.generation_config.eos_token_id, model.generation_config.pad_token_id = words.eos_token_id, words.pad_token_id
-    return model, words

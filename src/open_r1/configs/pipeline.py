@@ -1,0 +1,103 @@
+"""Options of `pipeline.py`."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from open_r1.configs.base import Entry
+from open_r1.configs.errors import RecipeError, nearest
+
+
+@dataclass
+class Step(Entry):
+    """One stage of a pipeline.
+
+    Args:
+        name (`str`): What others call it in `needs`.
+        config (`str`): Its recipe.
+        needs (`list`, *optional*): Stages whose output it reads.
+        set (`dict`, *optional*): Keys that take the place of the recipe's.
+        launcher (`str`, *optional*): What starts its script, instead of the pipeline's.
+    """
+
+    option: ClassVar[str] = "stages"
+
+    name: str
+    config: str = ""
+    needs: list = field(default_factory=list)
+    set: dict = field(default_factory=dict)
+    launcher: str | None = None
+
+    def __post_init__(self):
+        if not self.config:
+            raise RecipeError(f"stages: {self.name!r} has no config; expected the path of its recipe.")
+        self.require_file("config")
+
+
+@dataclass
+class PipelineArguments:
+    """Stages in order, each with its recipe and the stages that it needs."""
+
+    output_dir: str | None = field(
+        default=None,
+        metadata={"help": "Folder of all outputs; with a seed that is not the first of `seeds`, `-<seed>` is added to it."},
+    )
+    stages: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Stages: mappings such as `- {name: dev1, config: recipes/tiny/sft/config_dev1.yaml, needs: [base]}`."
+        },
+    )
+    seeds: list[int] = field(default_factory=lambda: [42], metadata={"help": "Seeds; all stages are run with each of them."})
+    jobs: int = field(default=1, metadata={"help": "Stages that run at once."})
+    launcher: str = field(
+        default="python", metadata={"help": "What starts the training scripts, such as `accelerate launch`."}
+    )
+    only: str | None = field(default=None, metadata={"help": "Run this stage only; what it needs must be there."})
+    from_stage: str | None = field(
+        default=None,
+        metadata={
+            "help": "Run this stage anew, and all that depend on it; what it needs must be there.",
+            "aliases": ["--from"],
+        },
+    )
+    dry_run: bool = field(default=False, metadata={"help": "Show the stages, what would run and why, and stop."})
+    recipe: str | None = field(default=None, init=False)
+    keys: dict[str, Any] = field(default_factory=dict, init=False)
+
+    steps: list[Step] = field(default_factory=list, init=False)  # `stages`, parsed
+
+    def __post_init__(self):
+        if not self.output_dir:
+            raise RecipeError("output_dir: missing. Name the folder of all outputs.")
+        if not self.stages:
+            raise RecipeError("stages: missing. Name at least one stage.")
+        if self.jobs < 1:
+            raise RecipeError(f"jobs: found {self.jobs}; expected at least 1.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise RecipeError(f"seeds: found {self.seeds}; expected at least one, each once.")
+        if self.only and self.from_stage:
+            raise RecipeError("only and from: choose one.")
+        self.steps = [Step.parse(entry) for entry in self.stages]
+        before: list[str] = []
+        for step in self.steps:
+            if step.name in before:
+                raise RecipeError(f"stages: there are two of the name {step.name!r}.")
+            for need in step.needs:
+                if need not in before:
+                    raise RecipeError(
+                        f"stages: {step.name!r} needs {need!r}, which is no stage before it{nearest(str(need), before)}"
+                    )
+            before.append(step.name)
+        for key in ("only", "from_stage"):
+            if (name := getattr(self, key)) and name not in before:
+                raise RecipeError(f"{key.partition('_')[0]}: there is no stage {name!r}{nearest(name, before)}")
+
+    def root(self, seed: int) -> str:
+        """The folder of a seed's outputs."""
+        return self.output_dir if seed == self.seeds[0] else f"{self.output_dir.rstrip(os.sep)}-{seed}"
+
+    def home(self, seed: int) -> Path:
+        """Where the pipeline keeps what it knows of a seed: states, logs, locks."""
+        return Path(self.root(seed), ".pipeline")

@@ -1,0 +1,166 @@
+"""The prompts of reinforcement learning: checked against the rewards, and of several sets in the order of the steps.
+
+Sets are mixed by weight, and some take part from a certain step on (DeepSeek-R1, §2.3.4; v2, §3.2.2: general prompts and preference
+rewards in the last 400 of 1,700 steps only, since more of them is exploited). The rows of a whole run are then put in the order in
+which the trainer takes them, so the mixture of every step is known beforehand, is the same on every process, and is continued where it
+was when a run is resumed.
+"""
+
+import random
+from collections.abc import Iterator
+
+from datasets import Dataset, concatenate_datasets
+from transformers import PreTrainedTokenizerBase
+from trl import GRPOConfig
+
+from open_r1.configs import GRPOScriptArguments, PromptSource, RecipeError, ScriptArguments
+from open_r1.data import evaluates, load_held_out, load_split, require_column
+from open_r1.data.prompts import prompt_text, to_prompts
+from open_r1.rewards import Composition, check_columns, check_domains, check_golds
+from open_r1.utils.models import check_round_trip
+
+
+SOURCE = "source"  # column: number of the set that a row is of
+SAMPLE = 1000  # golds looked at before training starts
+
+
+def load_prompts(
+    args: GRPOScriptArguments, training_args: GRPOConfig, tokenizer: PreTrainedTokenizerBase, rewards: Composition
+) -> tuple[Dataset, Dataset | None]:
+    """What is trained on, in the order of the steps if there are several sources, and what is evaluated on, if anything is.
+
+    Raises:
+        RecipeError: If a set is not there, or lacks what the rewards need.
+    """
+    if not args.sources:
+        rows = load_split(args, args.dataset_train_split, training_args.seed)
+        held_out = load_held_out(args, training_args)
+    else:
+        rows = load_sources(args, args.dataset_train_split, training_args.seed)
+        held_out = None
+        if evaluates(training_args):
+            held_out = load_sources(args, args.dataset_test_split, training_args.seed, args.max_eval_samples)
+    dataset = _prepare(rows, args, tokenizer, rewards)
+    held_out = held_out and _prepare(held_out, args, tokenizer, rewards)
+    return in_order(dataset, args.mixture, training_args) if args.sources else dataset, held_out
+
+
+def _prepare(rows: Dataset, args: GRPOScriptArguments, tokenizer: PreTrainedTokenizerBase, rewards: Composition) -> Dataset:
+    """Rows as prompts; every column and gold that a reward needs is checked."""
+    solved = any("solution" in reward.columns for reward in rewards.rewards)
+    solved |= any(reward.graded for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
+    dataset = to_prompts(rows, args, tokenizer, solved)
+    check_columns(rewards.rewards, dataset.column_names)
+    if any(reward.spec.domain for reward in rewards.rewards):
+        check_domains(rewards.rewards, dataset.unique("domain"))
+    for reward in rewards.rewards:
+        if reward.spec.name == "accuracy":
+            check_golds(_golds(dataset, reward.spec.domain), args.max_unusable_golds)
+    texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
+    check_round_trip(tokenizer, texts)
+    # templates of distilled models open the thought in the prompt
+    rewards.prefill = "<think>" if texts[0].rstrip().endswith("<think>") else ""
+    return dataset
+
+
+def _golds(dataset: Dataset, domains: list[str]) -> list:
+    """Some of the golds that a reward compares with."""
+    mine = dataset if not domains else dataset.filter(lambda domain: domain in domains, input_columns="domain")
+    return mine[:SAMPLE]["solution"]
+
+
+def load_sources(args: GRPOScriptArguments, split: str, seed: int, limit: int | None = None) -> Dataset:
+    """The rows of all sources, question and gold under the recipe's names for them, with `domain` and the number of their `source`.
+
+    Args:
+        args (`GRPOScriptArguments`): The recipe.
+        split (`str`): Which split of each.
+        seed (`int`): Seed for functions that build rows.
+        limit (`int`, *optional*): Keep the first so many rows of each.
+
+    Raises:
+        RecipeError: If one is not there or lacks a column.
+    """
+    sources = [_load(source, args, split, seed, limit) for source in args.mixture]
+    try:
+        return concatenate_datasets([rows.add_column(SOURCE, [i] * len(rows)) for i, rows in enumerate(sources)])
+    except ValueError as error:
+        raise RecipeError(f"sources: their columns do not go together: {error}") from error
+
+
+def _load(source: PromptSource, args: GRPOScriptArguments, split: str, seed: int, limit: int | None) -> Dataset:
+    named = ScriptArguments(source.dataset_name, source.dataset_config, source.dataset_params, dry_run=args.dry_run)
+    rows = load_split(named, split, seed, limit)
+    for name in ("prompt", "solution"):
+        wanted, column = (getattr(where, f"dataset_{name}_column") for where in (args, source))
+        if column not in (None, wanted):
+            require_column(rows, column, f"sources: {source.dataset_name}: dataset_{name}_column")
+            rows = rows.remove_columns([wanted] if wanted in rows.column_names else []).rename_column(column, wanted)
+    require_column(rows, args.dataset_prompt_column, f"sources: {source.dataset_name}: dataset_prompt_column")
+    if source.domain:
+        rows = rows.remove_columns(["domain"] if "domain" in rows.column_names else [])
+        rows = rows.add_column("domain", [source.domain] * len(rows))
+    return rows
+
+
+def in_order(rows: Dataset, mixture: list[PromptSource], args: GRPOConfig) -> Dataset:
+    """The rows of a whole run, in the order of its steps; the trainer must not shuffle them, and is told so.
+
+    Args:
+        rows (`Dataset`): Prepared rows with the number of their `source`.
+        mixture (`list[PromptSource]`): The sources' weights and steps.
+        args (`GRPOConfig`): The run's geometry; `shuffle_dataset` is set to false.
+
+    Raises:
+        RecipeError: If the number of steps is unknown, or if there is a step without prompts.
+    """
+    if args.max_steps <= 0:
+        raise RecipeError(
+            "max_steps: missing. With `sources` the prompts are laid out step by step, so say how many steps there are."
+        )
+    args.shuffle_dataset = False
+    of_source: list[list[int]] = [[] for _ in mixture]
+    for i, number in enumerate(rows[SOURCE]):
+        of_source[number].append(i)
+    if not all(of_source):
+        raise RecipeError(f"sources: {mixture[of_source.index([])].dataset_name} has no prompt that is short enough.")
+    per_round = args.generation_batch_size // args.num_generations
+    steps = max(1, args.steps_per_generation * args.num_iterations // args.gradient_accumulation_steps)  # of a round
+    order = list(draws(of_source, mixture, args.max_steps, steps, per_round, args.seed))
+    return rows.select(order).remove_columns(SOURCE)
+
+
+def draws(
+    rows: list[list[int]], mixture: list[PromptSource], max_steps: int, steps: int, per_round: int, seed: int
+) -> Iterator[int]:
+    """Prompts, round of generation by round; every row of a source once before any comes again.
+
+    Args:
+        rows (`list[list[int]]`): The rows of each source.
+        mixture (`list[PromptSource]`): Their weights and steps.
+        max_steps (`int`): Optimizer steps of the run.
+        steps (`int`): Optimizer steps of a round.
+        per_round (`int`): Prompts of a round.
+        seed (`int`): Seed of their order.
+
+    >>> both = [PromptSource("a"), PromptSource("b", from_step=2)]
+    >>> [row < 9 for row in draws([list(range(9)), list(range(9, 18))], both, max_steps=3, steps=1, per_round=4, seed=0)]
+    [True, True, True, True, True, True, True, True, False, True, True, False]
+    """
+    rng = random.Random(seed)
+    left: list[list[int]] = [[] for _ in rows]
+    owed = [0.0] * len(rows)
+    for step in range(0, max_steps, steps):
+        taking = [i for i, source in enumerate(mixture) if source.takes_part(step)]
+        if not taking:
+            raise RecipeError(f"sources: none takes part in step {step}.")
+        whole, drawn = sum(mixture[i].weight for i in taking), []
+        for _ in range(per_round):
+            for i in taking:
+                owed[i] += mixture[i].weight / whole
+            source = max(taking, key=lambda i: owed[i])  # whoever is owed most, so that small weights have their turn
+            owed[source] -= 1
+            if not left[source]:
+                left[source] = rng.sample(rows[source], len(rows[source]))
+            drawn.append(left[source].pop())
+        yield from rng.sample(drawn, len(drawn))

@@ -1,0 +1,65 @@
+"""The miniature's tokenizer and models: a Qwen2 like any other, but small."""
+
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer, set_seed
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+
+TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
+CHINESE = "等于几？，所以然后对重新算一遍答案是"
+
+
+def tokenizer() -> Qwen2Tokenizer:
+    """One token per character: printable ASCII, newline and the Chinese characters used; the tags are one token each.
+
+    A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this: its merges only put the bytes of
+    a Chinese character together.
+    """
+    symbols = bytes_to_unicode()
+    characters = [symbols[i] for i in [*range(32, 127), 10]]
+    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", "<unk>", *TAGS, *characters])}
+    merges = []
+    for character in sorted(set(CHINESE)):
+        first, *rest = (symbols[byte] for byte in character.encode())
+        for symbol in rest:
+            merges.append((first, symbol))
+            first += symbol
+    for token in [part for pair in merges for part in (*pair, "".join(pair))]:
+        vocab.setdefault(token, len(vocab))
+    words = Qwen2Tokenizer(
+        vocab, list(dict.fromkeys(merges)), unk_token="<unk>", eos_token="<eos>", pad_token="<pad>", padding_side="left"
+    )
+    words.add_tokens(TAGS)
+    return words
+
+
+def base_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
+    """An untrained Qwen2 of 0.66M parameters (3 layers, width 128) and its tokenizer."""
+    return _qwen2(seed, width=128, layers=3)
+
+
+def student_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
+    """An untrained, smaller Qwen2 of 0.12M parameters (2 layers, width 64) with the same tokenizer: a student to distil into."""
+    return _qwen2(seed, width=64, layers=2)
+
+
+def _qwen2(seed: int, width: int, layers: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
+    words = tokenizer()
+    set_seed(seed)
+    model = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(words),
+            hidden_size=width,
+            intermediate_size=3 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=width // 32,
+            num_key_value_heads=width // 32,
+            max_position_embeddings=256,
+            initializer_range=round(width**-0.5, 2),  # with Qwen2's 0.02 so narrow a model learns three times slower
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=words.eos_token_id,
+            pad_token_id=words.pad_token_id,
+        )
+    )
+    model.generation_config.eos_token_id, model.generation_config.pad_token_id = words.eos_token_id, words.pad_token_id
+    return model, words

@@ -1,0 +1,215 @@
+"""Runs the stages of R1 one after another: what is done and unchanged is skipped, what was stopped continues (DeepSeek-R1, Figure 2 of v2).
+
+A stage is an ordinary command, which is shown and can be given by hand. Its output goes to `<output_dir>/.pipeline/<stage>.log`.
+
+Examples:
+
+  # all of R1 in miniature
+  python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml
+
+  # the stages, what would run and why
+  python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --dry_run true
+
+  # one stage; one stage and all that depend on it, anew
+  python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --only dev1
+  python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --from dev1
+
+  # one more seed, in outputs/tiny-7
+  python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --seeds 42 7
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from open_r1.configs import RecipeError
+from open_r1.parser import RecipeParser, user_errors
+from open_r1.stages import Task, made_of, plan, tasks_of
+
+
+LINES = 25  # of a log that is shown if a stage fails
+POLL = 0.2  # seconds
+
+
+class Running:
+    """A task's process. Its lock passes on to the process, so that a pipeline that comes after one that was killed can tell that a
+    stage is still at work."""
+
+    def __init__(self, task: Task, done: dict[str, str], console: Console):
+        self.task, self.started = task, time.monotonic()
+        task.home.mkdir(parents=True, exist_ok=True)
+        with (task.home / f"{task.name}.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                console.print(f"{label(task)} is still at work for a pipeline that was killed; waiting", markup=False)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            self.made_of = made_of(task, done)
+            before = task.state()
+            if before and before["made_of"] != self.made_of and task.output_dir.exists():
+                put_aside(task.output_dir, console)
+            task.write_state({"made_of": self.made_of})
+            command = [sys.executable if task.command[0] == "python" else task.command[0], *task.command[1:]]
+            with task.log.open("ab") as log:
+                log.write(f"\n$ {task}\n".encode())
+                log.flush()
+                self.process = subprocess.Popen(
+                    command,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[lock.fileno()],
+                    start_new_session=True,
+                )
+
+    def finish(self) -> str:
+        """Writes down that it is done; returns when."""
+        seconds, now = time.monotonic() - self.started, datetime.now(UTC).isoformat()
+        self.task.write_state({"made_of": self.made_of, "finished": now, "seconds": round(seconds, 1)})
+        return now
+
+    def stop(self):
+        """Asks the process and its children to end, and waits until they have."""
+        try:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def put_aside(folder: Path, console: Console):
+    """Renames a folder whose content is of other settings; nothing is deleted."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    folder.rename(aside)
+    console.print(f"  {folder} was made with other settings; it is {aside.name} now", markup=False)
+
+
+def label(task: Task) -> str:
+    return f"{task.name} (seed {task.seed})"
+
+
+class Schedule:
+    """Tasks on their way: so many at once, each when what it needs is done.
+
+    Args:
+        waiting (`list[tuple[Task, str]]`): Tasks in order, and why they run.
+        done (`dict[int, dict[str, str]]`): When each stage of each seed ended.
+        jobs (`int`): Processes at once.
+        console (`Console`): Says what happens.
+    """
+
+    def __init__(self, waiting: list[tuple[Task, str]], done: dict[int, dict[str, str]], jobs: int, console: Console):
+        self.waiting, self.done, self.jobs, self.console = waiting, done, jobs, console
+        self.total, self.running, self.failed = len(waiting), [], None
+
+    def run(self):
+        """Runs all.
+
+        Raises:
+            RecipeError: If one fails; those beside it are let finish first.
+        """
+        try:
+            while self.running or (self.waiting and not self.failed):
+                self._start()
+                time.sleep(POLL)
+                self._collect()
+        finally:  # Ctrl-C, or SIGTERM
+            for each in self.running:
+                each.stop()
+        if self.failed:
+            raise RecipeError(_account(self.failed))
+
+    def _start(self):
+        for item in list(self.waiting):
+            task, why = item
+            unfinished = {(other.name, other.seed) for other, _ in self.waiting} | {
+                (each.task.name, each.task.seed) for each in self.running
+            }
+            if (
+                len(self.running) < self.jobs
+                and not self.failed
+                and not any((need, task.seed) in unfinished for need in task.needs)
+            ):
+                self.waiting.remove(item)
+                self.console.print(f"{clock()}  {label(task)}: {why}\n  {task}", markup=False)
+                self.running.append(Running(task, self.done[task.seed], self.console))
+
+    def _collect(self):
+        for each in [each for each in self.running if each.process.poll() is not None]:
+            self.running.remove(each)
+            if each.process.returncode:
+                self.failed = self.failed or each
+                continue
+            task = each.task
+            self.done[task.seed][task.name] = each.finish()
+            left = self.total - len(self.waiting) - len(self.running)
+            self.console.print(
+                f"{clock()}  {label(task)} done in {time.monotonic() - each.started:,.0f} s, {left} of {self.total}",
+                markup=False,
+            )
+
+
+def _account(failed: Running) -> str:
+    task = failed.task
+    lines = task.log.read_text(errors="replace").rstrip().splitlines()[-LINES:]
+    told = "\n".join(f"  {line}" for line in lines)
+    return (
+        f"{label(task)} failed with status {failed.process.returncode}. The end of {task.log}:\n\n{told}\n\n"
+        f"The same command continues here; the stage alone is\n  {task}"
+    )
+
+
+def clock() -> str:
+    return time.strftime("%H:%M:%S")
+
+
+def show(tasks: list[Task], reasons: dict[str, str], console: Console):
+    """Prints a seed's stages: what each needs, whether and why it runs, and its command."""
+    for number, task in enumerate(tasks, 1):
+        needs = f" ← {', '.join(task.needs)}" if task.needs else ""
+        console.print(
+            f"{number:3} {task.name}{needs}: {'run, ' + reasons[task.name] if task.name in reasons else 'done'}", markup=False
+        )
+        console.print(f"      {task}", markup=False)
+
+
+def main():
+    (args,) = RecipeParser("pipeline", __doc__).parse()
+    console = Console(soft_wrap=True, highlight=False)
+    waiting, done = [], {}
+    for seed in args.seeds:
+        tasks = tasks_of(args, seed)
+        reasons = plan(tasks, args)
+        done[seed] = {
+            task.name: task.state()["finished"] for task in tasks if task.name not in reasons and task.state().get("finished")
+        }
+        waiting += [(number, task, reasons[task.name]) for number, task in enumerate(tasks) if task.name in reasons]
+        if args.dry_run:
+            console.print(f"seed {seed}: {len(reasons)} of {len(tasks)} stages to run, into {args.root(seed)}", markup=False)
+            show(tasks, reasons, console)
+    if args.dry_run:
+        return
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    in_step = sorted(waiting, key=lambda item: item[0])  # all seeds at the same pace, so that none is left alone at the end
+    Schedule([(task, why) for _, task, why in in_step], done, args.jobs, console).run()
+    console.print(
+        f"{args.recipe}: {len(waiting)} stages run in {(time.monotonic() - started) / 60:,.1f} minutes; all is done",
+        markup=False,
+    )
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()
