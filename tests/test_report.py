@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from open_r1.configs import RecipeError
-from open_r1.report import before_after, mixes_languages, read_run
+from open_r1.evals.dynamics import mixes_languages
+from open_r1.reports.run import before_after, read_run
 
 
 @pytest.fixture

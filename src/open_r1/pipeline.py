@@ -10,7 +10,7 @@ Examples:
   # the stages, what would run and why
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --dry_run true
 
-  # one stage; one stage and all that depend on it, anew
+  # one stage, if it is not done; one stage and all that depend on it, anew
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --only dev1
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --from dev1
 
@@ -31,7 +31,7 @@ from rich.console import Console
 
 from open_r1.configs import RecipeError
 from open_r1.parser import RecipeParser, user_errors
-from open_r1.stages import Task, made_of, plan, tasks_of
+from open_r1.stages import ASKED, Task, made_of, plan, tasks_of
 
 
 LINES = 25  # of a log that is shown if a stage fails
@@ -42,7 +42,7 @@ class Running:
     """A task's process. Its lock passes on to the process, so that a pipeline that comes after one that was killed can tell that a
     stage is still at work."""
 
-    def __init__(self, task: Task, done: dict[str, str], console: Console):
+    def __init__(self, task: Task, why: str, done: dict[str, str], console: Console):
         self.task, self.started = task, time.monotonic()
         task.home.mkdir(parents=True, exist_ok=True)
         with (task.home / f"{task.name}.lock").open("a") as lock:
@@ -53,7 +53,8 @@ class Running:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             self.made_of = made_of(task, done)
             before = task.state()
-            if before and before["made_of"] != self.made_of and task.output_dir.exists():
+            other = before.get("made_of", self.made_of) != self.made_of
+            if (other or why == ASKED) and task.output_dir.exists():
                 put_aside(task.output_dir, console)
             task.write_state({"made_of": self.made_of})
             command = [sys.executable if task.command[0] == "python" else task.command[0], *task.command[1:]]
@@ -87,12 +88,12 @@ class Running:
 
 
 def put_aside(folder: Path, console: Console):
-    """Renames a folder whose content is of other settings; nothing is deleted."""
+    """Renames a folder that is to be made anew; nothing is deleted."""
     number = 1
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
     folder.rename(aside)
-    console.print(f"  {folder} was made with other settings; it is {aside.name} now", markup=False)
+    console.print(f"  {folder} is of an earlier run; it is {aside.name} now", markup=False)
 
 
 def label(task: Task) -> str:
@@ -143,7 +144,7 @@ class Schedule:
             ):
                 self.waiting.remove(item)
                 self.console.print(f"{clock()}  {label(task)}: {why}\n  {task}", markup=False)
-                self.running.append(Running(task, self.done[task.seed], self.console))
+                self.running.append(Running(task, why, self.done[task.seed], self.console))
 
     def _collect(self):
         for each in [each for each in self.running if each.process.poll() is not None]:

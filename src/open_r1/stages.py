@@ -18,6 +18,7 @@ from open_r1.utils.files import write_whole
 from open_r1.utils.recipes import command_of, stage_of
 
 
+ASKED = "asked for"  # why a stage runs that is done: its output is made anew
 LARGE = 2**26  # bytes of a file from which its size and time stand for its content
 
 
@@ -178,8 +179,8 @@ def plan(tasks: list[Task], args: PipelineArguments) -> dict[str, str]:
         again = next((name for name in task.needs if name in reasons), None)
         if not state:
             reasons[task.name] = "never run"
-        elif task.name in (args.only, args.from_stage):
-            reasons[task.name] = "asked for"
+        elif task.name == args.from_stage:
+            reasons[task.name] = ASKED
         elif again:
             reasons[task.name] = f"{again} is made anew"
         elif difference := changed(state["made_of"], made_of(task, done)):
@@ -200,7 +201,7 @@ def _narrowed(reasons: dict[str, str], tasks: list[Task], args: PipelineArgument
     if args.from_stage:
         for task in tasks:
             wanted |= {task.name} if wanted & set(task.needs) else set()
-    kept = {name: reason for name, reason in reasons.items() if name in wanted} or {asked: "asked for"}
+    kept = {name: reason for name, reason in reasons.items() if name in wanted}
     for task in tasks:
         missing = [need for need in task.needs if need in reasons and need not in wanted]
         if task.name in kept and missing:

@@ -13,14 +13,15 @@ from open_r1.configs.data import (
     Source,
 )
 from open_r1.configs.errors import NotMadeYet, RecipeError, mapping, nearest
+from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArguments
 from open_r1.configs.generation import GenerateArguments
-from open_r1.configs.pipeline import PipelineArguments, Step
+from open_r1.configs.pipeline import Claim, PipelineArguments, Step
 from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
 from open_r1.configs.training import GRPOScriptArguments, PromptSource, RewardModelScriptArguments, SFTScriptArguments
 
 
 __all__ = [
-    "BuilderArguments", "ColdStartArguments", "DistillArguments", "Entry", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
+    "BENCHMARKS", "Benchmark", "BuilderArguments", "Claim", "ColdStartArguments", "DistillArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
     "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "SFTScriptArguments", "ScriptArguments",
     "SelectionArguments", "Source", "Step", "mapping", "nearest",
 ]  # fmt: skip

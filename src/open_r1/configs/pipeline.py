@@ -36,6 +36,37 @@ class Step(Entry):
 
 
 @dataclass
+class Claim(Entry):
+    """Something that the paper says and that the evaluations of a pipeline show or do not.
+
+    Args:
+        claim (`str`): In words.
+        of (`str`): An evaluation, by the last part of its `output_dir`; with `throughout`, a stage of reinforcement learning.
+        measure (`str`): `benchmark/measure`, such as `problems/accuracy` (`problems/language mixing`, `problems/tokens`).
+        versus (`str`, *optional*): Another evaluation, whose value is taken off.
+        least (`float`, *optional*, defaults to 0): What the value, or the difference, must not be below.
+        most_ratio (`float`, *optional*): Instead: what part of the other's value it must not be above.
+        throughout (`bool`, *optional*, defaults to `False`): Whether it must hold in every evaluation while that stage trains.
+    """
+
+    option: ClassVar[str] = "claims"
+
+    claim: str
+    of: str = ""
+    measure: str = ""
+    versus: str | None = None
+    least: float = 0.0
+    most_ratio: float | None = None
+    throughout: bool = False
+
+    def __post_init__(self):
+        if not self.of or self.measure.count("/") != 1:
+            raise RecipeError(f"claims: {self.claim!r} needs `of`, an evaluation, and `measure`, such as problems/accuracy.")
+        if self.most_ratio is not None and self.versus is None:
+            raise RecipeError(f"claims: {self.claim!r} has a most_ratio, but no `versus`.")
+
+
+@dataclass
 class PipelineArguments:
     """Stages in order, each with its recipe and the stages that it needs."""
 
@@ -49,12 +80,15 @@ class PipelineArguments:
             "help": "Stages: mappings such as `- {name: dev1, config: recipes/tiny/sft/config_dev1.yaml, needs: [base]}`."
         },
     )
+    claims: list[str] = field(default_factory=list, metadata={"help": "What the report looks for; see `Claim`."})
     seeds: list[int] = field(default_factory=lambda: [42], metadata={"help": "Seeds; all stages are run with each of them."})
     jobs: int = field(default=1, metadata={"help": "Stages that run at once."})
     launcher: str = field(
         default="python", metadata={"help": "What starts the training scripts, such as `accelerate launch`."}
     )
-    only: str | None = field(default=None, metadata={"help": "Run this stage only; what it needs must be there."})
+    only: str | None = field(
+        default=None, metadata={"help": "Run this stage only, if it is not done; what it needs must be there."}
+    )
     from_stage: str | None = field(
         default=None,
         metadata={
@@ -67,6 +101,7 @@ class PipelineArguments:
     keys: dict[str, Any] = field(default_factory=dict, init=False)
 
     steps: list[Step] = field(default_factory=list, init=False)  # `stages`, parsed
+    claimed: list[Claim] = field(default_factory=list, init=False)  # `claims`, parsed
 
     def __post_init__(self):
         if not self.output_dir:
@@ -80,6 +115,7 @@ class PipelineArguments:
         if self.only and self.from_stage:
             raise RecipeError("only and from: choose one.")
         self.steps = [Step.parse(entry) for entry in self.stages]
+        self.claimed = [Claim.parse(entry) for entry in self.claims]
         before: list[str] = []
         for step in self.steps:
             if step.name in before:

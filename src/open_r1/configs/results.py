@@ -51,15 +51,21 @@ def check_output(path: str):
 
 @dataclass
 class ReportArguments:
-    """The report on a run."""
+    """The report on a run, or on a pipeline."""
 
     run_dir: str | None = field(default=None, metadata={"help": "output_dir of a GRPO run."})
-    report_dir: str | None = field(default=None, metadata={"help": "Where to write; by default `report` in the run's folder."})
+    pipeline: str | None = field(
+        default=None, metadata={"help": "Recipe of a pipeline, to report on all its stages and seeds."}
+    )
+    seeds: list[int] = field(default_factory=list, metadata={"help": "Seeds of the pipeline; by default its own."})
+    report_dir: str | None = field(
+        default=None, metadata={"help": "Where to write; by default `report` in the folder of the outputs."}
+    )
     examples: int = field(default=4, metadata={"help": "Prompts to show with a completion before and after."})
     dry_run: bool = field(default=False, metadata={"help": "Say what would be read and written, and stop."})
     recipe: str | None = field(default=None, init=False)
     keys: dict[str, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self):
-        if not self.run_dir:
-            raise RecipeError("run_dir: missing. Name the output_dir of a GRPO run.")
+        if bool(self.run_dir) == bool(self.pipeline):
+            raise RecipeError("run_dir: name the output_dir of a GRPO run, or a `pipeline`.")

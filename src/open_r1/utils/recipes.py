@@ -7,6 +7,7 @@ from open_r1.configs import RecipeError
 from open_r1.parser import BUILDERS, STAGES, TRAINING, read_recipe
 
 
+FOLDERS = {"eval": "evaluation"}  # folders of another name than their script
 KEYS = ("Hardware", "Expected", "Measured")
 
 
@@ -16,15 +17,14 @@ def stage_of(path: Path) -> str:
     Raises:
         RecipeError: If there is no such stage.
     """
-    stage = path.parent.name
+    stage = FOLDERS.get(path.parent.name, path.parent.name)
     if stage == "data":
         stage = read_recipe(str(path)).get("builder")
         if stage not in BUILDERS:
             raise RecipeError(f"{path}: builder: found {stage!r}; expected one of {', '.join(BUILDERS)}.")
     if stage not in STAGES:
-        raise RecipeError(
-            f"{path}: the folder {stage!r} is no stage; expected one of data, {', '.join(set(STAGES) - set(BUILDERS))}."
-        )
+        known = [*TRAINING, "generate", "data", *FOLDERS]
+        raise RecipeError(f"{path}: the folder {stage!r} is no stage; expected one of {', '.join(known)}.")
     return stage
 
 

@@ -50,14 +50,13 @@ def chat(split: str, seed: int, size: int = 256, lazy: float = 0.5, unsafe: floa
     return Dataset.from_list(rows)
 
 
-def requests(split: str, seed: int, size: int = 256) -> Dataset:
-    """Requests alone, for reinforcement learning: columns `problem`, `domain` (`general-helpful` or `general-harmless`), `language`."""
-    return Dataset.from_list(
-        [
-            {"problem": question, "domain": "general-harmless" if kind == "harmful" else "general-helpful", "language": "en"}
-            for kind, question, _ in _asked(split, seed)[:size]
-        ]
-    )
+def requests(split: str, seed: int, size: int = 256, domain: str | None = None) -> Dataset:
+    """Requests alone, of one domain if it is named: columns `problem`, `domain` (`general-helpful` or `general-harmless`), `language`."""
+    rows = [
+        {"problem": question, "domain": "general-harmless" if kind == "harmful" else "general-helpful", "language": "en"}
+        for kind, question, _ in _asked(split, seed)
+    ]
+    return Dataset.from_list([row for row in rows if domain in (None, row["domain"])][:size])
 
 
 def pairs(split: str, seed: int, size: int = 2048) -> Dataset:

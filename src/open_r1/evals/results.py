@@ -1,0 +1,172 @@
+"""From completions to what is said about a model: scores, their statistics, and the tables that put them beside others'.
+
+`eval.json` of an evaluation holds, for each benchmark, `avg@k`, `pass@k` and `cons@k`, the means of the other rewards, length, and the shares
+that are cut off, mix languages or have words of reflection; each an `Estimate` as a mapping.
+"""
+
+import json
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import yaml
+from datasets import Dataset
+
+from open_r1.configs import Benchmark, RecipeError, nearest
+from open_r1.evals.dynamics import mixes_languages, reflects
+from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, pass_at_k
+from open_r1.rewards.accuracy import shared_grader
+from open_r1.rewards.grading.equality import quick
+from open_r1.rewards.texts import text_of
+
+
+KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+FILE = "eval.json"
+
+
+def columns_of(scored: Dataset, benchmark: Benchmark) -> dict[str, list]:
+    """What is measured of each completion, by name: the rewards first, as the benchmark has them; `None` where one could not judge."""
+    texts = [text_of(completion) or "" for completion in scored["completion"]]
+    return {reward.label: list(scored[f"rewards/{reward.label}"]) for reward in benchmark.rewards} | {
+        "cut off": [float(reason == "length") for reason in scored["finish_reason"]],
+        "language mixing": [float(mixes_languages(text)) for text in texts],
+        "reflection": [float(reflects(text)) for text in texts],
+        "tokens": [float(count) for count in scored["completion_tokens"]],
+    }
+
+
+def statistics_of(scored: Dataset, benchmark: Benchmark) -> dict[str, dict]:
+    """What is said about a benchmark's completions.
+
+    Args:
+        scored (`Dataset`): `prompt_id`, `completion`, `finish_reason`, `completion_tokens`, a column `rewards/<name>` a reward, and `solution`.
+        benchmark (`Benchmark`): Its first reward says what is right; a score below 1 is not.
+
+    Raises:
+        RecipeError: If no completion could be judged.
+    """
+    columns = {name: by_problem(scored, values) for name, values in columns_of(scored, benchmark).items()}
+    first = next(iter(columns))
+    scores = columns.pop(first)
+    if not scores:
+        raise RecipeError(f"benchmarks: {benchmark.name}: no completion could be judged by {first!r}.")
+    fewest = min(map(len, scores))
+    found = {f"avg@{fewest}": avg_at_k(scores)}
+    if {score for some in scores for score in some} <= {0.0, 1.0} and fewest > 1:
+        found |= {f"pass@{k}": pass_at_k(scores, k) for k in KS if 1 < k <= fewest}
+        if first == "accuracy":
+            found[f"cons@{fewest}"] = cons_at_k(votes_of(scored, first), fewest)
+    found |= {name: avg_at_k(some) for name, some in columns.items() if some}
+    unjudged = sum(score is None for score in scored[f"rewards/{first}"])
+    return {name: value.to_dict() for name, value in found.items()} | {"unjudged": unjudged}
+
+
+def by_problem(rows: Dataset, values: list) -> list[list]:
+    """A column's values problem by problem, without those that are `None`."""
+    problems: dict[str, list] = defaultdict(list)
+    for name, value in zip(rows["prompt_id"], values, strict=True):
+        if value is not None:
+            problems[name].append(value)
+    return list(problems.values())
+
+
+def votes_of(scored: Dataset, reward: str) -> list[list[tuple[str | None, float]]]:
+    """Answers and scores problem by problem; answers that are equal, as the grader sees it, are the same text."""
+    grades, _ = shared_grader().grade_all([text_of(text) for text in scored["completion"]], scored["solution"])
+    pairs = [
+        None if score is None else (grade.answer, score)
+        for grade, score in zip(grades, scored[f"rewards/{reward}"], strict=True)
+    ]
+    return [_merged(problem) for problem in by_problem(scored, pairs)]
+
+
+def _merged(votes: list[tuple[str | None, float]]) -> list[tuple[str | None, float]]:
+    """Votes with one text for all right answers, and one for wrong ones that are equal."""
+    seen: list[str] = []
+    merged = []
+    for answer, score in votes:
+        if answer is None or score >= 1:
+            merged.append((answer and "(right)", score))
+            continue
+        same = next((other for other in seen if other == answer or quick(other, answer)), None)
+        if same is None:
+            seen.append(answer)
+        merged.append((same or answer, score))
+    return merged
+
+
+@cache
+def published() -> dict[str, dict[str, float]]:
+    """The paper's figures, by model and benchmark."""
+    return yaml.safe_load(Path(__file__).with_name("published.yaml").read_text())
+
+
+def require_published(names: list[str]):
+    """Stops if the paper has no such model."""
+    for name in names:
+        if name not in published():
+            raise RecipeError(f"published: found {name!r}{nearest(name, published())} There are {', '.join(published())}.")
+
+
+def read(folder: str) -> dict:
+    """An evaluation's `eval.json`.
+
+    Raises:
+        RecipeError: If it is not one.
+    """
+    try:
+        found = json.loads(Path(folder, FILE).read_text())
+        return found | {"benchmarks": found["benchmarks"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(f"{folder}/{FILE} is no evaluation: {error!r}; make it by evaluation.py.") from error
+
+
+def main_measures(results: dict) -> dict[str, Estimate]:
+    """avg@k and, if there are votes, cons@k."""
+    names = [name for name in results if name.partition("@")[0] in ("avg", "cons")]
+    return {name: Estimate(**results[name]) for name in names}
+
+
+def table(evaluations: list[dict], models: list[str]) -> str:
+    """Evaluations and models of the paper side by side, in Markdown; with one of each, the difference too.
+
+    The interval of a difference counts the noise of the samples only, since the problems are the same; the paper's own noise, of which it says
+    nothing, is taken to be as large as ours.
+    """
+    require_published(models)
+    one = len(evaluations) == 1 and len(models) > 0
+    head = ["benchmark", "measure", *(each["name"] for each in evaluations), *models, *(["difference"] if one else [])]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for benchmark in dict.fromkeys(name for each in evaluations for name in each["benchmarks"]):
+        kinds = dict.fromkeys(
+            name.partition("@")[0] for each in evaluations for name in main_measures(each["benchmarks"].get(benchmark, {}))
+        )
+        for kind in kinds:
+            ours = [
+                next(
+                    ((n, e) for n, e in main_measures(each["benchmarks"].get(benchmark, {})).items() if n.startswith(kind)),
+                    None,
+                )
+                for each in evaluations
+            ]
+            theirs = [published()[model].get(benchmark + ("_cons" if kind == "cons" else "")) for model in models]
+            measure = next(name for name, _ in filter(None, ours))
+            cells = [
+                benchmark,
+                measure,
+                *(_shown(pair and pair[1]) for pair in ours),
+                *("–" if value is None else f"{value:g}" for value in theirs),
+            ]
+            lines.append("| " + " | ".join([*cells, *([_difference(ours[0][1], theirs[0])] if one else [])]) + " |")
+    return "\n".join(lines)
+
+
+def _shown(value: Estimate | None) -> str:
+    return "–" if value is None else f"{100 * value.value:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+
+
+def _difference(ours: Estimate, theirs: float | None) -> str:
+    if theirs is None:
+        return "–"
+    half = 100 * Z * (2**0.5) * ours.noise
+    return f"{100 * ours.value - theirs:+.1f} ± {half:.1f}"

@@ -1,0 +1,132 @@
+"""Evaluation: avg@k, pass@k and cons@k on benchmarks, with the graders of training and the paper's protocol (DeepSeek-R1, §3; v2, D.1).
+
+Completions are drawn as by `generate.py`, from a model in this process or from servers, and drawing continues where it was stopped. Writes to
+`output_dir`: a folder of completions a benchmark, `<benchmark>.parquet` with their scores, `eval.json`, and `README.md` with the table.
+
+Examples:
+
+  # the miniature, on problems that training never saw
+  python src/open_r1/evaluation.py --config recipes/tiny/eval/config_heldout.yaml
+
+  # several checkpoints, each into a folder of its name
+  python src/open_r1/evaluation.py --config recipes/tiny/eval/config_heldout.yaml --models outputs/tiny/base outputs/tiny/zero
+
+  # any model that a server serves, on a benchmark by name, beside the paper's figures
+  python src/open_r1/evaluation.py --config recipes/DeepSeek-R1-Distill-Qwen-1.5B/eval/config_paper.yaml --base_urls http://localhost:8000/v1
+
+  # your own problems
+  ... --benchmarks '{name: mine, dataset_name: my.jsonl, dataset_split: train, dataset_prompt_column: question}'
+
+  # evaluations side by side, and beside published models
+  python src/open_r1/evaluation.py --compare outputs/tiny/eval/zero outputs/tiny/eval/dev1
+  python src/open_r1/evaluation.py --compare outputs/my-eval --published DeepSeek-R1 OpenAI-o1-1217
+
+  # the same command again continues where it was
+"""
+
+import copy
+import json
+import logging
+from pathlib import Path
+
+import transformers
+from datasets import Dataset, disable_progress_bars
+from rich.console import Console
+from trl import ModelConfig
+
+from open_r1.configs import Benchmark, EvaluationArguments, GenerateArguments, RecipeError, ScriptArguments
+from open_r1.data import load_split, rename, write_rows
+from open_r1.data.drawing import draw_completions
+from open_r1.evals.results import FILE, read, require_published, statistics_of, table
+from open_r1.parser import RecipeParser, user_errors
+from open_r1.rewards import Composition
+from open_r1.rewards.scoring import score
+from open_r1.utils.files import write_whole
+
+
+def drawing_of(args: EvaluationArguments, benchmark: Benchmark) -> GenerateArguments:
+    """What `generate.py` would be told to draw a benchmark's completions."""
+    drawing = copy.copy(args)
+    drawing.output_dir = str(Path(args.output_dir, benchmark.name))
+    drawing.dataset_name, drawing.dataset_config = benchmark.dataset_name, benchmark.dataset_config
+    drawing.dataset_params, drawing.dataset_train_split = benchmark.dataset_params, benchmark.dataset_split
+    drawing.dataset_prompt_column = benchmark.dataset_prompt_column
+    drawing.num_generations, drawing.max_prompts = benchmark.num_generations, benchmark.max_prompts
+    drawing.user_template = (None if args.prompt_template else benchmark.user_template) or args.user_template
+    return drawing
+
+
+def evaluate(args: EvaluationArguments, model_args: ModelConfig, benchmark: Benchmark, console: Console) -> dict | None:
+    """Draws what is missing, grades all, and gives the statistics; nothing in a dry run.
+
+    Raises:
+        RecipeError: If completions cannot be had or judged.
+    """
+    drawing = drawing_of(args, benchmark)
+    rewards = Composition(benchmark.rewards, prefill="<think>" if args.thought_opened else "")
+    missing = draw_completions(drawing, model_args, console)
+    if args.dry_run:
+        return None
+    if missing:
+        raise RecipeError(f"{benchmark.name}: {missing:,} completions are missing; the same command asks again.")
+    scored = grade(drawing.output_dir, benchmark, rewards, console.is_terminal)
+    write_rows(scored, Path(f"{drawing.output_dir}.parquet"))
+    return statistics_of(scored, benchmark)
+
+
+def grade(folder: str, benchmark: Benchmark, rewards: Composition, progress: bool) -> Dataset:
+    """The completions of a folder with a column a reward."""
+    rows = load_split(ScriptArguments(dataset_name=folder), "train", seed=0)
+    columns = {"solution": benchmark.dataset_solution_column}
+    if columns["solution"] in rows.column_names:
+        named = ScriptArguments(dataset_name=folder)
+        named.dataset_solution_column = columns["solution"]
+        rows = rename(rows, named, ["solution"])
+    rewards.start()
+    return score(rows, rewards, progress=progress)
+
+
+def main():
+    args, model_args = RecipeParser("evaluation", __doc__).parse()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    transformers.utils.logging.disable_progress_bar()
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        disable_progress_bars()
+    require_published(args.published)
+    if args.compare:
+        console.print(table([read(folder) for folder in args.compare], args.published), markup=False)
+        return
+    if not args.models:
+        evaluations = [evaluate_all(args, model_args, console)]
+    else:
+        evaluations = [evaluate_all(*_one_of(args, model_args, model), console) for model in args.models]
+    if not args.dry_run:
+        console.print(f"{table(evaluations, args.published)}\n\n{FILE} in {args.output_dir} has the rest", markup=False)
+
+
+def _one_of(args: EvaluationArguments, model_args: ModelConfig, model: str) -> tuple[EvaluationArguments, ModelConfig]:
+    """The arguments for one of several models, whose results go to a folder of its name."""
+    args, model_args = copy.copy(args), copy.copy(model_args)
+    args.output_dir, model_args.model_name_or_path = str(Path(args.output_dir, Path(model).name)), model
+    return args, model_args
+
+
+def evaluate_all(args: EvaluationArguments, model_args: ModelConfig, console: Console) -> dict | None:
+    """One model on all benchmarks; writes `eval.json` and the table. Nothing in a dry run."""
+    results = {each.name: evaluate(args, model_args, each, console) for each in args.suite}
+    if args.dry_run:
+        return None
+    folder = Path(args.output_dir)
+    keys = {key: value for key, value in args.keys.items() if key not in ("dry_run", "models")}
+    keys |= {"model_name_or_path": model_args.model_name_or_path, "output_dir": args.output_dir}
+    found = {"name": folder.name, "model": model_args.model_name_or_path, "benchmarks": results, "recipe": keys}
+    write_whole(folder / FILE, json.dumps(found, indent=1, default=str))
+    head = f"# {found['model']}\n\nIn percent, with 95% intervals over problems.\n\n"
+    write_whole(folder / "README.md", f"{head}{table([found], args.published)}\n")
+    return found
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()

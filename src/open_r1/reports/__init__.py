@@ -1,0 +1,1 @@
+"""Reports: on one run of reinforcement learning, and on all stages of a pipeline."""

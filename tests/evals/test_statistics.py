@@ -1,0 +1,111 @@
+"""avg@k, pass@k and cons@k against brute force, and what their intervals mean."""
+
+import itertools
+import math
+import random
+
+import pytest
+
+from open_r1.evals.statistics import avg_at_k, cons_at_k, pass_at_k
+
+
+def drawn(seed, problems, samples):
+    rng = random.Random(seed)
+    return [[float(rng.random() < chance) for _ in range(samples)] for chance in (rng.random() for _ in range(problems))]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 7])
+def test_pass_at_k_is_the_mean_over_all_subsets(seed, k):
+    scores = drawn(seed, problems=6, samples=7)
+    brute = [sum(max(subset) for subset in itertools.combinations(some, k)) / math.comb(7, k) for some in scores]
+    assert pass_at_k(scores, k).value == pytest.approx(sum(brute) / len(brute), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_avg_at_k_and_its_interval(seed):
+    scores = drawn(seed, problems=40, samples=4)
+    means = [sum(some) / 4 for some in scores]
+    mean = sum(means) / 40
+    error = math.sqrt(sum((each - mean) ** 2 for each in means) / 39 / 40)
+    found = avg_at_k(scores)
+    assert found.value == pytest.approx(mean) and found.high == pytest.approx(min(1, mean + 1.959964 * error))
+    assert pass_at_k(scores, 1).value == pytest.approx(mean)
+
+
+def vote(answers):
+    """Majority of (answer, score), written out plainly."""
+    given = [answer for answer, _ in answers if answer is not None]
+    if not given:
+        return 0.0
+    most = max(given.count(answer) for answer in given)
+    winners = {answer for answer in given if given.count(answer) == most}
+    return sum(dict(answers)[answer] for answer in winners) / len(winners)
+
+
+def voted(seed, problems, samples):
+    rng = random.Random(seed)
+    options = [("a", 1.0), ("b", 0.0), ("c", 0.0), (None, 0.0)]
+    return [[rng.choice(options) for _ in range(samples)] for _ in range(problems)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cons_at_all_samples_is_the_majority(seed):
+    votes = voted(seed, problems=20, samples=6)
+    assert cons_at_k(votes, 6).value == pytest.approx(sum(map(vote, votes)) / 20)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cons_at_fewer_is_the_mean_over_subsets(seed):
+    votes = voted(seed, problems=10, samples=7)
+    brute = [sum(vote(subset) for subset in itertools.combinations(some, 3)) / math.comb(7, 3) for some in votes]
+    assert cons_at_k(votes, 3, resamples=4000).value == pytest.approx(sum(brute) / 10, abs=0.01)
+
+
+def test_ties_and_silence():
+    assert cons_at_k([[("4", 1.0), ("5", 0.0)]], 2).value == 0.5
+    assert cons_at_k([[(None, 0.0), (None, 0.0)]], 2).value == 0.0
+    assert cons_at_k([[(None, 0.0), ("4", 1.0), (None, 0.0)]], 3).value == 1.0, "who says nothing does not vote"
+
+
+@pytest.mark.parametrize(
+    ("measure", "truth"),
+    [
+        (lambda scores, votes: avg_at_k(scores), lambda p: p),
+        (lambda scores, votes: pass_at_k(scores, 4), lambda p: 1 - (1 - p) ** 4),
+        (lambda scores, votes: cons_at_k(votes, 8, resamples=50), None),
+    ],
+    ids=["avg", "pass", "cons"],
+)
+def test_intervals_hold_what_they_promise(measure, truth):
+    """Of 300 benchmarks of 60 problems, about 95% of the intervals contain the mean over all problems; noise is what repeats show."""
+    rng, inside, values = random.Random(1), 0, []
+    chances = [rng.betavariate(1, 1) for _ in range(60)]
+    repeated = [measure(*sampled(chances, rng)) for _ in range(60)]
+    spread = math.sqrt(sum((each.value - sum(e.value for e in repeated) / 60) ** 2 for each in repeated) / 59)
+    noise = sum(each.noise for each in repeated) / 60
+    assert 0.7 < noise / spread < 1.5
+    if truth is None:
+        return
+    grid = [(i + 0.5) / 1000 for i in range(1000)]
+    everything = sum(map(truth, grid)) / 1000
+    for _ in range(300):
+        found = measure(*sampled([rng.random() for _ in range(60)], rng))
+        values.append(found.value)
+        inside += found.low <= everything <= found.high
+    assert 0.90 < inside / 300 < 0.99
+
+
+def sampled(chances, rng, samples=8):
+    scores = [[float(rng.random() < chance) for _ in range(samples)] for chance in chances]
+    return scores, [[("right" if score else "wrong", score) for score in some] for some in scores]
+
+
+@pytest.mark.parametrize(("scores", "k"), [([], 1), ([[1.0]], 2), ([[1.0, 0.0], [1.0]], 2), ([[1.0]], 0)])
+def test_more_than_there_is_is_refused(scores, k):
+    with pytest.raises(ValueError, match="no problem|expected 1 to"):
+        pass_at_k(scores, k)
+
+
+def test_scores_that_are_no_shares():
+    assert avg_at_k([[2.0, 3.0], [4.0, 5.0]]).high > 1 and avg_at_k([[-1.0], [-0.5]]).low < 0
