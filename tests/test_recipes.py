@@ -1,5 +1,6 @@
 """Every recipe: parsed strictly by its stage, in its place, with the files it names."""
 
+import re
 from pathlib import Path
 
 import jinja2
@@ -9,6 +10,7 @@ from jinja2 import meta
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
 from open_r1.parser import TRAINING, RecipeParser, read_recipe
+from open_r1.stages import tasks_of
 from open_r1.utils.recipes import stage_of, table_of
 
 
@@ -32,7 +34,8 @@ def test_parses_strictly_in_its_stage(path):
 def test_first_lines_say_hardware_and_global_batch(path):
     head = "".join(line for line in path.read_text().splitlines(True)[:4] if line.startswith("#"))
     assert "Hardware:" in head and "global batch" in head
-    processes = 512 if "512 H800" in head else 8 if "8 GPUs" in head else 1
+    nodes = re.search(r"(\d+) nodes of 8 GPUs", head)
+    processes = 512 if "512 H800" in head else 8 * int(nodes[1]) if nodes else 8 if "8 GPUs" in head else 1
     recipe = read_recipe(str(path))
     batch = recipe["per_device_train_batch_size"] * recipe.get("gradient_accumulation_steps", 1) * processes
     assert f"global batch {batch:,}" in head
@@ -42,6 +45,26 @@ def test_table_of_recipes_agrees_with_the_recipes():
     page = Path("recipes/README.md").read_text()
     assert table_of(sorted(Path("recipes").glob("*/*/*.yaml"))) in page, "python src/open_r1/validate.py --table"
     assert all("# Hardware:" in path.read_text() for path in RECIPES)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parent.parent.glob("recipes/*/pipeline.yaml")), ids=lambda p: p.parent.name
+)
+def test_pipelines_name_all_that_their_stages_read(path):
+    (args,) = RecipeParser("pipeline").parse(["--config", str(path.relative_to(Path.cwd()))])
+    tasks = tasks_of(args, args.seeds[0])
+    made = {str(task.output_dir) for task in tasks}
+    for task in tasks:
+        for key in ("model_name_or_path", "dataset_name"):
+            source = str(task.keys.get(key, ""))
+            assert not source.startswith("outputs/") or source in made, f"{task.name} reads {source}, which no stage makes"
+
+
+@pytest.mark.parametrize("path", TRAINED, ids=TRAINED_IDS)
+def test_templates_of_recipes_mark_what_is_trained_on(path):
+    recipe = read_recipe(str(path))
+    if recipe.get("assistant_only_loss"):
+        assert "{%- generation %}" in Path(recipe["chat_template_path"]).read_text()
 
 
 def test_reward_recipes_resolve():

@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from conftest import BASE, ZERO
+
+from open_r1.training import _resume_point
 
 
 LAUNCH = [os.path.join(os.path.dirname(sys.executable), "accelerate"), "launch", "--quiet"]
@@ -111,6 +114,13 @@ def test_dry_run_of_a_recipe_whose_checkpoint_is_not_made_yet(script, tmp_path, 
     monkeypatch.chdir(tmp_path)
     outcome = script("grpo", *ZERO, "--dry_run", "true")
     assert outcome.code == 0 and "not made yet" in outcome.out and "sft/config_base.yaml" in outcome.out
+
+
+def test_a_run_that_began_from_another_ones_checkpoint_goes_on_from_its_own(runs, tmp_path):
+    base, zero, _ = runs
+    other = str(base / "checkpoint-2")
+    assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(tmp_path))) == other
+    assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(zero))) == str(zero / "checkpoint-4")
 
 
 @pytest.mark.parametrize("stage", ["sft", "grpo", "report"])

@@ -210,6 +210,8 @@ def _resume_point(args: TrainingArguments) -> str | None:
         if last_complete_checkpoint(args.output_dir):
             raise RecipeError(f"resume_from_checkpoint: false, but {args.output_dir} has checkpoints; remove them first.")
         return None
+    if own := last_complete_checkpoint(args.output_dir):  # it began from that one, and has gone on since
+        return own
     missing = what_is_missing(Path(asked))
     if missing:
         raise RecipeError(f"resume_from_checkpoint: cannot continue from {asked!r}: {missing}.")

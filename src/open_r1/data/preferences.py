@@ -11,8 +11,8 @@ from collections import Counter
 
 from datasets import Dataset
 
-from open_r1.configs import RecipeError, RewardModelScriptArguments
-from open_r1.data import require_column
+from open_r1.configs import RecipeError, RewardModelScriptArguments, ScriptArguments
+from open_r1.data import load_split, require_column
 from open_r1.data.keep import Report
 from open_r1.rewards.grading.answers import after_thought
 from open_r1.rewards.texts import text_of
@@ -116,3 +116,28 @@ def judged_part(turns: list[dict], args: RewardModelScriptArguments) -> list[dic
 
 def _length(turns: list[dict]) -> int:
     return len(turns[-1]["content"])
+
+
+def beavertails(split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "330k") -> Dataset:
+    """BeaverTails' answers as `messages` with a `label`; a public stand-in for the paper's 106,000 labelled answers.
+
+    Args:
+        split (`str`): `train` or `test`.
+        seed (`int`): Of what is used for evaluation.
+        dataset_name (`str`, *optional*): Another copy.
+        size (`str`, *optional*): `330k` or `30k`.
+    """
+    rows = load_split(ScriptArguments(dataset_name), f"{size}_{split}", seed)
+
+    def row_of(row: dict) -> dict:
+        asked, said = {"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["response"]}
+        return {"messages": [asked, said], "label": LABELS[0] if row["is_safe"] else LABELS[1]}
+
+    return rows.map(row_of, remove_columns=rows.column_names)
+
+
+def beavertails_prompts(split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "30k") -> Dataset:
+    """The requests of BeaverTails that somebody answered unsafely, each once: `prompt`."""
+    rows = load_split(ScriptArguments(dataset_name), f"{size}_{split}", seed)
+    asked = dict.fromkeys(row["prompt"] for row in rows if not row["is_safe"])
+    return Dataset.from_dict({"prompt": list(asked)})
