@@ -6,6 +6,7 @@ together, each page once, without the data set, which is mapped from the disk.
 
   python benchmarks/filters.py                          # 10,000, 30,000 and 100,000 rows: about half an hour on two cores
   python benchmarks/filters.py --rows 1000 3000
+  python benchmarks/filters.py --rows 10000 --filters contaminated --filters duplicates
 """
 
 import argparse
@@ -124,6 +125,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 30_000, 100_000])
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--filters", action="append", help="only those of which the name begins so")
     args = parser.parse_args()
     disable_progress_bars()
     problems = [problem(i) for i in range(PROBLEMS)]
@@ -137,6 +139,8 @@ def main():
                 Duplicates(),
                 NearDuplicates(),
             ):
+                if args.filters and not one.name.startswith(tuple(args.filters)):
+                    continue
                 seconds, dropped, memory = measured(dataset, one, args.processes)
                 print(f"{count:8,} {one.name:30} {seconds:8.1f} {count / seconds:8.0f} {dropped:8,} {memory:6.2f}", flush=True)
 

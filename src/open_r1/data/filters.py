@@ -21,7 +21,8 @@ from open_r1.rewards.texts import all_turns, text_of
 
 
 SCHEME = "affine32"  # of datasketch; its values are 32 bits wide
-NO_MATTER = re.compile(r"[\s;!?\"'$]|(?<!\d)[.,]|[.,](?!\d)")  # between two texts that are the same
+SENTENCE = re.compile(r"[.,](?:(?<!\d[.,])|(?!\d))")  # full stops and commas that are of no number
+NO_MATTER = ";!?\"'$"  # like these, between two texts that are the same
 
 
 @dataclass
@@ -239,7 +240,9 @@ class Duplicates(Comparison):
         return [f"{group} ".encode() + sign for group, sign in zip(groups, super().sign(rows), strict=True)]
 
     def signature(self, text: str) -> bytes:
-        plain = NO_MATTER.sub("", unicodedata.normalize("NFKC", text).casefold())
+        plain = "".join(SENTENCE.sub("", unicodedata.normalize("NFKC", text).casefold()).split())
+        for character in NO_MATTER:
+            plain = plain.replace(character, "")
         return hashlib.sha256(plain.encode("utf-8", "replace")).digest()[:16]
 
     def compare(self, signatures: list[bytes]) -> Reasons:
