@@ -11,7 +11,7 @@ TINY := outputs/tiny$(if $(filter-out 42,$(SEED)),-$(SEED))
 ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=
 LAUNCH := $(ENV) $(BIN)/accelerate launch --quiet --config_file recipes/accelerate_configs/cpu.yaml
 
-.PHONY: help demo test test-all style validate clean
+.PHONY: help demo reproduce test test-all style validate clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -22,6 +22,10 @@ demo: $(BIN)/.installed  ## Watch a small model learn to reason on this CPU, abo
 	@$(LAUNCH) src/open_r1/grpo.py --config recipes/tiny/grpo/config_zero.yaml --seed $(SEED) \
 	    --model_name_or_path $(TINY)/base --output_dir $(TINY)/zero
 	@$(ENV) $(BIN)/python src/open_r1/report.py --run_dir $(TINY)/zero
+
+reproduce: $(BIN)/.installed  ## Run all of R1 in miniature with three seeds, and report; it continues where it was stopped
+	@$(ENV) $(BIN)/python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml
+	@$(ENV) $(BIN)/python src/open_r1/report.py --pipeline recipes/tiny/pipeline.yaml
 
 test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the code reward need: apt-get install bubblewrap g++)
 	@command -v bwrap >/dev/null || echo "no bubblewrap here: the tests of the code reward are skipped (apt-get install bubblewrap g++)"

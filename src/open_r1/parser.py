@@ -18,12 +18,13 @@ from typing import Any
 
 import yaml
 from transformers import TrainingArguments
-from trl import GRPOConfig, ModelConfig, RewardConfig, SFTConfig, TrlParser
+from trl import DistillationConfig, GRPOConfig, ModelConfig, RewardConfig, SFTConfig, TrlParser
 
 from open_r1.configs import (
     BuilderArguments,
     ColdStartArguments,
     DistillArguments,
+    DistillationScriptArguments,
     EvaluationArguments,
     GenerateArguments,
     GradeArguments,
@@ -44,6 +45,7 @@ STAGES = {
     "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
     "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
     "reward_model": (RewardModelScriptArguments, RewardConfig, ModelConfig),
+    "distillation": (DistillationScriptArguments, DistillationConfig, ModelConfig),
     "generate": (GenerateArguments, ModelConfig),
     "evaluation": (EvaluationArguments, ModelConfig),
     "cold_start": (ColdStartArguments,),

@@ -20,6 +20,7 @@ Examples:
 
 from pathlib import Path
 
+from datasets import disable_progress_bars
 from rich.console import Console
 
 from open_r1.parser import RecipeParser, user_errors
@@ -29,6 +30,7 @@ from open_r1.reports import pipeline, run
 def main():
     (args,) = RecipeParser("report", __doc__).parse()
     console = Console(soft_wrap=True, highlight=False)
+    disable_progress_bars()
     if args.pipeline:
         (recipe,) = RecipeParser("pipeline").parse(
             ["--config", args.pipeline, *(["--seeds", *map(str, args.seeds)] if args.seeds else [])]

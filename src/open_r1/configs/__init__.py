@@ -17,11 +17,17 @@ from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArgument
 from open_r1.configs.generation import GenerateArguments
 from open_r1.configs.pipeline import Claim, PipelineArguments, Step
 from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
-from open_r1.configs.training import GRPOScriptArguments, PromptSource, RewardModelScriptArguments, SFTScriptArguments
+from open_r1.configs.training import (
+    DistillationScriptArguments,
+    GRPOScriptArguments,
+    PromptSource,
+    RewardModelScriptArguments,
+    SFTScriptArguments,
+)
 
 
 __all__ = [
-    "BENCHMARKS", "Benchmark", "BuilderArguments", "Claim", "ColdStartArguments", "DistillArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
+    "BENCHMARKS", "Benchmark", "BuilderArguments", "Claim", "ColdStartArguments", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
     "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "SFTScriptArguments", "ScriptArguments",
     "SelectionArguments", "Source", "Step", "mapping", "nearest",
 ]  # fmt: skip

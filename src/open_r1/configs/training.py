@@ -45,6 +45,11 @@ class RewardModelScriptArguments(ScriptArguments):
 
 
 @dataclass
+class DistillationScriptArguments(PromptArguments):
+    """On-policy distillation: prompts, which the student answers."""
+
+
+@dataclass
 class PromptSource(Entry):
     """One set of the prompts that reinforcement learning draws from.
 

@@ -3,6 +3,7 @@
 Both sides of a comparison answered the same problems, so the interval is that of resampled problems, pair by pair (95%, percentile bootstrap).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,18 +92,28 @@ def judge(claim: Claim, tasks: list[Task]) -> Verdict:
     other = by_problem(*evaluated[claim.versus], claim.measure) if claim.versus else dict.fromkeys(mine, 0.0)
     shared = sorted(set(mine) & set(other))
     one, two = np.array([mine[prompt] for prompt in shared]), np.array([other[prompt] for prompt in shared])
-    drawn = np.random.default_rng(0).integers(len(shared), size=(RESAMPLES, len(shared)))
     if claim.most_ratio is None:
-        value, resampled = (one - two).mean(), (one - two)[drawn].mean(axis=1)
+        value, (low, high), limit, sign = (one - two).mean(), resampled_mean(one - two), claim.least, 1
     else:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value, resampled = one.mean() / two.mean(), one[drawn].mean(axis=1) / two[drawn].mean(axis=1)
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    if claim.most_ratio is None:
-        return Verdict(value, low, high, bool(value >= claim.least), bool((low >= claim.least) == (high >= claim.least)))
-    return Verdict(
-        value, low, high, bool(value <= claim.most_ratio), bool((low <= claim.most_ratio) == (high <= claim.most_ratio))
-    )
+        value, (low, high), limit, sign = one.mean() / two.mean(), resampled_ratio(one, two), claim.most_ratio, -1
+    holds = [bool(sign * (each - limit) >= 0) for each in (value, low, high)]
+    return Verdict(float(value), float(low), float(high), holds[0], holds[1] == holds[2])
+
+
+def _drawn(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
+
+
+def resampled_mean(values: Sequence[float]) -> tuple[float, float]:
+    """The 95% interval of a mean over problems, from resampling them."""
+    return tuple(np.percentile(np.asarray(values, dtype=float)[_drawn(len(values))].mean(axis=1), [2.5, 97.5]))
+
+
+def resampled_ratio(one: np.ndarray, two: np.ndarray) -> tuple[float, float]:
+    """The same of a ratio of means."""
+    drawn = _drawn(len(one))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return tuple(np.nanpercentile(one[drawn].mean(axis=1) / two[drawn].mean(axis=1), [2.5, 97.5]))
 
 
 def _throughout(claim: Claim, task: Task) -> Verdict:

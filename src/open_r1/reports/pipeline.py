@@ -197,10 +197,11 @@ def draw(runs: dict[int, dict[str, History]], path: Path):
                 if values is not None:
                     panel.plot(values.index, pd.to_numeric(values), label=f"seed {seed}", color=f"C{number}", linewidth=1)
             panel.grid(alpha=0.3)
-            panel.set_ylim(bottom=0)
             if column == 0:
                 panel.set_ylabel(title, fontsize=9)
         axes[-1][column].set_xlabel("step")
+    for row in axes:
+        row[0].set_ylim(bottom=0)  # and of the others, which share it
     axes[0][0].legend(fontsize=7)
     figure.savefig(path, dpi=100)
     plt.close(figure)

@@ -1,0 +1,59 @@
+"""On-policy distillation: the student writes, the teacher's probabilities correct it token by token (2306.13649), by TRL's DistillationTrainer.
+
+Beside the paper's way, which is supervised fine-tuning on what the teacher wrote (`sft.py`): here the student learns on its own completions, mistakes
+included. Teacher and student must have the same vocabulary.
+
+Examples:
+
+  # the miniature's student learns from its R1
+  accelerate launch src/open_r1/distillation.py --config recipes/tiny/distillation/config_on_policy.yaml
+
+  # what a recipe would do, without loading any weights
+  python src/open_r1/distillation.py --config recipes/tiny/distillation/config_on_policy.yaml --dry_run true
+
+  # another teacher, other prompts
+  ... --teacher_model_name_or_path my/teacher --dataset_name my.jsonl --dataset_prompt_column question
+"""
+
+from pathlib import Path
+
+from trl import DistillationTrainer, ModelConfig
+
+from open_r1 import training
+from open_r1.configs import RecipeError
+from open_r1.data import load_held_out, load_split
+from open_r1.data.prompts import prompt_length, to_prompts
+from open_r1.parser import RecipeParser, user_errors
+from open_r1.utils.models import draw
+
+
+SAMPLE = 1000  # prompts measured before training starts
+
+
+def main():
+    script_args, args, model_args = RecipeParser("distillation", __doc__).parse()
+    run = training.prepare("distillation", script_args, args, model_args)
+    tokenizer = run.blueprint.tokenizer
+    if script_args.chat_template_path:
+        tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
+    teacher = draw(ModelConfig(model_name_or_path=args.teacher_model_name_or_path), args.seed, args.trust_remote_code)
+    if teacher.made_by and not script_args.dry_run:
+        raise RecipeError(
+            f"teacher_model_name_or_path: no checkpoint in {teacher.source!r} yet. Make it first:\n  {teacher.made_by}"
+        )
+    if teacher.tokenizer.get_vocab() != tokenizer.get_vocab():
+        raise RecipeError(f"teacher_model_name_or_path: {teacher.source!r} has another vocabulary than the student.")
+    rows = load_split(script_args, script_args.dataset_train_split, args.seed)
+    dataset = to_prompts(rows, script_args, tokenizer, solved=False)
+    held_out = load_held_out(script_args, args)
+    held_out = held_out and to_prompts(held_out, script_args, tokenizer, solved=False)
+    longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
+    told = f"{teacher.source} · {teacher.parameters / 1e6:,.2f}M parameters"
+    training.show(run, dataset, held_out, sequence=longest + args.max_completion_length, more={"teacher": told})
+    if not script_args.dry_run:
+        training.train(run, DistillationTrainer, dataset, held_out, teacher_model=args.teacher_model_name_or_path)
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()

@@ -1,0 +1,146 @@
+"""A pipeline's page: verdicts on claims, the table of stages, plots, slips that are repaired."""
+
+import json
+import random
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from datasets import Dataset
+
+from open_r1.configs import Benchmark, Claim, PipelineArguments, RecipeError
+from open_r1.evals.results import statistics_of
+from open_r1.reports.claims import judge
+from open_r1.stages import made_of, tasks_of
+
+
+PROBLEMS = {"name": "problems", "dataset_name": "open_r1.data.tiny:problems", "reward_funcs": ["accuracy", "format"]}
+SLIP = "<think>3*7=2 wait 3*7=1</think><answer>1</answer>"
+
+
+def evaluation(folder: Path, chance: float, mixed: float, seed: int):
+    """An evaluation as `evaluation.py` leaves it: 60 problems, 4 samples each."""
+    rng, rows = random.Random(seed), []
+    for i in range(60):
+        for _ in range(4):
+            text = "so 所以" if rng.random() < mixed else "so"
+            rows.append(
+                {
+                    "prompt_id": str(i), "prompt": str(i), "solution": "4", "completion": f"<think>{text}</think><answer>4</answer>",
+                    "finish_reason": "stop", "completion_tokens": 9, "rewards/accuracy": float(rng.random() < chance), "rewards/format": 1.0,
+                }
+            )  # fmt: skip
+    folder.mkdir(parents=True)
+    scored = Dataset.from_list(rows)
+    scored.to_parquet(str(folder / "problems.parquet"))
+    results = {"problems": statistics_of(scored, Benchmark.parse(PROBLEMS))}
+    (folder / "eval.json").write_text(json.dumps({"name": folder.name, "model": folder.name, "benchmarks": results}))
+
+
+def rl_run(folder: Path, consistency: list[float]):
+    """A run of reinforcement learning as the trainer leaves it, with one slip repaired at step 3."""
+    (folder / "completions").mkdir(parents=True)
+    log = []
+    for step, share in enumerate(consistency):
+        log.append({"step": step, "reward": 1.0, "rewards/accuracy/mean": 0.5, "completions/mean_length": 9.0, "entropy": 0.1})
+        log.append({"step": step, "eval_reward": 1.0, "eval_rewards/language_consistency/mean": share})
+        text = SLIP if step == 3 else "<think>3*7=1</think><answer>1</answer>"
+        pd.DataFrame({"step": step, "prompt": ["Q: 3*7 = ?"], "completion": text, "accuracy": 1.0}).to_parquet(
+            folder / "completions" / f"completions_{step:05d}.parquet"
+        )
+    (folder / "log_history.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+
+
+CLAIMS = [
+    {"claim": "better", "of": "zero", "versus": "base", "measure": "problems/accuracy", "least": 0.4},
+    {"claim": "much better", "of": "zero", "versus": "base", "measure": "problems/accuracy", "least": 0.95},
+    {"claim": "cleaner", "of": "base", "versus": "zero", "measure": "problems/language mixing", "most_ratio": 0.5},
+    {"claim": "one language", "of": "zero", "measure": "problems/language_consistency", "least": 0.98, "throughout": True},
+]
+
+
+@pytest.fixture
+def done(tmp_path, monkeypatch):
+    """A pipeline of two stages, run with two seeds; with the second, languages mix in the middle of the run."""
+    for name in ("recipes", "src"):
+        (tmp_path / name).symlink_to(Path.cwd() / name)
+    monkeypatch.chdir(tmp_path)
+    stages = [
+        {"name": "zero", "config": "recipes/tiny/grpo/config_zero.yaml"},
+        {"name": "evaluation", "config": "recipes/tiny/eval/config_heldout.yaml", "needs": ["zero"],
+         "set": {"models": ["outputs/tiny/base", "outputs/tiny/zero"], "benchmarks": [PROBLEMS]}},
+    ]  # fmt: skip
+    keys = {"output_dir": "outputs/tiny", "stages": stages, "seeds": [42, 1], "claims": CLAIMS}
+    args = PipelineArguments(**keys)
+    for seed in args.seeds:
+        finished = {}
+        for task in tasks_of(args, seed):
+            if task.name == "zero":
+                rl_run(task.output_dir, [0.99, 0.985, 0.99 if seed == 42 else 0.9, 0.995])
+            else:
+                evaluation(task.output_dir / "base", 0.2, 0.1, seed)
+                evaluation(task.output_dir / "zero", 0.9, 0.6, seed)
+            task.write_state({"made_of": made_of(task, finished), "finished": "now", "seconds": 60.0})
+    Path("pipeline.yaml").write_text(json.dumps(keys))
+    return args
+
+
+def test_verdicts(done):
+    found = {claim.claim: [judge(claim, tasks_of(done, seed)) for seed in done.seeds] for claim in done.claimed}
+    assert all(
+        verdict.holds and verdict.sure and 0.6 < verdict.low < verdict.value < verdict.high for verdict in found["better"]
+    )
+    assert not any(verdict.holds for verdict in found["much better"])
+    assert all(verdict.holds and verdict.value < 0.4 for verdict in found["cleaner"])
+    assert [verdict.holds for verdict in found["one language"]] == [True, False] and found["one language"][1].value == 0.9
+
+
+def test_intervals_cover_the_truth():
+    """The difference of two coins, many times: about 95% of the intervals contain it."""
+    from open_r1.reports.claims import resampled_mean
+
+    rng, inside = random.Random(0), 0
+    for _ in range(200):
+        chances = [rng.random() for _ in range(80)]
+        differences = [(rng.random() < min(1, p + 0.1)) - (rng.random() < p) for p in chances]
+        low, high = resampled_mean(differences)
+        inside += low <= 0.1 - 0.005 <= high
+    assert 0.88 < inside / 200 < 0.99
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"of": "zeor"}, "the pipeline has no 'zeor'. Did you mean 'zero'"),
+        ({"measure": "problems/acuracy"}, "no measure 'acuracy'. Did you mean 'accuracy'"),
+        ({"measure": "problem/accuracy"}, "no benchmark 'problem'. Did you mean 'problems'"),
+    ],
+)
+def test_wrong_claims_are_named(done, change, message):
+    with pytest.raises(RecipeError, match=message):
+        judge(Claim.parse(CLAIMS[0] | change), tasks_of(done, 42))
+
+
+def test_the_page(done, script):
+    outcome = script("report", "--pipeline", "pipeline.yaml")
+    assert outcome.code == 0, outcome.err
+    assert (
+        "2 of 2 seeds: better" in outcome.out
+        and "0 of 2 seeds: much better" in outcome.out
+        and "1 of 2 seeds: one language" in outcome.out
+    )
+    page = Path("outputs/tiny/report/report.md").read_text()
+    assert "| | base | zero |" in page and "| problems: avg@4 | 0." in page and "NO" in page
+    assert "| 42 | zero | 3 | 0.2500 |" in page and SLIP in page, "the slip at step 3 of 4"
+    for name in ("dynamics.png", "checkpoints.png"):
+        assert Path("outputs/tiny/report", name).read_bytes().startswith(b"\x89PNG")
+    assert json.loads(Path("outputs/tiny/report/claims.json").read_text())["better"]["42"]["holds"] is True
+
+
+def test_a_pipeline_that_is_not_done(done, script):
+    tasks_of(done, 1)[1].write_state({})
+    outcome = script("report", "--pipeline", "pipeline.yaml")
+    assert (
+        outcome.code == 1
+        and "evaluation (seed 1) is not done; run python -m open_r1.pipeline --config pipeline.yaml" in outcome.err
+    )
