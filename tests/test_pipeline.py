@@ -142,9 +142,9 @@ def small(tmp_path):
     recipe = yaml.safe_load(Path("recipes/tiny/generate/config_zero.yaml").read_text())
     recipe |= {
         "model_name_or_path": "open_r1.data.tiny:base_model",
-        "dataset_params": {"size": 200},
+        "dataset_params": {"size": 60},
         "max_completion_length": 16,
-        "batch_size": 4,
+        "batch_size": 2,
     }
     stages = []
     for name, more in (

@@ -118,7 +118,7 @@ def test_dry_run_of_a_recipe_whose_checkpoint_is_not_made_yet(script, tmp_path, 
 
 def test_a_run_that_began_from_another_ones_checkpoint_goes_on_from_its_own(runs, tmp_path):
     base, zero, _ = runs
-    other = str(base / "checkpoint-2")
+    other = str(base / "checkpoint-4")
     assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(tmp_path))) == other
     assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(zero))) == str(zero / "checkpoint-4")
 

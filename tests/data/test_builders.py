@@ -310,8 +310,8 @@ def test_cold_start_without_a_rewriter(build, tmp_path):
 
 
 def test_prompt_texts_are_filled_in():
-    """Every text in recipes/prompts is used by a recipe, or named by a builder, and renders with what it is given."""
-    used = " ".join(p.read_text() for p in [*Path("recipes").glob("*/*/*.yaml"), *Path("src/open_r1/data").glob("*.py")])
+    """Every text in recipes/prompts is used by a recipe, or named by a builder or benchmark, and renders with what it is given."""
+    used = " ".join(p.read_text() for p in [*Path("recipes").glob("*/*/*.yaml"), *Path("src/open_r1").glob("*/*.py")])
     for path in Path("recipes/prompts").glob("*.jinja"):
         assert path.name in used, path
 

@@ -25,6 +25,7 @@ class Benchmark(Entry):
         reward_funcs (`list`, *optional*, defaults to `["accuracy"]`): Rewards; the first one says what is right.
         num_generations (`int`, *optional*, defaults to 16): Samples a problem.
         max_prompts (`int`, *optional*): Take the first so many problems only.
+        standings (`str`, *optional*): A JSONL file with the standings of contests, for a Codeforces rating; see `evals/codeforces.py`.
     """
 
     option: ClassVar[str] = "benchmarks"
@@ -40,6 +41,7 @@ class Benchmark(Entry):
     reward_funcs: list = field(default_factory=lambda: ["accuracy"])
     num_generations: int = 16
     max_prompts: int | None = None
+    standings: str | None = None
 
     @classmethod
     def parse(cls, entry: str | dict) -> "Benchmark":
@@ -54,6 +56,7 @@ class Benchmark(Entry):
 
     def __post_init__(self):
         self.require_file("user_template")
+        self.require_file("standings")
         if self.num_generations < 1:
             raise RecipeError(f"benchmarks: num_generations of {self.name!r} is {self.num_generations}; expected at least 1.")
         self.rewards = RewardSpec.parse_all(self.reward_funcs)

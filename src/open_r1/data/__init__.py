@@ -60,12 +60,17 @@ def evaluates(args: "TrainingArguments") -> bool:
     return args.eval_strategy != "no" or args.eval_on_start
 
 
+def require_held_out(args: ScriptArguments, training_args: "TrainingArguments"):
+    """Stops if a run would evaluate on what it trains on."""
+    if evaluates(training_args) and args.dataset_test_split == args.dataset_train_split:
+        raise RecipeError(f"dataset_test_split: {args.dataset_test_split!r} is what is trained on; name another split.")
+
+
 def load_held_out(args: ScriptArguments, training_args: "TrainingArguments") -> Dataset | None:
     """The split to evaluate on, `None` if the recipe does not evaluate."""
+    require_held_out(args, training_args)
     if not evaluates(training_args):
         return None
-    if args.dataset_test_split == args.dataset_train_split:
-        raise RecipeError(f"dataset_test_split: {args.dataset_test_split!r} is what is trained on; name another split.")
     return load_split(args, args.dataset_test_split, training_args.seed, args.max_eval_samples)
 
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
 from open_r1.configs import GRPOScriptArguments, PromptSource, RecipeError, ScriptArguments
-from open_r1.data import evaluates, load_held_out, load_split, require_column
+from open_r1.data import evaluates, load_split, require_column, require_held_out
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.rewards import Composition, check_columns, check_domains, check_golds
 from open_r1.utils.models import check_round_trip
@@ -32,16 +32,14 @@ def load_prompts(
     Raises:
         RecipeError: If a set is not there, or lacks what the rewards need.
     """
-    if not args.sources:
-        rows = load_split(args, args.dataset_train_split, training_args.seed)
-        held_out = load_held_out(args, training_args)
-    else:
-        rows = load_sources(args, args.dataset_train_split, training_args.seed)
-        held_out = None
-        if evaluates(training_args):
-            held_out = load_sources(args, args.dataset_test_split, training_args.seed, args.max_eval_samples)
-    dataset = _prepare(rows, args, tokenizer, rewards)
-    held_out = held_out and _prepare(held_out, args, tokenizer, rewards)
+
+    def load(split: str, limit: int | None = None) -> Dataset:
+        many = load_sources if args.sources else load_split
+        return _prepare(many(args, split, training_args.seed, limit), args, tokenizer, rewards)
+
+    dataset = load(args.dataset_train_split)
+    require_held_out(args, training_args)
+    held_out = load(args.dataset_test_split, args.max_eval_samples) if evaluates(training_args) else None
     return in_order(dataset, args.mixture, training_args) if args.sources else dataset, held_out
 
 
@@ -145,7 +143,7 @@ def draws(
 
     >>> both = [PromptSource("a"), PromptSource("b", from_step=2)]
     >>> [row < 9 for row in draws([list(range(9)), list(range(9, 18))], both, max_steps=3, steps=1, per_round=4, seed=0)]
-    [True, True, True, True, True, True, True, True, False, True, True, False]
+    [True, True, True, True, True, True, True, True, True, False, False, True]
     """
     rng = random.Random(seed)
     left: list[list[int]] = [[] for _ in rows]

@@ -66,7 +66,7 @@ def balanced(differences: list[int], seed: int) -> list[int]:
     """The pairs to keep so that the chosen answer is as often the longer as the shorter one: a model must not learn that long is good.
 
     >>> balanced([5, 7, 9, -3, 0], seed=0)
-    [2, 3, 4]
+    [1, 3, 4]
     """
     longer = [i for i, difference in enumerate(differences) if difference > 0]
     shorter = [i for i, difference in enumerate(differences) if difference < 0]

@@ -13,6 +13,7 @@ import yaml
 from datasets import Dataset
 
 from open_r1.configs import Benchmark, RecipeError, nearest
+from open_r1.evals.codeforces import rating
 from open_r1.evals.dynamics import mixes_languages, reflects
 from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, pass_at_k
 from open_r1.rewards.accuracy import shared_grader
@@ -57,6 +58,8 @@ def statistics_of(scored: Dataset, benchmark: Benchmark) -> dict[str, dict]:
         if first == "accuracy":
             found[f"cons@{fewest}"] = cons_at_k(votes_of(scored, first), fewest)
     found |= {name: avg_at_k(some) for name, some in columns.items() if some}
+    if benchmark.standings:
+        found["rating"] = rating(scored, scored[f"rewards/{first}"], benchmark.standings)
     unjudged = sum(score is None for score in scored[f"rewards/{first}"])
     return {name: value.to_dict() for name, value in found.items()} | {"unjudged": unjudged}
 

@@ -1,0 +1,65 @@
+"""A rating from ranks: what Codeforces' formula says, found again."""
+
+import json
+import random
+
+import pytest
+from datasets import Dataset
+
+from open_r1.configs import RecipeError
+from open_r1.evals.codeforces import expected_rank, rating, rating_at
+
+
+def test_the_rating_of_a_rank_is_its_inverse():
+    rng = random.Random(0)
+    others = [rng.gauss(1400, 300) for _ in range(500)]
+    for true in (800, 1400, 2000, 2700):
+        assert rating_at(expected_rank(true, others), others) == pytest.approx(true, abs=1)
+    assert rating_at(1, others) == 4000, "first place bounds nothing from above"
+    assert rating_at(len(others) + 1, others) == 0
+
+
+def contests(tmp_path, strength):
+    """Ten contests of 300 participants, and a model that solves what a participant of that strength would."""
+    rng, rows, standings = random.Random(1), [], []
+    for contest in range(10):
+        hardness = [rng.uniform(800, 2400) for _ in range(6)]
+        people = []
+        for _ in range(300):
+            level = rng.gauss(1400, 350)
+            people.append([level, sum(500.0 for h in hardness if rng.random() < 1 / (1 + 10 ** ((h - level) / 400)))])
+        standings.append({"contest_id": contest, "standings": people})
+        for number, h in enumerate(hardness):
+            for sample in range(8):
+                solved = rng.random() < 1 / (1 + 10 ** ((h - strength) / 400))
+                rows.append(
+                    {
+                        "prompt_id": f"{contest}-{number}",
+                        "sample": sample,
+                        "contest_id": contest,
+                        "points": 500.0,
+                        "solved": float(solved),
+                    }
+                )
+    path = tmp_path / "standings.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in standings))
+    return Dataset.from_list(rows), str(path)
+
+
+def test_stronger_models_have_higher_ratings(tmp_path):
+    found = []
+    for strength in (1000, 1500, 2000):
+        rows, path = contests(tmp_path, strength)
+        found.append(rating(rows, rows["solved"], path))
+    values = [each.value for each in found]
+    assert values == sorted(values) and values[2] - values[0] > 500
+    assert found[1].low < found[1].value < found[1].high and found[1].problems == 10 and found[1].samples == 8
+
+
+def test_what_is_missing_is_named(tmp_path):
+    rows, path = contests(tmp_path, 1500)
+    with pytest.raises(RecipeError, match="no column 'points'"):
+        rating(rows.remove_columns("points"), rows["solved"], path)
+    (tmp_path / "standings.jsonl").write_text('{"contest_id": 0, "standings": []}\n')
+    with pytest.raises(RecipeError, match="has no contest 1"):
+        rating(rows, rows["solved"], path)
