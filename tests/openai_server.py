@@ -7,6 +7,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+# Answers with status 200 that are none.
+PAGES = {
+    "html": ("text/html", "<html>the proxy is sorry</html>"),
+    "half": ("application/json", '{"id": "1", "choi'),
+    "null": ("application/json", '{"id": "1", "choices": [{"index": 0, "message": null}], "usage": null}'),
+}
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -27,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         if trouble == "hang up":
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
+        elif trouble in PAGES:
+            self.send(200, *PAGES[trouble])
         elif isinstance(trouble, int):
             self.answer(trouble, {"error": {"message": "not now"}})
         else:
@@ -42,9 +52,12 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"id": "1", "object": "x", "created": 0, "model": "m", "choices": choices, "usage": usage})
 
     def answer(self, code, body):
-        data = json.dumps(body).encode()
+        self.send(code, "application/json", json.dumps(body))
+
+    def send(self, code, kind, text):
+        data = text.encode()
         self.send_response(code)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -57,7 +70,7 @@ class Server(ThreadingHTTPServer):
     """Speaks OpenAI's API over real HTTP, serves the model `m`, and has bad moments if told so.
 
     Args:
-        troubles: What goes wrong with the first requests, one after another: a status, `hang up`, `empty`, `cut`, `split` or `None`.
+        troubles: What goes wrong with the first requests, one after another: a status, `hang up`, `empty`, `cut`, `split`, one of `PAGES` or `None`.
         seconds: How long an answer takes.
         reply: The text for a request.
     """

@@ -14,6 +14,7 @@ from open_r1.data import load_split
 from open_r1.data.selection import choose
 from open_r1.generation.store import Job, Sample, Store
 from open_r1.parser import RecipeParser
+from open_r1.utils.files import locked
 
 
 QUESTION = "What is {} plus {}? Please explain how you find it."
@@ -323,3 +324,69 @@ def test_merge_checks_and_writes_one_file(build, script, tmp_path):
     assert len(datasets.load_dataset("parquet", data_files=str(tmp_path / "one.parquet"))["train"]) == 3
     assert script("merge", "--dataset_name", tmp_path / "set", "--output_path", "x.csv").code == 1
     RecipeParser("merge").parse(["--dataset_name", "x"])
+
+
+def test_mended_golds_are_verified_anew(build):
+    assert build().code == 0
+    wrong = [each | {"solution": "999"} for each in ROWS]
+    outcome = build(rows=wrong)
+    assert outcome.code == 1 and "nothing is left" in outcome.err
+
+
+def test_a_reward_of_ones_own_that_was_edited_verifies_anew(build, tmp_path):
+    reward = tmp_path / "mine.py"
+    text = "def right(completions, **kwargs):\n    return [{} for _ in completions]\n"
+    reward.write_text(text.format("1.0"))
+    assert build(reward_funcs=f"{reward}:right").code == 0
+    reward.write_text(text.format("0.0"))
+    assert "nothing is left" in build(reward_funcs=f"{reward}:right").err
+
+
+def test_two_at_once_are_refused_and_verdicts_of_more_rows_are_not_taken(build, tmp_path):
+    assert build().code == 0
+    work = tmp_path / "set/.work/00000-of-00001"
+    with (work / "verdicts.jsonl").open("a") as stream:
+        stream.write('{"right": true}\n')
+    assert build().code == 0 and len((work / "verdicts.jsonl").read_text().splitlines()) == len(ROWS) + 1
+    with locked(work / "verdicts.lock"):
+        outcome = build()
+    assert outcome.code == 1 and "another process writes there" in outcome.err
+
+
+def test_shards_of_different_recipes_are_no_set(build):
+    build(shard="0/2")
+    outcome = build(shard="1/2", max_per_prompt=1)
+    assert outcome.code == 1 and "were built otherwise: max_per_prompt is None and 1" in outcome.err
+
+
+def test_all_rows_that_went_are_accounted_for(build, tmp_path):
+    build(max_per_prompt=1)
+    report = json.loads((tmp_path / "set/report-00000-of-00001.json").read_text())
+    dropped = sum(sum(each["reasons"].values()) for each in report["filters"])
+    left = len(datasets.load_dataset("parquet", data_files=str(tmp_path / "set/train-00000-of-00001.parquet"))["train"])
+    assert len(ROWS) - dropped == left and "beyond the 1 shortest" in json.dumps(report["filters"])
+
+
+def test_ids_that_are_missing_or_numbers(build, tmp_path):
+    for value in (None, 0):
+        rows = [row(number, sample, completion(number + 1, f"{THOUGHT} {sample}")) for number in (1, 2) for sample in (0, 1)]
+        rows = [each | {"prompt_id": value if value is None else int(each["solution"])} for each in rows]
+        build(rows=rows, output_dir=tmp_path / f"set-{value}", max_per_prompt=1)
+        written = datasets.load_dataset("parquet", data_files=str(tmp_path / f"set-{value}/train-00000-of-00001.parquet"))[
+            "train"
+        ]
+        assert len(written) == 2 and len(set(written["prompt_id"])) == 2
+
+
+def test_nothing_right_to_rewrite_is_said(build):
+    outcome = build(
+        "cold_start",
+        [each | {"solution": "999"} for each in ROWS],
+        rewriter="recipes/DeepSeek-R1/generate/config_rewrite.yaml",
+    )
+    assert outcome.code == 1 and "nothing is left of" in outcome.err and "to rewrite" in outcome.err
+
+
+def test_no_prompts_for_rl_declares_none(build, tmp_path):
+    build(min_pass_rate=0.95, max_pass_rate=0.99)
+    assert "config_name: prompts" not in (tmp_path / "set/README.md").read_text()

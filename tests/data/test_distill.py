@@ -195,3 +195,16 @@ def test_dry_run_shows_the_sources(build, source, tmp_path):
     outcome = build([source("math", reasoning(3), domain="math", weight=3)], "--dry_run", "true")
     assert outcome.code == 0 and "3 rows" in outcome.out and "math, weight 3" in outcome.out
     assert not (tmp_path / "set").exists()
+
+
+def test_what_the_weights_leave_over_is_reported(build, source, tmp_path):
+    build([source("math", reasoning(9), weight=1), source("more", reasoning(20)[10:14], weight=1)])
+    report = json.loads((tmp_path / "set/report-00000-of-00001.json").read_text())
+    [math] = [each for each in report["filters"] if each["name"].endswith("math.jsonl: weight")]
+    assert math["rows"] == 9 and math["reasons"] == {"more than its share": 5}
+
+
+def test_a_request_that_is_null_is_dropped_and_reported(build, source):
+    rows = [{"prompt": None, "completion": "hello"}, {"prompt": "hi", "completion": "hello"}]
+    outcome = build([source("plain", rows, thought=False)])
+    assert outcome.code == 0 and "1 rows in" in outcome.out

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
+from datasets import Dataset
 
 from open_r1.generation.store import read_completions, read_lines
 
@@ -147,3 +149,62 @@ def test_killed_in_the_middle(generate, checkpoint, tmp_path):
     assert "1,200 of 1,200" in generate(tmp_path / "killed", *long, size=600).out
     generate(tmp_path / "whole", *long, size=600)
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def rows_file(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+PLAIN = ["--dataset_params", "{}", "--dataset_prompt_column", "prompt", "--num_generations", 2]
+
+
+@pytest.fixture
+def draw(script, checkpoint):
+    def draw(data, folder, *argv):
+        return script(
+            "generate",
+            *TINY,
+            "--model_name_or_path",
+            checkpoint,
+            "--dataset_name",
+            data,
+            "--output_dir",
+            folder,
+            *PLAIN,
+            *argv,
+        )
+
+    return draw
+
+
+def test_a_data_set_that_holds_completions_already_gives_its_prompts(draw, tmp_path):
+    """Its ids, models and seeds are of those completions, not of the ones drawn here."""
+    rows = [
+        {"prompt": f"{i}+1", "prompt_id": f"mine-{i}", "model": "other", "seed": 1, "sample": 5, "level": i} for i in range(2)
+    ]
+    assert draw(rows_file(tmp_path / "rows.jsonl", rows), tmp_path / "out").code == 0
+    drawn = list(read_completions(tmp_path / "out"))
+    assert len(drawn) == 4 and {row["level"] for row in drawn} == {0, 1} and {row["sample"] for row in drawn} == {0, 1}
+    assert not any(row["prompt_id"].startswith("mine") or row["model"] == "other" for row in drawn)
+
+
+def test_a_gold_that_was_mended_is_there_after_the_next_run(draw, tmp_path):
+    draw(rows_file(tmp_path / "a.jsonl", [{"prompt": "1+1"}]), tmp_path / "out")
+    outcome = draw(rows_file(tmp_path / "b.jsonl", [{"prompt": "1+1", "solution": "2"}]), tmp_path / "out")
+    assert "2 of 2 completions are there" in outcome.out
+    assert [row["solution"] for row in read_completions(tmp_path / "out")] == ["2", "2"]
+
+
+def test_another_chat_template_is_another_kind(draw, tmp_path):
+    data = rows_file(tmp_path / "a.jsonl", [{"prompt": "1+1"}])
+    chat = ["--prompt_template", "", "--chat_template_path"]
+    assert draw(data, tmp_path / "out", *chat, "recipes/chat_templates/tiny_chat.jinja").code == 0
+    outcome = draw(data, tmp_path / "out", *chat, "recipes/chat_templates/chatml.jinja")
+    assert outcome.code == 1 and "completions of another kind: chat_template was" in outcome.err
+
+
+def test_a_column_that_cannot_be_kept_is_named_at_once(draw, tmp_path):
+    Dataset.from_dict({"prompt": ["1+1"], "when": [datetime(2026, 1, 1)]}).to_parquet(str(tmp_path / "a.parquet"))
+    outcome = draw(tmp_path / "a.parquet", tmp_path / "out", "--dry_run", "true")
+    assert outcome.code == 1 and "the column 'when' cannot be kept" in outcome.err

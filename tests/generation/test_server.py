@@ -1,6 +1,7 @@
 """Real HTTP: a server that speaks OpenAI's API and has bad days."""
 
 import asyncio
+import time
 
 import pytest
 from openai_server import Server
@@ -28,7 +29,7 @@ def jobs(count, prompt="hello"):
 
 def draw(servers, count=1, prompt="hello"):
     async def collect():
-        return [pair async for pair in servers.draw(jobs(count, prompt))]
+        return [pair async for pair in servers.draw(jobs(count, prompt)) if pair is not None]
 
     return asyncio.run(collect())
 
@@ -56,7 +57,7 @@ def test_a_thought_that_the_server_has_split_off_is_put_back():
     assert sample.completion == f"<think>hm</think>seed {job.seed}"
 
 
-@pytest.mark.parametrize("trouble", [429, 500, 503, "hang up", "empty"])
+@pytest.mark.parametrize("trouble", [429, 500, 503, "hang up", "empty", "html", "half", "null"])
 def test_bad_moments_are_waited_out(trouble):
     with Server([trouble]) as server:
         ((_, sample),) = draw(Servers([server.url], "m", SAMPLING, attempts=3))
@@ -112,3 +113,27 @@ def test_nothing_is_lost_over_a_bad_day(tmp_path):
             draw_from_servers(iter(jobs(60)), Servers([server.url], "m", SAMPLING, concurrency=4), store, meter)
             assert store.rows == there
     assert len(list(read_lines(tmp_path / "failed-00000-of-00001.jsonl"))) == 20
+
+
+@pytest.mark.parametrize("trouble", ["html", "half", "null"])
+@pytest.mark.parametrize("prompt", ["hello", [{"role": "user", "content": "hello"}]], ids=["text", "messages"])
+def test_answers_that_are_none_are_failures_and_end(trouble, prompt):
+    with Server([trouble] * 4) as server:
+        drawn = draw(Servers([server.url], "m", SAMPLING, concurrency=1, attempts=2), count=3, prompt=prompt)
+    assert sorted(sample.error is None for _, sample in drawn) == [False, False, True]
+
+
+def test_completions_are_written_while_others_are_on_their_way(tmp_path):
+    """Two at once: one answers, the other takes three seconds; the first is on the disk before that."""
+    seen = []
+
+    def reply(request):
+        if request["seed"] == slow.seed:
+            time.sleep(2.5)
+            seen.append(len(list(read_lines(tmp_path / "completions-00000-of-00001.jsonl"))))
+        return "here"
+
+    quick, slow = jobs(2)
+    with Server(reply=reply) as server, Store(tmp_path, 0, 1, {"model": "m", "sampling": SAMPLING}) as store:
+        draw_from_servers(iter([quick, slow]), Servers([server.url], "m", SAMPLING, concurrency=2), store, Meter(2, 0, False))
+    assert seen == [1]

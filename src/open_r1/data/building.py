@@ -90,7 +90,8 @@ def load_completions(args: SelectionArguments) -> Dataset:
         require_column(rows, getattr(args, f"dataset_{name}_column"), f"dataset_{name}_column")
     rows = rename(rows, args, ("prompt", "completion", "solution"))
     opened = "<think>" if args.thought_opened else ""
-    if rows.features["completion"] != Value("string") or opened or "prompt_id" not in rows.column_names:
+    texts = all(name in rows.column_names and rows.features[name] == Value("string") for name in ("completion", "prompt_id"))
+    if not texts or opened or rows.data.column("prompt_id").null_count:
         rows = _normal(rows, opened, args.num_proc)
     if args.parts > 1:
         mine = [i for i, name in enumerate(rows["prompt_id"]) if crc32(name.encode()) % args.parts == args.part]
@@ -106,7 +107,7 @@ def _normal(rows: Dataset, opened: str, num_proc: int | None) -> Dataset:
         name = hashlib.sha256(json.dumps(row["prompt"], sort_keys=True).encode()).hexdigest()[:16]
         return {
             "completion": text if text.startswith(opened) else opened + text,
-            "prompt_id": row.get("prompt_id") or name,
+            "prompt_id": name if row.get("prompt_id") is None else str(row["prompt_id"]),
         }
 
     return rows.map(normal, num_proc=num_proc if len(rows) > 10_000 else None, desc="Reading completions")

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
 
+from open_r1.configs import RecipeError
 from open_r1.data import check_shards
 
 
@@ -40,6 +41,10 @@ Built by open_r1 (`python -m open_r1.data.{{ builder }}`).
 """
 
 
+# Keys in which shards of one set may differ.
+OF_A_SHARD = {"shard", "num_proc", "draw", "push_to_hub", "hub_dataset_id", "hub_private"}
+
+
 def write_card(folder: Path, shards: int) -> Path | None:
     """Writes the card once all shards are there; sums up their reports.
 
@@ -50,8 +55,14 @@ def write_card(folder: Path, shards: int) -> Path | None:
     if len(reports) < shards:
         return None
     check_shards(folder)
+    _check_recipes(
+        {
+            path.stem: report["recipe"]
+            for path, report in zip(sorted(folder.glob(f"report-*-of-{shards:05}.json")), reports, strict=True)
+        }
+    )
     configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "train-*.parquet"}]}]
-    if any(report["prompts"] is not None for report in reports):
+    if any(report["prompts"] for report in reports):
         configs.append({"config_name": "prompts", "data_files": [{"split": "train", "path": "prompts-*.parquet"}]})
     recipe = reports[0]["recipe"]
     card = DatasetCard.from_template(
@@ -67,6 +78,22 @@ def write_card(folder: Path, shards: int) -> Path | None:
     )
     card.save(folder / "README.md")
     return folder / "README.md"
+
+
+def _check_recipes(recipes: dict[str, dict]):
+    """Stops if shards were built by different recipes: together they would be no set.
+
+    Raises:
+        RecipeError: Naming the shards and the keys.
+    """
+    first, *others = recipes
+    for other in others:
+        one, two = ({key: value for key, value in recipes[name].items() if key not in OF_A_SHARD} for name in (first, other))
+        if differ := [key for key in one | two if one.get(key) != two.get(key)]:
+            key = differ[0]
+            raise RecipeError(
+                f"shard: {first} and {other} were built otherwise: {key} is {one.get(key)!r} and {two.get(key)!r}. Build one of them again."
+            )
 
 
 def push(folder: Path, name: str, private: bool):

@@ -24,12 +24,12 @@ from pathlib import Path
 from datasets import Dataset
 from rich.console import Console
 
-from open_r1.configs import ColdStartArguments
+from open_r1.configs import ColdStartArguments, RecipeError
 from open_r1.data.building import DUPLICATES, begin, filters_of, finish, load_completions, show_plan, to_messages, work_of
 from open_r1.data.drawing import ask
 from open_r1.data.filters import CutOff
 from open_r1.data.keep import Report, keep
-from open_r1.data.selection import choose
+from open_r1.data.selection import chosen
 from open_r1.data.verification import report_of, verify
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards.texts import all_turns
@@ -49,12 +49,15 @@ def main():
         rows = _right(rows, args, work / "verdicts-before.jsonl", console, reports, "verification before")
         rows, dropped = keep(rows, [CutOff()] if "finish_reason" in rows.column_names else [], args.num_proc)
         reports += dropped
-        rows = rows.select(choose(rows, args.max_per_prompt, args.choose))
+        rows = chosen(rows, args.max_per_prompt, args.choose, reports)
+        if not len(rows):
+            raise RecipeError(f"nothing is left of {args.dataset_name} to rewrite: {'; '.join(map(str, reports))}")
         rows = rewrite(rows, args, work / "rewrite", console)
     rows = _right(rows, args, work / "verdicts.jsonl", console, reports, "verification")
     rows, dropped = keep(rows, [*filters_of(args, rows.column_names), DUPLICATES], args.num_proc)
-    rows = rows.select(choose(rows, args.max_per_prompt, args.choose))
-    finish(args, console, to_messages(rows, args), reports + dropped)
+    reports += dropped
+    rows = chosen(rows, args.max_per_prompt, args.choose, reports)
+    finish(args, console, to_messages(rows, args), reports)
 
 
 def _right(rows: Dataset, args: ColdStartArguments, path: Path, console: Console, reports: list[Report], name: str) -> Dataset:

@@ -20,6 +20,7 @@ Examples:
 import math
 import random
 import re
+from collections import Counter
 from pathlib import Path
 
 from datasets import Dataset, concatenate_datasets
@@ -58,7 +59,7 @@ def main():
         for report in dropped:
             report.name = f"{source.dataset_name}: {report.name}"
         reports += dropped
-    finish(args, console, mix(sources, args), reports)
+    finish(args, console, mix(sources, args, reports), reports)
 
 
 def prepare(
@@ -99,7 +100,7 @@ def read_source(source: Source, args: DistillArguments) -> Dataset:
         )
 
     def row_of(row: dict) -> dict:
-        turns = row["messages"] if "messages" in row else turns_of(row[asked]) + turns_of_answer(row[answered])
+        turns = row["messages"] if "messages" in row else turns_of(row[asked] or []) + turns_of_answer(row[answered])
         if not turns or turns[-1]["role"] != "assistant":
             turns = [*turns, {"role": "assistant", "content": ""}]  # a request without an answer, for the teacher
         answer = text_of(turns[-1:]) or ""
@@ -147,8 +148,8 @@ def _with_thought(text: str) -> str:
     return text if re.search(r"</?think>", text) else EMPTY + text.strip()
 
 
-def mix(sources: list[Dataset], args: DistillArguments) -> Dataset:
-    """Rows of all sources in the proportions of their weights, chosen and shuffled by the recipe's seed.
+def mix(sources: list[Dataset], args: DistillArguments, reports: list[Report]) -> Dataset:
+    """Rows of all sources in the proportions of their weights, chosen and shuffled by the recipe's seed; what is left over is reported.
 
     Raises:
         RecipeError: If a source has too few rows for `num_rows`.
@@ -164,6 +165,8 @@ def mix(sources: list[Dataset], args: DistillArguments) -> Dataset:
                 f"num_rows: {total:,} would take {count:,} rows of {source.dataset_name}, which has {len(rows):,} after the filters; "
                 f"expected at most {possible:,}, other weights, or more data."
             )
+        more = Counter({"more than its share": len(rows) - count})
+        reports.append(Report(f"{source.dataset_name}: weight", len(rows), more))
     rng = random.Random(args.seed)
     parts = [
         rows.select(sorted(rng.sample(range(len(rows)), min(count, len(rows)))))

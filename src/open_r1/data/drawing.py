@@ -1,6 +1,7 @@
 """From a `generate` recipe to completions: what `generate.py` runs, and what builders ask a model by."""
 
 import hashlib
+import json
 import logging
 import shlex
 from pathlib import Path
@@ -15,12 +16,25 @@ from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.generation.backends import VLLM, Backend, Transformers
 from open_r1.generation.running import Meter, draw_batches, draw_from_servers, jobs_of
 from open_r1.generation.server import Servers
-from open_r1.generation.store import Store, prompt_ids
+from open_r1.generation.store import Store, check_writable, prompt_ids
 from open_r1.parser import RecipeParser
 from open_r1.utils.models import Blueprint, draw
 
 
 logger = logging.getLogger(__name__)
+
+# Columns of completions: a data set that has them holds some already, which are not those of the prompts that are drawn here.
+OF_COMPLETION = (
+    "prompt_id",
+    "model",
+    "sampling",
+    "seed",
+    "sample",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "error",
+)
 
 
 def draw_completions(args: GenerateArguments, model_args: ModelConfig, console: Console) -> int:
@@ -42,6 +56,8 @@ def draw_completions(args: GenerateArguments, model_args: ModelConfig, console: 
     rows = to_prompts(load_split(args, args.dataset_train_split, args.seed, args.max_prompts), args, tokenizer, solved=False)
     if tokenizer is not None:
         prompt_text(rows[0]["prompt"], tokenizer)  # says early that there is no chat template
+    rows = rows.remove_columns([name for name in rows.column_names if name in OF_COMPLETION])
+    check_writable(rows[0])
     ids = prompt_ids(rows["prompt"])
     digest = digest_of(ids)
     mine = range(args.part, len(ids), args.parts)
@@ -55,14 +71,9 @@ def draw_completions(args: GenerateArguments, model_args: ModelConfig, console: 
         raise NotMadeYet(told, args.dry_run)
     if args.dry_run:
         return 0
-    description = {
-        "model": model_args.model_name_or_path,
-        "sampling": args.sampling,
-        "seed": args.seed,
-        "prompts_digest": digest,
-    }
+    description = _description(args, model_args, tokenizer, rows[0]["prompt"]) | {"prompts_digest": digest}
     with Store(Path(args.output_dir), args.part, args.parts, description) as store:
-        store.keep_prompts({"prompt_id": name, **row} for name, row in zip(ids, rows, strict=True))
+        store.keep_prompts({**row, "prompt_id": name} for name, row in zip(ids, rows, strict=True))
         store.describe(ids, args.num_generations, rows.features.to_dict())
         jobs = jobs_of(ids, rows["prompt"], args.num_generations, args.seed)
         with Meter(wanted, store.count(ids, args.num_generations), console.is_terminal) as meter:
@@ -84,9 +95,22 @@ def draw_completions(args: GenerateArguments, model_args: ModelConfig, console: 
     return wanted - there
 
 
-def digest_of(ids: list[str]) -> str:
-    """One number for the prompts of all shards."""
-    return hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
+def digest_of(texts: list[str]) -> str:
+    """One number for the prompts of all shards, or whatever else."""
+    return hashlib.sha256(" ".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _description(args: GenerateArguments, model_args: ModelConfig, tokenizer, prompt: str | list[dict]) -> dict:
+    """What makes completions different, beside the prompts. Servers have a chat template of their own."""
+    written_here = tokenizer is not None and not isinstance(prompt, str)
+    return {
+        "model": model_args.model_name_or_path,
+        "revision": model_args.model_revision,
+        "chat_template": digest_of([str(tokenizer.chat_template)]) if written_here else None,
+        "sampling": args.sampling,
+        "seed": args.seed,
+        "truncated_attempts": args.truncated_attempts,
+    }
 
 
 def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Console, template: str | None = None) -> Dataset:
@@ -107,9 +131,11 @@ def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Conso
         RecipeError: If completions are missing, with the command that draws them.
     """
     flags = ["--config", recipe, *(["--user_template", template] if template else [])]
-    args, _ = RecipeParser("generate").parse([*flags, "--dataset_name", "requests", "--output_dir", "answers"])
+    args, model_args = RecipeParser("generate").parse([*flags, "--dataset_name", "requests", "--output_dir", "answers"])
     prompts = to_prompts(requests, args, None, solved=False)["prompt"]
-    folder = folder / digest_of(prompt_ids(prompts))  # other requests, another folder
+    asked = [str(model_args.model_name_or_path), json.dumps(args.sampling, sort_keys=True), str(args.num_generations)]
+    told = [json.dumps(row, default=str) for row in requests]
+    folder = folder / digest_of([*prompt_ids(prompts), *asked, *told])  # other requests, or of another model: another folder
     path, drawn = folder / "requests.parquet", folder / "completions"
     if not path.exists():
         write_rows(requests, path)

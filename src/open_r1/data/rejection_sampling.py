@@ -32,7 +32,7 @@ from open_r1.data.building import (
     work_of,
 )
 from open_r1.data.keep import keep
-from open_r1.data.selection import choose, prompts_between
+from open_r1.data.selection import chosen, prompts_between
 from open_r1.data.verification import judge, report_of, verify
 from open_r1.parser import RecipeParser, user_errors
 
@@ -51,9 +51,9 @@ def main():
         verdicts = judge(rows, verdicts, args.judge, work / "judge", args.draw, console)
     right = rows.select([i for i, verdict in enumerate(verdicts) if verdict])
     kept, reports = keep(right, [*filters_of(args, right.column_names), DUPLICATES], args.num_proc)
-    chosen = kept.select(choose(kept, args.max_per_prompt, args.choose))
+    kept = chosen(kept, args.max_per_prompt, args.choose, reports)
     prompts = prompts_between(rows, verdicts, args.min_pass_rate, args.max_pass_rate, COMPLETION)
-    finish(args, console, to_messages(chosen, args), [report_of(rows, verdicts), *reports], prompts)
+    finish(args, console, to_messages(kept, args), [report_of(rows, verdicts), *reports], prompts)
 
 
 if __name__ == "__main__":

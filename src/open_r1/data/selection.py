@@ -1,15 +1,25 @@
 """Of the completions of a prompt, which ones to keep; of the prompts, which ones are worth training on."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 from datasets import Dataset
 
 from open_r1.data.decontamination import grams, word_hashes
+from open_r1.data.keep import Report
 from open_r1.data.verification import Verdicts
 
 
 SHINGLE = 3  # words
+
+
+def chosen(rows: Dataset, most: int | None, how: str, reports: list[Report]) -> Dataset:
+    """The rows to keep, at most so many of each prompt; what goes is reported. See `choose`."""
+    kept = choose(rows, most, how)
+    if most is not None:
+        reports.append(Report("max per prompt", len(rows), Counter({f"beyond the {most} {how}": len(rows) - len(kept)})))
+    return rows.select(kept)
 
 
 def choose(rows: Dataset, most: int | None, how: str) -> list[int]:

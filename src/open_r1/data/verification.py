@@ -18,6 +18,7 @@ from open_r1.rewards import Composition
 from open_r1.rewards.composition import check_columns
 from open_r1.rewards.scoring import score
 from open_r1.rewards.texts import all_turns
+from open_r1.utils.files import locked
 
 
 logger = logging.getLogger(__name__)
@@ -43,17 +44,18 @@ def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) 
     rewards = Composition(args.rewards)
     check_columns(rewards.rewards, rows.column_names)
     kind = {"rewards": str(rewards), "params": [str(spec.params) for spec in args.rewards], "min_reward": args.min_reward}
-    kind |= {"rows": len(rows), "digest": _digest(rows)}
-    mend(path)
-    lines = list(read_lines(path))
-    if not lines or lines[0] != kind:
-        lines = [kind]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(kind) + "\n")
-    verdicts: Verdicts = [line["right"] for line in lines[1:]]
-    if len(verdicts) < len(rows):
-        rewards.start()
-    with path.open("a") as stream:
+    kind |= {"rows": len(rows), "digest": _digest(rows, rewards)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_suffix(".lock")), path.open("a+") as stream:
+        mend(path)
+        lines = list(read_lines(path))
+        if not lines or lines[0] != kind or len(lines) - 1 > len(rows):
+            lines = [kind]
+            stream.truncate(0)
+            stream.write(json.dumps(kind) + "\n")
+        verdicts: Verdicts = [line["right"] for line in lines[1:]]
+        if len(verdicts) < len(rows):
+            rewards.start()
         for start in range(len(verdicts), len(rows), CHUNK):
             scored = score(rows.select(range(start, min(start + CHUNK, len(rows)))), rewards, progress=progress)
             columns = [scored[f"rewards/{reward.label}"] for reward in rewards.rewards]
@@ -64,11 +66,16 @@ def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) 
     return verdicts
 
 
-def _digest(rows: Dataset) -> str:
-    """One number for all completions, in their order."""
+def _digest(rows: Dataset, rewards: Composition) -> str:
+    """One number for all that the verdicts depend on: completions in their order, what the rewards read beside them, files of one's own rewards."""
+    wanted = {"prompt_id", "prompt", "completion", "solution", "domain", "language", "verification_info", "test_cases"}
+    wanted |= {column for reward in rewards.rewards for column in reward.columns}
     digest = hashlib.sha256()
-    for batch in rows.select_columns(["prompt_id", "completion"]).iter(1000):
-        digest.update(json.dumps(batch).encode())
+    for reward in rewards.rewards:
+        file = Path(reward.spec.name.rpartition(":")[0])
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    for batch in rows.select_columns([name for name in rows.column_names if name in wanted]).iter(1000):
+        digest.update(json.dumps(batch, default=str).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
 
 

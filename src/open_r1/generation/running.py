@@ -42,15 +42,16 @@ def draw_from_servers(jobs: Iterator[Job], servers: Servers, store: Store, progr
 
     async def run():
         failures, ready = 0, []
-        async for job, sample in servers.draw(job for job in jobs if not store.has(job)):
-            failures = failures + 1 if sample.error else 0
-            ready.append((job, sample))
-            if len(ready) >= AT_ONCE or time.monotonic() - progress.written > 1:
+        async for drawn in servers.draw(job for job in jobs if not store.has(job)):
+            if drawn is not None:
+                failures = failures + 1 if drawn[1].error else 0
+                ready.append(drawn)
+            if ready and (len(ready) >= AT_ONCE or drawn is None or time.monotonic() - progress.written > 1):
                 progress.show(ready)
                 await asyncio.to_thread(store.add, ready)  # the disk may take its time, the servers need not wait for it
                 ready = []
             if failures >= MOST_IN_A_ROW:
-                logger.error("%d completions in a row failed, giving up: %s", failures, sample.error)
+                logger.error("%d completions in a row failed, giving up: %s", failures, drawn[1].error)
                 break
         progress.show(ready)
         store.add(ready)

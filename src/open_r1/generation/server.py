@@ -18,6 +18,9 @@ for name in ("openai", "httpx", "httpx2"):  # a line a request, and more
 OURS = ("temperature", "top_p", "max_tokens", "stop")  # what the API knows; vLLM takes the rest in the body
 
 
+TICK = 1.0  # seconds without a completion after which what came before is written
+
+
 class Servers:
     """Draws completions from servers, each request from the one with the fewest under way.
 
@@ -52,8 +55,8 @@ class Servers:
         )
         self.key = os.environ.get(api_key_env) or "none"
 
-    async def draw(self, jobs: Iterable[Job]) -> AsyncIterator[tuple[Job, Sample]]:
-        """Completions in the order in which they come.
+    async def draw(self, jobs: Iterable[Job]) -> AsyncIterator[tuple[Job, Sample] | None]:
+        """Completions in the order in which they come, and `None` where a second passes without one.
 
         Raises:
             RecipeError: If no server can be reached, or none has the model.
@@ -70,10 +73,9 @@ class Servers:
             for job in waiting:
                 which = min(range(len(clients)), key=busy.__getitem__)
                 busy[which] += 1
-                try:
-                    await results.put((job, await self._one(clients[which], job)))
-                finally:
-                    busy[which] -= 1
+                sample = await self._one(clients[which], job)
+                busy[which] -= 1
+                await results.put((job, sample))
             await results.put(None)
 
         try:
@@ -81,7 +83,11 @@ class Servers:
             workers = [asyncio.create_task(work()) for _ in range(self.concurrency)]
             left = len(workers)
             while left:
-                result = await results.get()
+                try:
+                    result = await asyncio.wait_for(results.get(), TICK)
+                except TimeoutError:
+                    yield None
+                    continue
                 if result is None:
                     left -= 1
                 else:
@@ -110,7 +116,10 @@ class Servers:
             try:
                 sample = await self._ask(client, job, truncated)
             except openai.APIError as error:  # the client has tried again where that makes sense
-                return Sample(error=f"{type(error).__name__}: {error}"[:500])
+                return Sample(error=_told(error))
+            except Exception as error:  # an answer that is none: a proxy's page, half a JSON, a message that is null
+                sample = Sample(error=_told(error))
+                continue
             if sample.error is None and (sample.finish_reason != "length" or truncated >= self.truncated_attempts):
                 return sample
             truncated += sample.error is None
@@ -132,6 +141,10 @@ class Servers:
             return Sample(error="an answer without text")
         reason = "length" if choice.finish_reason == "length" else "stop"
         return Sample(text, reason, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
 
 
 def _whole(message) -> str | None:

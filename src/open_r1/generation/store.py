@@ -9,19 +9,18 @@ A process may be killed at any moment. The next one cuts a torn last line off, r
 others. A folder takes completions of one kind only: other sampling parameters, another model or other prompts are refused.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import socket
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from open_r1.configs import RecipeError
-from open_r1.utils.files import whole, write_whole
+from open_r1.utils.files import locked, whole, write_whole
 
 
 logger = logging.getLogger(__name__)
@@ -91,6 +90,21 @@ def seed_of(seed: int, prompt_id: str, sample: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{prompt_id}/{sample}".encode()).digest()[:4]) % 2**31
 
 
+def check_writable(row: dict):
+    """Stops if a column of the prompts cannot be kept as JSON.
+
+    Raises:
+        RecipeError: Naming it.
+    """
+    for name, value in row.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise RecipeError(
+                f"dataset_name: the column {name!r} cannot be kept with the completions ({error}); leave it out or make it text."
+            ) from error
+
+
 class Store:
     """The completions of one shard. One process at a time.
 
@@ -109,7 +123,8 @@ class Store:
         self.description = json.loads(json.dumps(description))
         self.path, self.failed_path = self._file("completions", "jsonl"), self._file("failed", "jsonl")
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = self._locked()
+        self._open = ExitStack()
+        self._open.enter_context(locked(self._file("lock", "txt")))
         self._check_manifests()
         for path in (self.path, self.failed_path):
             mend(path)
@@ -124,7 +139,7 @@ class Store:
 
     def __exit__(self, *_):
         self._stream.close()
-        self._lock.close()
+        self._open.close()
 
     def has(self, job: Job) -> bool:
         return bool(self.done.get(job.prompt_id, 0) >> job.sample & 1)
@@ -171,11 +186,9 @@ class Store:
         write_whole(self._file("manifest", "json"), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
     def keep_prompts(self, rows: Iterable[dict]):
-        """Writes the prompts with all their columns, once."""
-        path = self._file("prompts", "jsonl")
-        if not path.exists():
-            with whole(path) as part, part.open("wb") as stream:
-                stream.writelines(map(_line, rows))
+        """Writes the prompts with all their columns, anew in every run: the prompts are the same, a gold may have been mended."""
+        with whole(self._file("prompts", "jsonl")) as part, part.open("wb") as stream:
+            stream.writelines(map(_line, rows))
 
     def _kind(self) -> dict:
         return {"model": self.description["model"], "sampling": self.description["sampling"]}
@@ -188,21 +201,6 @@ class Store:
 
     def _file(self, kind: str, ending: str) -> Path:
         return self.folder / f"{kind}-{self.suffix}.{ending}"
-
-    def _locked(self):
-        lock = self._file("lock", "txt").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            raise RecipeError(
-                f"output_dir: {self.folder}, shard {self.suffix}: another process writes there ({lock.read().strip() or 'unknown'})."
-            ) from error
-        lock.seek(0)
-        lock.truncate()
-        lock.write(f"{socket.gethostname()}, process {os.getpid()}\n")
-        lock.flush()
-        return lock
 
     def _check_manifests(self):
         """Stops if any shard of the folder was drawn otherwise, or if the folder was split into another number of shards."""

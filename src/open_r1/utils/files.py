@@ -1,9 +1,13 @@
 """Files that are there whole or not at all, whenever a process is killed."""
 
+import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from open_r1.configs import RecipeError
 
 
 @contextmanager
@@ -17,6 +21,26 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock on a file, which stays.
+
+    Raises:
+        RecipeError: If another process holds it.
+    """
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            stream.seek(0)
+            told = stream.read().strip() or "unknown"
+            raise RecipeError(f"output_dir: {path.parent}, {path.stem}: another process writes there ({told}).") from error
+        stream.truncate(0)
+        stream.write(f"{socket.gethostname()}, process {os.getpid()}\n")
+        stream.flush()
+        yield
 
 
 def write_whole(path: Path, text: str):
