@@ -37,7 +37,9 @@ class Server:
     def start(self):
         argv = [self.python, "-m", "vllm.entrypoints.openai.api_server", "--model", self.model, "--port", str(self.port)]
         argv += ["--dtype", "float32", "--max-model-len", "256", "--chat-template", TEMPLATE, "--disable-uvicorn-access-log"]
-        self.process = subprocess.Popen(argv, env=ENV, start_new_session=True, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            argv, env=ENV, start_new_session=True, stdout=2
+        )  # its errors, which it logs there, are shown
         for _ in range(300):
             try:
                 return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1)
