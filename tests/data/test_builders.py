@@ -338,7 +338,7 @@ def test_a_reward_of_ones_own_that_was_edited_verifies_anew(build, tmp_path):
     text = "def right(completions, **kwargs):\n    return [{} for _ in completions]\n"
     reward.write_text(text.format("1.0"))
     assert build(reward_funcs=f"{reward}:right").code == 0
-    reward.write_text(text.format("0.0"))
+    reward.write_text(text.format("0.00"))  # another size: Python looks at that and at the second of the change
     assert "nothing is left" in build(reward_funcs=f"{reward}:right").err
 
 
