@@ -7,6 +7,7 @@ paper adds the bare score; within a group only the order and the spread differ.)
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from open_r1.configs import RecipeError
@@ -16,7 +17,7 @@ from open_r1.rewards.grading.answers import after_thought
 logger = logging.getLogger(__name__)
 
 
-class Preference:
+class Preference(ABC):
     """A reward model as a reward, loaded once, on this process's device.
 
     Args:
@@ -39,9 +40,9 @@ class Preference:
     def __setstate__(self, state: dict):
         self.__init__(**state)
 
+    @abstractmethod
     def judged(self, text: str) -> str | None:
         """What of a completion is judged; `None` for one that gets 0."""
-        raise NotImplementedError
 
     def start(self):
         """Loads the model.
