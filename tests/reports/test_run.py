@@ -7,7 +7,7 @@ import pytest
 
 from open_r1.configs import RecipeError
 from open_r1.evals.dynamics import mixes_languages
-from open_r1.reports.run import before_after, read_run
+from open_r1.reports.run import before_after, consensus_by_step, read_run
 
 
 @pytest.fixture
@@ -46,6 +46,16 @@ def test_before_and_after_are_the_first_and_the_last_evaluation(run_dir):
 def test_shares_of_reflection_and_mixing(run_dir):
     shares = read_run(run_dir).completions.groupby("step")[["reflects", "mixes"]].mean()
     assert shares.loc[0].tolist() == [1.0, 0.0] and shares.loc[10].tolist() == [0.0, 1.0]
+
+
+def test_the_majority_of_each_group(run_dir):
+    """Seven of sixteen are right, and the others differ; then nine agree on something else."""
+    right, wrong = "<answer>4</answer>", [f"<think>1</think><answer>{n}</answer>" for n in range(5, 14)]
+    for step, texts in ((9, [right] * 7 + wrong), (10, [right] * 7 + wrong[:1] * 9)):
+        table = pd.DataFrame({"step": step, "prompt": "Q: a", "completion": texts, "accuracy": [1.0] * 7 + [0.0] * 9})
+        other = table.assign(prompt="not judged", accuracy=None)
+        pd.concat([table, other]).to_parquet(run_dir / "completions" / f"completions_{step:05d}.parquet")
+    assert consensus_by_step(read_run(run_dir)).loc[[9, 10]].tolist() == [1.0, 0.0]
 
 
 def test_tags_and_latex_are_no_words():

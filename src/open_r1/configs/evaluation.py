@@ -77,6 +77,11 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
     },
     "livecodebench": {
         "dataset_name": "open_r1.data.benchmarks:livecodebench", "dataset_prompt_column": "question_content", "num_generations": 8,
+        "dataset_params": {"since": "2024-08-01", "until": "2025-02-01"},  # the paper's dates (§3)
+        "user_template": "recipes/prompts/program.jinja", "reward_funcs": ["code"],
+    },
+    "codeforces": {
+        "dataset_name": "open_r1.data.benchmarks:codeforces", "dataset_prompt_column": "question_content",
         "user_template": "recipes/prompts/program.jinja", "reward_funcs": ["code"],
     },
 }  # fmt: skip

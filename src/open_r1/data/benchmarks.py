@@ -3,6 +3,7 @@
 Used by `open_r1.configs.evaluation.BENCHMARKS`, the names that recipes give them. The others are read as they are.
 """
 
+import json
 import random
 
 import datasets
@@ -42,17 +43,17 @@ def _shuffled(row: dict, rng: random.Random) -> dict:
 def livecodebench(
     split: str,
     seed: int,
-    since: str = "2024-08-01",
-    until: str = "2025-02-01",
+    since: str = "",
+    until: str = "9",
     dataset_name: str = "lighteval/code_generation_lite",
-    version: str = "release_v5",
+    version: str = "release_v6",
 ) -> Dataset:
-    """LiveCodeBench's problems of the paper's dates, August 2024 to January 2025 (DeepSeek-R1, §3), with their tests.
+    """LiveCodeBench's problems, with their tests; all of them, or those of some dates.
 
     Args:
         split (`str`): `test`.
         seed (`int`): Not used.
-        since (`str`, *optional*), until (`str`, *optional*): First day, and the day after the last.
+        since (`str`, *optional*), until (`str`, *optional*): First day, such as `2024-08-01`, and the day after the last.
         dataset_name (`str`, *optional*): Another copy.
         version (`str`, *optional*): Its release.
     """
@@ -61,3 +62,40 @@ def livecodebench(
     if "difficulty" in kept.column_names and "domain" not in kept.column_names:
         kept = kept.rename_column("difficulty", "level")
     return kept.cast_column("contest_date", datasets.Value("string"))
+
+
+def codeforces(split: str, seed: int, dataset_name: str = "open-r1/codeforces") -> Dataset:
+    """Codeforces problems that outputs alone can judge: all tests known, one right output for each, from standard input to standard output.
+
+    The set has neither points nor standings, so it gives the share solved; for a rating see `open_r1.evals.codeforces`.
+
+    Args:
+        split (`str`): `test` or `train`.
+        seed (`int`): Not used.
+        dataset_name (`str`, *optional*): Another copy.
+    """
+    rows = load_split(ScriptArguments(dataset_name, "default"), split, seed)
+    rows = rows.filter(
+        lambda row: (
+            row["official_tests_complete"]
+            and row["input_mode"] == "stdio"
+            and not row["generated_checker"]
+            and not row["interaction_format"]
+        )
+    )
+    return rows.map(_stated, remove_columns=rows.column_names)
+
+
+def _stated(row: dict) -> dict:
+    """A problem in one text, as on its page."""
+    parts = [row["title"], row["description"], "Input", row["input_format"], "Output", row["output_format"]]
+    for number, example in enumerate(row["examples"] or [], 1):
+        parts += [f"Example {number}", f"```input\n{example['input']}\n```", f"```output\n{example['output']}\n```"]
+    parts += ["Note", row["note"]] if row["note"] else []
+    limits = f"Time limit: {row['time_limit']:g} s. Memory limit: {row['memory_limit']:g} MB."
+    return {
+        "question_content": "\n\n".join([*(part for part in parts if part), limits]),
+        "test_cases": json.dumps([{"input": test["input"], "output": test["output"]} for test in row["official_tests"]]),
+        "contest_id": row["contest_id"],
+        "level": row["rating"],
+    }

@@ -21,7 +21,7 @@ from datasets import Dataset, Value, disable_progress_bars
 from rich.console import Console
 from trl import ModelConfig
 
-from open_r1.configs import BuilderArguments, RecipeError, ScriptArguments, SelectionArguments
+from open_r1.configs import BENCHMARKS, Benchmark, BuilderArguments, RecipeError, ScriptArguments, SelectionArguments
 from open_r1.data import load_split, rename, require_column, write_rows
 from open_r1.data.card import push, write_card
 from open_r1.data.conversations import as_text
@@ -45,14 +45,6 @@ from open_r1.utils.imports import FILES
 from open_r1.utils.models import draw
 
 
-# Data set, configuration, split and column. LiveCodeBench in lighteval's copy: the original wants a script run.
-BENCHMARKS = {
-    "aime24": ("HuggingFaceH4/aime_2024", None, "train", "problem"),
-    "aime25": ("yentinglin/aime_2025", None, "train", "problem"),
-    "math500": ("HuggingFaceH4/MATH-500", None, "test", "problem"),
-    "gpqa": ("Idavidrein/gpqa", "gpqa_diamond", "train", "Question"),
-    "livecodebench": ("lighteval/code_generation_lite", "release_v6", "test", "question_content"),
-}
 # Columns that belong to a completion, of which the finished set keeps the last four.
 COMPLETION = {"completion", "finish_reason", "prompt_tokens", "seed", "sample", "model", "completion_tokens", "prompt_id"}
 DUPLICATES = Duplicates("completion", within="prompt_id")  # the same completion of the same prompt
@@ -128,10 +120,14 @@ def load_benchmarks(names: list[str]) -> Benchmarks:
     problems = {}
     for name in names:
         path, _, own_column = name.rpartition(":")
-        dataset, config, split, column = BENCHMARKS.get(name, (path, None, "train", own_column))
-        rows = load_split(
-            ScriptArguments(dataset_name=dataset, dataset_config=config, dataset_train_split=split), split, seed=0
+        own = {"name": name, "dataset_name": path, "dataset_split": "train", "dataset_prompt_column": own_column}
+        benchmark = Benchmark.parse(name if name in BENCHMARKS else own)
+        split, column = benchmark.dataset_split, benchmark.dataset_prompt_column
+        # without its dataset_params: all problems, not those alone that an evaluation asks
+        asked = ScriptArguments(
+            dataset_name=benchmark.dataset_name, dataset_config=benchmark.dataset_config, dataset_train_split=split
         )
+        rows = load_split(asked, split, seed=0)
         if column not in rows.column_names:
             raise RecipeError(f"decontaminate: {name}: no column {column!r}; found: {', '.join(rows.column_names)}.")
         problems[name] = [text for text in rows[column] if text]

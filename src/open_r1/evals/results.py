@@ -15,8 +15,9 @@ from datasets import Dataset
 from open_r1.configs import Benchmark, RecipeError, nearest
 from open_r1.evals.codeforces import rating
 from open_r1.evals.dynamics import mixes_languages, reflects
-from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, pass_at_k
+from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, majority, pass_at_k
 from open_r1.rewards.accuracy import shared_grader
+from open_r1.rewards.grading.answers import read as answer_of
 from open_r1.rewards.grading.equality import quick
 from open_r1.rewards.texts import text_of
 
@@ -98,6 +99,17 @@ def _merged(votes: list[tuple[str | None, float]]) -> list[tuple[str | None, flo
     return merged
 
 
+def consensus(texts: list[str], scores: list[float]) -> float:
+    """cons@k of one problem whose k completions have been scored.
+
+    >>> consensus(["<answer>4</answer>", "<answer>5</answer>", "<answer>5</answer>"], [1, 0, 0])
+    0.0
+    """
+    readings = [None if score >= 1 else answer_of(text) for text, score in zip(texts, scores, strict=True)]
+    pairs = zip(readings, scores, strict=True)
+    return majority(_merged([("(right)" if score >= 1 else reading and reading.answer, score) for reading, score in pairs]))
+
+
 @cache
 def published() -> dict[str, dict[str, float]]:
     """The paper's figures, by model and benchmark."""
@@ -124,10 +136,14 @@ def read(folder: str) -> dict:
         raise RecipeError(f"{folder}/{FILE} is no evaluation: {error!r}; make it by evaluation.py.") from error
 
 
-def main_measures(results: dict) -> dict[str, Estimate]:
-    """avg@k and, if there are votes, cons@k."""
-    names = [name for name in results if name.partition("@")[0] in ("avg", "cons")]
-    return {name: Estimate(**results[name]) for name in names}
+MEASURES = {"avg": "", "cons": "_cons", "rating": "_rating"}  # what a table shows, and how the paper's figures are called
+
+
+def main_measures(evaluation: dict, benchmark: str) -> dict[str, tuple[str, Estimate]]:
+    """avg@k, and if there are votes or standings cons@k or a rating: by kind, the whole name and the estimate."""
+    results = evaluation["benchmarks"].get(benchmark, {})
+    kinds = {name: name.partition("@")[0] for name in results}
+    return {kind: (name, Estimate(**results[name])) for name, kind in kinds.items() if kind in MEASURES}
 
 
 def table(evaluations: list[dict], models: list[str]) -> str:
@@ -141,35 +157,28 @@ def table(evaluations: list[dict], models: list[str]) -> str:
     head = ["benchmark", "measure", *(each["name"] for each in evaluations), *models, *(["difference"] if one else [])]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for benchmark in dict.fromkeys(name for each in evaluations for name in each["benchmarks"]):
-        kinds = dict.fromkeys(
-            name.partition("@")[0] for each in evaluations for name in main_measures(each["benchmarks"].get(benchmark, {}))
-        )
-        for kind in kinds:
-            ours = [
-                next(
-                    ((n, e) for n, e in main_measures(each["benchmarks"].get(benchmark, {})).items() if n.startswith(kind)),
-                    None,
-                )
-                for each in evaluations
-            ]
-            theirs = [published()[model].get(benchmark + ("_cons" if kind == "cons" else "")) for model in models]
-            measure = next(name for name, _ in filter(None, ours))
+        found = [main_measures(each, benchmark) for each in evaluations]
+        for kind in [kind for kind in MEASURES if any(kind in measures for measures in found)]:
+            ours = [measures.get(kind, (None, None)) for measures in found]
+            theirs = [published()[model].get(benchmark + MEASURES[kind]) for model in models]
+            scale = 1 if kind == "rating" else 100
             cells = [
                 benchmark,
-                measure,
-                *(_shown(pair and pair[1]) for pair in ours),
+                next(name for name, _ in ours if name),
+                *(_shown(value, scale) for _, value in ours),
                 *("–" if value is None else f"{value:g}" for value in theirs),
+                *([_difference(ours[0][1], theirs[0], scale)] if one else []),
             ]
-            lines.append("| " + " | ".join([*cells, *([_difference(ours[0][1], theirs[0])] if one else [])]) + " |")
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _shown(value: Estimate | None) -> str:
-    return "–" if value is None else f"{100 * value.value:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+def _shown(value: Estimate | None, scale: int) -> str:
+    return "–" if value is None else f"{scale * value.value:.1f} [{scale * value.low:.1f}, {scale * value.high:.1f}]"
 
 
-def _difference(ours: Estimate, theirs: float | None) -> str:
+def _difference(ours: Estimate, theirs: float | None, scale: int) -> str:
     if theirs is None:
         return "–"
-    half = 100 * Z * (2**0.5) * ours.noise
-    return f"{100 * ours.value - theirs:+.1f} ± {half:.1f}"
+    half = scale * Z * (2**0.5) * ours.noise
+    return f"{scale * ours.value - theirs:+.1f} ± {half:.1f}"

@@ -114,12 +114,13 @@ def cons_at_k(
     means, variances = [], []
     for some in votes:
         drawn = [list(some)] if len(some) == k else [rng.sample(list(some), k) for _ in range(resamples)]
-        means.append(sum(map(_majority, drawn)) / len(drawn))
-        variances.append(_variance([_majority(rng.choices(list(some), k=k)) for _ in range(resamples)]))
+        means.append(sum(map(majority, drawn)) / len(drawn))
+        variances.append(_variance([majority(rng.choices(list(some), k=k)) for _ in range(resamples)]))
     return estimate(means, variances, _fewest(votes))
 
 
-def _majority(votes: Sequence[tuple[Hashable | None, float]]) -> float:
+def majority(votes: Sequence[tuple[Hashable | None, float]]) -> float:
+    """Whether a problem's most frequent answer is right; of several that are as frequent, the share that is."""
     counts = Counter(answer for answer, _ in votes if answer is not None)
     if not counts:
         return 0.0

@@ -1,7 +1,7 @@
 """One page on all stages and seeds of a pipeline: a table like the paper's, what it claims and whether it shows, curves, and "aha" moments.
 
 The table is that of DeepSeek-R1 v2, Table 3 (Zero, Dev1, Dev2, Dev3, R1), with students beside; the curves those of figures 1 to 3, C.2 and
-B.6: accuracy, length, language mixing, words of reflection, entropy and groups without a signal against the step, stage after stage.
+B.6: accuracy, cons@k, length, language mixing, words of reflection, entropy and groups without a signal against the step, stage after stage.
 """
 
 import json
@@ -14,13 +14,14 @@ from open_r1.configs import PipelineArguments, RecipeError
 from open_r1.evals.dynamics import repaired
 from open_r1.evals.results import read
 from open_r1.reports.claims import Verdict, evaluations, judge
-from open_r1.reports.run import History, read_run
+from open_r1.reports.run import History, consensus_by_step, read_run
 from open_r1.stages import Task, tasks_of
 from open_r1.utils.files import write_whole
 
 
-PANELS = {  # title → column of the log, or of the completions
+PANELS = {  # title → column of the log, or of the completions, or cons@k
     "accuracy": "rewards/accuracy/mean",
+    "majority of a group (cons@k)": "cons@k",
     "length (tokens)": "completions/mean_length",
     "language mixing": "mixes",
     "words of reflection": "reflects",
@@ -189,11 +190,7 @@ def draw(runs: dict[int, dict[str, History]], path: Path):
             panel = axes[row][column]
             for number, (seed, histories) in enumerate(runs.items()):
                 history = histories[stage]
-                values = (
-                    history.completions.groupby("step")[key].mean()
-                    if key in history.completions
-                    else history.train.set_index("step").get(key)
-                )
+                values = _against_step(history, key)
                 if values is not None:
                     panel.plot(values.index, pd.to_numeric(values), label=f"seed {seed}", color=f"C{number}", linewidth=1)
             panel.grid(alpha=0.3)
@@ -205,6 +202,14 @@ def draw(runs: dict[int, dict[str, History]], path: Path):
     axes[0][0].legend(fontsize=7)
     figure.savefig(path, dpi=100)
     plt.close(figure)
+
+
+def _against_step(history: History, key: str) -> pd.Series | None:
+    if key == "cons@k":
+        return consensus_by_step(history)
+    if key in history.completions:
+        return history.completions.groupby("step")[key].mean()
+    return history.train.set_index("step").get(key)
 
 
 def draw_checkpoints(seeds: dict[int, list[Task]], path: Path):

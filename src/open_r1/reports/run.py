@@ -15,6 +15,7 @@ from rich.console import Console
 
 from open_r1.configs import RecipeError, RewardSpec
 from open_r1.evals.dynamics import mixes_languages, reflects
+from open_r1.evals.results import consensus
 from open_r1.rewards import text_of
 from open_r1.utils.files import write_whole
 
@@ -30,7 +31,7 @@ class History:
     Args:
         train (`DataFrame`): One row a logged step, TRL's metric names.
         held_out (`DataFrame`): One row an evaluation, the same names with `eval_`.
-        completions (`DataFrame`): Columns `step`, `prompt`, `completion` (text) and a column a reward.
+        completions (`DataFrame`): Columns `step`, `prompt`, `completion` (text), a column a reward, `reflects` and `mixes`.
         recipe (`dict`): The keys that made the run.
         minutes (`float`): Training time, evaluations included.
     """
@@ -78,6 +79,17 @@ def read_run(run_dir: Path) -> History:
     return History(log[log["reward"].notna()], held_out, completions, keys, minutes)
 
 
+def consensus_by_step(history: History) -> pd.Series:
+    """cons@k of the training prompts at each step, k being the size of a group; prompts without a verdict are left out."""
+    rows = history.completions
+    judged = rows[rows["accuracy"].notna()] if "accuracy" in rows else rows.iloc[:0]
+    values = [
+        (step, consensus(list(group["completion"]), list(group["accuracy"])))
+        for (step, _), group in judged.groupby(["step", "prompt"])
+    ]
+    return pd.DataFrame(values, columns=["step", "value"]).groupby("step")["value"].mean()
+
+
 def draw(history: History, path: Path):
     """Draws six curves against the step into one PNG."""
     import matplotlib
@@ -106,6 +118,8 @@ def draw(history: History, path: Path):
             line(panel, train[key], "training prompts", color="tab:blue", alpha=0.6)
         if f"eval_{key}" in held_out:
             line(panel, held_out[f"eval_{key}"], f"held out, avg@{k}", color="tab:red", marker="o")
+    if len(agreed := consensus_by_step(history)):
+        line(panels[1], agreed, "training prompts, majority of a group", color="tab:blue", linestyle=":")
     line(panels[4], by_step["reflects"].mean(), "share of completions", color="tab:green")
     line(panels[5], by_step["mixes"].mean(), "share of completions", color="tab:purple")
     titles = ("reward", "accuracy", "completion length (tokens)", "format", "reflection words", "language mixing")
