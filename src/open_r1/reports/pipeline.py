@@ -115,7 +115,7 @@ def stage_table(seeds: dict[int, list[Task]]) -> str:
     checkpoints = list(dict.fromkeys(table["checkpoint"]))
     lines = ["| | " + " | ".join(checkpoints) + " |", "|---" * (len(checkpoints) + 1) + "|"]
     for measure in dict.fromkeys(table["measure"]):
-        if cells.loc[measure]["max"].max() == 0:
+        if cells.loc[measure]["max"].max() < 0.005:  # nothing but 0.00
             continue
         digits = 1 if cells.loc[measure]["max"].max() > 2 else 2
         row = [cells.loc[measure, checkpoint] if (measure, checkpoint) in cells.index else None for checkpoint in checkpoints]
@@ -213,14 +213,18 @@ def _against_step(history: History, key: str) -> pd.Series | None:
 
 
 def draw_checkpoints(seeds: dict[int, list[Task]], path: Path):
-    """Draws what judges each benchmark, and language mixing, for every checkpoint: a bar for the mean, a dot a seed."""
+    """Draws what judges each benchmark for every checkpoint, and language mixing where languages are judged: a bar for the mean, a dot a seed."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     table = measured(seeds)
-    names = [m for m in dict.fromkeys(table["measure"]) if ": avg@" in m or m.endswith(": language mixing")]
+    measures = list(dict.fromkeys(table["measure"]))
+    judged = [
+        m.removesuffix("language_consistency") + "language mixing" for m in measures if m.endswith(": language_consistency")
+    ]
+    names = [m for m in measures if ": avg@" in m or m in judged]
     names = [name for name in names if table[table["measure"] == name]["value"].max() > 0]
     checkpoints = list(dict.fromkeys(table["checkpoint"]))
     figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3.6), squeeze=False, layout="constrained")
