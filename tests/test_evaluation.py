@@ -1,10 +1,18 @@
 """`evaluation.py` as its users run it: draws, grades, writes, continues, compares."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+
+from open_r1.configs import Benchmark
+from open_r1.evals.results import statistics_of
+from open_r1.evaluation import grade
+from open_r1.rewards import Composition
 
 
 @pytest.fixture
@@ -36,6 +44,40 @@ def test_draws_grades_and_writes(evaluate, tmp_path):
     before = (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns
     assert evaluate().code == 0, "the same again grades, and draws nothing"
     assert (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns == before
+
+
+def test_thoughts_that_the_prompt_opens(tmp_path):
+    """The tag is put back before anything judges or counts: a thought that is cut off is none that answers."""
+    texts = ["so</think>\\boxed{4}"] * 2 + ["perhaps \\boxed{5}, or"] * 3
+    rows = {"prompt_id": "0", "prompt": "2+2", "solution": "4", "finish_reason": "stop", "completion_tokens": 9}
+    Dataset.from_list([rows | {"completion": text} for text in texts]).to_parquet(tmp_path / "train.parquet")
+    benchmark = Benchmark.parse({"name": "mine", "dataset_name": "mine.jsonl", "dataset_solution_column": "solution"})
+    scored = grade(str(tmp_path / "train.parquet"), benchmark, Composition(benchmark.rewards), True, progress=False)
+    found = statistics_of(scored, benchmark)
+    assert found["avg@5"]["value"] == 0.4 and found["cons@5"]["value"] == 1.0
+
+
+def test_a_checkpoint_that_was_trained_again_is_another_model(evaluate, checkpoint, tmp_path):
+    """In the same folder, which says nothing about it."""
+    model = tmp_path / "model"
+    shutil.copytree(checkpoint, model)
+    assert evaluate("--model_name_or_path", model).code == 0
+    weights = load_file(model / "model.safetensors")
+    save_file({name: tensor + 0.01 for name, tensor in weights.items()}, model / "model.safetensors", {"format": "pt"})
+    outcome = evaluate("--model_name_or_path", model)
+    assert outcome.code == 1 and "weights" in outcome.err
+
+
+def test_standings_are_checked_before_anything_is_drawn(evaluate, tmp_path):
+    (tmp_path / "standings.jsonl").write_text("")
+    benchmark = {
+        "name": "mine",
+        "dataset_name": str(tmp_path / "mine.jsonl"),
+        "dataset_split": "train",
+        "standings": str(tmp_path / "standings.jsonl"),
+    }
+    outcome = evaluate("--benchmarks", json.dumps(benchmark | {"dataset_prompt_column": "question"}))
+    assert outcome.code == 1 and "no column 'contest_id'" in outcome.err and not (tmp_path / "eval").exists()
 
 
 def test_side_by_side(evaluate, script, tmp_path):

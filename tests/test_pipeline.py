@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from open_r1.configs import PipelineArguments, RecipeError
 from open_r1.parser import RecipeParser
-from open_r1.stages import changed, made_of, plan, tasks_of
+from open_r1.pipeline import Running
+from open_r1.stages import Task, all_tasks, changed, made_of, plan, tasks_of
 
 
 BASE = {"name": "base", "config": "recipes/tiny/sft/config_base.yaml"}
@@ -100,7 +103,7 @@ def test_each_seed_has_its_folder_wherever_it_stands(arguments):
     assert task.keys["reward_funcs"][3]["model"] == "outputs/tiny-7/helpfulness"
     argv = task.command[task.command.index("--config") :]
     args, training_args, model_args = RecipeParser("grpo").parse(argv)
-    assert args.rewards[3].params["model"] == "outputs/tiny-7/helpfulness" and args.mixture[1].from_step == 5
+    assert args.rewards[3].params["model"] == "outputs/tiny-7/helpfulness" and args.mixture[1].from_step == 10
     assert training_args.seed == 7 and model_args.model_name_or_path == "outputs/tiny-7/dev3"
     assert tasks_of(arguments(r1, seeds=[42, 7]), 42)[0].command == ["python", "src/open_r1/grpo.py", "--config", r1["config"]]
 
@@ -115,11 +118,54 @@ def test_each_seed_has_its_folder_wherever_it_stands(arguments):
         ([BASE | {"set": {"max_stepz": 3}}], "unknown option '--max_stepz'. Did you mean '--max_steps'"),
         ([BASE, BASE | {"name": "again"}], "both write to outputs/tiny/base"),
         ([{"name": "x"}], "'x' has no config"),
+        ([BASE | {"name": "a/b"}], "found the name 'a/b'"),
+        ([BASE | {"set": {"max_steps": None}}], "set: max_steps is null"),
+        ([BASE | {"launcher": "acelerate launch"}], "launcher of 'base': there is no 'acelerate launch' on the path"),
     ],
 )
 def test_wrong_pipelines_are_refused_at_once(arguments, stages, message):
     with pytest.raises(RecipeError, match=message):
-        tasks_of(arguments(*stages), 42)
+        all_tasks(arguments(*stages))
+
+
+def test_seeds_never_share_a_folder(arguments):
+    """However the folder is written; and one that lies elsewhere, which all seeds would write to, is refused."""
+    spelled = PipelineArguments(output_dir="./outputs/tiny/", stages=[BASE], seeds=[42, 1])
+    assert [tasks[0].output_dir for tasks in all_tasks(spelled).values()] == [
+        Path("outputs/tiny/base"),
+        Path("outputs/tiny-1/base"),
+    ]
+    dotted = arguments(BASE | {"set": {"output_dir": "./outputs/tiny//base"}}, seeds=[1])
+    assert all_tasks(dotted)[1][0].output_dir == Path("outputs/tiny-1/base")
+    assert tasks_of(arguments(BASE, seeds=[7]), 7)[0].output_dir == Path("outputs/tiny-7/base"), "the plain folder is 42's"
+    with pytest.raises(RecipeError, match=r"'base' \(seed 42\) and 'base' \(seed 1\) both write to elsewhere/base"):
+        all_tasks(arguments(BASE | {"set": {"output_dir": "elsewhere/base"}}, seeds=[42, 1]))
+
+
+def test_what_a_stage_reads_is_noticed_when_it_changes(arguments, tmp_path):
+    """One's own Python, a folder that no stage makes, and what the stage itself has made."""
+    Path("my.py").write_text("def build(): ...")
+    Path("data/set").mkdir(parents=True)
+    Path("data/set/train.jsonl").write_text("{}\n")
+    args, done = arguments(BASE | {"set": {"dataset_name": "my.py:build"}}, ZERO | {"set": {"dataset_name": "data/set"}}), {}
+    base, zero = tasks_of(args, 42)
+    for task in (base, zero):
+        finish(task, done)
+    assert plan([base, zero], args) == {}
+    Path("data/set/train.jsonl").write_text("{}\n{}\n")
+    assert plan([base, zero], args) == {"zero": "the file data/set has changed"}
+    Path("my.py").write_text("def build(): return 1")
+    assert plan([base, zero], args)["base"] == "the file my.py:build has changed"
+    finish(base, done)
+    base.write_state(base.state() | {"made": ["model.safetensors"]})
+    assert plan([base], args) == {"base": "outputs/tiny/base/model.safetensors is gone"}
+
+
+def test_dates_and_long_texts_are_values_like_others(arguments):
+    args, done = arguments(BASE | {"set": {"dataset_params": {"since": date(2024, 8, 1)}, "run_name": "x" * 5000}}), {}
+    [base] = tasks_of(args, 42)
+    finish(base, done)
+    assert plan(tasks_of(args, 42), args) == {}
 
 
 def test_dry_run_of_the_miniature(script_of_pipeline):
@@ -185,6 +231,40 @@ def test_killed_and_run_again_it_continues(small, script_of_pipeline, tmp_path):
     anew = script_of_pipeline("--config", small, "--from", "two")
     assert anew.returncode == 0 and "two (seed 42): asked for" in anew.stdout and "1 stages run" in anew.stdout
     assert (tmp_path / "out/two.old-1").is_dir() and (tmp_path / "out/two").is_dir()
+
+
+def test_two_pipelines_at_once_do_not_get_in_each_others_way(small, script_of_pipeline, tmp_path):
+    command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(small)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        while not (tmp_path / "out/.pipeline/one.log").exists() and first.poll() is None:
+            time.sleep(0.05)
+        second = script_of_pipeline("--config", small)
+        assert second.returncode == 1 and "another process writes there" in second.stderr
+        assert first.wait() == 0
+
+
+def test_times_add_up(tmp_path):
+    """An attempt that was stopped and one that was killed count too, up to the last line of the log."""
+    task = Task("one", "generate", 42, {"output_dir": str(tmp_path / "one")}, ["true"], [], tmp_path / ".pipeline")
+    (tmp_path / "one").mkdir()
+    task.write_state({"made_of": made_of(task, {}), "seconds": 100.0, "started": time.time() - 50})
+    task.log.touch()
+    running = Running(task, "it was stopped", {}, Console(quiet=True))
+    running.process.wait()
+    running.finish()
+    assert 149 < task.state()["seconds"] < 160 and task.state()["made"] == []
+
+
+def test_a_folder_of_a_run_by_hand(tmp_path):
+    """With the same keys it is the stage's; with others it is put aside, and nothing of it is lost."""
+    keys = {"output_dir": str(tmp_path / "base"), "max_steps": 7}
+    for learned, kept in ((7, True), (8, False)):
+        task = Task("base", "sft", 42, keys, ["true"], [], tmp_path / f".pipeline{learned}")
+        (tmp_path / "base").mkdir(exist_ok=True)
+        (tmp_path / "base/recipe.yaml").write_text(yaml.safe_dump(keys | {"max_steps": learned}))
+        Running(task, "never run", {}, Console(quiet=True)).process.wait()
+        assert (tmp_path / "base/recipe.yaml").exists() is kept
+    assert "max_steps: 8" in (tmp_path / "base.old-1/recipe.yaml").read_text()
 
 
 def test_a_stage_that_fails_says_why(small, script_of_pipeline):

@@ -80,7 +80,7 @@ def test_templates_compile():
         assert _compile_jinja_template(path.read_text()).root_render_func
     for path in Path("recipes/prompts").glob("*.jinja"):
         names = meta.find_undeclared_variables(jinja2.Environment().parse(path.read_text()))
-        known = {"prompt", "conversation", "thought", "answer", "solution"}  # of builders
+        known = {"prompt", "domain", "conversation", "thought", "answer", "solution"}  # of builders
         assert names <= known | {"question", "choices", "question_content", "starter_code"}  # of benchmarks
 
 

@@ -37,6 +37,7 @@ from trl import ModelConfig
 from open_r1.configs import Benchmark, EvaluationArguments, GenerateArguments, RecipeError, ScriptArguments
 from open_r1.data import load_split, rename, write_rows
 from open_r1.data.drawing import draw_completions
+from open_r1.evals.codeforces import require_contests
 from open_r1.evals.results import FILE, read, require_published, statistics_of, table
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import Composition
@@ -63,25 +64,29 @@ def evaluate(args: EvaluationArguments, model_args: ModelConfig, benchmark: Benc
         RecipeError: If completions cannot be had or judged.
     """
     drawing = drawing_of(args, benchmark)
-    rewards = Composition(benchmark.rewards, prefill="<think>" if args.thought_opened else "")
+    if benchmark.standings:
+        require_contests(load_split(drawing, benchmark.dataset_split, args.seed, benchmark.max_prompts), benchmark.standings)
+    rewards = Composition(benchmark.rewards)
     missing = draw_completions(drawing, model_args, console)
     if args.dry_run:
         return None
     if missing:
         raise RecipeError(f"{benchmark.name}: {missing:,} completions are missing; the same command asks again.")
-    scored = grade(drawing.output_dir, benchmark, rewards, console.is_terminal)
+    scored = grade(drawing.output_dir, benchmark, rewards, args.thought_opened, console.is_terminal)
     write_rows(scored, Path(f"{drawing.output_dir}.parquet"))
     return statistics_of(scored, benchmark)
 
 
-def grade(folder: str, benchmark: Benchmark, rewards: Composition, progress: bool) -> Dataset:
-    """The completions of a folder with a column a reward."""
+def grade(folder: str, benchmark: Benchmark, rewards: Composition, thought_opened: bool, progress: bool) -> Dataset:
+    """The completions of a folder, with the tag that their prompts held already, and a column a reward."""
     rows = load_split(ScriptArguments(dataset_name=folder), "train", seed=0)
     columns = {"solution": benchmark.dataset_solution_column}
     if columns["solution"] in rows.column_names:
         named = ScriptArguments(dataset_name=folder)
         named.dataset_solution_column = columns["solution"]
         rows = rename(rows, named, ["solution"])
+    if thought_opened:
+        rows = rows.map(lambda row: {"completion": "<think>" + row["completion"]})
     rewards.start()
     return score(rows, rewards, progress=progress)
 
@@ -123,7 +128,9 @@ def evaluate_all(args: EvaluationArguments, model_args: ModelConfig, console: Co
     found = {"name": folder.name, "model": model_args.model_name_or_path, "benchmarks": results, "recipe": keys}
     write_whole(folder / FILE, json.dumps(found, indent=1, default=str))
     head = f"# {found['model']}\n\nIn percent, with 95% intervals over problems.\n\n"
-    write_whole(folder / "README.md", f"{head}{table([found], args.published)}\n")
+    left_out = [f"{name} {found['unjudged']:,}" for name, found in results.items() if found["unjudged"]]
+    tail = f"\nCompletions that could not be judged, and do not count: {', '.join(left_out)}.\n" if left_out else ""
+    write_whole(folder / "README.md", f"{head}{table([found], args.published)}\n{tail}")
     return found
 
 

@@ -19,19 +19,24 @@ Examples:
 """
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 
-from open_r1.configs import RecipeError
+from open_r1.configs import PipelineArguments, RecipeError
 from open_r1.parser import RecipeParser, user_errors
-from open_r1.stages import ASKED, Task, made_of, plan, tasks_of
+from open_r1.reports.claims import require_known
+from open_r1.stages import ASKED, Task, all_tasks, made_of, plan, program
+from open_r1.utils.files import locked
 
 
 LINES = 25  # of a log that is shown if a stage fails
@@ -43,7 +48,7 @@ class Running:
     stage is still at work."""
 
     def __init__(self, task: Task, why: str, done: dict[str, str], console: Console):
-        self.task, self.started = task, time.monotonic()
+        self.task = task
         task.home.mkdir(parents=True, exist_ok=True)
         with (task.home / f"{task.name}.lock").open("a") as lock:
             try:
@@ -51,13 +56,17 @@ class Running:
             except OSError:
                 console.print(f"{label(task)} is still at work for a pipeline that was killed; waiting", markup=False)
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            self.made_of = made_of(task, done)
-            before = task.state()
-            other = before.get("made_of", self.made_of) != self.made_of
+            self.started, self.made_of, before = time.monotonic(), made_of(task, done), task.state()
+            other = is_other(task) if not before else before["made_of"] != self.made_of
             if (other or why == ASKED) and task.output_dir.exists():
                 put_aside(task.output_dir, console)
-            task.write_state({"made_of": self.made_of})
-            command = [sys.executable if task.command[0] == "python" else task.command[0], *task.command[1:]]
+                before = {}
+            self.before = before.get("seconds", 0.0)  # of attempts that were stopped
+            if "started" in before:  # and of one that was killed, up to its last line
+                self.before += max(0.0, task.log.stat().st_mtime - before["started"])
+            task.write_state({"made_of": self.made_of, "seconds": self.before, "started": time.time()})
+            start = sys.executable if task.command[0] == "python" else program(task.command[0])
+            command = [start, *task.command[1:]]
             with task.log.open("ab") as log:
                 log.write(f"\n$ {task}\n".encode())
                 log.flush()
@@ -72,9 +81,15 @@ class Running:
 
     def finish(self) -> str:
         """Writes down that it is done; returns when."""
-        seconds, now = time.monotonic() - self.started, datetime.now(UTC).isoformat()
-        self.task.write_state({"made_of": self.made_of, "finished": now, "seconds": round(seconds, 1)})
+        now = datetime.now(UTC).isoformat()
+        made = sorted(path.name for path in self.task.output_dir.iterdir() if path.is_file())
+        self.note(finished=now, made=made)
         return now
+
+    def note(self, **more):
+        """Writes down what it has taken so far."""
+        seconds = round(self.before + time.monotonic() - self.started, 1)
+        self.task.write_state({"made_of": self.made_of, "seconds": seconds, **more})
 
     def stop(self):
         """Asks the process and its children to end, and waits until they have."""
@@ -85,6 +100,13 @@ class Running:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+        self.note()
+
+
+def is_other(task: Task) -> bool:
+    """Whether the folder of a stage that the pipeline has never run is that of a training run by hand with other keys."""
+    recipe = task.output_dir / "recipe.yaml"
+    return recipe.is_file() and json.loads(json.dumps(yaml.safe_load(recipe.read_text()), default=str)) != task.keys
 
 
 def put_aside(folder: Path, console: Console):
@@ -150,6 +172,7 @@ class Schedule:
         for each in [each for each in self.running if each.process.poll() is not None]:
             self.running.remove(each)
             if each.process.returncode:
+                each.note()
                 self.failed = self.failed or each
                 continue
             task = each.task
@@ -188,9 +211,23 @@ def show(tasks: list[Task], reasons: dict[str, str], console: Console):
 def main():
     (args,) = RecipeParser("pipeline", __doc__).parse()
     console = Console(soft_wrap=True, highlight=False)
+    seeds = all_tasks(args)
+    for claim in args.claimed:
+        require_known(claim, next(iter(seeds.values())))
+    if args.dry_run:
+        run(args, seeds, console)
+        return
+    with ExitStack() as stack:
+        for seed in seeds:
+            args.home(seed).mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(args.home(seed) / "pipeline.lock"))
+        run(args, seeds, console)
+
+
+def run(args: PipelineArguments, seeds: dict[int, list[Task]], console: Console):
+    """Runs what has to, or in a dry run shows it."""
     waiting, done = [], {}
-    for seed in args.seeds:
-        tasks = tasks_of(args, seed)
+    for seed, tasks in seeds.items():
         reasons = plan(tasks, args)
         done[seed] = {
             task.name: task.state()["finished"] for task in tasks if task.name not in reasons and task.state().get("finished")
@@ -206,7 +243,8 @@ def main():
     in_step = sorted(waiting, key=lambda item: item[0])  # all seeds at the same pace, so that none is left alone at the end
     Schedule([(task, why) for _, task, why in in_step], done, args.jobs, console).run()
     console.print(
-        f"{args.recipe}: {len(waiting)} stages run in {(time.monotonic() - started) / 60:,.1f} minutes; all is done",
+        f"{args.recipe}: {len(waiting)} stages run in {(time.monotonic() - started) / 60:,.1f} minutes"
+        f"{'' if args.only or args.from_stage else '; all is done'}",
         markup=False,
     )
 

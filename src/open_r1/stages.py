@@ -7,12 +7,16 @@ same runs of what it needs; each is kept, so that a plan can say what has change
 import hashlib
 import importlib.metadata
 import json
+import os
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from open_r1.configs import PipelineArguments, RecipeError, Step
+from open_r1.configs import SEED, PipelineArguments, RecipeError, Step
+from open_r1.data import state_of
 from open_r1.parser import TRAINING, RecipeParser, read_recipe
 from open_r1.utils.files import write_whole
 from open_r1.utils.recipes import command_of, stage_of
@@ -27,7 +31,8 @@ class Task:
     """A stage with one seed.
 
     Args:
-        name (`str`): The stage.
+        name (`str`): What the pipeline calls it.
+        stage (`str`): Whose recipe it is, such as `grpo`.
         seed (`int`): Seed.
         keys (`dict`): What its script is given, recipe and command line together.
         command (`list[str]`): The command that runs it.
@@ -36,6 +41,7 @@ class Task:
     """
 
     name: str
+    stage: str
     seed: int
     keys: dict[str, Any]
     command: list[str]
@@ -54,7 +60,8 @@ class Task:
         return shlex.join(self.command)
 
     def state(self) -> dict:
-        """What is known of the last run: `made_of`, and if it ended well `finished` and `seconds`."""
+        """What is known of the last run: `made_of`, the `seconds` that it has taken with all its attempts, and if it ended well
+        `finished` and the files that it `made`."""
         try:
             return json.loads((self.home / f"{self.name}.json").read_text())
         except (OSError, ValueError):
@@ -65,6 +72,17 @@ class Task:
         write_whole(self.home / f"{self.name}.json", json.dumps(state, indent=1))
 
 
+def all_tasks(args: PipelineArguments) -> dict[int, list[Task]]:
+    """All stages with each seed, in order.
+
+    Raises:
+        RecipeError: If a recipe is wrong, a stage reads the output of one that it does not need, or two write to the same folder.
+    """
+    seeds = {seed: tasks_of(args, seed) for seed in args.seeds}
+    _require_own_folders([task for tasks in seeds.values() for task in tasks])
+    return seeds
+
+
 def tasks_of(args: PipelineArguments, seed: int) -> list[Task]:
     """All stages with a seed, in order.
 
@@ -72,12 +90,8 @@ def tasks_of(args: PipelineArguments, seed: int) -> list[Task]:
         RecipeError: If a recipe is wrong, or if a stage reads the output of one that it does not need.
     """
     tasks = [_task(step, args, seed) for step in args.steps]
+    _require_own_folders(tasks)
     made_by = {task.output_dir: task.name for task in tasks}
-    if len(made_by) < len(tasks):
-        twice = next(task for task in tasks if made_by[task.output_dir] != task.name)
-        raise RecipeError(
-            f"stages: {twice.name!r} and {made_by[twice.output_dir]!r} both write to {twice.output_dir}; set another output_dir."
-        )
     for task in tasks:
         for text in _texts(task.keys):
             read = {name for folder, name in made_by.items() if Path(text) == folder or folder in Path(text).parents}
@@ -86,27 +100,58 @@ def tasks_of(args: PipelineArguments, seed: int) -> list[Task]:
     return tasks
 
 
+def _require_own_folders(tasks: list[Task]):
+    folders: dict[Path, Task] = {}
+    for task in tasks:
+        if other := folders.get(task.output_dir):
+            same = f"{other.name!r} (seed {other.seed}) and {task.name!r} (seed {task.seed}) both write to {task.output_dir}"
+            raise RecipeError(f"stages: {same}; set an output_dir of its own, within that of the pipeline.")
+        folders[task.output_dir] = task
+
+
 def _task(step: Step, args: PipelineArguments, seed: int) -> Task:
     path = Path(step.config)
     stage, recipe = stage_of(path), read_recipe(step.config)
     keys = recipe | step.set
-    if "seed" in keys or seed != args.seeds[0]:
+    if keys.get("seed", SEED) != seed:
         keys["seed"] = seed
     keys = {key: _moved(value, args.output_dir, args.root(seed)) for key, value in keys.items()}
     if "output_dir" not in keys:
         raise RecipeError(f"{step.config}: output_dir: missing; a stage of a pipeline must say where it writes.")
     given = [word for key, value in keys.items() if recipe.get(key) != value for word in (f"--{key}", *_words(value))]
     launcher = (step.launcher or args.launcher) if stage in TRAINING else "python"
-    command = [*shlex.split(launcher), *command_of(path), *given]
+    command = [*_program(launcher, step), *command_of(path), *given]
     here = ["--use_cpu", "true"] if stage in TRAINING else []  # whether there is a GPU is another question
     RecipeParser(stage).parse(["--config", step.config, *given, *here])
-    return Task(step.name, seed, keys, command, list(step.needs), args.home(seed))
+    return Task(step.name, stage, seed, json.loads(_json(keys)), command, list(step.needs), args.home(seed))
+
+
+def _program(launcher: str, step: Step) -> list[str]:
+    """The words of a launcher, which must be there: on the path, or beside this Python."""
+    words = shlex.split(launcher)
+    if not words or not (words[0] == "python" or program(words[0])):
+        raise RecipeError(
+            f"launcher of {step.name!r}: there is no {launcher!r} on the path; expected such as `accelerate launch`."
+        )
+    return words
+
+
+def program(name: str) -> str | None:
+    """The path of a program; those of this Python's environment come first, whether it is active or not."""
+    return shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str)  # YAML has dates
 
 
 def _moved(value: Any, old: str, new: str) -> Any:
     """A value with the folder of all outputs exchanged, wherever it stands in it."""
-    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
-        return new + value[len(old) :]
+    if isinstance(value, str) and "/" in value:
+        path = os.path.normpath(value)
+        return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else value
+    if value == old:
+        return new
     if isinstance(value, list):
         return [_moved(part, old, new) for part in value]
     if isinstance(value, dict):
@@ -117,7 +162,7 @@ def _moved(value: Any, old: str, new: str) -> Any:
 def _words(value: Any) -> list[str]:
     """A value as words of a command line."""
     parts = value if isinstance(value, list) else [value]
-    return [json.dumps(part) if isinstance(part, dict | bool | None) else str(part) for part in parts]
+    return [_json(part) if isinstance(part, dict | bool) else str(part) for part in parts]
 
 
 def _texts(value: Any) -> list[str]:
@@ -135,7 +180,8 @@ def made_of(task: Task, done: dict[str, str]) -> dict:
         task (`Task`): The task.
         done (`dict[str, str]`): When each stage ended.
     """
-    files = {text: _digest(Path(text)) for text in _texts(task.keys) if len(text) < 4096 and Path(text).is_file()}
+    paths = {text: Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text) for text in _texts(task.keys)}
+    files = {text: _digest(path) for text, path in paths.items() if _is_input(path, task.home.parent)}
     return {
         "keys": {key: value for key, value in task.keys.items() if key != "hub_token"},
         "files": files,
@@ -144,7 +190,17 @@ def made_of(task: Task, done: dict[str, str]) -> dict:
     }
 
 
+def _is_input(path: Path, root: Path) -> bool:
+    """Whether it is a file, or a folder that no stage makes: those are known by when the stage ended."""
+    try:
+        return path.is_file() or (path.is_dir() and len(path.parts) > 1 and root not in (path, *path.parents))
+    except OSError:  # no path but a long text
+        return False
+
+
 def _digest(path: Path) -> str:
+    if path.is_dir():
+        return state_of(path)
     stat = path.stat()
     if stat.st_size > LARGE:
         return f"{stat.st_size} {stat.st_mtime_ns}"
@@ -187,8 +243,8 @@ def plan(tasks: list[Task], args: PipelineArguments) -> dict[str, str]:
             reasons[task.name] = difference
         elif not state.get("finished"):
             reasons[task.name] = "it was stopped"
-        elif not task.output_dir.exists():
-            reasons[task.name] = f"{task.output_dir} is gone"
+        elif gone := [name for name in state.get("made", [""]) if not (task.output_dir / name).exists()]:
+            reasons[task.name] = f"{task.output_dir / gone[0]} is gone"
     return _narrowed(reasons, tasks, args)
 
 

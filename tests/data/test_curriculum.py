@@ -7,6 +7,7 @@ from datasets import Dataset
 
 from open_r1.configs import GRPOScriptArguments, PromptSource, RecipeError
 from open_r1.data.curriculum import draws, in_order, load_sources
+from open_r1.data.prompts import to_prompts
 from open_r1.parser import RecipeParser
 
 
@@ -108,6 +109,22 @@ def test_the_trainer_takes_them_in_this_order():
     ordered = in_order(rows, [PromptSource("a"), PromptSource("b", from_step=2)], args)
     assert len(ordered) == 8 and args.shuffle_dataset is False and ordered.column_names == ["prompt"]
     assert set(ordered["prompt"][:4]) == set("abcd") and {"e", "f", "g", "h"} & set(ordered["prompt"][4:6])
+
+
+def test_only_mathematics_is_asked_for_a_box(files):
+    """As in the recipes of R1: one template for all sources, which looks at the domain."""
+    template = "recipes/prompts/boxed_mathematics.jinja"
+    args = GRPOScriptArguments(user_template=template, sources=files)
+    rows = load_sources(args, "train", seed=0)
+    asked = to_prompts(rows, args, None, solved=False)
+    for prompt, domain in zip(asked["prompt"], asked["domain"], strict=True):
+        assert ("boxed{}" in prompt[-1]["content"]) is (domain == "math")
+
+
+def test_a_round_is_a_whole_number_of_steps():
+    rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
+    with pytest.raises(RecipeError, match="steps_per_generation × num_iterations is 1, gradient_accumulation_steps 4"):
+        in_order(rows, [PromptSource("a")], grpo_args("--gradient_accumulation_steps", "4", "--steps_per_generation", "1"))
 
 
 def test_steps_must_be_known():

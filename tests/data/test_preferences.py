@@ -21,6 +21,17 @@ def test_helpfulness_sees_the_summary_only():
     assert pair == {"chosen": said("1+1", "2"), "rejected": said("1+1", "")}
 
 
+def test_pairs_without_a_choice_are_left_out(caplog):
+    cut_off, same = "<think>2", "<think>hm</think>2"
+    rows = [
+        {"chosen": said("1+1", one), "rejected": said("1+1", other)}
+        for one, other in ((cut_off, same), (same, "2"), ("2", "3"))
+    ]
+    caplog.set_level("INFO")
+    assert to_pairs(Dataset.from_list(rows), arguments(), seed=0)["rejected"][:] == [said("1+1", "3")]
+    assert "nothing to choose: 2 of 3 dropped" in caplog.text
+
+
 def test_answers_beside_a_prompt():
     rows = Dataset.from_list([{"prompt": "1+1", "chosen": "2", "rejected": "3"}])
     assert to_pairs(rows, arguments(), seed=0)[0]["chosen"] == said("1+1", "2")

@@ -7,7 +7,7 @@ import pytest
 from datasets import Dataset
 
 from open_r1.configs import RecipeError
-from open_r1.evals.codeforces import expected_rank, rating, rating_at
+from open_r1.evals.codeforces import expected_rank, rank_of, rating, rating_at, require_contests
 
 
 def test_the_rating_of_a_rank_is_its_inverse():
@@ -61,5 +61,18 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(RecipeError, match="no column 'points'"):
         rating(rows.remove_columns("points"), rows["solved"], path)
     (tmp_path / "standings.jsonl").write_text('{"contest_id": 0, "standings": []}\n')
-    with pytest.raises(RecipeError, match="has no contest 1"):
+    with pytest.raises(RecipeError, match="has no contest 0"):
         rating(rows, rows["solved"], path)
+    for line in ('{"contest": 0}', '{"contest_id": 0, "standings": [[1500, null]]}', "[]", "{"):
+        (tmp_path / "standings.jsonl").write_text(line)
+        with pytest.raises(RecipeError, match="line 1: expected"):
+            require_contests(rows, path)
+
+
+def test_nobody_is_as_good_as_can_be_for_winning_once():
+    """Ahead of ten of 1,500, one has the rating at which half a participant is expected to be better."""
+    others = [1500.0] * 10
+    best = rating_at(rank_of(9.0, [[1500.0, 1.0]] * 10), others)
+    assert 1900 < best < 2100
+    tied = [rating_at(rank_of(float(points), [[1500.0, 5.0]] * 10), others) for points in (1, 5, 9)]
+    assert tied[0] < tied[1] < tied[2] and abs(tied[1] - 1500) < 2

@@ -51,6 +51,15 @@ def test_what_cannot_be_judged_is_counted_and_left_out():
     assert found["unjudged"] == 2 and found["avg@2"]["value"] == 0.5 and found["avg@2"]["problems"] == 1
 
 
+def test_a_problem_that_is_judged_in_part_does_not_change_the_others():
+    rows, benchmark = scored([("7", boxed("7", "8", "7")), ("4", boxed("4", "4", "5"))])
+    some = [None, None, *list(rows["rewards/accuracy"])[2:]]
+    rows = rows.remove_columns("rewards/accuracy").add_column("rewards/accuracy", some)
+    found = statistics_of(rows, benchmark)
+    assert found["avg@3"]["value"] == pytest.approx((1 + 2 / 3) / 2) and found["unjudged"] == 2
+    assert found["cons@3"]["problems"] == 1 and found["pass@2"]["problems"] == 1
+
+
 def evaluation(name, value, noise=0.01):
     estimate = {"value": value, "low": value - 0.1, "high": value + 0.1, "noise": noise, "problems": 30, "samples": 64}
     return {"name": name, "benchmarks": {"aime24": {"avg@64": estimate, "cons@64": estimate, "pass@4": estimate}}}

@@ -4,13 +4,15 @@ import json
 import random
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from datasets import Dataset
 
 from open_r1.configs import Benchmark, Claim, PipelineArguments, RecipeError
 from open_r1.evals.results import statistics_of
-from open_r1.reports.claims import judge
+from open_r1.reports.claims import Verdict, interval, judge, require_known, resampled
+from open_r1.reports.pipeline import as_json
 from open_r1.stages import made_of, tasks_of
 
 
@@ -55,7 +57,7 @@ CLAIMS = [
     {"claim": "better", "of": "zero", "versus": "base", "measure": "problems/accuracy", "least": 0.4},
     {"claim": "much better", "of": "zero", "versus": "base", "measure": "problems/accuracy", "least": 0.95},
     {"claim": "cleaner", "of": "base", "versus": "zero", "measure": "problems/language mixing", "most_ratio": 0.5},
-    {"claim": "one language", "of": "zero", "measure": "problems/language_consistency", "least": 0.98, "throughout": True},
+    {"claim": "one language", "of": "zero", "measure": "language_consistency", "least": 0.98, "throughout": True},
 ]
 
 
@@ -95,15 +97,36 @@ def test_verdicts(done):
     assert [verdict.holds for verdict in found["one language"]] == [True, False] and found["one language"][1].value == 0.9
 
 
+def test_no_difference_is_no_evidence(done):
+    """Two sides that are the same: a claim of more does not hold, one of not less does."""
+    same = {"claim": "more", "of": "zero", "versus": "zero", "measure": "problems/format"}
+    assert not judge(Claim.parse(same), tasks_of(done, 42)).holds
+    assert judge(Claim.parse(same | {"least": 0}), tasks_of(done, 42)).holds
+
+
+def test_ratios_to_nothing(done):
+    """Of 0, 0 is any part; more than 0 is none."""
+    for folder, tokens in (("base", "cut off"), ("zero", "cut off")):
+        assert judge(
+            Claim.parse({"claim": "x", "of": folder, "versus": "base", "measure": f"problems/{tokens}", "most_ratio": 0.5}),
+            tasks_of(done, 42),
+        ) == Verdict(0.0, 0.0, 0.0, True, True)
+    found = judge(
+        Claim.parse({"claim": "x", "of": "base", "versus": "base", "measure": "problems/language mixing", "most_ratio": 0.5}),
+        tasks_of(done, 42),
+    )
+    assert found.value == found.low == found.high == 1.0 and not found.holds
+    verdicts = {"x": {42: Verdict(float("inf"), 2.0, float("inf"), False, True)}}
+    assert json.loads(as_json(verdicts))["x"]["42"]["value"] is None
+
+
 def test_intervals_cover_the_truth():
     """The difference of two coins, many times: about 95% of the intervals contain it."""
-    from open_r1.reports.claims import resampled_mean
-
     rng, inside = random.Random(0), 0
     for _ in range(200):
         chances = [rng.random() for _ in range(80)]
         differences = [(rng.random() < min(1, p + 0.1)) - (rng.random() < p) for p in chances]
-        low, high = resampled_mean(differences)
+        low, high = interval(resampled(np.array(differences)))
         inside += low <= 0.1 - 0.005 <= high
     assert 0.88 < inside / 200 < 0.99
 
@@ -135,6 +158,56 @@ def test_the_page(done, script):
     for name in ("dynamics.png", "checkpoints.png"):
         assert Path("outputs/tiny/report", name).read_bytes().startswith(b"\x89PNG")
     assert json.loads(Path("outputs/tiny/report/claims.json").read_text())["better"]["42"]["holds"] is True
+
+
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        ({"of": "zero", "measure": "problems/accuracy"}, "needs `versus`, `least` or both"),
+        ({"of": "zero", "measure": "accuracy", "least": 1}, "such as problems/accuracy"),
+        ({"of": "zero", "measure": "problems/accuracy", "least": 1, "throughout": True}, "such as language_consistency"),
+        ({"of": "zero", "measure": "accuracy", "versus": "base", "throughout": True}, "leave out versus"),
+        ({"of": "zero", "measure": "a/b", "versus": "base", "least": 1, "most_ratio": 1}, "choose least or most_ratio"),
+    ],
+)
+def test_claims_that_say_too_little_or_too_much(claim, message):
+    with pytest.raises(RecipeError, match=message):
+        Claim.parse({"claim": "it is so"} | claim)
+
+
+def test_two_of_the_same_name_are_refused(done):
+    with pytest.raises(RecipeError, match="there are two that say 'better'"):
+        PipelineArguments(output_dir="outputs/tiny", stages=done.stages, claims=[CLAIMS[0], CLAIMS[0]])
+    again = {
+        "name": "again",
+        "config": "recipes/tiny/eval/config_heldout.yaml",
+        "set": {"models": ["m/zero"], "output_dir": "e"},
+    }
+    args = PipelineArguments(output_dir="outputs/tiny", stages=[*done.stages, again])
+    with pytest.raises(RecipeError, match="two evaluations write to folders called 'zero'"):
+        require_known(Claim.parse(CLAIMS[0]), tasks_of(args, 42))
+
+
+def test_a_page_that_is_not_of_the_recipes_any_more_says_so(done, script):
+    keys = json.loads(Path("pipeline.yaml").read_text())
+    keys["stages"][0]["set"] = {"max_steps": 7}
+    Path("pipeline.yaml").write_text(json.dumps(keys))
+    outcome = script("report", "--pipeline", "pipeline.yaml")
+    assert outcome.code == 0 and "not of the recipes as they are now: zero (seed 42): max_steps: 30 → 7" in outcome.out
+    assert "**Not of the recipes as they are now**" in Path("outputs/tiny/report/report.md").read_text()
+
+
+def test_a_pipeline_that_only_evaluates_or_only_trains_has_a_page_too(done, script):
+    keys = json.loads(Path("pipeline.yaml").read_text()) | {"claims": []}
+    evaluation = keys["stages"][1] | {"needs": []}
+    for stages, words, other in (
+        ([evaluation], "| problems: avg@4 |", "## Stage after stage"),
+        ([keys["stages"][0]], "## Stage after stage", "avg@4"),
+    ):
+        Path("part.yaml").write_text(json.dumps(keys | {"stages": stages}))
+        assert script("report", "--pipeline", "part.yaml").code == 0
+        page = Path("outputs/tiny/report/report.md").read_text()
+        assert words in page and other not in page and "## Minutes" in page
 
 
 def test_a_pipeline_that_is_not_done(done, script):

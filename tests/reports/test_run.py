@@ -58,6 +58,16 @@ def test_the_majority_of_each_group(run_dir):
     assert consensus_by_step(read_run(run_dir)).loc[[9, 10]].tolist() == [1.0, 0.0]
 
 
+def test_thoughts_that_the_prompt_opens_do_not_vote_before_they_end(run_dir):
+    """Two finished answers and three cut-off thoughts that mention a box: the majority of those that answer is right."""
+    texts = ["so</think>\\boxed{4}"] * 2 + ["perhaps \\boxed{5}, or"] * 3
+    table = pd.DataFrame({"step": 10, "prompt": "Q: a", "completion": texts, "accuracy": [1.0] * 2 + [0.0] * 3})
+    for path in (run_dir / "completions").glob("*.parquet"):
+        path.unlink()
+    table.to_parquet(run_dir / "completions" / "completions_00010.parquet")
+    assert consensus_by_step(read_run(run_dir)).tolist() == [1.0]
+
+
 def test_tags_and_latex_are_no_words():
     assert not mixes_languages("<think>所以\\boxed{4}</think>") and mixes_languages("so 所以")
 

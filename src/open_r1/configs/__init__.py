@@ -15,7 +15,7 @@ from open_r1.configs.data import (
 from open_r1.configs.errors import NotMadeYet, RecipeError, mapping, nearest
 from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArguments
 from open_r1.configs.generation import GenerateArguments
-from open_r1.configs.pipeline import Claim, PipelineArguments, Step
+from open_r1.configs.pipeline import SEED, Claim, PipelineArguments, Step
 from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
 from open_r1.configs.training import (
     DistillationScriptArguments,
@@ -29,5 +29,5 @@ from open_r1.configs.training import (
 __all__ = [
     "BENCHMARKS", "Benchmark", "BuilderArguments", "Claim", "ColdStartArguments", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
     "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "SFTScriptArguments", "ScriptArguments",
-    "SelectionArguments", "Source", "Step", "mapping", "nearest",
+    "SEED", "SelectionArguments", "Source", "Step", "mapping", "nearest",
 ]  # fmt: skip

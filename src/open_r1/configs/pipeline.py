@@ -1,12 +1,16 @@
 """Options of `pipeline.py`."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from open_r1.configs.base import Entry
 from open_r1.configs.errors import RecipeError, nearest
+
+
+SEED = 42  # everybody's default; its outputs are in the folders that the recipes name
 
 
 @dataclass
@@ -32,6 +36,13 @@ class Step(Entry):
     def __post_init__(self):
         if not self.config:
             raise RecipeError(f"stages: {self.name!r} has no config; expected the path of its recipe.")
+        if not re.fullmatch(r"\w[\w.-]*", str(self.name)):
+            raise RecipeError(f"stages: found the name {self.name!r}; expected letters, digits and - only, it names files.")
+        for key, value in self.set.items():
+            if value is None:
+                raise RecipeError(
+                    f"stages: {self.name!r}: set: {key} is null, which no command line can say; use another recipe."
+                )
         self.require_file("config")
 
 
@@ -42,9 +53,10 @@ class Claim(Entry):
     Args:
         claim (`str`): In words.
         of (`str`): An evaluation, by the last part of its `output_dir`; with `throughout`, a stage of reinforcement learning.
-        measure (`str`): `benchmark/measure`, such as `problems/accuracy` (`problems/language mixing`, `problems/tokens`).
+        measure (`str`): `benchmark/measure`, such as `problems/accuracy` (`problems/language mixing`, `problems/tokens`); with
+            `throughout`, a reward.
         versus (`str`, *optional*): Another evaluation, whose value is taken off.
-        least (`float`, *optional*, defaults to 0): What the value, or the difference, must not be below.
+        least (`float`, *optional*): What the value, or the difference, must not be below; without it the difference must be above 0.
         most_ratio (`float`, *optional*): Instead: what part of the other's value it must not be above.
         throughout (`bool`, *optional*, defaults to `False`): Whether it must hold in every evaluation while that stage trains.
     """
@@ -55,15 +67,22 @@ class Claim(Entry):
     of: str = ""
     measure: str = ""
     versus: str | None = None
-    least: float = 0.0
+    least: float | None = None
     most_ratio: float | None = None
     throughout: bool = False
 
     def __post_init__(self):
-        if not self.of or self.measure.count("/") != 1:
-            raise RecipeError(f"claims: {self.claim!r} needs `of`, an evaluation, and `measure`, such as problems/accuracy.")
+        if not self.of or self.measure.count("/") != (not self.throughout):
+            example = "language_consistency" if self.throughout else "problems/accuracy"
+            raise RecipeError(f"claims: {self.claim!r} needs `of` and `measure`, such as {example}.")
+        if self.throughout and (self.versus or self.most_ratio is not None):
+            raise RecipeError(f"claims: {self.claim!r}: `throughout` is about one run; leave out versus and most_ratio.")
         if self.most_ratio is not None and self.versus is None:
             raise RecipeError(f"claims: {self.claim!r} has a most_ratio, but no `versus`.")
+        if self.most_ratio is not None and self.least is not None:
+            raise RecipeError(f"claims: {self.claim!r}: choose least or most_ratio.")
+        if self.versus is None and self.least is None:
+            raise RecipeError(f"claims: {self.claim!r} needs `versus`, `least` or both.")
 
 
 @dataclass
@@ -72,7 +91,7 @@ class PipelineArguments:
 
     output_dir: str | None = field(
         default=None,
-        metadata={"help": "Folder of all outputs; with a seed that is not the first of `seeds`, `-<seed>` is added to it."},
+        metadata={"help": "Folder of all outputs; with another seed than 42, `-<seed>` is added to it."},
     )
     stages: list[str] = field(
         default_factory=list,
@@ -106,6 +125,7 @@ class PipelineArguments:
     def __post_init__(self):
         if not self.output_dir:
             raise RecipeError("output_dir: missing. Name the folder of all outputs.")
+        self.output_dir = os.path.normpath(self.output_dir)
         if not self.stages:
             raise RecipeError("stages: missing. Name at least one stage.")
         if self.jobs < 1:
@@ -116,6 +136,9 @@ class PipelineArguments:
             raise RecipeError("only and from: choose one.")
         self.steps = [Step.parse(entry) for entry in self.stages]
         self.claimed = [Claim.parse(entry) for entry in self.claims]
+        claims = [each.claim for each in self.claimed]
+        if twice := next((claim for claim in claims if claims.count(claim) > 1), None):
+            raise RecipeError(f"claims: there are two that say {twice!r}.")
         before: list[str] = []
         for step in self.steps:
             if step.name in before:
@@ -132,7 +155,7 @@ class PipelineArguments:
 
     def root(self, seed: int) -> str:
         """The folder of a seed's outputs."""
-        return self.output_dir if seed == self.seeds[0] else f"{self.output_dir.rstrip(os.sep)}-{seed}"
+        return self.output_dir if seed == SEED else f"{self.output_dir}-{seed}"
 
     def home(self, seed: int) -> Path:
         """Where the pipeline keeps what it knows of a seed: states, logs, locks."""

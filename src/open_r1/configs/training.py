@@ -61,7 +61,8 @@ class PromptSource(Entry):
         dataset_solution_column (`str`, *optional*): Column of the gold, if there is one; by default the recipe's.
         domain (`str`, *optional*): What its rows are rewarded as; by default their own column `domain`.
         weight (`float`, *optional*, defaults to 1): Its share of a step's prompts is this over the sum of all that take part.
-        from_step (`int`, *optional*, defaults to 0): First step that it takes part in.
+        from_step (`int`, *optional*, defaults to 0): First step that it takes part in; completions are drawn for whole rounds of
+            `steps_per_generation` × `num_iterations` / `gradient_accumulation_steps` steps, so in the first round that begins then or later.
         until_step (`int`, *optional*): First step that it does not take part in any more; none is the end.
     """
 

@@ -123,7 +123,12 @@ def in_order(rows: Dataset, mixture: list[PromptSource], args: GRPOConfig) -> Da
     if not all(of_source):
         raise RecipeError(f"sources: {mixture[of_source.index([])].dataset_name} has no prompt that is short enough.")
     per_round = args.generation_batch_size // args.num_generations
-    steps = max(1, args.steps_per_generation * args.num_iterations // args.gradient_accumulation_steps)  # of a round
+    steps, rest = divmod(args.steps_per_generation * args.num_iterations, args.gradient_accumulation_steps)  # of a round
+    if rest or not steps:
+        raise RecipeError(
+            f"sources: a round of generation must be a whole number of steps; steps_per_generation × num_iterations is "
+            f"{args.steps_per_generation * args.num_iterations}, gradient_accumulation_steps {args.gradient_accumulation_steps}."
+        )
     order = list(draws(of_source, mixture, args.max_steps, steps, per_round, args.seed))
     return rows.select(order).remove_columns(SOURCE)
 

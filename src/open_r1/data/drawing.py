@@ -23,6 +23,7 @@ from open_r1.utils.models import Blueprint, draw
 
 logger = logging.getLogger(__name__)
 
+TAIL = 2**20  # bytes
 # Columns of completions: a data set that has them holds some already, which are not those of the prompts that are drawn here.
 OF_COMPLETION = (
     "prompt_id",
@@ -105,12 +106,25 @@ def _description(args: GenerateArguments, model_args: ModelConfig, tokenizer, pr
     written_here = tokenizer is not None and not isinstance(prompt, str)
     return {
         "model": model_args.model_name_or_path,
+        "weights": None if args.backend == "server" else weights_of(Path(model_args.model_name_or_path)),
         "revision": model_args.model_revision,
         "chat_template": digest_of([str(tokenizer.chat_template)]) if written_here else None,
         "sampling": args.sampling,
         "seed": args.seed,
         "truncated_attempts": args.truncated_attempts,
     }
+
+
+def weights_of(folder: Path) -> str | None:
+    """A digest of a checkpoint on this machine, of the ends of its files, so that one which was trained again in the same folder is
+    another model; `None` if it is none."""
+    found = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+    parts = []
+    for path in found:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - TAIL))
+            parts.append(f"{path.name} {path.stat().st_size} {hashlib.sha256(stream.read()).hexdigest()}")
+    return digest_of(parts) if parts else None
 
 
 def ask(recipe: str, requests: Dataset, folder: Path, here: bool, console: Console, template: str | None = None) -> Dataset:

@@ -52,14 +52,24 @@ def _preferred(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Da
         reports[0].reasons = Counter({f"not above {args.min_gap:g}": len(gaps) - len(rows)})
     pairs = rows.map(lambda row: {name: judged_part(turns_of(row, name), args) for name in ("chosen", "rejected")})
     pairs = pairs.select_columns(["chosen", "rejected"])
-    reports[1].rows = len(pairs)
+    told = [_without_choice(row["chosen"], row["rejected"]) for row in pairs]
+    reports.insert(1, Report("nothing to choose", len(pairs), Counter(reason for reason in told if reason)))
+    pairs = pairs.select([i for i, reason in enumerate(told) if not reason])
+    reports[2].rows = len(pairs)
     if args.balance_lengths:
         kept = balanced([_length(row["chosen"]) - _length(row["rejected"]) for row in pairs], seed)
-        reports[1].reasons = Counter({"of the more frequent order": len(pairs) - len(kept)})
+        reports[2].reasons = Counter({"of the more frequent order": len(pairs) - len(kept)})
         pairs = pairs.select(kept)
     for report in reports:
         logger.info("%s", report)
     return pairs
+
+
+def _without_choice(chosen: list[dict], rejected: list[dict]) -> str | None:
+    """Why a pair teaches nothing: the better answer is cut off before what is judged, or both are the same."""
+    if not chosen[-1]["content"]:
+        return "the better one has no summary"
+    return "the same" if chosen == rejected else None
 
 
 def balanced(differences: list[int], seed: int) -> list[int]:

@@ -35,8 +35,45 @@ def rating_at(rank: float, others: Sequence[float]) -> float:
     return float(bisect_left(range(LOWEST, HIGHEST), -rank, key=lambda rating: -expected_rank(rating, others)))
 
 
+def rank_of(points: float, standings: list[list[float]]) -> float:
+    """The rank of somebody with so many points: in the middle of those who have as many, 1.5 at best.
+
+    >>> rank_of(5, [[1500, 9], [1400, 5], [1300, 5]]), rank_of(10, [[1500, 9]])
+    (3.0, 1.5)
+    """
+    better, same = (sum(of(theirs) for _, theirs in standings) for of in (lambda p: p > points, lambda p: p == points))
+    return max(1.5, 1 + better + same / 2)
+
+
+def require_contests(rows: Dataset, standings: str) -> dict[str, list[list[float]]]:
+    """The standings of every contest that problems are of, [rating, points] of each participant.
+
+    Raises:
+        RecipeError: If a column, or the standings of a contest, are missing or no standings.
+    """
+    for column in ("contest_id", "points"):
+        if column not in rows.column_names:
+            raise RecipeError(f"standings: the benchmark has no column {column!r}; found: {', '.join(rows.column_names)}.")
+    if None in rows["points"]:
+        raise RecipeError("standings: a problem has no `points`.")
+    participants = {}
+    for number, line in enumerate(Path(standings).read_text().splitlines(), 1):
+        try:
+            if line.strip():
+                row = json.loads(line)
+                participants[str(row["contest_id"])] = [[float(rating), float(points)] for rating, points in row["standings"]]
+        except (ValueError, KeyError, TypeError) as error:
+            expected = '{"contest_id": 2000, "standings": [[rating, points], ...]}'
+            raise RecipeError(f"standings: {standings}, line {number}: expected {expected} ({error!r}).") from error
+    for contest in rows.unique("contest_id"):
+        if not participants.get(str(contest)):
+            raise RecipeError(f"standings: {standings} has no contest {contest!r}.")
+    return participants
+
+
 def rating(scored: Dataset, solved: list[float | None], standings: str) -> Estimate:
-    """The mean rating over contests and samples; the interval is over contests.
+    """The mean rating over contests and samples; the interval is over contests. Samples with as many points as others share their mean rank;
+    one that is ahead of all has the rank 1.5, since no rating has the expected rank 1.
 
     Args:
         scored (`Dataset`): `prompt_id`, `sample`, `contest_id` and `points` of each completion.
@@ -46,23 +83,15 @@ def rating(scored: Dataset, solved: list[float | None], standings: str) -> Estim
     Raises:
         RecipeError: If a column, or the standings of a contest, are missing.
     """
-    for column in ("contest_id", "points", "sample"):
-        if column not in scored.column_names:
-            raise RecipeError(f"standings: the benchmark has no column {column!r}; found: {', '.join(scored.column_names)}.")
-    rows = [json.loads(line) for line in Path(standings).read_text().splitlines() if line.strip()]
-    participants = {str(row["contest_id"]): row["standings"] for row in rows}
+    participants = require_contests(scored, standings)
     points: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     columns = (scored["contest_id"], scored["sample"], scored["points"], solved)
     for contest, sample, worth, right in zip(*columns, strict=True):
-        if str(contest) not in participants:
-            raise RecipeError(f"standings: {standings} has no contest {contest!r}.")
         points[str(contest)][sample] += worth * (right == 1.0)
     means, variances = [], []
     for contest, samples in points.items():
         others = [other for other, _ in participants[contest]]
-        ratings = [
-            rating_at(1 + sum(theirs > mine for _, theirs in participants[contest]), others) for mine in samples.values()
-        ]
+        ratings = [rating_at(rank_of(mine, participants[contest]), others) for mine in samples.values()]
         mean = sum(ratings) / len(ratings)
         means.append(mean)
         variances.append(sum((each - mean) ** 2 for each in ratings) / max(1, len(ratings) - 1) / len(ratings))

@@ -1,6 +1,7 @@
 """What thoughts look like, beside being right: words of reflection, mixed languages, slips that are noticed and repaired."""
 
 import re
+from fractions import Fraction
 
 
 # The paper's list (v2, C.2) and what the miniature says in Chinese.
@@ -9,7 +10,8 @@ REFLECTION = re.compile(
 )
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 LATIN = re.compile(r"[A-Za-z]{2,}")
-EQUATION = re.compile(r"([\d(][\d+*/(). -]*?)\s*=\s*(-?\d+(?:\.\d+)?)")
+EQUATION = re.compile(r"([\d(][\d+*/(). -]*?)\s*=\s*(-?\d+(?:\.\d+)?(?:/\d+)?)")
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 NEAR = 200  # characters between an equation and the word that doubts it
 TAG = re.compile(r"</?(?:think|answer)>|\\[a-zA-Z]+")
 
@@ -35,7 +37,7 @@ def mixes_languages(text: str) -> bool:
 
 def repaired(text: str) -> tuple[str, str, str] | None:
     """The first slip that is noticed and repaired, the paper's "aha" in its plainest form: an equation, a word of reflection, and then the
-    same left side with another result.
+    same left side with a result of another value.
 
     Returns:
         `tuple[str, str, str]`: Left side, first result, second result; `None` if there is none.
@@ -43,13 +45,20 @@ def repaired(text: str) -> tuple[str, str, str] | None:
     >>> repaired("3*7=2 wait 3*7=1 so 1+5=6"), repaired("3*7=1 wait 3*7=1"), repaired(r"$3 \\times 7 = 22$. Wait, $3\\cdot7=21$.")
     (('3*7', '2', '1'), None, ('3*7', '22', '21'))
     """
-    plain = re.sub(r"\s*(?:\\times|\\cdot|×)\s*", "*", text).replace("$", "")
+    plain = THOUSANDS.sub("", re.sub(r"\s*(?:\\times|\\cdot|×)\s*", "*", text).replace("$", ""))
     for word in REFLECTION.finditer(plain):
         before = EQUATION.findall(plain[max(0, word.start() - NEAR) : word.start()])
         after = EQUATION.search(plain, word.end(), word.end() + NEAR)
-        if before and after and _tight(before[-1][0]) == _tight(after[1]) and before[-1][1] != after[2]:
+        if before and after and _tight(before[-1][0]) == _tight(after[1]) and _value(before[-1][1]) != _value(after[2]):
             return _tight(after[1]), before[-1][1], after[2]
     return None
+
+
+def _value(result: str) -> Fraction | str:
+    numerator, _, denominator = result.partition("/")
+    if not denominator:
+        return Fraction(numerator)
+    return Fraction(numerator) / int(denominator) if int(denominator) else result
 
 
 def _tight(text: str) -> str:

@@ -1,6 +1,6 @@
 """From completions to what is said about a model: scores, their statistics, and the tables that put them beside others'.
 
-`eval.json` of an evaluation holds, for each benchmark, `avg@k`, `pass@k` and `cons@k`, the means of the other rewards, length, and the shares
+`eval.json` of an evaluation holds, for each benchmark, `avg@k`, `pass@k` and `cons@k` (of the problems with k samples that could be judged), the means of the other rewards, length, and the shares
 that are cut off, mix languages or have words of reflection; each an `Estimate` as a mapping.
 """
 
@@ -52,12 +52,12 @@ def statistics_of(scored: Dataset, benchmark: Benchmark) -> dict[str, dict]:
     scores = columns.pop(first)
     if not scores:
         raise RecipeError(f"benchmarks: {benchmark.name}: no completion could be judged by {first!r}.")
-    fewest = min(map(len, scores))
-    found = {f"avg@{fewest}": avg_at_k(scores)}
-    if {score for some in scores for score in some} <= {0.0, 1.0} and fewest > 1:
-        found |= {f"pass@{k}": pass_at_k(scores, k) for k in KS if 1 < k <= fewest}
+    most = max(map(len, scores))  # samples a problem; some may not be judged
+    found = {f"avg@{most}": avg_at_k(scores)}
+    if {score for some in scores for score in some} <= {0.0, 1.0} and most > 1:
+        found |= {f"pass@{k}": pass_at_k([some for some in scores if len(some) >= k], k) for k in KS if 1 < k <= most}
         if first == "accuracy":
-            found[f"cons@{fewest}"] = cons_at_k(votes_of(scored, first), fewest)
+            found[f"cons@{most}"] = cons_at_k([votes for votes in votes_of(scored, first) if len(votes) == most], most)
     found |= {name: avg_at_k(some) for name, some in columns.items() if some}
     if benchmark.standings:
         found["rating"] = rating(scored, scored[f"rewards/{first}"], benchmark.standings)

@@ -71,11 +71,10 @@ def avg_at_k(scores: Sequence[Sequence[float]]) -> Estimate:
     '0.625 [0.156, 1.000]'
     """
     _require(scores, 1)
-    everything = [score for some in scores for score in some]
-    bounds = (min(0.0, *everything), max(1.0, *everything)) if len(everything) > 1 else (0.0, 1.0)
-    return estimate(
-        [sum(some) / len(some) for some in scores], [_variance(some) / len(some) for some in scores], _fewest(scores), bounds
-    )
+    low, high = (limit([each, *(limit(some) for some in scores)]) for limit, each in ((min, 0.0), (max, 1.0)))
+    unknown = 0.25 * (high - low) ** 2  # of a single value: the largest that there can be
+    variances = [(_variance(some) if len(some) > 1 else unknown) / len(some) for some in scores]
+    return estimate([sum(some) / len(some) for some in scores], variances, _fewest(scores), (low, high))
 
 
 def pass_at_k(scores: Sequence[Sequence[float]], k: int) -> Estimate:

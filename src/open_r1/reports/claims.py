@@ -3,7 +3,6 @@
 Both sides of a comparison answered the same problems, so the interval is that of resampled problems, pair by pair (95%, percentile bootstrap).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +46,27 @@ def evaluations(tasks: list[Task]) -> dict[str, tuple[Task, Path]]:
         if "benchmarks" in task.keys:
             models = task.keys.get("models") or [task.output_dir.name]
             folders = [task.output_dir / Path(model).name if task.keys.get("models") else task.output_dir for model in models]
-            found |= {folder.name: (task, folder) for folder in folders}
+            for folder in folders:
+                _require_new(folder.name, found, "evaluations")
+                found[folder.name] = (task, folder)
     return found
+
+
+def trained_by_reward(tasks: list[Task]) -> dict[str, Task]:
+    """Every stage of reinforcement learning by the last part of its `output_dir`."""
+    found: dict[str, Task] = {}
+    for task in tasks:
+        if task.stage == "grpo":
+            _require_new(task.output_dir.name, found, "runs of reinforcement learning")
+            found[task.output_dir.name] = task
+    return found
+
+
+def _require_new(name: str, others: dict, kind: str):
+    if name in others:
+        raise RecipeError(
+            f"stages: two {kind} write to folders called {name!r}; claims and reports could not tell them apart."
+        )
 
 
 def by_problem(task: Task, folder: Path, measure: str) -> dict[str, float]:
@@ -78,49 +96,66 @@ def judge(claim: Claim, tasks: list[Task]) -> Verdict:
     Raises:
         RecipeError: If it names what the pipeline does not have.
     """
+    require_known(claim, tasks)
+    if claim.throughout:
+        return _throughout(claim, trained_by_reward(tasks)[claim.of])
     evaluated = evaluations(tasks)
-    runs = {task.output_dir.name: task for task in tasks if "reward_funcs" in task.keys and "num_generations" in task.keys}
+    mine = by_problem(*evaluated[claim.of], claim.measure)
+    other = by_problem(*evaluated[claim.versus], claim.measure) if claim.versus else dict.fromkeys(mine, 0.0)
+    shared = sorted(set(mine) & set(other))
+    if not shared:
+        raise RecipeError(f"claims: {claim.claim!r}: {claim.of} and {claim.versus} have no problem in common.")
+    one, two = np.array([mine[prompt] for prompt in shared]), np.array([other[prompt] for prompt in shared])
+    if claim.most_ratio is not None:
+        return _ratio(one, two, claim.most_ratio)
+    value, limit = float((one - two).mean()), claim.least or 0.0
+    low, high = interval(resampled(one - two))
+    holds = [each > limit if claim.least is None else each >= limit for each in (value, low, high)]
+    return Verdict(value, low, high, holds[0], holds[1] == holds[2])
+
+
+def require_known(claim: Claim, tasks: list[Task]):
+    """Stops if a claim is about what the pipeline does not make.
+
+    Raises:
+        RecipeError: With what there is.
+    """
+    known = trained_by_reward(tasks) if claim.throughout else evaluations(tasks)
     for name in (claim.of, claim.versus):
-        known = runs if claim.throughout else evaluated
         if name is not None and name not in known:
             raise RecipeError(
                 f"claims: {claim.claim!r}: the pipeline has no {name!r}{nearest(name, known)} It has {', '.join(known)}."
             )
-    if claim.throughout:
-        return _throughout(claim, runs[claim.of])
-    mine = by_problem(*evaluated[claim.of], claim.measure)
-    other = by_problem(*evaluated[claim.versus], claim.measure) if claim.versus else dict.fromkeys(mine, 0.0)
-    shared = sorted(set(mine) & set(other))
-    one, two = np.array([mine[prompt] for prompt in shared]), np.array([other[prompt] for prompt in shared])
-    if claim.most_ratio is None:
-        value, (low, high), limit, sign = (one - two).mean(), resampled_mean(one - two), claim.least, 1
-    else:
-        value, (low, high), limit, sign = one.mean() / two.mean(), resampled_ratio(one, two), claim.most_ratio, -1
-    holds = [bool(sign * (each - limit) >= 0) for each in (value, low, high)]
-    return Verdict(float(value), float(low), float(high), holds[0], holds[1] == holds[2])
 
 
-def _drawn(count: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
+def _ratio(one: np.ndarray, two: np.ndarray, most: float) -> Verdict:
+    """Whether the one mean is at most that part of the other; so also if both are 0. A ratio to 0 is infinite."""
+
+    def divided(numerator, denominator):
+        return np.divide(numerator, denominator, out=np.where(numerator > 0, np.inf, 0.0), where=denominator > 0)
+
+    margins = interval(resampled(most * two - one))
+    low, high = interval(divided(resampled(one), resampled(two)))
+    value = float(divided(one.mean(keepdims=True), two.mean(keepdims=True))[0])
+    return Verdict(value, low, high, bool(most * two.mean() >= one.mean()), (margins[0] >= 0) == (margins[1] >= 0))
 
 
-def resampled_mean(values: Sequence[float]) -> tuple[float, float]:
-    """The 95% interval of a mean over problems, from resampling them."""
-    return tuple(np.percentile(np.asarray(values, dtype=float)[_drawn(len(values))].mean(axis=1), [2.5, 97.5]))
+def resampled(values: np.ndarray) -> np.ndarray:
+    """Means over problems that are drawn anew, the same ones for every measure."""
+    return values[np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
 
 
-def resampled_ratio(one: np.ndarray, two: np.ndarray) -> tuple[float, float]:
-    """The same of a ratio of means."""
-    drawn = _drawn(len(one))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return tuple(np.nanpercentile(one[drawn].mean(axis=1) / two[drawn].mean(axis=1), [2.5, 97.5]))
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The middle 95%; no interpolation, since a ratio may be infinite."""
+    low, high = np.percentile(values, [2.5, 97.5], method="nearest")
+    return float(low), float(high)
 
 
 def _throughout(claim: Claim, task: Task) -> Verdict:
     """The evaluations of a run while it trained."""
-    column = f"eval_rewards/{claim.measure.partition('/')[2]}/mean"
+    column = f"eval_rewards/{claim.measure}/mean"
     log = read_log(task.output_dir)
     if column not in log or not len(values := log[column].dropna()):
         raise RecipeError(f"claims: {claim.claim!r}: {task.output_dir} has no evaluations with {column}.")
     low, high = float(values.min()), float(values.max())
-    return Verdict(low, low, high, low >= claim.least, True)
+    return Verdict(low, low, high, low >= (claim.least or 0.0), True)

@@ -5,6 +5,7 @@ B.6: accuracy, cons@k, length, language mixing, words of reflection, entropy and
 """
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from open_r1.evals.dynamics import repaired
 from open_r1.evals.results import read
 from open_r1.reports.claims import Verdict, evaluations, judge
 from open_r1.reports.run import History, consensus_by_step, read_run
-from open_r1.stages import Task, tasks_of
+from open_r1.stages import Task, all_tasks, plan
 from open_r1.utils.files import write_whole
 
 
@@ -36,7 +37,7 @@ def report(args: PipelineArguments, report_dir: Path, examples: int, dry_run: bo
     Raises:
         RecipeError: If a stage that it is about is not done.
     """
-    seeds = {seed: tasks_of(args, seed) for seed in args.seeds}
+    seeds = all_tasks(args)
     for tasks in seeds.values():
         for task in tasks:
             if not task.state().get("finished"):
@@ -46,50 +47,69 @@ def report(args: PipelineArguments, report_dir: Path, examples: int, dry_run: bo
     if dry_run:
         console.print(f"{len(args.steps)} stages, {len(seeds)} seeds, {len(args.claimed)} claims → {report_dir}", markup=False)
         return
+    stale = [f"{name} (seed {seed}): {why}" for seed, tasks in seeds.items() for name, why in plan(tasks, args).items()]
     report_dir.mkdir(parents=True, exist_ok=True)
-    runs = {
-        seed: {task.output_dir.name: read_run(task.output_dir) for task in tasks if _is_rl(task)}
-        for seed, tasks in seeds.items()
-    }
-    draw(runs, report_dir / "dynamics.png")
     verdicts = {claim.claim: {seed: judge(claim, tasks) for seed, tasks in seeds.items()} for claim in args.claimed}
-    draw_checkpoints(seeds, report_dir / "checkpoints.png")
+    write_whole(report_dir / "claims.json", as_json(verdicts))
     lines = [
         f"# {args.recipe}",
         "",
-        f"{len(args.steps)} stages with the seeds {', '.join(map(str, seeds))}. Mean over the seeds, and in brackets the least and the most of any.",
+        f"{len(args.steps)} stages with the seeds {', '.join(map(str, seeds))}.",
         "",
-        stage_table(seeds),
-        "",
-        "![checkpoints](checkpoints.png)",
-        "",
-        "## What the paper found, and what this shows",
-        "",
-        "Value or difference with its 95% interval over resampled problems, the same for both sides. *NO* means that it does not show here.",
-        "",
-        claim_table(verdicts),
-        "",
-        "## Stage after stage",
-        "",
-        "A line a seed, training prompts. Groups without signal are those whose completions all have the same reward.",
-        "",
-        "![dynamics](dynamics.png)",
-        "",
-        *aha_lines(runs, examples),
+        *([f"**Not of the recipes as they are now**: {'; '.join(stale)}.", ""] if stale else []),
+        *checkpoint_lines(seeds, report_dir),
+        *claim_lines(verdicts),
+        *dynamics_lines(seeds, report_dir, examples),
         "## Minutes",
         "",
         minutes_table(seeds),
         "",
     ]
     write_whole(report_dir / "report.md", "\n".join(lines))
-    write_whole(report_dir / "claims.json", as_json(verdicts))
     for claim, found in verdicts.items():
         held = sum(verdict.holds for verdict in found.values())
         console.print(
             f"{held} of {len(found)} seeds: {claim}  ({', '.join(f'{verdict.value:.3f}' for verdict in found.values())})",
             markup=False,
         )
+    for line in stale:
+        console.print(f"not of the recipes as they are now: {line}", markup=False)
     console.print(f"Report: {report_dir / 'report.md'}", markup=False)
+
+
+def checkpoint_lines(seeds: dict[int, list[Task]], report_dir: Path) -> list[str]:
+    """Every evaluated checkpoint in a table and a picture; nothing without evaluations."""
+    table = measured(seeds)
+    if not len(table):
+        return []
+    draw_checkpoints(table, report_dir / "checkpoints.png")
+    told = "Mean over the seeds, and in brackets the least and the most of any. avg@k is the share that is right (accuracy), or the mean score."
+    return [told, "", stage_table(table), "", "![checkpoints](checkpoints.png)", ""]
+
+
+def claim_lines(verdicts: dict[str, dict[int, Verdict]]) -> list[str]:
+    """What is claimed, and whether it shows; nothing without claims."""
+    head = [
+        "## What the paper found, and what this shows",
+        "",
+        "Value, difference or ratio with its 95% interval over resampled problems, the same for both sides; for what must hold throughout, the",
+        "least and the largest evaluation while training. *NO* means that it does not show here.",
+        "",
+    ]
+    return [*head, claim_table(verdicts), ""] if verdicts else []
+
+
+def dynamics_lines(seeds: dict[int, list[Task]], report_dir: Path, examples: int) -> list[str]:
+    """Curves of the stages of reinforcement learning, and what they repaired; nothing without such stages."""
+    runs = {
+        seed: {task.output_dir.name: read_run(task.output_dir) for task in tasks if _is_rl(task)}
+        for seed, tasks in seeds.items()
+    }
+    if not all(runs.values()):
+        return []
+    draw(runs, report_dir / "dynamics.png")
+    told = "A line a seed, training prompts. Groups without signal are those whose completions all have the same reward."
+    return ["## Stage after stage", "", told, "", "![dynamics](dynamics.png)", "", *aha_lines(runs, examples)]
 
 
 def _is_rl(task: Task) -> bool:
@@ -108,14 +128,13 @@ def measured(seeds: dict[int, list[Task]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["seed", "checkpoint", "measure", "value"])
 
 
-def stage_table(seeds: dict[int, list[Task]]) -> str:
+def stage_table(table: pd.DataFrame) -> str:
     """Measures against checkpoints, in Markdown."""
-    table = measured(seeds)
     cells = table.groupby(["measure", "checkpoint"], sort=False)["value"].agg(["mean", "min", "max"])
     checkpoints = list(dict.fromkeys(table["checkpoint"]))
     lines = ["| | " + " | ".join(checkpoints) + " |", "|---" * (len(checkpoints) + 1) + "|"]
     for measure in dict.fromkeys(table["measure"]):
-        if cells.loc[measure]["max"].max() < 0.005:  # nothing but 0.00
+        if cells.loc[measure]["max"].max() < 0.005 and ": avg@" not in measure:  # nothing but 0.00
             continue
         digits = 1 if cells.loc[measure]["max"].max() > 2 else 2
         row = [cells.loc[measure, checkpoint] if (measure, checkpoint) in cells.index else None for checkpoint in checkpoints]
@@ -212,20 +231,18 @@ def _against_step(history: History, key: str) -> pd.Series | None:
     return history.train.set_index("step").get(key)
 
 
-def draw_checkpoints(seeds: dict[int, list[Task]], path: Path):
+def draw_checkpoints(table: pd.DataFrame, path: Path):
     """Draws what judges each benchmark for every checkpoint, and language mixing where languages are judged: a bar for the mean, a dot a seed."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    table = measured(seeds)
     measures = list(dict.fromkeys(table["measure"]))
     judged = [
         m.removesuffix("language_consistency") + "language mixing" for m in measures if m.endswith(": language_consistency")
     ]
     names = [m for m in measures if ": avg@" in m or m in judged]
-    names = [name for name in names if table[table["measure"] == name]["value"].max() > 0]
     checkpoints = list(dict.fromkeys(table["checkpoint"]))
     figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3.6), squeeze=False, layout="constrained")
     for panel, name in zip(axes[0], names, strict=True):
@@ -243,5 +260,10 @@ def draw_checkpoints(seeds: dict[int, list[Task]], path: Path):
 def as_json(verdicts: dict[str, dict[int, Verdict]]) -> str:
     """Verdicts, for whoever reads them by program."""
     return json.dumps(
-        {claim: {seed: vars(verdict) for seed, verdict in found.items()} for claim, found in verdicts.items()}, indent=1
+        {claim: {seed: _finite(vars(verdict)) for seed, verdict in found.items()} for claim, found in verdicts.items()},
+        indent=1,
     )
+
+
+def _finite(values: dict) -> dict:
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()}

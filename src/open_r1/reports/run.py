@@ -69,6 +69,8 @@ def read_run(run_dir: Path) -> History:
     completions = completions[completions["step"] <= log["step"].max()]  # a run before this one may have gone further
     completions["prompt"] = completions["prompt"].map(lambda p: text_of(p if isinstance(p, str) else list(p)))
     completions["completion"] = completions["completion"].map(lambda c: text_of(c if isinstance(c, str) else list(c)))
+    if _thoughts_are_opened(completions["completion"]):
+        completions["completion"] = "<think>" + completions["completion"]
     completions["reflects"] = completions["completion"].map(reflects)
     completions["mixes"] = completions["completion"].map(mixes_languages)
     held_out = log[log["eval_reward"].notna()] if "eval_reward" in log else log.iloc[:0]
@@ -77,6 +79,11 @@ def read_run(run_dir: Path) -> History:
     recipe = run_dir / "recipe.yaml"
     keys = yaml.safe_load(recipe.read_text()) if recipe.is_file() else {}
     return History(log[log["reward"].notna()], held_out, completions, keys, minutes)
+
+
+def _thoughts_are_opened(texts: pd.Series) -> bool:
+    """Whether the prompts end with `<think>`, as templates of distilled models have it: thoughts end, but none begins."""
+    return texts.str.contains("</think>", regex=False).any() and not texts.str.contains("<think>", regex=False).any()
 
 
 def consensus_by_step(history: History) -> pd.Series:
