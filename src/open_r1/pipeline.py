@@ -43,7 +43,7 @@ from open_r1.utils.files import locked
 
 LINES = 25  # of a log that is shown if a stage fails
 POLL = 0.2  # seconds
-# Forked from a server that has imported them, a stage starts in two seconds instead of eight; nothing is computed before the fork.
+# Forked from a server that has imported these, a stage need not import them itself (7 s); nothing is computed before the fork.
 PRELOADED = [
     "open_r1.training",
     "open_r1.data.drawing",
