@@ -24,6 +24,7 @@ from pathlib import Path
 from trl import GRPOTrainer
 
 from open_r1 import training
+from open_r1.configs import steps_of_a_round
 from open_r1.data.curriculum import load_prompts
 from open_r1.data.prompts import prompt_length, require_full_batch
 from open_r1.parser import RecipeParser, user_errors
@@ -40,6 +41,7 @@ def main():
     if script_args.chat_template_path:
         tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
     script_args.set_weights(args)
+    script_args.require_whole_rounds(args)
     rewards = Composition(script_args.rewards, max_unjudged=script_args.max_unjudged)
     dataset, held_out = load_prompts(script_args, args, tokenizer, rewards)
     require_full_batch(dataset, args)
@@ -59,7 +61,9 @@ def main():
         },
     )
     if not script_args.dry_run:
-        training.train(run, GRPOTrainer, dataset, held_out, reward_funcs=rewards.for_trainer())
+        training.train(
+            run, GRPOTrainer, dataset, held_out, steps_of_a_round=steps_of_a_round(args), reward_funcs=rewards.for_trainer()
+        )
 
 
 if __name__ == "__main__":

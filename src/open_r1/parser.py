@@ -37,6 +37,7 @@ from open_r1.configs import (
     ReportArguments,
     RewardModelScriptArguments,
     SFTScriptArguments,
+    Stopped,
     nearest,
 )
 
@@ -58,6 +59,7 @@ STAGES = {
 }
 
 TRAINING = [stage for stage, classes in STAGES.items() if any(issubclass(cls, TrainingArguments) for cls in classes)]
+STATUS_STOPPED = 85  # exit status of a run that was asked to end: neither done nor failed
 BUILDERS = [stage for stage, classes in STAGES.items() if issubclass(classes[0], BuilderArguments)]  # recipes in `data`
 
 
@@ -74,6 +76,9 @@ def user_errors():
         named = recipe is None or message.startswith(recipe)
         sys.stderr.write(f"\nerror: {message if named else f'{recipe}: {message}'}\n")
         sys.exit(1)
+    except Stopped as stopped:
+        sys.stderr.write(f"\n{stopped}; the same command continues\n")
+        sys.exit(STATUS_STOPPED)
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; the same command continues from the last complete checkpoint, if there is one\n")
         sys.exit(130)

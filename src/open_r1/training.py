@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import torch
 import transformers
 import yaml
 from datasets import Dataset
@@ -27,15 +29,22 @@ from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
-from open_r1.configs import RecipeError, ScriptArguments
-from open_r1.utils.callbacks import LogHistory, ProgressLine
-from open_r1.utils.checkpoints import last_complete_checkpoint, what_is_missing
+from open_r1.configs import RecipeError, ScriptArguments, Stopped
+from open_r1.utils.callbacks import LogHistory, Processes, ProgressLine
+from open_r1.utils.checkpoints import last_complete_checkpoint, put_aside, what_is_missing
 from open_r1.utils.files import write_whole
 from open_r1.utils.hub import write_card
 from open_r1.utils.models import Blueprint, draw, estimate_memory, load_model
+from open_r1.utils.preemption import Preemption
+from open_r1.utils.soundness import Soundness
 
 
 logger = logging.getLogger(__name__)
+
+# With several processes accelerate calls the CPU `cpu:0`, a place to which torch would not load the state of an optimizer.
+torch.serialization.register_package(
+    99, lambda storage: None, lambda storage, place: storage if re.fullmatch(r"cpu:\d+", place) else None
+)
 
 
 @dataclass
@@ -91,6 +100,7 @@ def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArg
     if training_args.hub_token:  # or it would be saved, and pushed, with training_args.bin
         os.environ["HF_TOKEN"], training_args.hub_token = training_args.hub_token, None
     resume_from = _resume_point(training_args)
+    training_args.logging_nan_inf_filter = False  # it would show the last good loss instead of one that is no number
     set_seed(training_args.seed)
     return Run(stage, script_args, training_args, model_args, blueprint, resume_from)
 
@@ -137,7 +147,9 @@ def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, mo
         Console().print(Panel(table, title=f"open_r1 {run.stage}", title_align="left", expand=False))
 
 
-def train(run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Dataset | None, **kwargs):
+def train(
+    run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Dataset | None, steps_of_a_round: int = 1, **kwargs
+):
     """Builds the trainer, trains or resumes, and writes all that a run leaves behind.
 
     Writes to `output_dir`: the model, `recipe.yaml`, `log_history.jsonl`, `train_results.json`, `README.md` (the model card).
@@ -146,7 +158,11 @@ def train(run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Da
         trainer_class (`type[Trainer]`): One of TRL's trainers.
         dataset (`Dataset`): What is trained on.
         held_out (`Dataset`, *optional*): What is evaluated on.
+        steps_of_a_round (`int`, *optional*, defaults to 1): Steps after which a run may be stopped.
         kwargs: What only this trainer takes.
+
+    Raises:
+        Stopped: If the run was asked to end, and has.
     """
     args, output_dir = run.training_args, Path(run.training_args.output_dir)
     if _finished(run):
@@ -164,15 +180,20 @@ def train(run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Da
     )
     for callback in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(callback)
-    trainer.add_callback(ProgressLine)
-    trainer.add_callback(LogHistory(args.output_dir))
+    preemption = Preemption(args.output_dir, steps_of_a_round)
+    safety = Soundness(run.script_args.max_non_finite, run.script_args.when_disk_is_full)
+    for callback in (ProgressLine, LogHistory(args.output_dir), Processes, preemption, safety):
+        trainer.add_callback(callback)
     trainer.create_model_card = lambda **kwargs: _card(run, trainer)  # the one that TRL saves and pushes
     if trainer.is_world_process_zero():
         output_dir.mkdir(parents=True, exist_ok=True)
         write_whole(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True))
+        put_aside(args.output_dir, run.resume_from)
     if run.resume_from:
         logger.info("resuming from %s", run.resume_from)
     result = trainer.train(resume_from_checkpoint=run.resume_from)
+    if preemption.reason:
+        raise Stopped(f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}: {preemption.reason}")
     trainer.save_metrics("train", result.metrics | {"train_steps": trainer.state.global_step})
     trainer.save_state()
     if trainer.is_world_process_zero():

@@ -9,6 +9,10 @@ class RecipeError(ValueError):
     """An error that the user can mend: shown as one message, without a traceback."""
 
 
+class Stopped(Exception):
+    """A run that was asked to end has ended in time, with a checkpoint; the same command continues."""
+
+
 class NotMadeYet(RecipeError):
     """Something that another recipe makes is not there yet. A dry run says so and is content.
 

@@ -13,12 +13,32 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class SFTScriptArguments(ScriptArguments):
+class SafetyArguments:
+    """When a run stops by itself; mixed into what every trainer takes."""
+
+    max_non_finite: int = field(
+        default=3,
+        metadata={"help": "Stop after so many logged steps in a row whose loss or gradient is no finite number."},
+    )
+    when_disk_is_full: str = field(
+        default="stop", metadata={"help": "Where a checkpoint does not fit: `stop`, or `skip` it and go on."}
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_non_finite < 1:
+            raise RecipeError(f"max_non_finite: found {self.max_non_finite}; expected at least 1.")
+        if self.when_disk_is_full not in (known := ("stop", "skip")):
+            raise RecipeError(f"when_disk_is_full: found {self.when_disk_is_full!r}; expected {' or '.join(known)}.")
+
+
+@dataclass
+class SFTScriptArguments(SafetyArguments, ScriptArguments):
     """Supervised fine-tuning: TRL's `SFTConfig` has all else that is needed."""
 
 
 @dataclass
-class RewardModelScriptArguments(ScriptArguments):
+class RewardModelScriptArguments(SafetyArguments, ScriptArguments):
     """Reward models for what rules cannot judge (DeepSeek-R1, §2.3.4)."""
 
     objective: str = field(
@@ -45,7 +65,7 @@ class RewardModelScriptArguments(ScriptArguments):
 
 
 @dataclass
-class DistillationScriptArguments(PromptArguments):
+class DistillationScriptArguments(SafetyArguments, PromptArguments):
     """On-policy distillation: prompts, which the student answers."""
 
 
@@ -95,7 +115,7 @@ class PromptSource(Entry):
 
 
 @dataclass
-class GRPOScriptArguments(PromptArguments):
+class GRPOScriptArguments(SafetyArguments, PromptArguments):
     """Reinforcement learning with verifiable rewards."""
 
     sources: list[str] = field(
@@ -147,6 +167,27 @@ class GRPOScriptArguments(PromptArguments):
             raise RecipeError(f"max_unjudged: found {self.max_unjudged}; expected a share above 0, up to 1.")
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
 
+    def require_whole_rounds(self, training_args: "GRPOConfig"):
+        """Stops if a checkpoint would fall within a round of generation: what it has drawn is not saved, so a run that continues there would
+        draw other completions, and every later step would be another one.
+
+        Raises:
+            RecipeError: With a number of steps that fits.
+        """
+        steps = steps_of_a_round(training_args)
+        if steps == 1 or training_args.save_strategy == "no":
+            return
+        told = (
+            f"a round of generation takes {steps} steps (steps_per_generation × num_iterations / gradient_accumulation_steps)"
+        )
+        if training_args.save_strategy != "steps":
+            raise RecipeError(f"save_strategy: {training_args.save_strategy.value}, but {told}; use `steps`.")
+        if training_args.save_steps % steps:
+            better = max(1, round(training_args.save_steps / steps)) * steps
+            raise RecipeError(
+                f"save_steps: found {training_args.save_steps:g}, but {told}; expected a multiple, such as {better}."
+            )
+
     def set_weights(self, training_args: "GRPOConfig"):
         """Hands the weights of `reward_funcs` to TRL, unless the recipe gives them TRL's way, as `reward_weights`."""
         if training_args.reward_weights is not None:
@@ -158,3 +199,14 @@ class GRPOScriptArguments(PromptArguments):
             for spec, weight in zip(self.rewards, training_args.reward_weights, strict=True):
                 spec.weight = weight
         training_args.reward_weights = [spec.weight for spec in self.rewards]
+
+
+def steps_of_a_round(args: "GRPOConfig") -> int:
+    """Optimizer steps after which all completions that were drawn have been trained on, and new ones are drawn.
+
+    >>> from types import SimpleNamespace
+    >>> steps_of_a_round(SimpleNamespace(steps_per_generation=16, num_iterations=1, gradient_accumulation_steps=1))
+    16
+    """
+    batches = args.steps_per_generation * args.num_iterations
+    return batches // math.gcd(batches, args.gradient_accumulation_steps)

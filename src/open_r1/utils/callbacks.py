@@ -1,4 +1,4 @@
-"""Callbacks of every training run: one calm progress line, and the log on disk as it grows."""
+"""Callbacks of every training run: one calm progress line, the log on disk as it grows, and what a checkpoint says of its run."""
 
 import json
 import logging
@@ -9,6 +9,7 @@ from pathlib import Path
 from transformers import TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
+from open_r1.utils.checkpoints import MARK
 from open_r1.utils.files import write_whole
 
 
@@ -62,6 +63,13 @@ class ProgressLine(ProgressCallback):
     def on_train_end(self, args, state, control, **kwargs):
         if self.training_bar is not None:
             super().on_train_end(args, state, control, **kwargs)
+
+
+class Processes(TrainerCallback):
+    """Says in every checkpoint how many processes there were: each has a file of its own in it, of which none may be missing."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        state.stateful_callbacks[MARK] = {"processes": args.world_size}
 
 
 class LogHistory(TrainerCallback):
