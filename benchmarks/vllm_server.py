@@ -37,6 +37,8 @@ class Server:
     def start(self):
         argv = [self.python, "-m", "vllm.entrypoints.openai.api_server", "--model", self.model, "--port", str(self.port)]
         argv += ["--dtype", "float32", "--max-model-len", "256", "--chat-template", TEMPLATE, "--disable-uvicorn-access-log"]
+        # All prompts of a step at once: of one that is split vLLM 0.31 turns the seed back, which a CPU's generator cannot, and the engine dies.
+        argv += ["--max-num-batched-tokens", "8192"]
         self.process = subprocess.Popen(
             argv, env=ENV, start_new_session=True, stdout=2
         )  # its errors, which it logs there, are shown
