@@ -11,7 +11,7 @@ TINY := outputs/tiny$(if $(filter-out 42,$(SEED)),-$(SEED))
 ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=
 LAUNCH := $(ENV) $(BIN)/accelerate launch --quiet --config_file recipes/accelerate_configs/cpu.yaml
 
-.PHONY: help demo reproduce test test-all lm-eval lighteval style validate clean
+.PHONY: help demo reproduce test test-all lm-eval lighteval slurm-up slurm-down style validate clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -31,15 +31,22 @@ test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the cod
 	@command -v bwrap >/dev/null || echo "no bubblewrap here: the tests of the code reward are skipped (apt-get install bubblewrap g++)"
 	@$(ENV) $(BIN)/python -m pytest
 
-test-all: test $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed  ## Run these and the tests of vLLM and lm-eval, real, each in an environment of its own (about 6 GB)
+test-all: test $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed  ## Run these and the tests of vLLM, lm-eval (each in an environment of its own, about 6 GB) and Slurm, all real
 	@$(ENV) VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py
 	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
+	@$(ENV) SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 lm-eval: $(VENV)-lm-eval/.installed  ## Judge a checkpoint by EleutherAI's harness (MODEL=outputs/tiny/zero TASKS=gsm8k ARGS="--limit 8")
 	@$(VENV)-lm-eval/bin/lm-eval run --model hf --model_args pretrained=$(MODEL) --tasks $(TASKS) $(ARGS)
 
 lighteval: $(VENV)-lighteval/.installed  ## Judge a checkpoint by Hugging Face's harness (MODEL=outputs/tiny/zero TASKS="gsm8k|0" ARGS="--max-samples 8")
 	@$(VENV)-lighteval/bin/lighteval accelerate "model_name=$(MODEL),cache_dir=outputs/lighteval" "$(TASKS)" --output-dir outputs/lighteval $(ARGS)
+
+slurm-up:  ## Start a Slurm cluster of two nodes on this machine (needs root, slurm-wlm and munge)
+	@$(PYTHON) tests/slurm/cluster.py up
+
+slurm-down:  ## End it
+	@$(PYTHON) tests/slurm/cluster.py down
 
 style: $(BIN)/.installed  ## Check format and lint
 	$(BIN)/ruff format --check .

@@ -207,7 +207,8 @@ def throughput_table(python: str, rounds: int, count: int, concurrency: int):
             for i in range(rounds + 1):
                 their = theirs(server, prompts, count, concurrency, Path(root))
                 our = ours(server, prompts, concurrency, Path(root, f"ours-{i}"))
-                if i:  # the first round warms up
+                print(f"round {i}: {their:,.0f} and {our:,.0f} tokens/s{'' if i else ', to warm up'}", flush=True)
+                if i:
                     speeds["vllm bench serve"].append(their)
                     speeds["generate.py"].append(our)
         finally:

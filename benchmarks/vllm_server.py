@@ -15,6 +15,8 @@ import psutil
 
 
 ENV = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+# Or the server closes a connection that has been idle for five seconds just as vLLM's own benchmark client, which does not try again, uses it.
+ENV["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = "600"
 TEMPLATE = "recipes/chat_templates/tiny_chat.jinja"
 
 

@@ -142,3 +142,32 @@ def test_keys_that_were_set_are_kept_and_parse_again(recipe, tmp_path):
     again = tmp_path / "again.yaml"
     again.write_text(yaml.safe_dump(keys))
     assert RecipeParser("grpo").parse(["--config", str(again)])[0].keys == keys
+
+
+@pytest.mark.parametrize(
+    "keys, told",
+    [
+        ("save_steps: 10\nsteps_per_generation: 16", "takes 16 steps .* expected a multiple, such as 16"),
+        ("save_steps: 100\nsteps_per_generation: 16\nnum_iterations: 2", "takes 32 steps .* such as 96"),
+        ("save_strategy: epoch\nsteps_per_generation: 4", "save_strategy: epoch, but .* takes 4 steps"),
+        ("save_steps: 12\nsteps_per_generation: 16\ngradient_accumulation_steps: 4", None),
+        ("save_steps: 7\nsteps_per_generation: 2\ngradient_accumulation_steps: 4", None),
+        ("save_strategy: 'no'\nsteps_per_generation: 4", None),
+    ],
+)
+def test_checkpoints_within_a_round_of_generation(recipe, keys, told):
+    more = "\nper_device_train_batch_size: 8\nnum_generations: 8"
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe(keys + more)])
+    if told is None:
+        script_args.require_whole_rounds(args)
+    else:
+        with pytest.raises(RecipeError, match=told):
+            script_args.require_whole_rounds(args)
+
+
+def test_options_of_a_run(recipe):
+    assert "when_disk_is_full: found 'ask'; expected stop or skip" in refused(
+        "sft", "--config", recipe("when_disk_is_full: ask")
+    )
+    assert "max_non_finite: found 0" in refused("sft", "--config", recipe("max_non_finite: 0"))
+    assert "accelerate_config: no file 'zero4.yaml'" in refused("sft", "--config", recipe("accelerate_config: zero4.yaml"))

@@ -11,7 +11,16 @@ from open_r1.parser import STAGES, TRAINING, RecipeParser
 
 
 ROOT = Path(__file__).parent.parent
-PAGES = [p for p in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("recipes/**/README.md"))] if p.exists()]
+PAGES = [
+    p
+    for p in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted(ROOT.glob("recipes/**/README.md")),
+        ROOT / "slurm/README.md",
+    ]
+    if p.exists()
+]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
@@ -41,6 +50,14 @@ def test_commands_are_right(page, line):
         assert words[2].startswith("open_r1."), line
         RecipeParser(words[2].rpartition(".")[2]).parse(words[3:])
         return
+    if words[0] == "sbatch" or (words[0] == "bash" and words[-1] == "--help"):
+        file = next(i for i, word in enumerate(words) if word.endswith(".slurm"))
+        assert (ROOT / words[file]).is_file(), line
+        if "--recipe" in words:
+            recipe, rest = words[words.index("--recipe") + 1], words[words.index("--recipe") + 2 :]
+            here = ["--use_cpu", "true", "--bf16", "false"]
+            RecipeParser(Path(recipe).parent.name).parse(["--config", recipe, *rest, *here])
+        return
     scripts = [i for i, w in enumerate(words) if w.startswith("src/open_r1/")]
     if scripts:
         stage, rest = Path(words[scripts[0]]).stem, words[scripts[0] + 1 :]
@@ -52,7 +69,7 @@ def test_commands_are_right(page, line):
         else:
             assert (ROOT / words[scripts[0]]).is_file()
         return
-    assert words[0] in {"git", "cd", "pip", "pytest"}, f"{page}: nothing tests {line!r}"
+    assert words[0] in {"git", "cd", "pip", "pytest", "source", "export", "squeue"}, f"{page}: nothing tests {line!r}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -41,6 +41,20 @@ def test_first_lines_say_hardware_and_global_batch(path):
     assert f"global batch {batch:,}" in head
 
 
+@pytest.mark.parametrize("path", TRAINED, ids=TRAINED_IDS)
+def test_share_the_model_as_their_first_lines_say(path):
+    spread = re.search(r"ZeRO-(\d)", path.read_text().partition("\n\n")[0])
+    config = read_recipe(str(path)).get("accelerate_config")
+    assert not spread or config == f"recipes/accelerate_configs/zero{spread[1]}.yaml"
+
+
+def test_checkpoints_fall_between_rounds_of_generation():
+    for path in RECIPES:
+        if path.parent.name == "grpo":
+            script_args, args, _ = RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])
+            script_args.require_whole_rounds(args)
+
+
 def test_table_of_recipes_agrees_with_the_recipes():
     page = Path("recipes/README.md").read_text()
     assert table_of(sorted(Path("recipes").glob("*/*/*.yaml"))) in page, "python src/open_r1/validate.py --table"

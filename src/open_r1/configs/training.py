@@ -1,7 +1,9 @@
 """Options of the trainers, beside TRL's own."""
 
 import math
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
@@ -13,8 +15,15 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class SafetyArguments:
-    """When a run stops by itself; mixed into what every trainer takes."""
+class RunArguments:
+    """How a run is started on a cluster, and when it stops by itself; mixed into what every trainer takes."""
+
+    accelerate_config: str | None = field(
+        default=None,
+        metadata={
+            "help": "How several processes share the model, a file of recipes/accelerate_configs; slurm/train.slurm asks for it. None is DDP."
+        },
+    )
 
     max_non_finite: int = field(
         default=3,
@@ -26,6 +35,8 @@ class SafetyArguments:
 
     def __post_init__(self):
         super().__post_init__()
+        if self.accelerate_config and not Path(self.accelerate_config).is_file():
+            raise RecipeError(f"accelerate_config: no file {self.accelerate_config!r} (looked in {os.getcwd()}).")
         if self.max_non_finite < 1:
             raise RecipeError(f"max_non_finite: found {self.max_non_finite}; expected at least 1.")
         if self.when_disk_is_full not in (known := ("stop", "skip")):
@@ -33,12 +44,12 @@ class SafetyArguments:
 
 
 @dataclass
-class SFTScriptArguments(SafetyArguments, ScriptArguments):
+class SFTScriptArguments(RunArguments, ScriptArguments):
     """Supervised fine-tuning: TRL's `SFTConfig` has all else that is needed."""
 
 
 @dataclass
-class RewardModelScriptArguments(SafetyArguments, ScriptArguments):
+class RewardModelScriptArguments(RunArguments, ScriptArguments):
     """Reward models for what rules cannot judge (DeepSeek-R1, §2.3.4)."""
 
     objective: str = field(
@@ -65,7 +76,7 @@ class RewardModelScriptArguments(SafetyArguments, ScriptArguments):
 
 
 @dataclass
-class DistillationScriptArguments(SafetyArguments, PromptArguments):
+class DistillationScriptArguments(RunArguments, PromptArguments):
     """On-policy distillation: prompts, which the student answers."""
 
 
@@ -115,7 +126,7 @@ class PromptSource(Entry):
 
 
 @dataclass
-class GRPOScriptArguments(SafetyArguments, PromptArguments):
+class GRPOScriptArguments(RunArguments, PromptArguments):
     """Reinforcement learning with verifiable rewards."""
 
     sources: list[str] = field(

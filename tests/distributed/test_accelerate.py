@@ -1,0 +1,95 @@
+"""Every file of recipes/accelerate_configs, with two real processes on the CPU: the same losses as one process has, and a checkpoint to go on from.
+
+`make test-all` runs these, in an environment that has DeepSpeed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import BASE, ZERO
+
+from open_r1.utils.checkpoints import last_complete_checkpoint, what_is_missing
+
+
+CONFIGS = ["ddp", "zero2", "zero3", "fsdp2"]
+if not os.environ.get("DISTRIBUTED"):
+    pytest.skip("takes minutes and needs DeepSpeed; `make test-all` has both", allow_module_level=True)
+
+SFT = [*BASE, "--dataset_params", '{"size": 64}', "--warmup_steps", 0, "--logging_steps", 1, "--save_total_limit", 2]
+GRPO = [
+    *ZERO,
+    "--dataset_params",
+    '{"size": 32}',
+    "--num_generations",
+    8,
+    "--max_completion_length",
+    8,
+    "--eval_strategy",
+    "no",
+]
+GRPO += ["--eval_on_start", "false", "--save_total_limit", 2]
+
+
+def launch(config, stage, folder, *argv):
+    """`accelerate launch` with one of our files, changed in what a machine without GPUs needs."""
+    shape = ["--num_processes", 1]
+    if config is not None:
+        keys = yaml.safe_load(Path(f"recipes/accelerate_configs/{config}.yaml").read_text())
+        keys |= {"use_cpu": True, "num_processes": 2, "mixed_precision": "no", "main_process_port": 29517}
+        path = folder.parent / f"{config}.yaml"
+        path.write_text(yaml.safe_dump(keys))
+        shape = ["--config_file", path]
+    program = Path(sys.executable).with_name("accelerate")
+    argv = [program, "launch", "--quiet", *shape, f"src/open_r1/{stage}.py", "--output_dir", folder, *argv]
+    run = subprocess.run(list(map(str, argv)), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-4000:]
+    return run
+
+
+def losses(folder, key="loss"):
+    entries = map(json.loads, (folder / "log_history.jsonl").read_text().splitlines())
+    return {entry["step"]: entry[key] for entry in entries if key in entry}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone") / "base"
+    launch(None, "sft", folder, *SFT, "--per_device_train_batch_size", 16, "--max_steps", 4, "--save_steps", 2)
+    return folder
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_fine_tuning_has_the_losses_of_one_process_and_continues(alone, tmp_path, config):
+    folder = tmp_path / "base"
+    argv = [*SFT, "--per_device_train_batch_size", 8, "--max_steps", 4, "--save_steps", 2]
+    launch(config, "sft", folder, *argv)
+    assert losses(folder) == pytest.approx(losses(alone), rel=1e-4)
+    whole, newest = folder / "checkpoint-2", folder / "checkpoint-4"
+    assert what_is_missing(whole) is None and what_is_missing(newest) is None
+    before = losses(folder)
+    for path in newest.rglob("*"):  # any one file gone, and the checkpoint before it is taken
+        if path.suffix in (".pt", ".pth", ".bin", ".distcp") or path.name in (".metadata", "trainer_state.json"):
+            content = path.read_bytes()
+            path.unlink()
+            assert last_complete_checkpoint(str(folder)) == str(whole), path
+            path.write_bytes(content[: len(content) // 2])
+            assert path.suffix == ".distcp" or last_complete_checkpoint(str(folder)) == str(whole), path
+            path.write_bytes(content)
+    (folder / "train_results.json").unlink()
+    (newest / "trainer_state.json").unlink()
+    run = launch(config, "sft", folder, *argv)
+    assert f"resuming from {whole}" in run.stderr
+    assert losses(folder) == pytest.approx(before, rel=1e-4)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_reinforcement_learning_runs(checkpoint, tmp_path, config):
+    folder = tmp_path / "zero"
+    argv = [*GRPO, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8, "--max_steps", 2, "--save_steps", 2]
+    launch(config, "grpo", folder, *argv)
+    assert list(losses(folder, "reward")) == [1, 2] and what_is_missing(folder / "checkpoint-2") is None

@@ -1,0 +1,165 @@
+"""`sbatch slurm/train.slurm`, on a real cluster of two nodes; `make test-all` runs these."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from open_r1.utils.slurm import ask
+
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cluster import down, missing, up  # noqa: E402
+
+
+ZERO = ["slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml"]
+SMALL = ["--per_device_train_batch_size", 16, "--num_generations", 8, "--max_completion_length", 8, "--eval_strategy", "no"]
+SMALL += ["--eval_on_start", "false", "--save_steps", 100, "--max_steps", 40, "--steps_per_generation", 2]
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
+
+
+class Cluster:
+    """What a user does on a cluster: submit, look, and wait."""
+
+    def sbatch(self, *argv) -> str:
+        return ask("sbatch", "--parsable", *map(str, argv))
+
+    def state(self, job: str) -> str:
+        return self.about(job)["JobState"]
+
+    def about(self, job: str) -> dict[str, str]:
+        return dict(word.split("=", 1) for word in ask("scontrol", "--oneliner", "show", "job", job).split() if "=" in word)
+
+    def wait(self, job: str, *states: str, seconds: float = 180) -> str:
+        """Waits until a job is in one of these states, or has ended."""
+        for _ in range(int(seconds / 0.2)):
+            if (state := self.state(job)) in (*states, *ENDED):
+                return state
+            time.sleep(0.2)
+        raise AssertionError(f"job {job} is {state}: {self.log(job)}")
+
+    def log(self, job: str) -> str:
+        path = Path(self.about(job)["StdOut"])
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def again(self, job: str):
+        """Starts a job that was queued again at once; Slurm would wait two minutes."""
+        for _ in range(600):
+            if (about := self.about(job))["JobState"] == "RUNNING" and about["Restarts"] != "0":
+                return
+            if about["JobState"] == "PENDING":
+                ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+            time.sleep(0.2)
+        raise AssertionError(self.log(job))
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    if not os.environ.get("SLURM"):
+        pytest.skip("takes minutes; `make test-all` starts a cluster and runs this")
+    if why := missing():
+        pytest.fail(why)
+    folder = tmp_path_factory.mktemp("cluster")
+    folder.parent.chmod(0o755)
+    os.environ |= up(folder)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    yield Cluster()
+    down(folder)
+
+
+@pytest.fixture(scope="session")
+def base(cluster, tmp_path_factory):
+    """A base model, trained a little, by a job on one node."""
+    folder = tmp_path_factory.mktemp("models") / "base"
+    job = cluster.sbatch("slurm/train.slurm", "--recipe", "recipes/tiny/sft/config_base.yaml", "--output_dir", folder,
+                         "--max_steps", 40, "--save_steps", 20)  # fmt: skip
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    return folder
+
+
+def losses(folder):
+    entries = map(json.loads, (folder / "log_history.jsonl").read_text().splitlines())
+    return {entry["step"]: entry["loss"] for entry in entries if "loss" in entry}
+
+
+def wait_for_step(folder, step, cluster, job):
+    for _ in range(600):
+        path = folder / "log_history.jsonl"
+        if path.exists() and any(json.loads(line)["step"] >= step for line in path.read_text().splitlines()):
+            return
+        assert cluster.state(job) in ("RUNNING", "PENDING"), cluster.log(job)
+        time.sleep(0.1)
+    raise AssertionError(cluster.log(job))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster, base, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "zero"
+    job = cluster.sbatch(*ZERO, *SMALL, "--model_name_or_path", base, "--output_dir", folder)
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_two_nodes_train_as_one_does(cluster, base, tmp_path):
+    job = cluster.sbatch("--nodes=2", "slurm/train.slurm", "--recipe", "recipes/tiny/sft/config_base.yaml", "--output_dir", tmp_path / "two",
+                         "--max_steps", 40, "--save_steps", 20, "--per_device_train_batch_size", 8)  # fmt: skip
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    assert "on node1, node2" in cluster.log(job) and "16 = 8 per device × 2 processes" in cluster.log(job)
+    assert losses(tmp_path / "two") == pytest.approx(losses(base), rel=1e-4)
+
+
+def test_nodes_after_the_file_submit_it_again(cluster, tmp_path):
+    job = cluster.sbatch(*ZERO, "--nodes", 2, *SMALL, "--dry_run", "true", "--output_dir", tmp_path / "zero")
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    again = cluster.log(job).split("Submitted batch job ")[1].split()[0]
+    assert cluster.wait(again) in ("COMPLETED", "FAILED") and cluster.about(again)["NumNodes"] == "2"
+
+
+def test_warned_of_its_end_it_goes_back_into_the_queue_and_ends_the_same(cluster, base, undisturbed, tmp_path):
+    folder = tmp_path / "zero"
+    job = cluster.sbatch(*ZERO, *SMALL, "--model_name_or_path", base, "--output_dir", folder)
+    wait_for_step(folder, 3, cluster, job)
+    subprocess.run(["scancel", "--signal=USR1", "--batch", job], check=True)  # as --signal=B:USR1@600 does
+    cluster.again(job)
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    assert "goes back into the queue" in cluster.log(job) and "resuming from" in cluster.log(job)
+    assert cluster.about(job)["Restarts"] == "1"
+    assert (folder / "model.safetensors").read_bytes() == undisturbed
+
+
+def test_made_room_for_another_it_ends_the_same(cluster, base, undisturbed, tmp_path):
+    folder = tmp_path / "zero"
+    job = cluster.sbatch(*ZERO, *SMALL, "--model_name_or_path", base, "--output_dir", folder)
+    wait_for_step(folder, 3, cluster, job)
+    subprocess.run(["scontrol", "requeue", job], check=True)  # SIGTERM to all at once
+    cluster.again(job)
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    assert "resuming from" in cluster.log(job), "it had saved a checkpoint"
+    assert (folder / "model.safetensors").read_bytes() == undisturbed
+
+
+def test_stopped_by_a_file_it_stays_stopped(cluster, base, tmp_path):
+    folder = tmp_path / "zero"
+    job = cluster.sbatch(*ZERO, *SMALL, "--model_name_or_path", base, "--output_dir", folder)
+    wait_for_step(folder, 3, cluster, job)
+    (folder / "STOP").touch()
+    assert cluster.wait(job) == "FAILED" and cluster.about(job)["ExitCode"] == "85:0"
+    assert "sbatch the same command to continue" in cluster.log(job)
+
+
+@pytest.mark.parametrize(
+    "argv, told",
+    [
+        (["--recipe", "recipes/tiny/grpo/config_zera.yaml"], "no such recipe"),
+        (["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--learning_rat", "1"], "Did you mean '--learning_rate'?"),
+        (["--recipe", "recipes/tiny/eval/config_heldout.yaml"], "is for evaluation; expected one of sft, grpo"),
+        (["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--model_name_or_path", "outputs/nowhere"], "outputs/nowhere"),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_end_of_the_log(cluster, argv, told):
+    job = cluster.sbatch("slurm/train.slurm", *argv)
+    assert cluster.wait(job) == "FAILED" and told in cluster.log(job)[-3000:], cluster.log(job)
