@@ -124,17 +124,17 @@ def _needed(files: dict[str, Path], processes: int | None) -> list[str]:
         processes (`int`, *optional*): How many have written it, if that is known.
     """
     processes = processes or sum(name.startswith("rng_state_") for name in files) or 1
-    needed = ["training_args.bin"]
+    needed = ["training_args.bin", "scheduler.pt"]
     needed += [f"rng_state_{rank}.pth" for rank in range(processes)] if processes > 1 else ["rng_state.pth"]
     if "latest" in files:
         return needed + _of_deepspeed(files, processes)
     if any(name.startswith(("pytorch_model_fsdp", "optimizer_0/")) for name in files):
         split = any(name.startswith("optimizer_0/") for name in files)
-        return [*needed, "scheduler.pt", "optimizer_0/.metadata" if split else "optimizer.bin"]
+        return [*needed, "optimizer_0/.metadata" if split else "optimizer.bin"]
     weights = next((name for name in WEIGHTS if name in files), WEIGHTS[0])
     if weights.endswith("index.json"):
         needed += sorted(set(json.loads(files[weights].read_text())["weight_map"].values()))
-    return [*needed, weights, "scheduler.pt", "optimizer.pt"]
+    return [*needed, weights, "optimizer.pt"]
 
 
 def _of_deepspeed(files: dict[str, Path], processes: int) -> list[str]:

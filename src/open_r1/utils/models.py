@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from accelerate import init_empty_weights
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -74,7 +75,10 @@ def draw(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> Bluep
             f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be had from the Hub: {error}"
         ) from error
     with init_empty_weights():
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+        if (known := MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)) is not None:
+            model = known(config)  # with ZeRO-3 `from_config` would split weights over the processes that are not there
+        else:
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     model.tie_weights()  # or a shared embedding counts twice
     return Blueprint(source, config, tokenizer, model.num_parameters())
 
