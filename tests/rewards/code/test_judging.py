@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from open_r1.rewards.code.judge import COMPILING
+from open_r1.rewards.code.languages import LANGUAGES
 from open_r1.rewards.code.process import Limits
 
 
@@ -171,12 +172,12 @@ def test_cpp(reward):
     assert reward(CPP_RIGHT + CPP_WRONG, ADD, language="cpp", timeout=10) == [1.0] * len(CPP_RIGHT) + [0.0] * len(CPP_WRONG)
 
 
-def test_cpp_is_compiled_once(reward, judge):
+def test_cpp_is_compiled_once(reward, monkeypatch):
     program = "// compiled once\n" + CPP_RIGHT[0]
     reward([program], ADD, language="cpp")
-    started = time.monotonic()
+    monkeypatch.setattr(LANGUAGES["cpp"], "compile", ["false"])  # from now on nothing compiles
     assert reward([program], ADD, language="cpp") == [1.0]
-    assert time.monotonic() - started < 0.5  # compiling takes longer
+    assert reward(["// another\n" + program], ADD, language="cpp") == [0.0]
 
 
 def test_unicode_goes_through(reward):
