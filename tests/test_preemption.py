@@ -168,3 +168,13 @@ def test_weights_that_are_no_numbers():
     assert is_finite(model)
     model.bias.data[1] = float("nan")
     assert not is_finite(model)
+
+
+def test_the_model_of_a_run_without_checkpoints_is_looked_at_too(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    model.bias.data[0] = float("inf")
+    args = SimpleNamespace(output_dir=str(tmp_path), device=torch.device("cpu"))
+    control, callback = SimpleNamespace(should_save=False), Soundness(3, "stop")
+    callback.on_step_end(args, SimpleNamespace(global_step=8, max_steps=9), control, model=model)
+    with pytest.raises(RecipeError, match="the weights are no finite numbers"):
+        callback.on_step_end(args, SimpleNamespace(global_step=9, max_steps=9), control, model=model)

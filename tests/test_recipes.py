@@ -49,9 +49,12 @@ def test_share_the_model_as_their_first_lines_say(path):
 
 
 def test_checkpoints_fall_between_rounds_of_generation():
+    """A round is over when all its batches have been trained on, `num_iterations` times each."""
     for path in RECIPES:
         if path.parent.name == "grpo":
             script_args, args, _ = RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])
+            trained = args.save_steps * args.gradient_accumulation_steps  # batches, from one checkpoint to the next
+            assert trained % (args.steps_per_generation * args.num_iterations) == 0, path
             script_args.require_whole_rounds(args)
 
 

@@ -42,12 +42,14 @@ class Soundness(TrainerCallback):
             )
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
-        if not control.should_save:
+        if not control.should_save and state.global_step < state.max_steps:
             return
         if highest(int(not is_finite(model)), args.device):
             raise RecipeError(
                 f"step {state.global_step}: the weights are no finite numbers; nothing was saved. {_last(args.output_dir)}"
             )
+        if not control.should_save:  # the last step of a run without checkpoints, whose model is saved all the same
+            return
         short = no_room(Path(args.output_dir)) if state.is_world_process_zero else None
         if not highest(int(short is not None), args.device):
             return
