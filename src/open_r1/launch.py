@@ -67,14 +67,12 @@ def run(command: list[str], folder: Path, end: float) -> tuple[int, bool]:
     times = {} if end == float("inf") else {"SLURM_JOB_END_TIME": str(int(end))}
     env = os.environ | times | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(PATIENCE)}
     process = subprocess.Popen(command, env=env)
-    told = False
     while process.poll() is None:
-        if asked and not told:
+        if asked and not (folder / STOP).exists():  # again, if the run, which clears it as it starts, has only just started
             folder.mkdir(parents=True, exist_ok=True)
             (folder / STOP).touch()
-            told = True
         time.sleep(POLL)
-    return process.returncode, told
+    return process.returncode, bool(asked)
 
 
 def stopped_at(folder: Path) -> dict:
