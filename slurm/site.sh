@@ -10,8 +10,8 @@
 # export HF_HOME=/scratch/$USER/huggingface  # models and data sets, on a disk that all nodes see
 # export NCCL_SOCKET_IFNAME=ib0
 
-# The environment that has open_r1, on a disk that all nodes see.
-[ -d .venv ] && source .venv/bin/activate
+# The environment that has open_r1, on a disk that all nodes see, unless one is active in the shell that submits.
+[ -z "${VIRTUAL_ENV:-}" ] && [ -d .venv ] && source .venv/bin/activate
 
 # export PROCESSES_PER_NODE=2  # where Slurm does not know how many GPUs there are, or there are none
 true

@@ -185,3 +185,14 @@ def reward(judge):
         return asyncio.run(code(texts, verification_info=[info] * len(texts)))
 
     return reward
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """A Slurm cluster of two nodes."""
+    if not os.environ.get("SLURM"):
+        pytest.skip("takes minutes; `make test-all` starts a cluster and runs this")
+    from jobs import running  # tests/slurm
+
+    with running(tmp_path_factory.mktemp("cluster")) as started:
+        yield started

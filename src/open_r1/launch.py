@@ -1,13 +1,17 @@
-"""Runs a training recipe on the nodes of a Slurm job; what `slurm/train.slurm` calls.
+"""Runs a recipe in a Slurm job; what the scripts in `slurm/` call.
 
-One launcher a node starts a process for each of its GPUs. Before the job's time is over the run is asked to stop: it saves a checkpoint, the job
-goes back into the queue, and when it is started again the run continues, with nothing for anybody to type.
+Training: one launcher a node starts a process for each of its GPUs. Generation and evaluation with `backend: server`: a vLLM server on the node,
+for this job alone; of an array each task draws its part. Before the job's time is over the work is asked to stop: it saves what there is, the job
+goes back into the queue, and when it is started again it continues, with nothing for anybody to type.
 
 Examples:
 
   # on one node, and on two
   sbatch slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml
   sbatch --nodes 2 slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml
+
+  # completions, in eight parts, each with a server of its own
+  sbatch --array 0-7 slurm/generate.slurm --recipe recipes/OpenR1-Distill-7B/generate/config_r1.yaml
 
   # another learning rate; any key of the recipe
   sbatch slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml --learning_rate 1.0e-4
@@ -18,6 +22,7 @@ Examples:
 
 import json
 import logging
+import math
 import os
 import shlex
 import signal
@@ -28,10 +33,11 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from open_r1.configs import RecipeError
-from open_r1.parser import STATUS_STOPPED, TRAINING, RecipeParser, user_errors
+from open_r1.parser import BUILDERS, STATUS_STOPPED, TRAINING, RecipeParser, user_errors
 from open_r1.utils.preemption import REASONS, STOP, STOPPED
 from open_r1.utils.recipes import command_of, stage_of
-from open_r1.utils.slurm import Job, ask, on_nodes
+from open_r1.utils.serving import server_for
+from open_r1.utils.slurm import Job, on_nodes, submit
 
 
 logger = logging.getLogger(__name__)
@@ -55,22 +61,25 @@ def launcher(job: Job, config: str | None, bf16: bool) -> list[str]:
     return on_nodes(job.nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
 
 
-def run(command: list[str], folder: Path, end: float) -> tuple[int, bool]:
-    """Runs a command to its end; asks it to stop if Slurm warns of the end of the job's time.
+def run(command: list[str], end: float, ask_to_stop: Path | None = None) -> tuple[int, bool]:
+    """Runs a command to its end. If Slurm warns of the end of the job's time it is asked to stop: by a file, or by SIGTERM.
 
     Returns:
         `tuple[int, bool]`: Its status, and whether it was asked.
     """
     asked = []
     signal.signal(signal.SIGUSR1, lambda *_: asked.append(True))
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it to the run as well
-    times = {} if end == float("inf") else {"SLURM_JOB_END_TIME": str(int(end))}
+    # Slurm sends it to all: training saves itself and is waited for, what can be ended at any time is.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if ask_to_stop else lambda *_: sys.exit(128 + signal.SIGTERM))
+    times = {} if end == math.inf else {"SLURM_JOB_END_TIME": str(int(end))}
     env = os.environ | times | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(PATIENCE)}
     process = subprocess.Popen(command, env=env)
     while process.poll() is None:
-        if asked and not (folder / STOP).exists():  # again, if the run, which clears it as it starts, has only just started
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / STOP).touch()
+        if asked and ask_to_stop is None:
+            process.terminate()
+        elif asked and not ask_to_stop.exists():  # again, if the run, which clears it as it starts, has only just started
+            ask_to_stop.parent.mkdir(parents=True, exist_ok=True)
+            ask_to_stop.touch()
         time.sleep(POLL)
     return process.returncode, bool(asked)
 
@@ -81,34 +90,79 @@ def stopped_at(folder: Path) -> dict:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
+def train(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
+    """Trains on all nodes of the job.
+
+    Returns:
+        `tuple[int, bool]`: A status, and whether the job is to go on in another one.
+    """
+    script_args, args, _ = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
+    folder = Path(args.output_dir)
+    before = stopped_at(folder).get("step", 0)
+    command = [*launcher(job, script_args.accelerate_config, args.bf16), *command_of(path), *words]
+    logger.info("job %s on %s: %s", job.id, ", ".join(job.nodes), shlex.join(command))
+    status, asked = run(command, job.end, ask_to_stop=(folder / STOP))
+    stopped = stopped_at(folder)
+    if not status or not stopped:
+        return status, False
+    if not asked and stopped["reason"] != REASONS[1]:
+        logger.info("stopped after step %d: %s; sbatch the same command to continue", stopped["step"], stopped["reason"])
+        return STATUS_STOPPED, False
+    if stopped["step"] <= before:
+        raise RecipeError(f"{folder}: a whole job has not got beyond step {before}; give it more time (sbatch --time).")
+    logger.info("stopped after step %d", stopped["step"])
+    return STATUS_STOPPED, True
+
+
+def draw(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
+    """Draws completions, or evaluates; from a server on this node if the recipe wants one and the command line names none."""
+    args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
+    if args.backend != "server" or any(word.split("=")[0] == "--base_urls" for word in words):
+        return work(path, words, args.output_dir, job)
+    with server_for(args, model_args, "127.0.0.1", job.port, job.gpus) as server:
+        os.environ[args.api_key_env] = server.key
+        return work(path, [*words, "--base_urls", f"{server.url}/v1"], args.output_dir, job)
+
+
+def work(path: Path, words: list[str], output_dir: str, job: Job) -> tuple[int, bool]:
+    """Runs what keeps all that it has done as it goes, and can be ended at any time."""
+    command = [sys.executable, *command_of(path), *words]
+    logger.info("job %s: %s", job.id, shlex.join(command))
+    began = time.time()
+    status, asked = run(command, job.end)
+    if not status or not asked:
+        return status, False
+    if not any(file.stat().st_mtime > began for file in Path(output_dir).rglob("*") if file.is_file()):
+        raise RecipeError(f"{output_dir}: a whole job has written nothing; give it more time (sbatch --time).")
+    return status, True
+
+
 def main():
     parser = ArgumentParser("launch", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--recipe", required=True, help="The recipe of a trainer; other options go to its script.")
+    parser.add_argument("--recipe", required=True, help="The recipe; other options go to its script.")
     parser.add_argument("--nodes", type=int, help="Nodes; if the job has another number, it submits itself again with these.")
     args, words = parser.parse_known_args()
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     job, path = Job.current(), Path(args.recipe)
-    if (stage := stage_of(path)) not in TRAINING:
-        raise RecipeError(f"--recipe: {path} is for {stage}; expected one of {', '.join(TRAINING)}.")
-    script_args, training_args, _ = RecipeParser(stage).parse(["--config", args.recipe, *words])
+    stage = stage_of(path)
     if args.nodes not in (None, len(job.nodes)):
-        again = ["sbatch", f"--nodes={args.nodes}", "slurm/train.slurm", *sys.argv[1:]]
-        logger.info("job %s has %d node(s): %s\n%s", job.id, len(job.nodes), shlex.join(again), ask(*again))
+        again = submit("slurm/train.slurm", [f"--nodes={args.nodes}"], sys.argv[1:])
+        logger.info("job %s has %d node(s); job %s has %d", job.id, len(job.nodes), again, args.nodes)
         return
-    folder = Path(training_args.output_dir)
-    before = stopped_at(folder).get("step", 0)
-    command = [*launcher(job, script_args.accelerate_config, training_args.bf16), *command_of(path), *words]
-    logger.info("job %s on %s: %s", job.id, ", ".join(job.nodes), shlex.join(command))
-    status, asked = run(command, folder, job.end)
-    stopped = stopped_at(folder)
-    if not status or not stopped:
+    if job.shard and not any(word.split("=")[0] == "--shard" for word in words):
+        if stage not in ("generate", *BUILDERS):
+            raise RecipeError(f"--array: {path} is for {stage}, which has no parts.")
+        words = [*words, "--shard", job.shard]
+    if stage in TRAINING:
+        status, again = train(path, words, job)
+    elif stage in ("generate", "evaluation"):
+        status, again = draw(path, words, job)
+    else:
+        (only,) = RecipeParser(stage).parse(["--config", str(path), *words])
+        status, again = work(path, words, only.output_dir, job)
+    if not again:
         sys.exit(status)
-    if not asked and stopped["reason"] != REASONS[1]:
-        logger.info("stopped after step %d: %s; sbatch the same command to continue", stopped["step"], stopped["reason"])
-        sys.exit(STATUS_STOPPED)
-    if stopped["step"] <= before:
-        raise RecipeError(f"{folder}: a whole job has not got beyond step {before}; give it more time (sbatch --time).")
-    logger.info("stopped after step %d, job %s goes back into the queue", stopped["step"], job.id)
+    logger.info("job %s goes back into the queue", job.id)
     job.requeue()
 
 

@@ -125,6 +125,10 @@ class RecipeParser(TrlParser):
             self._check_builder(keys)
             keys = {key: self._checked(key, value) for key, value in keys.items()}
             self._check_flags(argv)
+            given = {arg.split("=")[0].lstrip("-").replace("-", "_") for arg in argv if arg.startswith("--")}
+            self._check_secrets(given | set(keys))
+            if "model_name_or_path" in given and "models" not in given:  # one model instead of the several of the recipe
+                keys.pop("models", None)
             self.set_defaults_with_config(**keys)
             parsed = self.parse_args_into_dataclasses(args=argv)
         except RecipeError as error:
@@ -171,6 +175,13 @@ class RecipeParser(TrlParser):
             flag = arg.split("=")[0]
             if flag.startswith("--") and flag not in known:
                 raise RecipeError(f"unknown option {flag!r}{nearest(flag, known)}")
+
+    def _check_secrets(self, given: set[str]):
+        if "hub_token" in given:
+            raise RecipeError(
+                "hub_token: everybody on this machine can read a command line, and a recipe goes to the Hub with the model; "
+                "log in instead (`hf auth login`), or set HF_TOKEN."
+            )
 
 
 def _fields(cls: type) -> dict[str, Any]:

@@ -14,6 +14,10 @@ Examples:
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --only dev1
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --from dev1
 
+  # each stage as a job of Slurm, with these options of sbatch; the same command again submits what has failed, and says how far it is
+  python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --slurm "--time 1:00:00"
+  python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --slurm "" --dry_run true
+
   # one more seed, in outputs/tiny-7
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --seeds 42 7
 """
@@ -35,10 +39,12 @@ import yaml
 from rich.console import Console
 
 from open_r1.configs import PipelineArguments, RecipeError
+from open_r1.jobs import jobs_of, submit_all
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.reports.claims import require_known
-from open_r1.stages import ASKED, Task, all_tasks, made_of, plan, program
+from open_r1.stages import ASKED, LAUNCH, Task, all_tasks, made_of, plan, program, put_aside
 from open_r1.utils.files import locked
+from open_r1.utils.slurm import state_of
 
 
 LINES = 25  # of a log that is shown if a stage fails
@@ -56,6 +62,7 @@ PRELOADED = [
 def run_command(command: list[str], log: Path, lock: Path):
     """Runs a stage's command in this process, which holds its lock until it ends, also if the pipeline is killed meanwhile."""
     os.setsid()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something that can do as it says
     held = os.open(lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(held, fcntl.LOCK_EX)
     os.set_inheritable(held, True)
@@ -101,7 +108,7 @@ class Running:
         with task.log.open("a") as log:
             log.write(f"\n$ {task}\n")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        context.set_forkserver_preload([] if "open_r1.launch" in task.command else PRELOADED)
         self.process = context.Process(target=run_command, args=(task.command, task.log, task.home / f"{task.name}.lock"))
         self.process.start()
 
@@ -134,15 +141,6 @@ def is_other(task: Task) -> bool:
     return recipe.is_file() and json.loads(json.dumps(yaml.safe_load(recipe.read_text()), default=str)) != task.keys
 
 
-def put_aside(folder: Path, console: Console):
-    """Renames a folder that is to be made anew; nothing is deleted."""
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
-        number += 1
-    folder.rename(aside)
-    console.print(f"  {folder} is of an earlier run; it is {aside.name} now", markup=False)
-
-
 def label(task: Task) -> str:
     return f"{task.name} (seed {task.seed})"
 
@@ -167,6 +165,7 @@ class Schedule:
         Raises:
             RecipeError: If one fails; those beside it are let finish first.
         """
+        signal.signal(signal.SIGUSR1, lambda *_: [os.kill(each.process.pid, signal.SIGUSR1) for each in self.running])
         try:
             while self.running or (self.waiting and not self.failed):
                 self._start()
@@ -213,23 +212,24 @@ def _account(failed: Running) -> str:
     task = failed.task
     lines = task.log.read_text(errors="replace").rstrip().splitlines()[-LINES:]
     told = "\n".join(f"  {line}" for line in lines)
-    return (
-        f"{label(task)} failed with status {failed.process.exitcode}. The end of {task.log}:\n\n{told}\n\n"
-        f"The same command continues here; the stage alone is\n  {task}"
-    )
+    again = f"The same command continues here; the stage alone is\n  {task}"
+    if "open_r1.launch" in task.command:
+        again = "Slurm cancels the jobs of the stages that need it; submit the pipeline again when it is mended, what is done is skipped."
+    return f"{label(task)} failed with status {failed.process.exitcode}. The end of {task.log}:\n\n{told}\n\n{again}"
 
 
 def clock() -> str:
     return time.strftime("%H:%M:%S")
 
 
-def show(tasks: list[Task], reasons: dict[str, str], console: Console):
-    """Prints a seed's stages: what each needs, whether and why it runs, and its command."""
+def show(tasks: list[Task], reasons: dict[str, str], console: Console, with_jobs: bool):
+    """Prints a seed's stages: what each needs, whether and why it runs, its last job, and its command."""
     for number, task in enumerate(tasks, 1):
         needs = f" ← {', '.join(task.needs)}" if task.needs else ""
-        console.print(
-            f"{number:3} {task.name}{needs}: {'run, ' + reasons[task.name] if task.name in reasons else 'done'}", markup=False
-        )
+        job = jobs_of(task.home).get(task.name) if with_jobs else None
+        told = f" (job {job}: {state_of(job) or 'ended'})" if job else ""
+        what = f"run, {reasons[task.name]}" if task.name in reasons else "done"
+        console.print(f"{number:3} {task.name}{needs}: {what}{told}", markup=False)
         console.print(f"      {task}", markup=False)
 
 
@@ -245,6 +245,8 @@ def main():
     with ExitStack() as stack:
         for seed in seeds:
             args.home(seed).mkdir(parents=True, exist_ok=True)
+            if args.launcher == LAUNCH:  # one of several jobs at work; a stage has a lock of its own
+                continue
             stack.enter_context(locked(args.home(seed) / "pipeline.lock"))
         run(args, seeds, console)
 
@@ -260,13 +262,17 @@ def run(args: PipelineArguments, seeds: dict[int, list[Task]], console: Console)
         waiting += [(number, task, reasons[task.name]) for number, task in enumerate(tasks) if task.name in reasons]
         if args.dry_run:
             console.print(f"seed {seed}: {len(reasons)} of {len(tasks)} stages to run, into {args.root(seed)}", markup=False)
-            show(tasks, reasons, console)
+            show(tasks, reasons, console, args.slurm is not None)
     if args.dry_run:
         return
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     in_step = sorted(waiting, key=lambda item: item[0])  # all seeds at the same pace, so that none is left alone at the end
-    Schedule([(task, why) for _, task, why in in_step], done, args.jobs, console).run()
+    tasks = [(task, why) for _, task, why in in_step]
+    if args.slurm is not None:
+        submit_all(tasks, args, console)
+        return
+    Schedule(tasks, done, args.jobs, console).run()
     console.print(
         f"{args.recipe}: {len(waiting)} stages run in {(time.monotonic() - started) / 60:,.1f} minutes"
         f"{'' if args.only or args.from_stage else '; all is done'}",

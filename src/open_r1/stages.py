@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from open_r1.configs import SEED, PipelineArguments, RecipeError, Step
 from open_r1.data import state_of
 from open_r1.parser import TRAINING, RecipeParser, read_recipe
@@ -23,6 +25,7 @@ from open_r1.utils.recipes import command_of, stage_of
 
 
 ASKED = "asked for"  # why a stage runs that is done: its output is made anew
+LAUNCH = "python -m open_r1.launch"  # the launcher in a job of Slurm, which knows its nodes
 LARGE = 2**26  # bytes of a file from which its size and time stand for its content
 
 
@@ -119,8 +122,11 @@ def _task(step: Step, args: PipelineArguments, seed: int) -> Task:
     if "output_dir" not in keys:
         raise RecipeError(f"{step.config}: output_dir: missing; a stage of a pipeline must say where it writes.")
     given = [word for key, value in keys.items() if recipe.get(key) != value for word in (f"--{key}", *_words(value))]
-    launcher = (step.launcher or args.launcher) if stage in TRAINING else "python"
-    command = [*_program(launcher, step), *command_of(path), *given]
+    if args.launcher == LAUNCH:
+        command = [*shlex.split(LAUNCH), "--recipe", str(path), *given]
+    else:
+        launcher = (step.launcher or args.launcher) if stage in TRAINING else "python"
+        command = [*_program(launcher, step), *command_of(path), *given]
     here = ["--use_cpu", "true"] if stage in TRAINING else []  # whether there is a GPU is another question
     RecipeParser(stage).parse(["--config", step.config, *given, *here])
     return Task(step.name, stage, seed, json.loads(_json(keys)), command, list(step.needs), args.home(seed))
@@ -183,7 +189,7 @@ def made_of(task: Task, done: dict[str, str]) -> dict:
     paths = {text: Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text) for text in _texts(task.keys)}
     files = {text: _digest(path) for text, path in paths.items() if _is_input(path, task.home.parent)}
     return {
-        "keys": {key: value for key, value in task.keys.items() if key != "hub_token"},
+        "keys": task.keys,
         "files": files,
         "needs": {name: done.get(name) for name in task.needs},
         "version": importlib.metadata.version("open_r1"),
@@ -263,3 +269,12 @@ def _narrowed(reasons: dict[str, str], tasks: list[Task], args: PipelineArgument
         if task.name in kept and missing:
             raise RecipeError(f"{asked}: {task.name!r} needs {missing[0]!r}, which is not done: {reasons[missing[0]]}.")
     return kept
+
+
+def put_aside(folder: Path, console: Console):
+    """Renames a folder that is to be made anew; nothing is deleted."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    folder.rename(aside)
+    console.print(f"  {folder} is of an earlier run; it is {aside.name} now", markup=False)

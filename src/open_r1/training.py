@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import huggingface_hub
 import torch
 import transformers
 import yaml
@@ -31,11 +32,12 @@ from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from open_r1.configs import RecipeError, ScriptArguments, Stopped
 from open_r1.utils.callbacks import LogHistory, Processes, ProgressLine
+from open_r1.utils.cards import write_card
 from open_r1.utils.checkpoints import last_complete_checkpoint, put_aside, what_is_missing
 from open_r1.utils.files import write_whole
-from open_r1.utils.hub import write_card
 from open_r1.utils.models import Blueprint, draw, estimate_memory, load_model
 from open_r1.utils.preemption import Preemption
+from open_r1.utils.pushing import of_each, pushes_of, repo_of
 from open_r1.utils.soundness import Soundness
 
 
@@ -58,6 +60,7 @@ class Run:
         model_args (`ModelConfig`): The model's.
         blueprint (`Blueprint`): The model before its weights.
         resume_from (`str`, *optional*): The checkpoint that training continues from.
+        repo (`str`, *optional*): Where on the Hub it is pushed, if it is.
     """
 
     stage: str
@@ -66,6 +69,7 @@ class Run:
     model_args: ModelConfig
     blueprint: Blueprint
     resume_from: str | None
+    repo: str | None
 
     @property
     def global_batch(self) -> int:
@@ -75,9 +79,8 @@ class Run:
 
     @property
     def recipe(self) -> dict:
-        """The keys that recipe and command line set, without secrets: enough to run it again."""
-        keys = self.script_args.keys
-        return {key: keys[key] for key in keys if key not in ("hub_token", "push_to_hub_token", "dry_run")}
+        """The keys that recipe and command line set: enough to run it again."""
+        return {key: value for key, value in self.script_args.keys.items() if key != "dry_run"}
 
 
 def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArguments, model_args: ModelConfig) -> Run:
@@ -97,12 +100,11 @@ def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArg
     _check_output_dir(training_args, blueprint, model_args)
     if not script_args.dry_run:
         _check_packages(training_args)
-    if training_args.hub_token:  # or it would be saved, and pushed, with training_args.bin
-        os.environ["HF_TOKEN"], training_args.hub_token = training_args.hub_token, None
+    repo = repo_of(script_args, training_args)
     resume_from = _resume_point(training_args)
     training_args.logging_nan_inf_filter = False  # it would show the last good loss instead of one that is no number
     set_seed(training_args.seed)
-    return Run(stage, script_args, training_args, model_args, blueprint, resume_from)
+    return Run(stage, script_args, training_args, model_args, blueprint, resume_from, repo)
 
 
 def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, more: dict[str, str], repeats: int = 1):
@@ -133,9 +135,7 @@ def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, mo
         "memory": f"about {_bytes(memory)} per device ({args.device.type}), estimated",
         "output": args.output_dir,
         "tracker": ", ".join(args.report_to) or "none",
-        "Hub": f"{args.hub_model_id or Path(args.output_dir).name} ({args.hub_revision or 'main'})"
-        if args.push_to_hub
-        else "no push",
+        "Hub": f"{run.repo} ({args.hub_revision or 'main'}{of_each(args)})" if run.repo else "no push",
         "resume": run.resume_from or "no checkpoint, from the start",
     }
     if run.blueprint.made_by:
@@ -166,25 +166,23 @@ def train(
     """
     args, output_dir = run.training_args, Path(run.training_args.output_dir)
     if _finished(run):
-        logger.info("%s is already trained; remove the folder to train it again (to push it: hf upload)", args.output_dir)
+        logger.info("%s is already trained; remove the folder to train it again", args.output_dir)
+        if run.repo and args.process_index == 0:
+            pushes = pushes_of(run.script_args, args, run.repo)
+            pushes.start(_step(run))
+            pushes.finish()
         return
-    trainer = trainer_class(
-        model=load_model(run.model_args, args),
-        args=args,
-        train_dataset=dataset,
-        eval_dataset=held_out,
-        processing_class=run.blueprint.tokenizer,
-        peft_config=get_peft_config(run.model_args),
-        quantization_config=get_quantization_config(run.model_args),
-        **kwargs,
-    )
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
+    trainer = _build(run, trainer_class, dataset, held_out, kwargs)
     preemption = Preemption(args.output_dir, steps_of_a_round)
     safety = Soundness(run.script_args.max_non_finite, run.script_args.when_disk_is_full)
     for callback in (ProgressLine, LogHistory(args.output_dir), Processes, preemption, safety):
         trainer.add_callback(callback)
-    trainer.create_model_card = lambda **kwargs: _card(run, trainer)  # the one that TRL saves and pushes
+    trainer.create_model_card = lambda **kwargs: _card(run, trainer, output_dir)  # the one that TRL saves
+    pushes = None
+    if run.repo and trainer.is_world_process_zero():
+        pushes = pushes_of(run.script_args, args, run.repo, lambda folder: _card(run, trainer, folder))
+        pushes.start(_step(run))
+        trainer.add_callback(pushes)
     if trainer.is_world_process_zero():
         output_dir.mkdir(parents=True, exist_ok=True)
         write_whole(output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True))
@@ -197,18 +195,43 @@ def train(
     trainer.save_metrics("train", result.metrics | {"train_steps": trainer.state.global_step})
     trainer.save_state()
     if trainer.is_world_process_zero():
-        _card(run, trainer)
-    trainer.save_model(args.output_dir)  # and pushes, if the recipe asks for it
-    logger.info("saved to %s%s", args.output_dir, f" and pushed to {trainer.hub_model_id}" if args.push_to_hub else "")
+        _card(run, trainer, output_dir)
+    trainer.save_model(args.output_dir)
+    logger.info("saved to %s", args.output_dir)
+    if pushes:
+        pushes.finish()
+
+
+def _build(run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Dataset | None, options: dict) -> Trainer:
+    """The trainer, which shows nothing by itself."""
+    trainer = trainer_class(
+        model=load_model(run.model_args, run.training_args),
+        args=run.training_args,
+        train_dataset=dataset,
+        eval_dataset=held_out,
+        processing_class=run.blueprint.tokenizer,
+        peft_config=get_peft_config(run.model_args),
+        quantization_config=get_quantization_config(run.model_args),
+        **options,
+    )
+    for callback in (ProgressCallback, PrinterCallback):
+        trainer.remove_callback(callback)
+    return trainer
 
 
 def _bytes(count: float) -> str:
     return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
 
 
-def _card(run: Run, trainer: Trainer):
+def _card(run: Run, trainer: Trainer, folder: Path):
     samples = getattr(trainer, "num_generations_eval", None)
-    write_card(run.training_args.output_dir, run.stage, run.recipe, trainer.state.log_history, samples)
+    name = (run.repo or run.training_args.output_dir).rpartition("/")[2]
+    write_card(folder, name, run.stage, run.recipe, run.script_args.data, trainer.state.log_history, samples)
+
+
+def _step(run: Run) -> int:
+    """The step from which the run goes on."""
+    return json.loads((Path(run.resume_from) / "trainer_state.json").read_text())["global_step"] if run.resume_from else 0
 
 
 def _finished(run: Run) -> bool:
@@ -276,6 +299,7 @@ def _set_up_logging(args: TrainingArguments):
     transformers.utils.logging.set_verbosity_warning()
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.set_verbosity_warning()
+    huggingface_hub.utils.disable_progress_bars()  # of uploads, which go on beside the training
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module="torch")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,74 +1,15 @@
 """`sbatch slurm/train.slurm`, on a real cluster of two nodes; `make test-all` runs these."""
 
 import json
-import os
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-from open_r1.utils.slurm import ask
-
-
-sys.path.insert(0, str(Path(__file__).parent))
-from cluster import down, missing, up  # noqa: E402
 
 
 ZERO = ["slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml"]
 SMALL = ["--per_device_train_batch_size", 16, "--num_generations", 8, "--max_completion_length", 8, "--eval_strategy", "no"]
 SMALL += ["--eval_on_start", "false", "--save_steps", 100, "--max_steps", 40, "--steps_per_generation", 2]
-ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
-
-
-class Cluster:
-    """What a user does on a cluster: submit, look, and wait."""
-
-    def sbatch(self, *argv) -> str:
-        return ask("sbatch", "--parsable", *map(str, argv))
-
-    def state(self, job: str) -> str:
-        return self.about(job)["JobState"]
-
-    def about(self, job: str) -> dict[str, str]:
-        return dict(word.split("=", 1) for word in ask("scontrol", "--oneliner", "show", "job", job).split() if "=" in word)
-
-    def wait(self, job: str, *states: str, seconds: float = 180) -> str:
-        """Waits until a job is in one of these states, or has ended."""
-        for _ in range(int(seconds / 0.2)):
-            if (state := self.state(job)) in (*states, *ENDED):
-                return state
-            time.sleep(0.2)
-        raise AssertionError(f"job {job} is {state}: {self.log(job)}")
-
-    def log(self, job: str) -> str:
-        path = Path(self.about(job)["StdOut"])
-        return path.read_text(errors="replace") if path.exists() else ""
-
-    def again(self, job: str):
-        """Starts a job that was queued again at once; Slurm would wait two minutes."""
-        for _ in range(600):
-            if (about := self.about(job))["JobState"] == "RUNNING" and about["Restarts"] != "0":
-                return
-            if about["JobState"] == "PENDING":
-                ask("scontrol", "update", f"JobId={job}", "StartTime=now")
-            time.sleep(0.2)
-        raise AssertionError(self.log(job))
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory):
-    if not os.environ.get("SLURM"):
-        pytest.skip("takes minutes; `make test-all` starts a cluster and runs this")
-    if why := missing():
-        pytest.fail(why)
-    folder = tmp_path_factory.mktemp("cluster")
-    folder.parent.chmod(0o755)
-    os.environ |= up(folder)
-    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    yield Cluster()
-    down(folder)
 
 
 @pytest.fixture(scope="session")

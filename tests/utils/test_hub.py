@@ -1,20 +1,77 @@
-"""The model card, and what never goes into it."""
+"""Pushing to the Hub, with the real client, against a server that speaks the Hub's API: its bad moments, and what never goes there."""
 
+import json
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import huggingface_hub
+import pytest
 import yaml
-from huggingface_hub import ModelCard
+from datasets import Dataset
+from hub_server import TOKEN, Fault, running
+from huggingface_hub import DatasetCard, ModelCard
 
-from open_r1.utils.hub import without_secrets, write_card
+from open_r1.utils import hub as ours
+from open_r1.utils.cards import write_card
+from open_r1.utils.hub import HubError, push, require_repo
+from open_r1.utils.pushing import STAGED, Pushes
 
 
-def test_card_carries_recipe_and_metrics(tmp_path):
+SFT = ["--config", "recipes/tiny/sft/config_base.yaml", "--max_steps", "4", "--save_steps", "2", "--eval_strategy", "no"]
+PUSH = ["--push_to_hub", "true", "--hub_model_id", "me/base"]
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub, which this process' client takes for the real one."""
+    with running() as server:
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        # for processes that are started, and for this one
+        for key, value in {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}.items():
+            monkeypatch.setenv(key, value)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)  # the real Hub's store for large files
+        monkeypatch.setattr(ours, "WAITS", (0.01, 0.01, 0.01))
+        yield server
+
+
+def all_bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, script, tmp_path, caplog):
+    outcome = script("sft", *SFT, "--save_total_limit", "2", *PUSH, "--hub_revision", "v1", "--output_dir", tmp_path / "base")
+    assert outcome.code == 0, outcome.err
+    assert hub.branches("me/base") == {
+        "main": ["initial commit"],
+        "v1": ["initial commit", "The finished model"],
+        "v1-step-000000002": ["initial commit", "Checkpoint after 2 steps"],
+        "v1-step-000000004": ["initial commit", "Checkpoint after 4 steps"],
+    }
+    finished, checkpoint = hub.files("me/base", "v1"), hub.files("me/base", "v1-step-000000002")
+    for files in (finished, checkpoint):
+        assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= set(files)
+        assert not [name for name in files if "optimizer" in name or name.endswith((".bin", ".pt", ".pth")) or "/" in name]
+    assert finished["model.safetensors"] == (tmp_path / "base" / "model.safetensors").read_bytes()
+    assert checkpoint["model.safetensors"] == (tmp_path / "base" / "checkpoint-2" / "model.safetensors").read_bytes()
+    assert not any((tmp_path / "base" / STAGED).iterdir())
+    assert TOKEN not in outcome.out + outcome.err + caplog.text
+    everything = all_bytes(tmp_path) + b"".join(finished.values()) + b"".join(checkpoint.values())
+    assert TOKEN.encode() not in everything
+    card = ModelCard(finished["README.md"].decode())
+    recipe = yaml.safe_load(card.text.split("```yaml")[1].split("```")[0])
+    assert recipe["max_steps"] == 4 and recipe["hub_model_id"] == "me/base" and card.data.tags == ["open-r1", "trl", "sft"]
+    assert "open_r1.data.tiny" in card.text and "(commit " in card.text
+
+
+def test_card_carries_the_metrics(tmp_path):
     recipe = {"model_name_or_path": "Qwen/Qwen2.5-1.5B", "dataset_name": "a/b", "seed": 7}
-    write_card(
-        str(tmp_path),
-        "grpo",
-        recipe,
-        [{"step": 0, "eval_rewards/accuracy/mean": 0.1}, {"eval_rewards/accuracy/mean": 0.75}],
-        4,
-    )
+    log = [{"step": 0, "eval_rewards/accuracy/mean": 0.1}, {"eval_rewards/accuracy/mean": 0.75}]
+    write_card(tmp_path, "zero", "grpo", recipe, "a/b", log, 4)
     card = ModelCard.load(tmp_path / "README.md")
     assert yaml.safe_load(card.text.split("```yaml")[1].split("```")[0]) == recipe
     assert card.data.base_model == "Qwen/Qwen2.5-1.5B"
@@ -22,6 +79,152 @@ def test_card_carries_recipe_and_metrics(tmp_path):
     assert (result.metric_type, result.metric_value, result.dataset_name) == ("avg@4", 0.75, "a/b")
 
 
-def test_tokens_are_blanked():
-    argv = ["x.py", "--hub_token", "hf_a", "--hub-token=hf_b", "--eos_token", "<eos>"]
-    assert without_secrets(argv) == ["x.py", "--hub_token", "***", "***", "--eos_token", "<eos>"]
+@pytest.mark.parametrize("fault", [
+    Fault("POST .*/commit/", times=2, status=500),
+    Fault("POST .*/commit/", times=2, status=429, headers={"Retry-After": "1"}),
+    Fault("POST .*/preupload/", status=503),
+    Fault("POST .*/branch/", status=502),
+    Fault("PUT /store/", status=500),
+    Fault("POST .*/batch", status=504),
+], ids=lambda fault: f"{fault.path} {fault.status}")  # fmt: skip
+def test_hub_that_is_busy_or_broken_for_a_moment_gets_all(hub, fault, checkpoint, tmp_path):
+    require_repo("me/base", private=True)
+    hub.faults = [fault]
+    push(Path(checkpoint), "me/base", "v1")
+    assert fault.times == 0 and "model.safetensors" in hub.files("me/base", "v1")
+
+
+def test_hub_that_does_not_answer_in_time_is_asked_again(hub, checkpoint, monkeypatch):
+    monkeypatch.setattr(ours, "TIMEOUT", httpx.Timeout(1))
+    require_repo("me/base", private=True)
+    hub.faults = [Fault("POST .*/commit/", until=threading.Event())]
+    push(Path(checkpoint), "me/base")
+    assert "model.safetensors" in hub.files("me/base")
+
+
+def test_training_does_not_wait_and_needs_the_checkpoint_no_more(hub, checkpoint, tmp_path):
+    """The Hub is silent; the checkpoint is saved, linked, and removed by the trainer before the Hub goes on."""
+    require_repo("me/base", private=True)
+    silence = threading.Event()
+    hub.faults = [Fault("POST .*/preupload/", until=silence)]
+    folder = tmp_path / "checkpoint-7"
+    folder.mkdir()
+    for path in Path(checkpoint).iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    pushes = Pushes(str(tmp_path), "me/base", "main", True, lambda folder: (folder / "README.md").write_text("# a card"))
+    pushes.start(0)
+    pushes.on_save(None, SimpleNamespace(global_step=7, is_world_process_zero=True), None)
+    assert pushes.pushed == [] and not silence.is_set()
+    for path in folder.iterdir():
+        path.unlink()
+    silence.set()
+    pushes.waiting.join()
+    assert pushes.pushed == ["main-step-000000007"]
+    assert (
+        hub.files("me/base", "main-step-000000007")["model.safetensors"]
+        == (Path(checkpoint) / "model.safetensors").read_bytes()
+    )
+
+
+def test_checkpoint_that_the_hub_did_not_take_is_told_of_and_pushed_by_the_next_run(hub, script, tmp_path, caplog):
+    argv = [*SFT, *PUSH, "--output_dir", tmp_path / "base"]
+    hub.faults = [Fault("POST .*/commit/main-step-000000002", times=4)]
+    outcome = script("sft", *argv)
+    assert outcome.code == 0, outcome.err
+    assert "main-step-000000002 is not on the Hub" in caplog.text and "training goes on" in caplog.text
+    assert hub.branches("me/base")["main"][-1] == "The finished model"
+    assert script("sft", *argv).code == 0
+    assert hub.branches("me/base")["main-step-000000002"][-1] == "Checkpoint after 2 steps"
+
+
+def test_finished_model_that_the_hub_did_not_take_is_an_error_and_pushed_by_the_same_command(hub, script, tmp_path):
+    argv = [*SFT, *PUSH, "--hub_strategy", "end", "--output_dir", tmp_path / "base"]
+    hub.faults = [Fault("POST .*/commit/main$", times=4)]
+    outcome = script("sft", *argv)
+    assert outcome.code == 1 and (tmp_path / "base" / "model.safetensors").is_file()
+    assert "saved in" in outcome.err and "hf upload me/base" in outcome.err and "500" in outcome.err
+    made = (tmp_path / "base" / "model.safetensors").stat().st_mtime
+    again = script("sft", *argv)
+    assert again.code == 0 and (tmp_path / "base" / "model.safetensors").stat().st_mtime == made
+    assert list(hub.branches("me/base")) == ["main"]
+    assert hub.files("me/base")["model.safetensors"] == (tmp_path / "base" / "model.safetensors").read_bytes()
+
+
+def test_wrong_token_ends_a_run_before_it_trains(hub, script, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_another")
+    outcome = script("sft", *SFT, *PUSH, "--output_dir", tmp_path / "base")
+    assert outcome.code == 1 and "401" in outcome.err and "hf auth login" in outcome.err
+    assert not (tmp_path / "base").exists()
+
+
+def test_repository_of_somebody_else_ends_a_run_before_it_trains(hub, script, tmp_path):
+    outcome = script("sft", *SFT, "--push_to_hub", "true", "--hub_model_id", "you/base", "--output_dir", tmp_path / "base")
+    assert outcome.code == 1 and "403" in outcome.err and "you/base" in outcome.err
+    assert not (tmp_path / "base").exists()
+
+
+def test_offline_run_that_should_push_ends_at_once(hub, script, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    outcome = script("sft", *SFT, *PUSH, "--output_dir", tmp_path / "base")
+    assert outcome.code == 1 and "HF_HUB_OFFLINE" in outcome.err
+
+
+def test_dry_run_makes_nothing_on_the_hub(hub, script, tmp_path):
+    outcome = script("sft", *SFT, *PUSH, "--output_dir", tmp_path / "base", "--dry_run", "true")
+    assert outcome.code == 0 and "me/base (main, and every checkpoint as a revision)" in outcome.out
+    assert hub.repos == {} and hub.requests == []
+
+
+@pytest.mark.parametrize("argv", [["--hub_token", "hf_x"], ["--hub-token=hf_x"]])
+def test_token_on_a_command_line_is_refused(script, argv):
+    outcome = script("sft", *SFT, *argv)
+    assert outcome.code == 1 and "HF_TOKEN" in outcome.err and "hf_x" not in outcome.err
+
+
+def test_strategy_that_pushes_optimizers_is_refused(hub, script, tmp_path):
+    outcome = script("sft", *SFT, *PUSH, "--hub_strategy", "checkpoint", "--output_dir", tmp_path / "base")
+    assert outcome.code == 1 and "hub_strategy: found 'checkpoint'; expected `every_save`" in outcome.err
+
+
+def test_evaluation_of_each_pushed_revision(hub, script, tmp_path):
+    recipe = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text())
+    problems = next(each for each in recipe["benchmarks"] if each["name"] == "problems")
+    small = recipe | {"benchmarks": [problems | {"max_prompts": 8, "num_generations": 1}]}
+    (tmp_path / "eval").mkdir()
+    (tmp_path / "eval" / "config_small.yaml").write_text(yaml.safe_dump(small))
+    argv = ["--evaluation_recipe", tmp_path / "eval" / "config_small.yaml"]
+    outcome = script("sft", *SFT, "--save_steps", "4", *PUSH, *argv, "--output_dir", tmp_path / "base")
+    folder = tmp_path / "base" / "evaluations" / "step-4"
+    assert outcome.code == 0, outcome.err
+    assert (folder / "eval.json").is_file(), (folder / "log.txt").read_text()
+    found = json.loads((folder / "eval.json").read_text())
+    assert found["model"] == "me/base" and found["recipe"]["model_revision"] == "main-step-000000004"
+
+
+def test_evaluation_recipe_without_a_push_is_refused(script, tmp_path):
+    argv = ["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml"]
+    outcome = script("sft", *SFT, *argv, "--output_dir", tmp_path / "base")
+    assert outcome.code == 1 and "evaluation_recipe: what is pushed is evaluated" in outcome.err
+
+
+def test_data_set_is_pushed_with_its_card(hub, script, tmp_path):
+    rows = [
+        {"prompt": f"What is {i} + 1?", "completion": f"<think>{i} + 1 is {i + 1}</think>It is {i + 1}."} for i in range(8)
+    ]
+    source = tmp_path / "rows.parquet"
+    Dataset.from_list(rows).to_parquet(source)
+    argv = ["--sources", json.dumps({"dataset_name": str(source)}), "--output_dir", tmp_path / "set", "--push_to_hub", "true"]
+    outcome = script("distill", *argv, "--hub_dataset_id", "me/set", "--hub_revision", "v2", "--min_language_share", "0")
+    assert outcome.code == 0, outcome.err + outcome.out
+    files = hub.files("me/set", "v2", "datasets")
+    assert {"train-00000-of-00001.parquet", "README.md"} <= set(files)
+    assert "What was dropped" in DatasetCard(files["README.md"].decode()).text
+    assert TOKEN.encode() not in b"".join(files.values()) + all_bytes(tmp_path)
+
+
+def test_refusal_is_not_tried_again(hub, checkpoint):
+    require_repo("me/base", private=True)
+    hub.faults = [Fault("POST .*/commit/", times=5, status=403)]
+    with pytest.raises(HubError, match="403"):
+        push(Path(checkpoint), "me/base")
+    assert hub.faults[0].times == 4

@@ -22,6 +22,7 @@ from open_r1.configs.training import (
     GRPOScriptArguments,
     PromptSource,
     RewardModelScriptArguments,
+    RunArguments,
     SFTScriptArguments,
     steps_of_a_round,
 )
@@ -29,6 +30,6 @@ from open_r1.configs.training import (
 
 __all__ = [
     "BENCHMARKS", "Benchmark", "BuilderArguments", "Claim", "ColdStartArguments", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
-    "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "SFTScriptArguments", "ScriptArguments",
+    "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "RunArguments", "SFTScriptArguments", "ScriptArguments",
     "SEED", "SelectionArguments", "Source", "Step", "Stopped", "mapping", "nearest", "steps_of_a_round",
 ]  # fmt: skip

@@ -48,6 +48,7 @@ class BuilderArguments(ScriptArguments):
     seed: int = field(default=42, metadata={"help": "Seed of whatever is chosen by lot."})
     push_to_hub: bool = field(default=False, metadata={"help": "Push the finished set."})
     hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to push it, `name/of-the-set`."})
+    hub_revision: str | None = field(default=None, metadata={"help": "Branch to push it to; None is main."})
     hub_private: bool = field(default=True, metadata={"help": "Whether the pushed set is private."})
 
     def __post_init__(self):

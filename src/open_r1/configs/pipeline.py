@@ -23,6 +23,7 @@ class Step(Entry):
         needs (`list`, *optional*): Stages whose output it reads.
         set (`dict`, *optional*): Keys that take the place of the recipe's.
         launcher (`str`, *optional*): What starts its script, instead of the pipeline's.
+        slurm (`str`, *optional*): Options of sbatch for its job, after the pipeline's, such as `--nodes 2 --gpus-per-node 8`.
     """
 
     option: ClassVar[str] = "stages"
@@ -32,6 +33,7 @@ class Step(Entry):
     needs: list = field(default_factory=list)
     set: dict = field(default_factory=dict)
     launcher: str | None = None
+    slurm: str = ""
 
     def __post_init__(self):
         if not self.config:
@@ -104,6 +106,12 @@ class PipelineArguments:
     jobs: int = field(default=1, metadata={"help": "Stages that run at once."})
     launcher: str = field(
         default="python", metadata={"help": "What starts the training scripts, such as `accelerate launch`."}
+    )
+    slurm: str | None = field(
+        default=None,
+        metadata={
+            "help": "Submit each stage as a job of Slurm, with these options of sbatch ('' for none), instead of running it here."
+        },
     )
     only: str | None = field(
         default=None, metadata={"help": "Run this stage only, if it is not done; what it needs must be there."}

@@ -33,10 +33,24 @@ class RunArguments:
         default="stop", metadata={"help": "Where a checkpoint does not fit: `stop`, or `skip` it and go on."}
     )
 
+    evaluation_recipe: str | None = field(
+        default=None,
+        metadata={"help": "An `eval` recipe, by which each pushed revision is evaluated while training goes on."},
+    )
+    evaluation_slurm: str | None = field(
+        default=None,
+        metadata={
+            "help": "Options of sbatch (`--gpus-per-node 1`, or ''), if these evaluations are to be jobs of Slurm; None: processes of this machine."
+        },
+    )
+
     def __post_init__(self):
         super().__post_init__()
-        if self.accelerate_config and not Path(self.accelerate_config).is_file():
-            raise RecipeError(f"accelerate_config: no file {self.accelerate_config!r} (looked in {os.getcwd()}).")
+        for key in ("accelerate_config", "evaluation_recipe"):
+            if (path := getattr(self, key)) and not Path(path).is_file():
+                raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
+        if self.evaluation_slurm is not None and not self.evaluation_recipe:
+            raise RecipeError("evaluation_slurm: there is no evaluation_recipe that such a job could run.")
         if self.max_non_finite < 1:
             raise RecipeError(f"max_non_finite: found {self.max_non_finite}; expected at least 1.")
         if self.when_disk_is_full not in (known := ("stop", "skip")):

@@ -23,7 +23,7 @@ from trl import ModelConfig
 
 from open_r1.configs import BENCHMARKS, Benchmark, BuilderArguments, RecipeError, ScriptArguments, SelectionArguments
 from open_r1.data import load_split, rename, require_column, write_rows
-from open_r1.data.card import push, write_card
+from open_r1.data.card import write_card
 from open_r1.data.conversations import as_text
 from open_r1.data.decontamination import Benchmarks
 from open_r1.data.filters import (
@@ -41,6 +41,7 @@ from open_r1.data.keep import Report
 from open_r1.parser import RecipeParser
 from open_r1.rewards.texts import text_of
 from open_r1.utils.files import write_whole
+from open_r1.utils.hub import push, require_repo
 from open_r1.utils.imports import FILES
 from open_r1.utils.models import draw
 
@@ -48,6 +49,7 @@ from open_r1.utils.models import draw
 # Columns that belong to a completion, of which the finished set keeps the last four.
 COMPLETION = {"completion", "finish_reason", "prompt_tokens", "seed", "sample", "model", "completion_tokens", "prompt_id"}
 DUPLICATES = Duplicates("completion", within="prompt_id")  # the same completion of the same prompt
+PUSHED = ["train-*.parquet", "prompts-*.parquet", "report-*.json", "README.md"]  # not the folders in it, of work under way
 DROPPED = {"prompt", "completion", "finish_reason", "prompt_tokens", "seed"}
 
 
@@ -65,6 +67,8 @@ def begin(args: BuilderArguments) -> Console:
         raise RecipeError(
             f"shard: {args.output_dir} holds a set of another number of shards ({others[0]}). Use another output_dir."
         )
+    if args.push_to_hub and not args.dry_run:
+        require_repo(args.hub_dataset_id, args.hub_private, args.hub_revision, "dataset")
     return console
 
 
@@ -254,5 +258,6 @@ def finish(args: BuilderArguments, console: Console, rows: Dataset, reports: lis
     if complete := write_card(folder, args.parts):
         console.print(f"the card is {complete}")
         if args.push_to_hub:
-            push(folder, args.hub_dataset_id, args.hub_private)
-            console.print(f"pushed to {args.hub_dataset_id}")
+            name = require_repo(args.hub_dataset_id, args.hub_private, args.hub_revision, "dataset")
+            push(folder, name, args.hub_revision, "dataset", f"{len(rows):,} rows", PUSHED)
+            console.print(f"pushed to {name} ({args.hub_revision or 'main'})")

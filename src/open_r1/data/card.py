@@ -6,10 +6,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import yaml
-from huggingface_hub import DatasetCard, DatasetCardData, HfApi
+from huggingface_hub import DatasetCard, DatasetCardData
 
 from open_r1.configs import RecipeError
 from open_r1.data import check_shards
+from open_r1.utils.cards import of_open_r1
 
 
 CARD = """---
@@ -42,7 +43,7 @@ Built by open_r1 (`python -m open_r1.data.{{ builder }}`).
 
 
 # Keys in which shards of one set may differ.
-OF_A_SHARD = {"shard", "num_proc", "draw", "push_to_hub", "hub_dataset_id", "hub_private"}
+OF_A_SHARD = {"shard", "num_proc", "draw", "push_to_hub", "hub_dataset_id", "hub_private", "hub_revision"}
 
 
 def write_card(folder: Path, shards: int) -> Path | None:
@@ -74,7 +75,7 @@ def write_card(folder: Path, shards: int) -> Path | None:
         filters="\n".join(_filters([each for report in reports for each in report["filters"]])),
         examples="\n\n".join(map(_conversation, reports[0]["examples"])),
         recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
-        versions=", ".join(f"{package} {version(package)}" for package in ("open_r1", "datasets", "datasketch")),
+        versions=", ".join([*of_open_r1(), *(f"{each} {version(each)}" for each in ("datasets", "datasketch"))]),
     )
     card.save(folder / "README.md")
     return folder / "README.md"
@@ -94,15 +95,6 @@ def _check_recipes(recipes: dict[str, dict]):
             raise RecipeError(
                 f"shard: {first} and {other} were built otherwise: {key} is {one.get(key)!r} and {two.get(key)!r}. Build one of them again."
             )
-
-
-def push(folder: Path, name: str, private: bool):
-    """Uploads the set, its reports and its card to the Hub, and nothing else of the folder."""
-    api = HfApi()
-    api.create_repo(name, repo_type="dataset", private=private, exist_ok=True)
-    api.upload_folder(
-        repo_id=name, folder_path=folder, repo_type="dataset", allow_patterns=["*.parquet", "report-*.json", "README.md"]
-    )
 
 
 def _statistics(shards: list[dict[str, dict]]) -> list[str]:

@@ -43,7 +43,8 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def write_whole(path: Path, text: str):
-    """Writes a text file, lone surrogates and all."""
+def write_whole(path: Path, text: str, mode: int = 0o666):
+    """Writes a text file, lone surrogates and all; who may read it is for `mode` and the user's mask to say."""
     with whole(path) as part:
+        part.touch(mode)
         part.write_text(text, encoding="utf-8", errors="surrogatepass")

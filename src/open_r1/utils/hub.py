@@ -1,50 +1,34 @@
-"""The Hugging Face Hub: whether it can be reached, and the model card that goes there."""
+"""The Hugging Face Hub: whether it can be reached and written to, and pushing a folder there in spite of its bad moments."""
 
 import logging
-import re
-import shlex
+import random
 import socket
-import sys
+import time
 import urllib.request
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlparse
 
 import datasets
-import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData, constants
+import httpx
+from huggingface_hub import HfApi, constants, get_session
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+from open_r1.configs import RecipeError
 
 
 logger = logging.getLogger(__name__)
 
-SECRET = "--(push[-_]to[-_])?hub[-_]token"
-CARD = """---
-{{ card_data }}
----
+T = TypeVar("T")
 
-# {{ name }}
+WAITS = (2.0, 8.0, 30.0, 120.0)  # seconds before another try, after those that huggingface_hub itself makes
+TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds; huggingface_hub itself would wait for an answer for ever
+LONGEST = 600.0  # seconds that the Hub may ask us to wait
 
-Trained with open_r1 ({{ stage }}, by TRL) from `{{ base }}` on `{{ dataset }}`.
 
-{{ metrics }}
-
-## Recipe
-
-```bash
-{{ command }}
-```
-
-<details><summary>All keys</summary>
-
-```yaml
-{{ recipe }}```
-
-</details>
-
-## Versions
-
-{{ versions }}
-"""
+class HubError(RecipeError):
+    """The Hub has refused something for good, or could not be reached for a long time."""
 
 
 def go_offline_if_unreachable():
@@ -59,60 +43,110 @@ def go_offline_if_unreachable():
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
 
 
-def write_card(output_dir: str, stage: str, recipe: dict, log_history: list[dict], samples: int | None):
-    """Writes `README.md` into a checkpoint's folder.
+def require_repo(name: str, private: bool | None, revision: str | None = None, repo_type: str = "model") -> str:
+    """Makes a repository, and a revision of it, if they are not there, and sees to it that they can be written to.
+
+    Returns:
+        `str`: Its full name.
+
+    Raises:
+        HubError: If that cannot be.
+    """
+    api = HfApi()
+
+    def make() -> str:
+        full = api.create_repo(name, repo_type=repo_type, private=private, exist_ok=True).repo_id
+        api.auth_check(full, repo_type=repo_type, write=True)
+        if revision not in (None, "main"):
+            api.create_branch(full, branch=revision, repo_type=repo_type, exist_ok=True)
+        return full
+
+    return patiently(make, f"{constants.ENDPOINT}, {name}")
+
+
+def push(
+    folder: Path,
+    name: str,
+    revision: str | None = None,
+    repo_type: str = "model",
+    message: str | None = None,
+    patterns: list[str] | None = None,
+    waits: Sequence[float] | None = None,
+):
+    """Uploads files of a folder as one commit; what is there already is not sent again.
 
     Args:
-        output_dir (`str`): The checkpoint's folder.
-        stage (`str`): Key of `STAGES`.
-        recipe (`dict`): The keys that made the run, without secrets.
-        log_history (`list[dict]`): What the trainer logged.
-        samples (`int`, *optional*): Completions per held-out problem, if it was evaluated.
+        folder (`Path`): The folder.
+        name (`str`): The repository's full name.
+        revision (`str`, *optional*): Branch, which is made from `main` if it is not there; none is `main`.
+        repo_type (`str`, *optional*, defaults to `"model"`): Or `dataset`.
+        message (`str`, *optional*): Of the commit.
+        patterns (`list[str]`, *optional*): Files; by default all.
+        waits (`Sequence[float]`, *optional*): Seconds before each further try; by default `WAITS`.
+
+    Raises:
+        HubError: If it could not be done.
     """
-    name, dataset = Path(output_dir).name, str(recipe.get("dataset_name"))
-    base = str(recipe.get("model_name_or_path"))
-    final = {key: value for entry in log_history for key, value in entry.items() if isinstance(value, int | float)}
-    results = [
-        EvalResult(
-            "text-generation",
-            dataset,
-            dataset,
-            f"avg@{samples}",
-            final[key],
-            dataset_split=recipe.get("dataset_test_split", "test"),
+    api = HfApi()
+
+    def upload():
+        if revision not in (None, "main"):
+            api.create_branch(name, branch=revision, repo_type=repo_type, exist_ok=True)
+        api.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            repo_type=repo_type,
+            revision=revision,
+            commit_message=message or f"{folder.name}, by open_r1",
+            allow_patterns=patterns,
         )
-        for key in ("eval_rewards/accuracy/mean",)
-        if key in final
-    ]
-    data = ModelCardData(
-        library_name="transformers",
-        tags=["open-r1", "trl", stage],
-        model_name=name,
-        eval_results=results or None,
-        base_model=None if ":" in base or Path(base).exists() else base,
-    )
-    shown = [(key, value) for key, value in sorted(final.items()) if key.startswith(("train_", "eval_reward", "eval_comp"))]
-    rows = "\n".join(f"| `{key}` | {value:.4g} |" for key, value in shown)
-    card = ModelCard.from_template(
-        data,
-        template_str=CARD,
-        name=name,
-        stage=stage,
-        base=base,
-        dataset=dataset,
-        metrics=f"| metric | value |\n|---|---|\n{rows}",
-        command=shlex.join(["accelerate", "launch", *without_secrets(sys.argv)]),
-        recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
-        versions=", ".join(f"{package} {version(package)}" for package in ("trl", "transformers", "torch", "datasets")),
-    )
-    card.save(Path(output_dir) / "README.md")
+
+    patiently(upload, f"{constants.ENDPOINT}, {name}", waits)
 
 
-def without_secrets(argv: list[str]) -> list[str]:
-    """A command line whose tokens are blanked.
+def patiently(call: Callable[[], T], what: str, waits: Sequence[float] | None = None) -> T:
+    """Calls the Hub, and again after a while if it is busy, broken or away.
 
-    >>> without_secrets(["--hub_token", "hf_x", "--seed", "1"])
-    ['--hub_token', '***', '--seed', '1']
+    Raises:
+        HubError: With its last complaint.
     """
-    hidden = [re.fullmatch(SECRET, before) is not None for before in ["", *argv[:-1]]]
-    return ["***" if hide or re.match(f"{SECRET}=", arg) else arg for hide, arg in zip(hidden, argv, strict=True)]
+    get_session().timeout = TIMEOUT
+    for wait in (*(WAITS if waits is None else waits), None):
+        try:
+            return call()
+        except (HfHubHTTPError, httpx.HTTPError, HFValidationError, OSError, RuntimeError) as error:
+            if wait is None or not may_pass(error):
+                raise HubError(f"{what}: {told(error)}{advice(error)}") from error
+            pause = max(wait * random.uniform(0.75, 1.25), asked_to_wait(error))
+            logger.warning("%s: %s; again in %.0f s", what, told(error), pause)
+            time.sleep(pause)
+    raise AssertionError
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether another try could do better."""
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        return error.response.status_code in (408, 409, 412, 429) or error.response.status_code >= 500
+    return not isinstance(error, HFValidationError | LocalTokenNotFoundError | OfflineModeIsEnabled | FileNotFoundError)
+
+
+def asked_to_wait(error: Exception) -> float:
+    """Seconds that the Hub has asked for, 0 if it has not."""
+    response = error.response if isinstance(error, HfHubHTTPError) else None
+    after = response.headers.get("Retry-After", "") if response is not None else ""
+    return min(float(after), LONGEST) if after.isdecimal() else 0.0
+
+
+def told(error: Exception) -> str:
+    """An error in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines) or type(error).__name__
+
+
+def advice(error: Exception) -> str:
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else None
+    if isinstance(error, LocalTokenNotFoundError) or status in (401, 403):
+        return ". Log in with a token that may write there (`hf auth login`, or HF_TOKEN), or set `push_to_hub: false`."
+    if isinstance(error, OfflineModeIsEnabled):
+        return " Unset HF_HUB_OFFLINE, or set `push_to_hub: false`."
+    return ""

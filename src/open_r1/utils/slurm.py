@@ -14,13 +14,15 @@ class Job:
     """The job that this process runs in.
 
     Args:
-        id (`str`): Its number.
+        id (`str`): What Slurm calls it: its number, or `<array>_<task>`.
+        port (`int`): A port for this job alone, below those that Linux hands out.
         nodes (`list[str]`): Its nodes, in order.
         processes (`int`): Processes that training starts on each node: as many as it has GPUs, one without, or `PROCESSES_PER_NODE`.
         end (`float`): When its time is over, in seconds since 1970; infinite without a limit.
     """
 
     id: str
+    port: int
     nodes: list[str]
     processes: int
     end: float
@@ -38,9 +40,16 @@ class Job:
             )
         nodes = ask("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
         processes = os.environ.get("PROCESSES_PER_NODE") or os.environ.get("SLURM_GPUS_ON_NODE") or "1"
-        told = ask("squeue", "--noheader", "--job", number, "--format", "%e")  # older Slurms do not set SLURM_JOB_END_TIME
+        array = os.environ.get("SLURM_ARRAY_JOB_ID")  # one of its tasks has its number: that alone would mean all of them
+        name = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else number
+        told = ask("squeue", "--noheader", "--job", name, "--format", "%e")  # older Slurms do not set SLURM_JOB_END_TIME
         end = datetime.fromisoformat(told).timestamp() if told[:1].isdigit() else math.inf
-        return cls(number, nodes, int(processes), end)
+        return cls(name, 20000 + int(number) % 10000, nodes, int(processes), end)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of this node."""
+        return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
 
     @property
     def address(self) -> str:
@@ -49,9 +58,20 @@ class Job:
         return next(word.partition("=")[2] for word in told.split() if word.startswith("NodeAddr="))
 
     @property
-    def port(self) -> int:
-        """A port for this job alone, below those that Linux hands out."""
-        return 20000 + int(self.id) % 10000
+    def shard(self) -> str | None:
+        """Which part of the work is this task's, `i/n`, if the job is one of an array.
+
+        Raises:
+            RecipeError: If the array is not `0-<n-1>`: a part must have the same number whenever it is asked for.
+        """
+        if "SLURM_ARRAY_TASK_ID" not in os.environ:
+            return None
+        task, first, last, count = (int(os.environ[f"SLURM_ARRAY_TASK_{name}"]) for name in ("ID", "MIN", "MAX", "COUNT"))
+        if first != 0 or last != count - 1:
+            raise RecipeError(
+                f"--array: found {count} tasks from {first} to {last}; expected 0-{last}, whose finished parts are skipped, or --shard."
+            )
+        return f"{task}/{count}"
 
     def requeue(self):
         """Puts the job back into the queue, which ends it here."""
@@ -70,6 +90,32 @@ def ask(*command: str) -> str:
         raise RecipeError(f"{command[0]}: there is no Slurm here.") from error
     except subprocess.CalledProcessError as error:
         raise RecipeError(f"{' '.join(command)}: {error.stderr.strip() or f'status {error.returncode}'}") from error
+
+
+def submit(script: str, options: list[str], words: list[str], after: list[str] | None = None) -> str:
+    """Submits a job.
+
+    Args:
+        script (`str`): Such as `slurm/train.slurm`.
+        options (`list[str]`): sbatch's.
+        words (`list[str]`): The script's.
+        after (`list[str]`, *optional*): Jobs that must have ended well; if one fails, this one is cancelled.
+
+    Returns:
+        `str`: Its number.
+    """
+    needs = [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"] if after else []
+    return ask("sbatch", "--parsable", *needs, *options, script, *words).partition(";")[0]
+
+
+def state_of(job: str) -> str | None:
+    """A job's state, such as `PENDING`; `None` if Slurm no longer knows it."""
+    try:
+        return ask("squeue", "--noheader", "--states=all", "--jobs", job, "--format", "%T") or None
+    except RecipeError as error:
+        if "Invalid job id" in str(error):
+            return None
+        raise
 
 
 def on_nodes(nodes: list[str], command: list[str]) -> list[str]:

@@ -1,0 +1,78 @@
+"""A pipeline as jobs of Slurm: each stage is one, which starts when those that it needs have ended well.
+
+A job runs `python -m open_r1.pipeline --only <stage>`, so that what a stage is, whether it is done and what is kept of it is the same as on one
+machine. The jobs that were submitted are kept beside the stages' states: submitted again, a stage whose job waits or runs keeps it.
+"""
+
+import json
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+
+from open_r1.configs import PipelineArguments
+from open_r1.stages import ASKED, LAUNCH, Task, put_aside
+from open_r1.utils.files import write_whole
+from open_r1.utils.slurm import state_of, submit
+
+
+SCRIPT = "slurm/pipeline.slurm"
+UNDER_WAY = (
+    "PENDING",
+    "CONFIGURING",
+    "RUNNING",
+    "COMPLETING",
+    "REQUEUED",
+    "REQUEUE_HOLD",
+    "SUSPENDED",
+    "SIGNALING",
+    "STAGE_OUT",
+)
+
+
+def path_of(home: Path) -> Path:
+    """Where the jobs of a seed are kept."""
+    return home / "jobs.json"
+
+
+def jobs_of(home: Path) -> dict[str, str]:
+    """The last job of each stage."""
+    return json.loads(path_of(home).read_text()) if path_of(home).is_file() else {}
+
+
+def submit_all(waiting: list[tuple[Task, str]], args: PipelineArguments, console: Console):
+    """Submits what is to run, and leaves alone what has been submitted and has not ended.
+
+    Args:
+        waiting (`list[tuple[Task, str]]`): Tasks of all seeds, each after those that it needs, and why they run.
+        args (`PipelineArguments`): The pipeline.
+    """
+    options = {step.name: [*shlex.split(args.slurm), *shlex.split(step.slurm)] for step in args.steps}
+    submitted: dict[tuple[str, int], str] = {}
+    for task, why in waiting:
+        jobs = jobs_of(task.home)
+        job, kept = jobs.get(task.name), False
+        if job and state_of(job) in UNDER_WAY:
+            kept = True
+        else:
+            if why == ASKED:  # the job is to find that it was never run
+                start_anew(task, console)
+            after = [submitted[need, task.seed] for need in task.needs if (need, task.seed) in submitted]
+            name = f"--job-name={task.name}{'' if task.seed == args.seeds[0] else f'-{task.seed}'}"
+            job = submit(SCRIPT, [name, *options[task.name]], words_of(task, args), after)
+            write_whole(path_of(task.home), json.dumps(jobs | {task.name: job}, indent=1))
+        submitted[task.name, task.seed] = job
+        told = "is under way" if kept else f"submitted ({why})"
+        console.print(f"job {job}: {task.name} (seed {task.seed}) {told}", markup=False)
+
+
+def words_of(task: Task, args: PipelineArguments) -> list[str]:
+    """What the job of a stage tells the pipeline."""
+    where = ["--config", args.recipe, "--output_dir", args.output_dir, "--seeds", str(task.seed)]
+    return [*where, "--only", task.name, "--launcher", LAUNCH]
+
+
+def start_anew(task: Task, console: Console):
+    if task.output_dir.exists():
+        put_aside(task.output_dir, console)
+    task.write_state({})

@@ -1,0 +1,87 @@
+"""Evaluations of what a run has pushed, off its path: processes on this machine, one after another, or jobs of Slurm."""
+
+import logging
+import os
+import queue
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from open_r1.configs import RecipeError
+from open_r1.utils.files import write_whole
+from open_r1.utils.recipes import command_of
+from open_r1.utils.slurm import submit
+
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "evaluations"
+RESULT = "eval.json"
+ASKED = "revision.txt"  # what is to be evaluated there; a run that is stopped before it was goes on with it
+# What a launcher tells the trainer's processes, and would mislead another program: it would wait for processes that are not its own.
+OF_A_LAUNCHER = re.compile(r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+")
+
+
+class Evaluations:
+    """Evaluates revisions of a model, each into `<output_dir>/evaluations/step-<step>`.
+
+    Args:
+        recipe (`str`): An `eval` recipe.
+        output_dir (`str`): The run's folder.
+        name (`str`): The model's repository.
+        slurm (`str`, *optional*): Options of sbatch, if they are to be jobs; `None` for processes of this machine.
+    """
+
+    def __init__(self, recipe: str, output_dir: str, name: str, slurm: str | None):
+        self.recipe, self.folder, self.name, self.slurm = recipe, Path(output_dir, FOLDER), name, slurm
+        self.waiting: queue.Queue[tuple[str, Path]] = queue.Queue()
+        threading.Thread(target=self._work, daemon=True).start()
+        if slurm is None:
+            for path in sorted(self.folder.glob(f"step-*/{ASKED}")):
+                self.start(path.read_text().strip(), int(path.parent.name.partition("-")[2]))
+
+    def start(self, revision: str, step: int):
+        """Starts an evaluation, or puts it behind those that wait."""
+        folder = self.folder / f"step-{step}"
+        if (folder / RESULT).is_file():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / ASKED, revision + "\n")
+        keys = self._keys(revision, folder)
+        if self.slurm is None:
+            self.waiting.put((revision, folder))
+            return
+        try:
+            job = submit("slurm/evaluate.slurm", shlex.split(self.slurm), ["--recipe", self.recipe, *keys])
+        except RecipeError as error:
+            logger.error("%s is not evaluated: %s", revision, error)
+        else:
+            logger.info("job %s evaluates %s into %s", job, revision, folder)
+
+    def finish(self):
+        """Waits for those of this machine."""
+        if self.waiting.unfinished_tasks:
+            logger.info("waiting for %d evaluations", self.waiting.unfinished_tasks)
+        self.waiting.join()
+
+    def _keys(self, revision: str, folder: Path) -> list[str]:
+        return ["--model_name_or_path", self.name, "--model_revision", revision, "--output_dir", str(folder)]
+
+    def _work(self):
+        env = {key: value for key, value in os.environ.items() if not OF_A_LAUNCHER.fullmatch(key)}
+        while True:
+            revision, folder = self.waiting.get()
+            command = [sys.executable, *command_of(Path(self.recipe)), *self._keys(revision, folder)]
+            try:
+                with (folder / "log.txt").open("a") as log:
+                    status = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode
+            except OSError as error:
+                status = error
+            if status:
+                logger.error(
+                    "%s is not evaluated (%s), see %s:\n  %s", revision, status, folder / "log.txt", shlex.join(command)
+                )
+            self.waiting.task_done()

@@ -1,0 +1,63 @@
+"""A cluster for a session of tests, and what its user does: submit, look, and wait."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cluster import down, missing, up
+
+from open_r1.utils.slurm import ask
+
+
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
+
+
+class Cluster:
+    """What a user does on a cluster: submit, look, and wait."""
+
+    def sbatch(self, *argv) -> str:
+        return ask("sbatch", "--parsable", *map(str, argv))
+
+    def state(self, job: str) -> str:
+        return self.about(job)["JobState"]
+
+    def about(self, job: str) -> dict[str, str]:
+        return dict(word.split("=", 1) for word in ask("scontrol", "--oneliner", "show", "job", job).split() if "=" in word)
+
+    def wait(self, job: str, *states: str, seconds: float = 180) -> str:
+        """Waits until a job is in one of these states, or has ended."""
+        for _ in range(int(seconds / 0.2)):
+            if (state := self.state(job)) in (*states, *ENDED):
+                return state
+            time.sleep(0.2)
+        raise AssertionError(f"job {job} is {state}: {self.log(job)}")
+
+    def log(self, job: str) -> str:
+        path = Path(self.about(job)["StdOut"])
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def again(self, job: str):
+        """Starts a job that was queued again at once; Slurm would wait two minutes."""
+        for _ in range(600):
+            if (about := self.about(job))["JobState"] == "RUNNING" and about["Restarts"] != "0":
+                return
+            if about["JobState"] == "PENDING":
+                ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+            time.sleep(0.2)
+        raise AssertionError(self.log(job))
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Cluster]:
+    """A cluster, until the end of the block; its jobs use this Python."""
+    if why := missing():
+        pytest.fail(why)
+    folder.parent.chmod(0o755)
+    os.environ |= up(folder)
+    os.environ |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "VIRTUAL_ENV": sys.prefix}
+    yield Cluster()
+    down(folder)

@@ -1,0 +1,172 @@
+"""Jobs that draw, judge and serve, on a real cluster; those that need a server run in an environment that has vLLM (`make test-all`)."""
+
+import importlib.util
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from open_r1.generation import read_completions
+
+
+GENERATE = ["slurm/generate.slurm", "--recipe", "recipes/tiny/generate/config_zero.yaml", "--dataset_params", '{"size": 40}']
+GENERATE += ["--num_generations", 2, "--max_completion_length", 8]
+ENGINE = ["--vllm_engine", "{max_model_len: 256, max_num_batched_tokens: 8192}", "--dtype", "float32"]
+VLLM = importlib.util.find_spec("vllm") is not None
+needs_vllm = pytest.mark.skipif(
+    not VLLM, reason="vLLM is not installed here; `make test-all` makes an environment that has it"
+)
+needs_none = pytest.mark.skipif(VLLM, reason="run in the environment without vLLM")
+
+
+@pytest.fixture
+def model(checkpoint, tmp_path) -> str:
+    """A tiny model with a chat template, which a server needs."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in Path(checkpoint).iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "chat_template.jinja").write_text(Path("recipes/chat_templates/tiny_chat.jinja").read_text())
+    return str(folder)
+
+
+def samples(folder):
+    return sorted((row["prompt_id"], row["sample"]) for row in read_completions(Path(folder)))
+
+
+@needs_none
+def test_array_draws_every_part_once_and_submitted_again_nothing(cluster, model, tmp_path):
+    argv = ["--array", "0-2", *GENERATE, "--model_name_or_path", model, "--output_dir", tmp_path / "drawn"]
+    for drawn in ("80 completions", "nothing"):
+        job = cluster.sbatch(*argv)
+        for task in range(3):
+            assert cluster.wait(f"{job}_{task}") == "COMPLETED", cluster.log(f"{job}_{task}")
+        found = samples(tmp_path / "drawn")
+        assert len(found) == len(set(found)) == 80, drawn
+        if drawn == "80 completions":
+            before = {path: path.read_bytes() for path in (tmp_path / "drawn").glob("completions-*.jsonl")}
+    assert before == {path: path.read_bytes() for path in before} and len(before) == 3
+
+
+@needs_none
+def test_part_of_an_array_alone_would_be_another_part(cluster, model, tmp_path):
+    argv = ["--array", "1-2", *GENERATE, "--model_name_or_path", model, "--output_dir", tmp_path / "drawn"]
+    job = cluster.sbatch(*argv)
+    assert cluster.wait(f"{job}_1") == "FAILED" and "expected 0-2" in cluster.log(f"{job}_1")
+    cluster.wait(f"{job}_2")
+
+
+@needs_none
+def test_warned_of_its_end_drawing_goes_back_into_the_queue_and_goes_on(cluster, model, tmp_path):
+    argv = [
+        *GENERATE,
+        "--model_name_or_path",
+        model,
+        "--output_dir",
+        tmp_path / "drawn",
+        "--num_generations",
+        400,
+        "--batch_size",
+        8,
+    ]
+    job = cluster.sbatch(*argv)
+    for _ in range(600):
+        if list((tmp_path / "drawn").glob("completions-*.jsonl")):
+            break
+        time.sleep(0.1)
+    subprocess.run(["scancel", "--signal=USR1", "--batch", job], check=True)
+    cluster.again(job)
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    assert "goes back into the queue" in cluster.log(job)
+    found = samples(tmp_path / "drawn")
+    assert len(found) == len(set(found)) == 16000
+
+
+@needs_none
+def test_evaluation_is_a_job(cluster, model, tmp_path):
+    argv = ["slurm/evaluate.slurm", "--recipe", "recipes/tiny/eval/config_heldout.yaml", "--max_completion_length", 4]
+    job = cluster.sbatch(*argv, "--model_name_or_path", model, "--output_dir", tmp_path / "eval")
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    assert json.loads((tmp_path / "eval" / "eval.json").read_text())["model"] == model
+
+
+@needs_none
+def test_server_without_vllm_is_an_error(cluster, model, tmp_path):
+    argv = [
+        "--model_name_or_path",
+        model,
+        "--output_dir",
+        tmp_path / "drawn",
+        "--backend",
+        "server",
+        "--base_urls",
+        "http://x/v1",
+    ]
+    job = cluster.sbatch("slurm/serve.slurm", "--recipe", "recipes/tiny/generate/config_zero.yaml", *argv)
+    assert cluster.wait(job) == "FAILED" and "there is no vLLM in this environment" in cluster.log(job)
+
+
+@needs_vllm
+def test_array_with_a_server_for_each_task(cluster, model, tmp_path):
+    recipe = tmp_path / "generate" / "config_server.yaml"
+    recipe.parent.mkdir()
+    text = Path("recipes/tiny/generate/config_zero.yaml").read_text()
+    recipe.write_text(
+        f"{text}\nbackend: server\nbase_urls: [http://localhost:8000/v1]\n".replace("max_prompt_length: 40\n", "")
+    )
+    argv = ["--array", "0-1", GENERATE[0], "--recipe", recipe, *GENERATE[3:], *ENGINE]
+    job = cluster.sbatch(*argv, "--model_name_or_path", model, "--output_dir", tmp_path / "drawn")
+    for task in range(2):
+        assert cluster.wait(f"{job}_{task}", seconds=400) == "COMPLETED", cluster.log(f"{job}_{task}")[-5000:]
+    found = samples(tmp_path / "drawn")
+    assert len(found) == len(set(found)) == 80
+
+
+@needs_vllm
+def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluster, model, tmp_path):
+    recipe = "recipes/tiny/generate/config_zero.yaml"
+    job = cluster.sbatch("slurm/serve.slurm", "--recipe", recipe, "--model_name_or_path", model, *ENGINE)
+    path = Path(f"slurm/logs/serve-{job}.env")
+    for _ in range(1500):
+        if path.exists():
+            break
+        assert cluster.state(job) in ("PENDING", "RUNNING"), cluster.log(job)[-5000:]
+        time.sleep(0.2)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    told = dict(line.removeprefix("export ").split("=", 1) for line in path.read_text().splitlines())
+    key, url = told["OPENAI_API_KEY"], told["OPENAI_BASE_URL"]
+    assert key not in cluster.log(job)
+    assert key not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+    port = int(url.rpartition(":")[2].removesuffix("/v1"))
+    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"]
+    assert [place for place in listening if int(place.partition(":")[2], 16) == port] == [f"0100007F:{port:04X}"], (
+        "127.0.0.1 alone"
+    )
+
+    generate = [*GENERATE[2:], "--model_name_or_path", model, "--backend", "server", "--base_urls", url]
+    judge = ["recipes/tiny/eval/config_heldout.yaml", "--model_name_or_path", model, "--backend", "server", "--base_urls", url,
+             "--max_completion_length", "4"]  # fmt: skip
+    for script, argv, folder in (("generate", generate, "drawn"), ("evaluation", judge, "eval")):
+        command = [sys.executable, f"src/open_r1/{script}.py", "--config", *map(str, argv), "--output_dir", tmp_path / folder]
+        refused = subprocess.run(command, capture_output=True, text=True, env=env_with(None))
+        assert refused.returncode == 1 and "401" in refused.stderr + refused.stdout, refused.stderr[-2000:]
+        done = subprocess.run(command, capture_output=True, text=True, env=env_with(key))
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert len(samples(tmp_path / "drawn")) == 80 and (tmp_path / "eval" / "eval.json").is_file()
+    subprocess.run(["scancel", job], check=True)
+    cluster.wait(job)
+    for _ in range(200):
+        if not path.exists():
+            break
+        time.sleep(0.1)
+    assert not path.exists(), "of a server that has ended"
+
+
+def env_with(key):
+    env = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+    return env if key is None else env | {"OPENAI_API_KEY": key}
