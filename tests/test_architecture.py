@@ -7,10 +7,35 @@ import pytest
 
 
 SOURCES = sorted(Path("src/open_r1").rglob("*.py")) or sorted((Path(__file__).parent.parent / "src/open_r1").rglob("*.py"))
-SCRIPTS = {"sft", "grpo", "reward_model", "distillation", "generate", "evaluation", "pipeline", "report", "validate", "launch"}
+SCRIPTS = {
+    "sft",
+    "grpo",
+    "reward_model",
+    "distillation",
+    "generate",
+    "evaluation",
+    "pipeline",
+    "report",
+    "validate",
+    "launch",
+    "serve",
+}
 SHADOWING = {"datasets", "evaluate", "code", "math", "types", "random", "logging", "tokenize", "trl", "transformers"}
 # Who may import whom: a layer imports itself and what stands before it.
-LAYERS = ["configs", "parser", "utils", "rewards", "generation", "data", "evals", "training", "stages", "reports"]
+LAYERS = [
+    "configs",
+    "parser",
+    "utils",
+    "rewards",
+    "generation",
+    "data",
+    "evals",
+    "planning",
+    "training",
+    "stages",
+    "jobs",
+    "reports",
+]
 
 
 def layer(path: Path) -> str:
@@ -34,7 +59,7 @@ def test_the_whole_is_small_and_the_trainers_thin():
     assert sum(path.read_text().count("\n") for path in grader) <= 2200
     judge = [path for path in SOURCES if path.parent.name == "code"]
     assert sum(path.read_text().count("\n") for path in judge) <= 1700
-    assert sum(path.read_text().count("\n") for path in SOURCES if path not in grader + judge) <= 11500
+    assert sum(path.read_text().count("\n") for path in SOURCES if path not in grader + judge) <= 11800
     for name in ("sft.py", "grpo.py", "reward_model.py", "distillation.py"):
         assert Path("src/open_r1", name).read_text().count("\n") < 100
 

@@ -171,3 +171,17 @@ def test_options_of_a_run(recipe):
     )
     assert "max_non_finite: found 0" in refused("sft", "--config", recipe("max_non_finite: 0"))
     assert "accelerate_config: no file 'zero4.yaml'" in refused("sft", "--config", recipe("accelerate_config: zero4.yaml"))
+
+
+@pytest.mark.parametrize("recipe, mode", [
+    ("recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml", "sequence_mask, at most 3"),  # 3,072 tokens
+    ("recipes/DeepSeek-R1-Zero/grpo/config_paper.yaml", "token_truncate, at most 3"),  # 32,768
+    ("recipes/tiny/grpo/config_zero.yaml", None),  # without vLLM
+])  # fmt: skip
+def test_long_thoughts_are_weighed_token_by_token(recipe, mode):
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe, "--use_cpu", "true"])
+    assert script_args.choose_importance_sampling(args) == mode
+    if mode:
+        asked = ["--config", recipe, "--use_cpu", "true", "--vllm_importance_sampling_mode", "token_mask"]
+        script_args, args, _ = RecipeParser("grpo").parse(asked)
+        assert script_args.choose_importance_sampling(args) == "token_mask, at most 3", "the recipe's own word counts"

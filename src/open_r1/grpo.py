@@ -48,6 +48,7 @@ def main():
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     if args.use_vllm and args.vllm_max_model_length is None and script_args.max_prompt_length:
         args.vllm_max_model_length = longest + args.max_completion_length
+    weighed = script_args.choose_importance_sampling(args)
     most = f"at most {args.max_completion_length:,} tokens"
     training.show(
         run,
@@ -58,6 +59,7 @@ def main():
         more={
             "rewards": str(rewards),
             "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, {most}",
+            **({"importance sampling": weighed} if weighed else {}),
         },
     )
     if not script_args.dry_run:

@@ -46,18 +46,18 @@ POLL = 0.2  # seconds
 PATIENCE = 3600  # seconds that torch's launcher gives a run to save itself; Slurm gives less
 # The launcher stays while the run that it has started saves itself: of SIGTERM, which Slurm sends to both, only the run is to know.
 EACH_NODE = 'trap "" TERM; exec accelerate launch --quiet --machine_rank "$SLURM_PROCID" "$@"'
+ALONE = 'trap "" TERM; exec python "$@"'  # one process needs no launcher, which takes seconds to start
 
 
 def launcher(job: Job, config: str | None, bf16: bool) -> list[str]:
     """What starts a script on all nodes of a job."""
     count = len(job.nodes) * job.processes
-    if config is None and count > 1:
-        config = "recipes/accelerate_configs/ddp.yaml"
+    if count == 1:
+        return on_nodes(job.nodes, ["bash", "-c", ALONE, "launch"])
     shape = ["--num_machines", str(len(job.nodes)), "--num_processes", str(count), "--dynamo_backend", "no"]
     shape += ["--mixed_precision", "bf16" if bf16 else "no"]
-    if count > 1:
-        shape += ["--main_process_ip", job.address, "--main_process_port", str(job.port), "--rdzv_backend", "static"]
-    shape += ["--config_file", config] if config and count > 1 else []
+    shape += ["--main_process_ip", job.address, "--main_process_port", str(job.port), "--rdzv_backend", "static"]
+    shape += ["--config_file", config or "recipes/accelerate_configs/ddp.yaml"]
     return on_nodes(job.nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
 
 
@@ -163,6 +163,7 @@ def main():
     if not again:
         sys.exit(status)
     logger.info("job %s goes back into the queue", job.id)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which ends it here
     job.requeue()
 
 

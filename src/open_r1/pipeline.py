@@ -107,8 +107,10 @@ class Running:
         task.write_state({"made_of": self.made_of, "seconds": self.before, "started": time.time()})
         with task.log.open("a") as log:
             log.write(f"\n$ {task}\n")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([] if "open_r1.launch" in task.command else PRELOADED)
+        in_job = "open_r1.launch" in task.command  # one stage, whose launcher needs no more than what is imported here
+        context = multiprocessing.get_context("fork" if in_job else "forkserver")
+        if not in_job:
+            context.set_forkserver_preload(PRELOADED)
         self.process = context.Process(target=run_command, args=(task.command, task.log, task.home / f"{task.name}.lock"))
         self.process.start()
 

@@ -31,11 +31,12 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from open_r1.configs import RecipeError, ScriptArguments, Stopped
+from open_r1.planning import Shape, memory_of, sharding
 from open_r1.utils.callbacks import LogHistory, Processes, ProgressLine
 from open_r1.utils.cards import write_card
 from open_r1.utils.checkpoints import last_complete_checkpoint, put_aside, what_is_missing
 from open_r1.utils.files import write_whole
-from open_r1.utils.models import Blueprint, draw, estimate_memory, load_model
+from open_r1.utils.models import Blueprint, draw, load_model
 from open_r1.utils.preemption import Preemption
 from open_r1.utils.pushing import of_each, pushes_of, repo_of
 from open_r1.utils.soundness import Soundness
@@ -121,7 +122,9 @@ def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, mo
     steps = (
         args.max_steps if args.max_steps > 0 else math.ceil(len(dataset) * repeats * args.num_train_epochs / run.global_batch)
     )
-    memory = estimate_memory(run.blueprint, run.model_args, args, args.per_device_train_batch_size * sequence)
+    shape, share = Shape.of(run.blueprint.config), sharding(script_args.accelerate_config)
+    tokens = args.per_device_train_batch_size * sequence
+    memory = sum(memory_of(shape, run.model_args, args, tokens, args.world_size, share).values())
     lines = {
         "recipe": script_args.recipe or "none (command line only)",
         "model": f"{run.blueprint.source} · {run.blueprint.parameters / 1e6:,.2f}M parameters",

@@ -23,7 +23,7 @@ PARAMS = ["--dataset_params", '{"size": 40}']
 
 @pytest.fixture(scope="module")
 def server(checkpoint):
-    server = Server(checkpoint)
+    server = Server(checkpoint, eager=True)
     yield server
     server.kill()
 
@@ -76,7 +76,7 @@ def test_messages_go_through_the_chat_template(server, generate, tmp_path):
 
 
 def test_vllm_in_this_process_gives_what_transformers_gives(generate, tmp_path):
-    engine = ["--backend", "vllm", "--dtype", "float32", "--vllm_engine", "{max_model_len: 256}"]
+    engine = ["--backend", "vllm", "--dtype", "float32", "--vllm_engine", "{max_model_len: 256, enforce_eager: true}"]
     generate(tmp_path / "here", "--temperature", 0)
     generate(tmp_path / "engine", "--temperature", 0, *engine)
     assert alike(content(tmp_path / "here"), content(tmp_path / "engine")) >= SAME
@@ -93,7 +93,7 @@ def test_samples_differ_and_each_has_its_seed(server, generate, tmp_path):
 
 def test_a_server_that_dies_in_the_middle(checkpoint, generate, tmp_path):
     """What it had answered is kept, the rest is told of, and the next run gets it."""
-    server = Server(checkpoint)
+    server = Server(checkpoint, eager=True)
     argv = ["--dataset_params", '{"size": 3000}', "--backend", "server", "--base_urls", server.url, "--attempts", "2"]
     base = [sys.executable, "src/open_r1/generate.py", "--config", "recipes/tiny/generate/config_zero.yaml", *SHORT]
     base += ["--model_name_or_path", checkpoint, "--output_dir", str(tmp_path / "out"), "--concurrency", "8", *argv]

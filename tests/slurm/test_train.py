@@ -1,6 +1,7 @@
 """`sbatch slurm/train.slurm`, on a real cluster of two nodes; `make test-all` runs these."""
 
 import json
+import re
 import subprocess
 import time
 
@@ -56,7 +57,7 @@ def test_two_nodes_train_as_one_does(cluster, base, tmp_path):
 def test_nodes_after_the_file_submit_it_again(cluster, tmp_path):
     job = cluster.sbatch(*ZERO, "--nodes", 2, *SMALL, "--dry_run", "true", "--output_dir", tmp_path / "zero")
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
-    again = cluster.log(job).split("Submitted batch job ")[1].split()[0]
+    again = re.search(r"job (\d+) has 2", cluster.log(job))[1]
     assert cluster.wait(again) in ("COMPLETED", "FAILED") and cluster.about(again)["NumNodes"] == "2"
 
 
@@ -97,7 +98,6 @@ def test_stopped_by_a_file_it_stays_stopped(cluster, base, tmp_path):
     [
         (["--recipe", "recipes/tiny/grpo/config_zera.yaml"], "no such recipe"),
         (["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--learning_rat", "1"], "Did you mean '--learning_rate'?"),
-        (["--recipe", "recipes/tiny/eval/config_heldout.yaml"], "is for evaluation; expected one of sft, grpo"),
         (["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--model_name_or_path", "outputs/nowhere"], "outputs/nowhere"),
     ],
 )

@@ -5,11 +5,11 @@ import shutil
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
-from trl import ModelConfig, SFTConfig
+from trl import ModelConfig
 
 from open_r1.configs import RecipeError
 from open_r1.data import tiny
-from open_r1.utils.models import check_round_trip, draw, estimate_memory, load_tokenizer
+from open_r1.utils.models import check_round_trip, draw, load_tokenizer
 from open_r1.utils.recipes import maker
 
 
@@ -57,15 +57,3 @@ def test_checkpoint_that_a_recipe_has_yet_to_make_is_drawn_from_that_recipe(tmp_
 def test_models_that_are_not_there(name):
     with pytest.raises(RecipeError):
         draw(ModelConfig(model_name_or_path=name), seed=0)
-
-
-def test_memory_grows_with_tokens_and_shrinks_with_lora_and_checkpointing(checkpoint):
-    plan = draw(ModelConfig(model_name_or_path=checkpoint), seed=0)
-
-    def memory(tokens=1000, checkpointing=False, **model):
-        args = SFTConfig(output_dir="unused", use_cpu=True, bf16=False, gradient_checkpointing=checkpointing)
-        return estimate_memory(plan, ModelConfig(**model), args, tokens)
-
-    assert memory(0) == 16 * plan.parameters  # float32 weights, gradients and two moments
-    assert memory(2000) > memory(1000) > memory(1000, checkpointing=True) > memory(0)
-    assert memory(use_peft=True) < memory()

@@ -13,6 +13,8 @@ from open_r1.configs.errors import RecipeError, nearest
 if TYPE_CHECKING:
     from trl import GRPOConfig
 
+LONG = 4096  # tokens of a completion from which it is a long thought
+
 
 @dataclass
 class RunArguments:
@@ -224,6 +226,19 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             for spec, weight in zip(self.rewards, training_args.reward_weights, strict=True):
                 spec.weight = weight
         training_args.reward_weights = [spec.weight for spec in self.rewards]
+
+    def choose_importance_sampling(self, training_args: "GRPOConfig") -> str | None:
+        """How completions by vLLM are weighed, which thinks of each token a little otherwise than the model that is trained; in words.
+
+        TRL's default cuts off or weighs whole sequences by the product of their tokens' ratios: of a long one that is far from 1 even where
+        each token's is near. For long thoughts, unless the recipe says otherwise, each token has its own.
+        """
+        args = training_args
+        if not args.use_vllm or not args.vllm_importance_sampling_correction:
+            return None
+        if args.max_completion_length > LONG and "vllm_importance_sampling_mode" not in self.keys:
+            args.vllm_importance_sampling_mode = "token_truncate"
+        return f"{args.vllm_importance_sampling_mode}, at most {args.vllm_importance_sampling_clip_max:g}"
 
 
 def steps_of_a_round(args: "GRPOConfig") -> int:

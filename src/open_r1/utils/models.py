@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import init_empty_weights
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
@@ -74,13 +74,18 @@ def draw(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> Bluep
         raise RecipeError(
             f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be had from the Hub: {error}"
         ) from error
-    with init_empty_weights():
+    return Blueprint(source, config, tokenizer, without_weights(config, trust_remote_code).num_parameters())
+
+
+def without_weights(config: PreTrainedConfig, trust_remote_code: bool = False) -> PreTrainedModel:
+    """A model that takes no memory, to count on."""
+    with torch.device("meta"):
         if (known := MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)) is not None:
             model = known(config)  # with ZeRO-3 `from_config` would split weights over the processes that are not there
         else:
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     model.tie_weights()  # or a shared embedding counts twice
-    return Blueprint(source, config, tokenizer, model.num_parameters())
+    return model
 
 
 def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
@@ -122,26 +127,3 @@ def load_model(args: ModelConfig, training_args) -> str | torch.nn.Module:
         **(training_args.model_init_kwargs or {}),
     }
     return args.model_name_or_path
-
-
-def estimate_memory(blueprint: Blueprint, args: ModelConfig, training_args, tokens: int) -> float:
-    """Estimated peak memory of training on one device, in bytes, without vLLM's share.
-
-    Weights, gradients and two AdamW moments are 16 bytes a parameter (TRL loads float32; with `dtype: bfloat16` 8), with LoRA
-    only the weights; a reference model adds its weights. Activations follow Korthikanti et al. 2022 (2205.05198), eq. 2,
-    about 34 × tokens × width bytes a layer at two bytes a value, or with checkpointing one such layer and the inputs of all.
-    What it leaves out: fragmentation, the fused head's chunk of logits, sharding by ZeRO or FSDP.
-
-    Args:
-        tokens (`int`): Tokens in one forward pass on one device (padded).
-    """
-    width = blueprint.config.get_text_config()
-    bytes_per_weight = 2 if args.dtype == "bfloat16" else 4
-    states = blueprint.parameters * bytes_per_weight * (1.1 if args.use_peft else 4)
-    if getattr(training_args, "beta", 0.0) and not args.use_peft:
-        states += blueprint.parameters * bytes_per_weight
-    value = 2 if training_args.bf16 or training_args.fp16 else 4
-    layer = 17 * value * tokens * width.hidden_size
-    kept = tokens * width.hidden_size * value
-    layers = width.num_hidden_layers
-    return states + (layer + layers * kept if training_args.gradient_checkpointing else layers * layer)

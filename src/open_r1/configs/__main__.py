@@ -1,0 +1,110 @@
+"""What a training recipe needs on so many GPUs: memory, time, cost, and what holds it up. Nothing is loaded but the model's configuration.
+
+Examples:
+
+  python -m open_r1.configs --plan recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml --nodes 1 --gpus 8
+
+  # another GPU, other keys of the recipe, and completions of 2,000 tokens on average instead of half the longest
+  python -m open_r1.configs --plan recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml --nodes 1 --gpus 8 --gpu H200 --mean_length 2000 \\
+      --per_device_train_batch_size 4
+"""
+
+import math
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+from trl import ModelConfig
+
+from open_r1.configs import RecipeError, ScriptArguments, nearest, steps_of_a_round
+from open_r1.parser import TRAINING, RecipeParser, user_errors
+from open_r1.planning import GPUS, Plan, Shape, Work, engine_of, plan, sharding
+from open_r1.utils.imports import import_object, is_function
+from open_r1.utils.recipes import stage_of
+
+
+PROMPT = 512  # tokens of a prompt, where the recipe has no limit
+
+
+def shape_of(model_args: ModelConfig, args: Any) -> Shape:
+    """The recipe's model, in numbers.
+
+    Raises:
+        RecipeError: If its configuration cannot be had.
+    """
+    name = model_args.model_name_or_path
+    if is_function(name):
+        return Shape.of(import_object(name)(seed=args.seed)[0].config)
+    try:
+        config = AutoConfig.from_pretrained(name, revision=model_args.model_revision)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"model_name_or_path: the configuration of {name!r} cannot be had: {error}") from error
+    return Shape.of(config)
+
+
+def work_of(script_args: ScriptArguments, args: Any, training: int, asked: Namespace) -> Work:
+    """What a step has to do.
+
+    Raises:
+        RecipeError: If it is not known how many steps there are.
+    """
+    sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * training
+    generates = hasattr(args, "max_completion_length")
+    repeats = getattr(args, "num_generations", 1) * getattr(args, "num_iterations", 1)
+    if args.max_steps <= 0 and asked.rows is None:
+        raise RecipeError("max_steps: the recipe has none; say how many rows its data have: --rows 10000.")
+    longest = args.max_completion_length if generates else args.max_length
+    prompt = (script_args.max_prompt_length or PROMPT) if generates else 0
+    mean, rows = asked.mean_length or longest / 2, asked.rows
+    if getattr(args, "packing", False):  # all sequences are full
+        mean, rows = longest, rows and rows * mean / longest
+    steps = args.max_steps if args.max_steps > 0 else math.ceil(rows * repeats * args.num_train_epochs / sequences)
+    return Work(sequences, args.per_device_train_batch_size, prompt, longest, mean, steps - asked.from_step)
+
+
+def planned(asked: Namespace, words: list[str]) -> Plan:
+    """The plan of a recipe.
+
+    Args:
+        asked (`Namespace`): What `main` asks for.
+        words (`list[str]`): Keys that take the place of the recipe's, as on its script's command line.
+
+    Raises:
+        RecipeError: If there is none.
+    """
+    if (stage := stage_of(Path(asked.plan))) not in TRAINING:
+        raise RecipeError(f"--plan: {asked.plan} is for {stage}; expected one of {', '.join(TRAINING)}.")
+    if asked.gpu not in GPUS:
+        raise RecipeError(f"--gpu: found {asked.gpu!r}{nearest(asked.gpu, GPUS)}")
+    script_args, args, model_args = RecipeParser(stage).parse(["--config", asked.plan, "--use_cpu", "true", *words])
+    args.use_cpu = False  # that was for the parser, which wants to see the GPU
+    shape, gpus = shape_of(model_args, args), asked.nodes * asked.gpus
+    work = work_of(script_args, args, gpus, asked)
+    if hasattr(args, "max_completion_length"):
+        work.round = steps_of_a_round(args)
+        work.engines = min(gpus, max(args.vllm_tensor_parallel_size or 1, engine_of(shape, GPUS[asked.gpu])))
+    return plan(shape, model_args, args, work, asked.gpu, gpus, sharding(script_args.accelerate_config))
+
+
+def main():
+    parser = ArgumentParser("configs", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("--plan", required=True, metavar="RECIPE", help="A training recipe; other options are its keys.")
+    parser.add_argument("--nodes", type=int, default=1, help="Nodes.")
+    parser.add_argument("--gpus", type=int, default=8, help="GPUs of each.")
+    parser.add_argument("--gpu", default="H100", help=f"One of {', '.join(GPUS)}.")
+    parser.add_argument(
+        "--mean_length",
+        type=float,
+        help="Tokens of a completion, or of a row of the data, on average; by default half of the longest.",
+    )
+    parser.add_argument("--from_step", type=int, default=0, help="Steps that another run has done.")
+    parser.add_argument("--rows", type=int, help="Rows of the data set, where the recipe has epochs instead of steps.")
+    asked, words = parser.parse_known_args()
+    sys.stdout.write(f"{asked.plan} on {asked.nodes} × {asked.gpus} {asked.gpu}\n{planned(asked, words)}\n")
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()
