@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from open_r1.parser import STAGES, TRAINING, RecipeParser
+from open_r1.utils.recipes import stage_of
 
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,10 @@ def test_commands_are_right(page, line):
         return
     if words[:2] == ["python", "-m"]:
         assert words[2].startswith("open_r1."), line
+        if words[2] == "open_r1.configs":  # the plan of a recipe; the model's configuration may be on the Hub
+            recipe = words[words.index("--plan") + 1]
+            RecipeParser(Path(recipe).parent.name).parse(["--config", recipe, "--use_cpu", "true"])
+            return
         RecipeParser(words[2].rpartition(".")[2]).parse(words[3:])
         return
     if words[0] == "sbatch" or (words[0] == "bash" and words[-1] == "--help"):
@@ -55,8 +60,9 @@ def test_commands_are_right(page, line):
         assert (ROOT / words[file]).is_file(), line
         if "--recipe" in words:
             recipe, rest = words[words.index("--recipe") + 1], words[words.index("--recipe") + 2 :]
-            here = ["--use_cpu", "true", "--bf16", "false"]
-            RecipeParser(Path(recipe).parent.name).parse(["--config", recipe, *rest, *here])
+            stage = stage_of(Path(recipe))
+            here = ["--use_cpu", "true", "--bf16", "false"] if stage in TRAINING else []
+            RecipeParser(stage).parse(["--config", recipe, *rest, *here])
         return
     scripts = [i for i, w in enumerate(words) if w.startswith("src/open_r1/")]
     if scripts:

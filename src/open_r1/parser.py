@@ -125,7 +125,7 @@ class RecipeParser(TrlParser):
             self._check_builder(keys)
             keys = {key: self._checked(key, value) for key, value in keys.items()}
             self._check_flags(argv)
-            given = {arg.split("=")[0].lstrip("-").replace("-", "_") for arg in argv if arg.startswith("--")}
+            given = {flag_of(arg).lstrip("-").replace("-", "_") for arg in argv if flag_of(arg)}
             self._check_secrets(given | set(keys))
             if "model_name_or_path" in given and "models" not in given:  # one model instead of the several of the recipe
                 keys.pop("models", None)
@@ -150,7 +150,7 @@ class RecipeParser(TrlParser):
 
     def _given(self, argv: list[str]) -> dict[str, Any]:
         """The keys that the command line itself sets."""
-        flags = {self._option_string_actions[arg.split("=")[0]].dest for arg in argv if arg.startswith("--")}
+        flags = {self._option_string_actions[flag_of(arg)].dest for arg in argv if flag_of(arg)}
         values = vars(self.parse_known_args(argv)[0])
         return {key: values[key] for key in values if key in flags}
 
@@ -172,8 +172,7 @@ class RecipeParser(TrlParser):
     def _check_flags(self, argv: list[str]):
         known = {option for action in self._actions for option in action.option_strings} | {"--config"}
         for arg in argv:
-            flag = arg.split("=")[0]
-            if flag.startswith("--") and flag not in known:
+            if (flag := flag_of(arg)) and flag not in known:
                 raise RecipeError(f"unknown option {flag!r}{nearest(flag, known)}")
 
     def _check_secrets(self, given: set[str]):
@@ -182,6 +181,16 @@ class RecipeParser(TrlParser):
                 "hub_token: everybody on this machine can read a command line, and a recipe goes to the Hub with the model; "
                 "log in instead (`hf auth login`), or set HF_TOKEN."
             )
+
+
+def flag_of(word: str) -> str:
+    """The option that a word of a command line names; nothing if it is a value.
+
+    >>> flag_of("--seed=1"), flag_of("1"), flag_of("--time 1:00:00")
+    ('--seed', '', '')
+    """
+    flag = word.partition("=")[0]
+    return flag if flag.startswith("--") and " " not in flag else ""
 
 
 def _fields(cls: type) -> dict[str, Any]:
