@@ -35,7 +35,7 @@ test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the cod
 test-all: $(BIN)/.installed $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VENV)-deepspeed/.installed  ## Run what `make test` leaves out: vLLM, lm-eval, DeepSpeed and Slurm, all real (needs root, slurm-wlm, munge)
 	@$(ENV) SLURM=1 VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py tests/test_vllm_training.py tests/slurm/test_draw.py
 	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
-	@$(ENV) DISTRIBUTED=1 $(VENV)-deepspeed/bin/python -m pytest tests/distributed
+	@$(ENV) DISTRIBUTED=1 $(VENV)-deepspeed/bin/python -m pytest tests/distributed tests/test_adapters.py
 	@$(ENV) SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 lm-eval: $(VENV)-lm-eval/.installed  ## Judge a checkpoint by EleutherAI's harness (MODEL=outputs/tiny/zero TASKS=gsm8k ARGS="--limit 8")
@@ -82,7 +82,7 @@ $(VENV)-deepspeed/.installed: requirements.txt pyproject.toml
 	@test -x $(VENV)-deepspeed/bin/pip || $(PYTHON) -m venv $(VENV)-deepspeed
 	@echo "installing into $(VENV)-deepspeed, a minute or two"
 	@$(VENV)-deepspeed/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
-	@$(VENV)-deepspeed/bin/python -m pip install --quiet $(PIP_FLAGS) deepspeed==0.19.8 ninja -r requirements.txt
+	@$(VENV)-deepspeed/bin/python -m pip install --quiet $(PIP_FLAGS) deepspeed==0.19.8 ninja bitsandbytes==0.50.2 -r requirements.txt
 	@touch $@
 
 # Both ask for other versions of what open_r1 has. lighteval 0.13 names no newest ones: with today's huggingface_hub, and then with

@@ -57,6 +57,9 @@ def draw(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> Bluep
     if is_function(source):
         model, tokenizer = import_object(source)(seed=seed)
         return Blueprint(source, model.config, tokenizer, model.num_parameters())
+    if (Path(source) / "adapter_config.json").is_file() and not (Path(source) / "config.json").is_file():
+        merged = f"python src/open_r1/merge_adapter.py --adapter {source} --output_dir {source}-merged"
+        raise RecipeError(f"model_name_or_path: {source!r} is an adapter. Merge it into its base first:\n  {merged}")
     if is_path(source) and not (Path(source) / "config.json").is_file():
         recipe, command = maker(source)
         if recipe is None:

@@ -1,0 +1,67 @@
+"""Merges an adapter (LoRA, QLoRA) into its base model: a checkpoint like any other, which later stages, vLLM and evaluation take.
+
+An adapter that was trained on a quantized base is merged into the base in full precision (QLoRA, 2305.14314, §4, evaluates so too).
+
+Examples:
+
+  python src/open_r1/merge_adapter.py --adapter outputs/Qwen2.5-1.5B/zero_lora --output_dir outputs/Qwen2.5-1.5B/zero_merged
+"""
+
+import logging
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+
+import torch
+from peft import AutoPeftModelForCausalLM
+
+from open_r1.configs import RecipeError
+from open_r1.parser import user_errors
+from open_r1.utils.models import load_tokenizer
+
+
+logger = logging.getLogger(__name__)
+
+
+def merge(adapter: Path, output_dir: Path, dtype: torch.dtype):
+    """Writes the merged model and its tokenizer.
+
+    Args:
+        adapter (`Path`): Folder of the adapter, which names its base.
+        output_dir (`Path`): Where to; must not hold a model yet.
+        dtype (`torch.dtype`): Of the merged weights. The sum is computed in float32.
+
+    Raises:
+        RecipeError: If there is no adapter, or something is in the way.
+    """
+    if not (adapter / "adapter_config.json").is_file():
+        raise RecipeError(
+            f"--adapter: no adapter_config.json in {str(adapter)!r}; expected what a run with `use_peft: true` has saved."
+        )
+    if (output_dir / "config.json").is_file():
+        raise RecipeError(f"--output_dir: {str(output_dir)!r} holds a model already; choose another folder.")
+    try:
+        model = AutoPeftModelForCausalLM.from_pretrained(adapter, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"--adapter: its base cannot be loaded: {error}") from error
+    model.merge_and_unload(safe_merge=True).to(dtype).save_pretrained(output_dir)
+    load_tokenizer(str(adapter)).save_pretrained(output_dir)
+
+
+def main():
+    parser = ArgumentParser(
+        "merge_adapter", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--adapter", type=Path, required=True, help="Folder of the adapter.")
+    parser.add_argument("--output_dir", type=Path, required=True, help="Folder of the merged model.")
+    parser.add_argument(
+        "--dtype", default="bfloat16", choices=["bfloat16", "float16", "float32"], help="Of the merged weights."
+    )
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    merge(args.adapter, args.output_dir, getattr(torch, args.dtype))
+    logger.info("merged into %s", args.output_dir)
+
+
+if __name__ == "__main__":
+    with user_errors():
+        main()
