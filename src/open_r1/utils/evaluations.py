@@ -1,9 +1,7 @@
 """Evaluations of what a run has pushed, off its path: processes on this machine, one after another, or jobs of Slurm."""
 
 import logging
-import os
 import queue
-import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +11,7 @@ from pathlib import Path
 from open_r1.configs import RecipeError
 from open_r1.utils.files import write_whole
 from open_r1.utils.recipes import command_of
-from open_r1.utils.slurm import submit
+from open_r1.utils.slurm import own_environment, submit
 
 
 logger = logging.getLogger(__name__)
@@ -21,8 +19,6 @@ logger = logging.getLogger(__name__)
 FOLDER = "evaluations"
 RESULT = "eval.json"
 ASKED = "revision.txt"  # what is to be evaluated there; a run that is stopped before it was goes on with it
-# What a launcher tells the trainer's processes, and would mislead another program: it would wait for processes that are not its own.
-OF_A_LAUNCHER = re.compile(r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+")
 
 
 class Evaluations:
@@ -71,13 +67,14 @@ class Evaluations:
         return ["--model_name_or_path", self.name, "--model_revision", revision, "--output_dir", str(folder)]
 
     def _work(self):
-        env = {key: value for key, value in os.environ.items() if not OF_A_LAUNCHER.fullmatch(key)}
         while True:
             revision, folder = self.waiting.get()
             command = [sys.executable, *command_of(Path(self.recipe)), *self._keys(revision, folder)]
             try:
                 with (folder / "log.txt").open("a") as log:
-                    status = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode
+                    status = subprocess.run(
+                        command, env=own_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                    ).returncode
             except OSError as error:
                 status = error
             if status:

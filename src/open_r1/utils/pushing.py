@@ -134,10 +134,10 @@ class Pushes(TrainerCallback):
         for revision, why in self.lost.items():
             logger.error("%s is not on the Hub: %s", revision, why)
         finished = self.folder / STAGED / "finished"
-        stage(self.folder, finished)
         try:
+            stage(self.folder, finished)
             push(finished, self.name, self.revision, message="The finished model")
-        except HubError as error:
+        except (HubError, OSError) as error:
             by_hand = shlex.join(["hf", "upload", self.name, str(finished), "--revision", self.revision])
             raise HubError(
                 f"the model is finished and saved in {self.folder}, but it is not on the Hub: {error}\n"
@@ -193,9 +193,9 @@ def stage(model: Path, folder: Path, card: Callable[[Path], None] | None = None)
     if not any(path.suffix == ".safetensors" for path in paths):
         raise OSError(f"{model} has no *.safetensors")
     for path in paths:
-        if not any(path.match(other) for other in NOT_OF_THE_MODEL):
+        if not any(path.match(other) for other in NOT_OF_THE_MODEL) and not (card and path.name == "README.md"):
             link(path, part / path.name)
-    if card:
+    if card:  # instead of PEFT's
         card(part)
     part.rename(folder)
 

@@ -2,11 +2,18 @@
 
 import math
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 
 from open_r1.configs import RecipeError
+
+
+# What launchers and Slurm tell the processes of a run, and would mislead another program: it would wait for processes that are not its own.
+OF_A_RUN = re.compile(
+    r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+|SLURM_(?!CONF$)\w+"
+)
 
 
 @dataclass
@@ -78,14 +85,14 @@ class Job:
         ask("scontrol", "requeue", self.id)
 
 
-def ask(*command: str) -> str:
-    """What a program of Slurm's says.
+def ask(*command: str, env: dict[str, str] | None = None) -> str:
+    """What a program of Slurm's says, in this environment or another.
 
     Raises:
         RecipeError: With its complaint.
     """
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()
     except FileNotFoundError as error:
         raise RecipeError(f"{command[0]}: there is no Slurm here.") from error
     except subprocess.CalledProcessError as error:
@@ -105,7 +112,12 @@ def submit(script: str, options: list[str], words: list[str], after: list[str] |
         `str`: Its number.
     """
     needs = [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"] if after else []
-    return ask("sbatch", "--parsable", *needs, *options, script, *words).partition(";")[0]
+    return ask("sbatch", "--parsable", *needs, *options, script, *words, env=own_environment()).partition(";")[0]
+
+
+def own_environment() -> dict[str, str]:
+    """The environment for a program that is not part of this run."""
+    return {key: value for key, value in os.environ.items() if not OF_A_RUN.fullmatch(key)}
 
 
 def state_of(job: str) -> str | None:
