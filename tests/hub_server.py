@@ -196,6 +196,8 @@ def commit(self: Handler, body: bytes, repo: str, branch: str):
             message = value["summary"]
         elif line["key"] == "file":
             files[value["path"]] = base64.b64decode(value["content"])
+        elif line["key"] == "deletedFile":
+            files.pop(value["path"])
         elif line["key"] == "lfsFile":
             files[value["path"]] = self.server.large[value["oid"]]
     oid = hashlib.sha1(f"{repo} {branch} {len(commits)} {message}".encode()).hexdigest()

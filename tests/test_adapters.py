@@ -48,13 +48,16 @@ def train(script, checkpoint, tmp_path):
 
 
 def test_adapter_is_trained_continued_and_merged(train, script, monkeypatch, tmp_path):
-    train("lora", "--max_steps", "2")
-    adapter = train("lora", "--max_steps", "4")
+    rope = ["--model_init_kwargs", '{"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}']
+    train("lora", "--max_steps", "2", *rope)
+    adapter = train("lora", "--max_steps", "4", *rope)
     steps = [json.loads(line).get("step") for line in (adapter / "log_history.jsonl").read_text().splitlines()]
     assert steps[-1] == 4 and not (adapter / "model.safetensors").exists()
     assert script("merge_adapter", "--adapter", adapter, "--output_dir", tmp_path / "merged", "--dtype", "float32").code == 0
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
-    with_adapter = logits(AutoPeftModelForCausalLM.from_pretrained(adapter), adapter)
+    assert merged.config.rope_parameters["rope_theta"] == 500.0, "the base as it was trained on"
+    options = {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}
+    with_adapter = logits(AutoPeftModelForCausalLM.from_pretrained(adapter, **options), adapter)
     torch.testing.assert_close(logits(merged, tmp_path / "merged"), with_adapter, rtol=1e-4, atol=1e-4)
     base = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
     assert not torch.allclose(with_adapter, logits(AutoModelForCausalLM.from_pretrained(base), adapter), atol=1e-3), (

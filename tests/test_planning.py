@@ -11,6 +11,7 @@ import pytest
 from transformers import DeepseekV3Config, Qwen2Config
 from trl import GRPOConfig, ModelConfig, SFTConfig
 
+from open_r1.configs import RecipeError
 from open_r1.configs.__main__ import planned
 from open_r1.planning import GPUS, Rates, Shape, engine_of, generation_seconds, memory_of
 
@@ -114,3 +115,13 @@ def test_gpu_that_is_not_known_is_an_error():
     done = subprocess.run([sys.executable, "-m", "open_r1.configs", "--plan", "recipes/tiny/grpo/config_zero.yaml", "--gpu", "H10"],
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 1 and "Did you mean 'H100'" in done.stderr
+
+
+def test_models_yet_to_be_made_have_a_plan():
+    tiny = {"nodes": 1, "gpus": 1}
+    assert (
+        planned(asked("recipes/tiny/grpo/config_dev2.yaml", **tiny), []).hours > 0
+    )  # from dev1, from base, which is a function
+    assert "vLLM" not in str(planned(asked("recipes/tiny/grpo/config_zero.yaml", **tiny), []).memory)
+    with pytest.raises(RecipeError, match="is for distillation; expected one of sft"):
+        planned(asked("recipes/tiny/distillation/config_on_policy.yaml", **tiny), [])

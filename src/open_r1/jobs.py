@@ -5,15 +5,14 @@ machine. The jobs that were submitted are kept beside the stages' states: submit
 """
 
 import json
-import shlex
 from pathlib import Path
 
 from rich.console import Console
 
-from open_r1.configs import PipelineArguments
+from open_r1.configs import PipelineArguments, words_of
 from open_r1.stages import ASKED, LAUNCH, Task, put_aside
 from open_r1.utils.files import write_whole
-from open_r1.utils.slurm import state_of, submit
+from open_r1.utils.slurm import ask, state_of, submit
 
 
 SCRIPT = "slurm/pipeline.slurm"
@@ -47,26 +46,30 @@ def submit_all(waiting: list[tuple[Task, str]], args: PipelineArguments, console
         waiting (`list[tuple[Task, str]]`): Tasks of all seeds, each after those that it needs, and why they run.
         args (`PipelineArguments`): The pipeline.
     """
-    options = {step.name: [*shlex.split(args.slurm), *shlex.split(step.slurm)] for step in args.steps}
+    options = {step.name: [*words_of("slurm", args.slurm), *words_of("slurm", step.slurm)] for step in args.steps}
     submitted: dict[tuple[str, int], str] = {}
+    anew: set[tuple[str, int]] = set()
     for task, why in waiting:
         jobs = jobs_of(task.home)
         job, kept = jobs.get(task.name), False
         if job and state_of(job) in UNDER_WAY:
-            kept = True
-        else:
+            kept = not any((need, task.seed) in anew for need in task.needs)
+            if not kept:  # it waits for a job that has failed, and is about to be cancelled
+                ask("scancel", job)
+        if not kept:
+            anew.add((task.name, task.seed))
             if why == ASKED:  # the job is to find that it was never run
                 start_anew(task, console)
             after = [submitted[need, task.seed] for need in task.needs if (need, task.seed) in submitted]
             name = f"--job-name={task.name}{'' if task.seed == args.seeds[0] else f'-{task.seed}'}"
-            job = submit(SCRIPT, [name, *options[task.name]], words_of(task, args), after)
+            job = submit(SCRIPT, [name, *options[task.name]], told(task, args), after)
             write_whole(path_of(task.home), json.dumps(jobs | {task.name: job}, indent=1))
         submitted[task.name, task.seed] = job
-        told = "is under way" if kept else f"submitted ({why})"
-        console.print(f"job {job}: {task.name} (seed {task.seed}) {told}", markup=False)
+        how = "is under way" if kept else f"submitted ({why})"
+        console.print(f"job {job}: {task.name} (seed {task.seed}) {how}", markup=False)
 
 
-def words_of(task: Task, args: PipelineArguments) -> list[str]:
+def told(task: Task, args: PipelineArguments) -> list[str]:
     """What the job of a stage tells the pipeline."""
     where = ["--config", args.recipe, "--output_dir", args.output_dir, "--seeds", str(task.seed)]
     return [*where, "--only", task.name, "--launcher", LAUNCH]

@@ -128,13 +128,19 @@ def work(path: Path, words: list[str], output_dir: str, job: Job) -> tuple[int, 
     """Runs what keeps all that it has done as it goes, and can be ended at any time."""
     command = [sys.executable, *command_of(path), *words]
     logger.info("job %s: %s", job.id, shlex.join(command))
-    began = time.time()
+    before = written(output_dir)
     status, asked = run(command, job.end)
     if not status or not asked:
         return status, False
-    if not any(file.stat().st_mtime > began for file in Path(output_dir).rglob("*") if file.is_file()):
+    if written(output_dir) <= before:
         raise RecipeError(f"{output_dir}: a whole job has written nothing; give it more time (sbatch --time).")
     return status, True
+
+
+def written(folder: str) -> int:
+    """Bytes of completions, verdicts and rows in a folder."""
+    kinds = ("completions-*.jsonl", "verdicts*.jsonl", "*.parquet")
+    return sum(path.stat().st_size for kind in kinds for path in Path(folder).rglob(kind))
 
 
 def main():
@@ -149,7 +155,8 @@ def main():
         again = submit("slurm/train.slurm", [f"--nodes={args.nodes}"], sys.argv[1:])
         logger.info("job %s has %d node(s); job %s has %d", job.id, len(job.nodes), again, args.nodes)
         return
-    if job.shard and not any(word.split("=")[0] == "--shard" for word in words):
+    asks = any(word.split("=")[0] == "--shard" for word in words)
+    if not asks and job.shard:
         if stage not in ("generate", *BUILDERS):
             raise RecipeError(f"--array: {path} is for {stage}, which has no parts.")
         words = [*words, "--shard", job.shard]
@@ -165,6 +172,7 @@ def main():
     logger.info("job %s goes back into the queue", job.id)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which ends it here
     job.requeue()
+    sys.exit(STATUS_STOPPED)  # whoever waits for this must not take it for done
 
 
 if __name__ == "__main__":

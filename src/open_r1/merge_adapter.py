@@ -10,11 +10,13 @@ Examples:
 import logging
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 from peft import AutoPeftModelForCausalLM
 
-from open_r1.configs import RecipeError
+from open_r1.configs import RecipeError, mapping
 from open_r1.parser import user_errors
 from open_r1.utils.models import load_tokenizer
 
@@ -39,12 +41,24 @@ def merge(adapter: Path, output_dir: Path, dtype: torch.dtype):
         )
     if (output_dir / "config.json").is_file():
         raise RecipeError(f"--output_dir: {str(output_dir)!r} holds a model already; choose another folder.")
+    options = loading_options(adapter)
     try:
-        model = AutoPeftModelForCausalLM.from_pretrained(adapter, dtype=torch.float32)
+        model = AutoPeftModelForCausalLM.from_pretrained(adapter, dtype=torch.float32, **options)
     except (OSError, ValueError) as error:
         raise RecipeError(f"--adapter: its base cannot be loaded: {error}") from error
     model.merge_and_unload(safe_merge=True).to(dtype).save_pretrained(output_dir)
     load_tokenizer(str(adapter)).save_pretrained(output_dir)
+
+
+def loading_options(adapter: Path) -> dict[str, Any]:
+    """How the run that trained the adapter loaded its base: PEFT keeps the base's name alone, not that it had other positions."""
+    path = adapter / "recipe.yaml"
+    recipe = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    given = recipe.get("model_init_kwargs") or {}
+    options = mapping(given, "model_init_kwargs") if isinstance(given, str) else dict(given)
+    renamed = {"model_revision": "revision", "trust_remote_code": "trust_remote_code"}
+    options |= {new: recipe[old] for old, new in renamed.items() if old in recipe}
+    return {key: value for key, value in options.items() if key not in ("dtype", "torch_dtype", "quantization_config")}
 
 
 def main():

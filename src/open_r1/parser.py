@@ -186,11 +186,12 @@ class RecipeParser(TrlParser):
 def flag_of(word: str) -> str:
     """The option that a word of a command line names; nothing if it is a value.
 
-    >>> flag_of("--seed=1"), flag_of("1"), flag_of("--time 1:00:00")
+    >>> flag_of("--seed=1"), flag_of("1"), flag_of("--time=1:00:00 --nodes 2")
     ('--seed', '', '')
     """
-    flag = word.partition("=")[0]
-    return flag if flag.startswith("--") and " " not in flag else ""
+    flag, _, value = word.partition("=")
+    several = " " in flag or " --" in value  # options of another program, in one word
+    return flag if flag.startswith("--") and not several else ""
 
 
 def _fields(cls: type) -> dict[str, Any]:

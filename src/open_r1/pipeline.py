@@ -271,7 +271,7 @@ def run(args: PipelineArguments, seeds: dict[int, list[Task]], console: Console)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     in_step = sorted(waiting, key=lambda item: item[0])  # all seeds at the same pace, so that none is left alone at the end
     tasks = [(task, why) for _, task, why in in_step]
-    if args.slurm is not None:
+    if args.slurm is not None and args.launcher != LAUNCH:  # with that it is a job itself
         submit_all(tasks, args, console)
         return
     Schedule(tasks, done, args.jobs, console).run()

@@ -98,12 +98,13 @@ class Shape:
         chosen = text.num_experts_per_tok if experts else 0
         spread = sum(weight.numel() for name, weight in model.named_parameters() if ".experts." in name)
         count = model.num_parameters()
-        inner = (text.moe_intermediate_size * (chosen + 1)) if experts else text.intermediate_size
+        ordinary = getattr(text, "intermediate_size", None) or 4 * text.hidden_size  # GPT-2's has no name
+        inner = (text.moe_intermediate_size * (chosen + 1)) if experts else ordinary
         if rank := getattr(text, "kv_lora_rank", None):  # multi-head latent attention keeps one small vector
             keys = rank + text.qk_rope_head_dim
         else:
             head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-            keys = 2 * head * text.num_key_value_heads
+            keys = 2 * head * (getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
         active = count - spread + (spread * chosen // experts if experts else 0)
         return cls(count, active, text.num_hidden_layers, text.hidden_size, inner, keys, text.vocab_size, experts, chosen)
 
@@ -146,7 +147,7 @@ def memory_of(shape: Shape, model_args: ModelConfig, args: Any, tokens: int, pro
     slices = processes if share else 1
     quantized = 0.55 if getattr(model_args, "load_in_4bit", False) else 1.1 if model_args.load_in_8bit else None
     weights = shape.parameters * (quantized or weight) / (processes if share == 3 else 1)
-    if getattr(args, "beta", 0.0) and not model_args.use_peft:  # the reference model
+    if getattr(args, "num_generations", 0) and args.beta and not model_args.use_peft:  # GRPO's reference model
         weights *= 2
     if half and not share and weight == 4:  # autocast keeps what it has cast
         weights += 2 * shape.parameters
@@ -305,7 +306,9 @@ def plan(
     tokens = work.sequences * length
 
     def computing(factor: float) -> float:
-        attention = 2 * shape.layers * shape.width * length  # scores and values of the tokens before, half of them on average
+        # Scores and values, 4 × width × the tokens before, a forward pass being twice what a parameter takes. Of lengths that fall off exponentially a
+        # token sees `length` before it on average, of sequences that are all full half as many.
+        attention = 2 * shape.layers * shape.width * length * (0.5 if work.mean == work.completion else 1.0)
         return tokens * factor * (shape.active + attention) / (gpus * gpu.tflops * 1e12 * share_of_peak)
 
     seconds = {}
@@ -315,17 +318,16 @@ def plan(
     ]
     if work.engines:
         replicas = max(1, gpus // work.engines)
-        took = generation_seconds(
-            shape, gpu, rates, work.engines, replicas, work.sequences * work.round, work.mean, work.completion
-        )
+        drawn = work.sequences * work.round / args.num_iterations  # each is trained on so many times
+        took = generation_seconds(shape, gpu, rates, work.engines, replicas, drawn, work.mean, work.completion)
         assumed += [
-            f"{replicas} engines of {work.engines}, on the GPUs that train, in turn; {work.sequences * work.round:,} completions at once, lengths falling off exponentially",
+            f"{replicas} engines of {work.engines}, on the GPUs that train, in turn; {drawn:,.0f} completions at once, lengths falling off exponentially",
             f"{rates.reading:.0%} of the bandwidth is used; {rates.per_layer * 1e6:g} µs a layer and token, {rates.all_to_all * 1e6:g} more for experts on several nodes",
         ]
         seconds["generation"] = took / work.round
         seconds["weights to vLLM"] = 2 * shape.parameters / work.engines / rates.sync / work.round
         seconds["log-probabilities"] = computing(2.0 * (1 + bool(args.beta)))
-        if args.vllm_mode == "colocate":
+        if args.use_vllm and args.vllm_mode == "colocate":
             memory["vLLM"] = args.vllm_gpu_memory_utilization * gpu.memory
     seconds["training"] = computing(passes)
     return Plan(memory, gpu.memory, tokens, seconds, work.steps, gpus, gpu.price, assumed)

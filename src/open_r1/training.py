@@ -122,7 +122,10 @@ def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, mo
     steps = (
         args.max_steps if args.max_steps > 0 else math.ceil(len(dataset) * repeats * args.num_train_epochs / run.global_batch)
     )
-    shape, share = Shape.of(run.blueprint.config), sharding(script_args.accelerate_config)
+    shape, share = (
+        Shape.of(run.blueprint.config, getattr(args, "trust_remote_code", False)),
+        sharding(script_args.accelerate_config),
+    )
     tokens = args.per_device_train_batch_size * sequence
     memory = sum(memory_of(shape, run.model_args, args, tokens, args.world_size, share).values())
     lines = {
@@ -197,8 +200,7 @@ def train(
         raise Stopped(f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}: {preemption.reason}")
     trainer.save_metrics("train", result.metrics | {"train_steps": trainer.state.global_step})
     trainer.save_state()
-    if trainer.is_world_process_zero():
-        _card(run, trainer, output_dir)
+    _card(run, trainer, output_dir)
     trainer.save_model(args.output_dir)
     logger.info("saved to %s", args.output_dir)
     if pushes:
@@ -227,6 +229,8 @@ def _bytes(count: float) -> str:
 
 
 def _card(run: Run, trainer: Trainer, folder: Path):
+    if not trainer.is_world_process_zero():
+        return
     samples = getattr(trainer, "num_generations_eval", None)
     name = (run.repo or run.training_args.output_dir).rpartition("/")[2]
     write_card(folder, name, run.stage, run.recipe, run.script_args.data, trainer.state.log_history, samples)

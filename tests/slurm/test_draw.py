@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from open_r1.generation import read_completions
 
@@ -33,6 +34,17 @@ def model(checkpoint, tmp_path) -> str:
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "chat_template.jinja").write_text(Path("recipes/chat_templates/tiny_chat.jinja").read_text())
     return str(folder)
+
+
+@pytest.fixture
+def problems(tmp_path) -> Path:
+    """The miniature's evaluation, of what needs no reward model."""
+    recipe = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text())
+    recipe["benchmarks"] = [each for each in recipe["benchmarks"] if each["name"] == "problems"]
+    path = tmp_path / "eval" / "config_problems.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(recipe))
+    return path
 
 
 def samples(folder):
@@ -76,7 +88,7 @@ def test_warned_of_its_end_drawing_goes_back_into_the_queue_and_goes_on(cluster,
     ]
     job = cluster.sbatch(*argv)
     for _ in range(600):
-        if list((tmp_path / "drawn").glob("completions-*.jsonl")):
+        if any(path.stat().st_size for path in (tmp_path / "drawn").glob("completions-*.jsonl")):
             break
         time.sleep(0.1)
     subprocess.run(["scancel", "--signal=USR1", "--batch", job], check=True)
@@ -88,8 +100,8 @@ def test_warned_of_its_end_drawing_goes_back_into_the_queue_and_goes_on(cluster,
 
 
 @needs_none
-def test_evaluation_is_a_job(cluster, model, tmp_path):
-    argv = ["slurm/evaluate.slurm", "--recipe", "recipes/tiny/eval/config_heldout.yaml", "--max_completion_length", 4]
+def test_evaluation_is_a_job(cluster, model, problems, tmp_path):
+    argv = ["slurm/evaluate.slurm", "--recipe", problems, "--max_completion_length", 4]
     job = cluster.sbatch(*argv, "--model_name_or_path", model, "--output_dir", tmp_path / "eval")
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     assert json.loads((tmp_path / "eval" / "eval.json").read_text())["model"] == model
@@ -128,7 +140,7 @@ def test_array_with_a_server_for_each_task(cluster, model, tmp_path):
 
 
 @needs_vllm
-def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluster, model, tmp_path):
+def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluster, model, problems, tmp_path):
     recipe = "recipes/tiny/generate/config_zero.yaml"
     job = cluster.sbatch("slurm/serve.slurm", "--recipe", recipe, "--model_name_or_path", model, *ENGINE)
     path = Path(f"slurm/logs/serve-{job}.env")
@@ -149,7 +161,7 @@ def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluste
     )
 
     generate = [*GENERATE[2:], "--model_name_or_path", model, "--backend", "server", "--base_urls", url]
-    judge = ["recipes/tiny/eval/config_heldout.yaml", "--model_name_or_path", model, "--backend", "server", "--base_urls", url,
+    judge = [problems, "--model_name_or_path", model, "--backend", "server", "--base_urls", url,
              "--max_completion_length", "4"]  # fmt: skip
     for script, argv, folder in (("generate", generate, "drawn"), ("evaluation", judge, "eval")):
         command = [sys.executable, f"src/open_r1/{script}.py", "--config", *map(str, argv), "--output_dir", tmp_path / folder]

@@ -96,6 +96,8 @@ def test_hub_that_is_busy_or_broken_for_a_moment_gets_all(hub, fault, checkpoint
 
 def test_hub_that_does_not_answer_in_time_is_asked_again(hub, checkpoint, monkeypatch):
     monkeypatch.setattr(ours, "TIMEOUT", httpx.Timeout(1))
+    ours.never_wait_for_ever()
+    huggingface_hub.close_session()  # the next one has this timeout
     require_repo("me/base", private=True)
     hub.faults = [Fault("POST .*/commit/", until=threading.Event())]
     push(Path(checkpoint), "me/base")
@@ -201,6 +203,17 @@ def test_evaluation_of_each_pushed_revision(hub, script, tmp_path):
     assert found["model"] == "me/base" and found["recipe"]["model_revision"] == "main-step-000000004"
 
 
+@pytest.mark.parametrize("argv, told", [
+    (["--evaluation_recipe", "recipes/tiny/sft/config_base.yaml"], "is for sft; expected one in a folder `eval`"),
+    (["--evaluation_recipe", "recipes/DeepSeek-R1-Distill-Qwen-7B/eval/config_paper.yaml"], "would ask a server of another model"),
+    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--hub_strategy", "end"], "pushes none"),
+    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--evaluation_slurm", "'"], "No closing quotation"),
+])  # fmt: skip
+def test_evaluation_that_could_not_be_right_is_refused(script, tmp_path, argv, told):
+    outcome = script("sft", *SFT, *PUSH, *argv, "--output_dir", tmp_path / "base")
+    assert outcome.code == 1 and told in outcome.err
+
+
 def test_evaluation_recipe_without_a_push_is_refused(script, tmp_path):
     argv = ["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml"]
     outcome = script("sft", *SFT, *argv, "--output_dir", tmp_path / "base")
@@ -220,6 +233,16 @@ def test_data_set_is_pushed_with_its_card(hub, script, tmp_path):
     assert {"train-00000-of-00001.parquet", "README.md"} <= set(files)
     assert "What was dropped" in DatasetCard(files["README.md"].decode()).text
     assert TOKEN.encode() not in b"".join(files.values()) + all_bytes(tmp_path)
+
+
+def test_push_takes_away_what_an_earlier_model_had(hub, checkpoint, tmp_path):
+    require_repo("me/base", private=True)
+    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"of a larger one")
+    (tmp_path / "notes.txt").write_text("somebody's")
+    push(tmp_path, "me/base")
+    push(Path(checkpoint), "me/base")
+    assert {"model.safetensors", "notes.txt"} <= set(hub.files("me/base"))
+    assert "model-00001-of-00002.safetensors" not in hub.files("me/base")
 
 
 def test_refusal_is_not_tried_again(hub, checkpoint):

@@ -4,7 +4,15 @@ from open_r1.utils.slurm import own_environment
 
 
 def test_another_program_is_not_told_that_it_is_one_of_several(monkeypatch):
-    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "ACCELERATE_USE_FSDP", "SLURM_NTASKS"):
+    for name in (
+        "RANK",
+        "LOCAL_RANK",
+        "WORLD_SIZE",
+        "MASTER_ADDR",
+        "TORCHELASTIC_RUN_ID",
+        "ACCELERATE_USE_FSDP",
+        "SLURM_NTASKS",
+    ):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
     monkeypatch.setenv("HF_TOKEN", "hf_x")

@@ -12,7 +12,7 @@ from open_r1.configs.data import (
     SelectionArguments,
     Source,
 )
-from open_r1.configs.errors import NotMadeYet, RecipeError, Stopped, mapping, nearest
+from open_r1.configs.errors import NotMadeYet, RecipeError, Stopped, mapping, nearest, words_of
 from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArguments
 from open_r1.configs.generation import GenerateArguments
 from open_r1.configs.pipeline import SEED, Claim, PipelineArguments, Step
@@ -31,5 +31,5 @@ from open_r1.configs.training import (
 __all__ = [
     "BENCHMARKS", "Benchmark", "BuilderArguments", "Claim", "ColdStartArguments", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
     "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "RunArguments", "SFTScriptArguments", "ScriptArguments",
-    "SEED", "SelectionArguments", "Source", "Step", "Stopped", "mapping", "nearest", "steps_of_a_round",
+    "SEED", "SelectionArguments", "Source", "Step", "Stopped", "mapping", "nearest", "words_of", "steps_of_a_round",
 ]  # fmt: skip

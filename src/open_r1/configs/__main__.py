@@ -19,17 +19,18 @@ from transformers import AutoConfig
 from trl import ModelConfig
 
 from open_r1.configs import RecipeError, ScriptArguments, nearest, steps_of_a_round
-from open_r1.parser import TRAINING, RecipeParser, user_errors
+from open_r1.parser import RecipeParser, user_errors
 from open_r1.planning import GPUS, Plan, Shape, Work, engine_of, plan, sharding
-from open_r1.utils.imports import import_object, is_function
-from open_r1.utils.recipes import stage_of
+from open_r1.utils.imports import import_object, is_function, is_path
+from open_r1.utils.recipes import maker, stage_of
 
 
-PROMPT = 512  # tokens of a prompt, where the recipe has no limit
+PLANNED = ("sft", "grpo", "reward_model")
+LONGEST_PROMPT = 512  # tokens, where the recipe has no limit
 
 
 def shape_of(model_args: ModelConfig, args: Any) -> Shape:
-    """The recipe's model, in numbers.
+    """The recipe's model, in numbers; of one that another recipe has yet to make, that recipe's own.
 
     Raises:
         RecipeError: If its configuration cannot be had.
@@ -37,6 +38,8 @@ def shape_of(model_args: ModelConfig, args: Any) -> Shape:
     name = model_args.model_name_or_path
     if is_function(name):
         return Shape.of(import_object(name)(seed=args.seed)[0].config)
+    if is_path(name) and not (Path(name) / "config.json").is_file() and (before := maker(name)[0]):
+        return shape_of(ModelConfig(model_name_or_path=before["model_name_or_path"]), args)
     try:
         config = AutoConfig.from_pretrained(name, revision=model_args.model_revision)
     except (OSError, ValueError) as error:
@@ -56,7 +59,9 @@ def work_of(script_args: ScriptArguments, args: Any, training: int, asked: Names
     if args.max_steps <= 0 and asked.rows is None:
         raise RecipeError("max_steps: the recipe has none; say how many rows its data have: --rows 10000.")
     longest = args.max_completion_length if generates else args.max_length
-    prompt = (script_args.max_prompt_length or PROMPT) if generates else 0
+    if longest is None:
+        raise RecipeError("max_length: the recipe has no limit; say one, --max_length 4096.")
+    prompt = (script_args.max_prompt_length or LONGEST_PROMPT) if generates else 0
     mean, rows = asked.mean_length or longest / 2, asked.rows
     if getattr(args, "packing", False):  # all sequences are full
         mean, rows = longest, rows and rows * mean / longest
@@ -74,15 +79,15 @@ def planned(asked: Namespace, words: list[str]) -> Plan:
     Raises:
         RecipeError: If there is none.
     """
-    if (stage := stage_of(Path(asked.plan))) not in TRAINING:
-        raise RecipeError(f"--plan: {asked.plan} is for {stage}; expected one of {', '.join(TRAINING)}.")
+    if (stage := stage_of(Path(asked.plan))) not in PLANNED:
+        raise RecipeError(f"--plan: {asked.plan} is for {stage}; expected one of {', '.join(PLANNED)}.")
     if asked.gpu not in GPUS:
         raise RecipeError(f"--gpu: found {asked.gpu!r}{nearest(asked.gpu, GPUS)}")
     script_args, args, model_args = RecipeParser(stage).parse(["--config", asked.plan, "--use_cpu", "true", *words])
     args.use_cpu = False  # that was for the parser, which wants to see the GPU
     shape, gpus = shape_of(model_args, args), asked.nodes * asked.gpus
     work = work_of(script_args, args, gpus, asked)
-    if hasattr(args, "max_completion_length"):
+    if stage == "grpo":
         work.round = steps_of_a_round(args)
         work.engines = min(gpus, max(args.vllm_tensor_parallel_size or 1, engine_of(shape, GPUS[asked.gpu])))
     return plan(shape, model_args, args, work, asked.gpu, gpus, sharding(script_args.accelerate_config))

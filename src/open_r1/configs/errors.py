@@ -1,6 +1,7 @@
 """Errors that a user can mend, and how they are worded."""
 
 import difflib
+import shlex
 
 import yaml
 
@@ -49,3 +50,15 @@ def mapping(text: str, key: str) -> dict:
     if not isinstance(value, dict):
         raise RecipeError(f"{key}: found {text!r}; expected a mapping such as `{{name: value}}`.")
     return value
+
+
+def words_of(key: str, text: str) -> list[str]:
+    """A text as a shell would split it.
+
+    >>> words_of("slurm", "--nodes 2 --time=1:00:00")
+    ['--nodes', '2', '--time=1:00:00']
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise RecipeError(f"{key}: found {text!r}: {error}.") from error

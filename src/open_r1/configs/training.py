@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
-from open_r1.configs.errors import RecipeError, nearest
+from open_r1.configs.errors import RecipeError, nearest, words_of
 
 
 if TYPE_CHECKING:
@@ -51,8 +51,10 @@ class RunArguments:
         for key in ("accelerate_config", "evaluation_recipe"):
             if (path := getattr(self, key)) and not Path(path).is_file():
                 raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
-        if self.evaluation_slurm is not None and not self.evaluation_recipe:
-            raise RecipeError("evaluation_slurm: there is no evaluation_recipe that such a job could run.")
+        if self.evaluation_slurm is not None:
+            words_of("evaluation_slurm", self.evaluation_slurm)
+            if not self.evaluation_recipe:
+                raise RecipeError("evaluation_slurm: there is no evaluation_recipe that such a job could run.")
         if self.max_non_finite < 1:
             raise RecipeError(f"max_non_finite: found {self.max_non_finite}; expected at least 1.")
         if self.when_disk_is_full not in (known := ("stop", "skip")):

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from open_r1.configs import RecipeError
+from open_r1.configs import RecipeError, words_of
 from open_r1.utils.files import write_whole
 from open_r1.utils.recipes import command_of
 from open_r1.utils.slurm import own_environment, submit
@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "evaluations"
 RESULT = "eval.json"
 ASKED = "revision.txt"  # what is to be evaluated there; a run that is stopped before it was goes on with it
+JOB = "job.txt"  # the job that does it
 
 
 class Evaluations:
@@ -35,14 +36,13 @@ class Evaluations:
         self.recipe, self.folder, self.name, self.slurm = recipe, Path(output_dir, FOLDER), name, slurm
         self.waiting: queue.Queue[tuple[str, Path]] = queue.Queue()
         threading.Thread(target=self._work, daemon=True).start()
-        if slurm is None:
-            for path in sorted(self.folder.glob(f"step-*/{ASKED}")):
-                self.start(path.read_text().strip(), int(path.parent.name.partition("-")[2]))
+        for path in sorted(self.folder.glob(f"step-*/{ASKED}")):
+            self.start(path.read_text().strip(), int(path.parent.name.partition("-")[2]))
 
     def start(self, revision: str, step: int):
         """Starts an evaluation, or puts it behind those that wait."""
         folder = self.folder / f"step-{step}"
-        if (folder / RESULT).is_file():
+        if (folder / RESULT).is_file() or (folder / JOB).is_file():
             return
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / ASKED, revision + "\n")
@@ -51,10 +51,11 @@ class Evaluations:
             self.waiting.put((revision, folder))
             return
         try:
-            job = submit("slurm/evaluate.slurm", shlex.split(self.slurm), ["--recipe", self.recipe, *keys])
+            job = submit("slurm/evaluate.slurm", words_of("evaluation_slurm", self.slurm), ["--recipe", self.recipe, *keys])
         except RecipeError as error:
             logger.error("%s is not evaluated: %s", revision, error)
         else:
+            write_whole(folder / JOB, job + "\n")
             logger.info("job %s evaluates %s into %s", job, revision, folder)
 
     def finish(self):
@@ -69,16 +70,21 @@ class Evaluations:
     def _work(self):
         while True:
             revision, folder = self.waiting.get()
-            command = [sys.executable, *command_of(Path(self.recipe)), *self._keys(revision, folder)]
             try:
-                with (folder / "log.txt").open("a") as log:
-                    status = subprocess.run(
-                        command, env=own_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-                    ).returncode
-            except OSError as error:
-                status = error
-            if status:
-                logger.error(
-                    "%s is not evaluated (%s), see %s:\n  %s", revision, status, folder / "log.txt", shlex.join(command)
-                )
-            self.waiting.task_done()
+                self._evaluate(revision, folder)
+            except Exception as error:  # whatever it is, the run goes on
+                logger.error("%s is not evaluated: %s", revision, error)
+            finally:
+                self.waiting.task_done()
+
+    def _evaluate(self, revision: str, folder: Path):
+        if (folder / RESULT).is_file():  # asked for twice
+            return
+        command = [sys.executable, *command_of(Path(self.recipe)), *self._keys(revision, folder)]
+        with (folder / "log.txt").open("a") as log:
+            status = subprocess.run(
+                command, env=own_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            ).returncode
+        if status:
+            told = f"see {folder / 'log.txt'}:\n  {shlex.join(command)}"
+            logger.error("%s is not evaluated (status %s), %s", revision, status, told)

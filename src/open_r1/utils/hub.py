@@ -6,14 +6,16 @@ import socket
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlparse
 
 import datasets
 import httpx
-from huggingface_hub import HfApi, constants, get_session
+from huggingface_hub import HfApi, constants, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.utils._http import default_client_factory
 
 from open_r1.configs import RecipeError
 
@@ -99,6 +101,7 @@ def push(
             revision=revision,
             commit_message=message or f"{folder.name}, by open_r1",
             allow_patterns=patterns,
+            delete_patterns=patterns or ["*.safetensors", "*.json"],  # of an earlier model, with other shards
         )
 
     patiently(upload, f"{constants.ENDPOINT}, {name}", waits)
@@ -110,7 +113,7 @@ def patiently(call: Callable[[], T], what: str, waits: Sequence[float] | None = 
     Raises:
         HubError: With its last complaint.
     """
-    get_session().timeout = TIMEOUT
+    never_wait_for_ever()
     for wait in (*(WAITS if waits is None else waits), None):
         try:
             return call()
@@ -121,6 +124,18 @@ def patiently(call: Callable[[], T], what: str, waits: Sequence[float] | None = 
             logger.warning("%s: %s; again in %.0f s", what, told(error), pause)
             time.sleep(pause)
     raise AssertionError
+
+
+@cache
+def never_wait_for_ever():
+    """Gives huggingface_hub's connections a timeout, also those that it opens anew after an error; by itself it has none."""
+
+    def client() -> httpx.Client:
+        made = default_client_factory()
+        made.timeout = TIMEOUT
+        return made
+
+    set_client_factory(client)
 
 
 def may_pass(error: Exception) -> bool:
@@ -148,5 +163,5 @@ def advice(error: Exception) -> str:
     if isinstance(error, LocalTokenNotFoundError) or status in (401, 403):
         return ". Log in with a token that may write there (`hf auth login`, or HF_TOKEN), or set `push_to_hub: false`."
     if isinstance(error, OfflineModeIsEnabled):
-        return " Unset HF_HUB_OFFLINE, or set `push_to_hub: false`."
+        return " HF_HUB_OFFLINE is set, or the Hub could not be reached just now; see above. Or set `push_to_hub: false`."
     return ""

@@ -20,6 +20,7 @@ from open_r1.configs import RecipeError, RunArguments
 from open_r1.parser import RecipeParser
 from open_r1.utils.evaluations import Evaluations
 from open_r1.utils.hub import HubError, push, require_repo
+from open_r1.utils.recipes import stage_of
 
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def repo_of(script_args: RunArguments, args: TrainingArguments) -> str | None:
     if script_args.evaluation_recipe:
         if not args.push_to_hub:
             raise RecipeError("evaluation_recipe: what is pushed is evaluated; set `push_to_hub: true`, or leave it out.")
-        RecipeParser("evaluation").parse(["--config", script_args.evaluation_recipe, "--output_dir", args.output_dir])
+        require_evaluation(script_args.evaluation_recipe, args)
     if not args.push_to_hub:
         return None
     if args.hub_strategy not in (HubStrategy.END, HubStrategy.EVERY_SAVE):
@@ -50,6 +51,30 @@ def repo_of(script_args: RunArguments, args: TrainingArguments) -> str | None:
     if script_args.dry_run or args.process_index:
         return name
     return require_repo(name, args.hub_private_repo, args.hub_revision)
+
+
+def require_evaluation(recipe: str, args: TrainingArguments):
+    """Stops if a recipe cannot evaluate what a run pushes.
+
+    Raises:
+        RecipeError: Saying why.
+    """
+    if (stage := stage_of(Path(recipe))) != "evaluation":
+        raise RecipeError(f"evaluation_recipe: {recipe} is for {stage}; expected one in a folder `eval`.")
+    before = dict(os.environ)
+    asked = ["--config", recipe, "--model_name_or_path", "pushed", "--output_dir", args.output_dir]
+    evaluation, _ = RecipeParser("evaluation").parse(asked)
+    for name in os.environ.keys() - before.keys():  # its `env` is for its own process
+        del os.environ[name]
+    os.environ |= before
+    if evaluation.backend == "server":
+        raise RecipeError(
+            "evaluation_recipe: with `backend: server` it would ask a server of another model; use transformers or vllm."
+        )
+    if args.hub_strategy == HubStrategy.END:
+        raise RecipeError(
+            "evaluation_recipe: checkpoints are evaluated, and `hub_strategy: end` pushes none; use `every_save`."
+        )
 
 
 def of_each(args: TrainingArguments) -> str:
@@ -93,6 +118,7 @@ class Pushes(TrainerCallback):
         self.waiting: queue.Queue[int] = queue.Queue()
         self.lost: dict[str, str] = {}  # revisions that are not on the Hub, and why
         self.pushed: list[str] = []
+        self.away = False  # whether the last push failed
 
     def start(self, step: int):
         """Starts the thread, with what an earlier run has left; what was saved after the step from which this run goes on is made again."""
@@ -109,7 +135,7 @@ class Pushes(TrainerCallback):
             return
         try:
             stage(checkpoint, self._staged(state.global_step), self.card)
-        except OSError as error:
+        except Exception as error:  # whatever it is, training goes on
             self._lose(self.name_of(state.global_step), str(error))
         else:
             self.waiting.put(state.global_step)
@@ -163,16 +189,18 @@ class Pushes(TrainerCallback):
             self.waiting.task_done()
 
     def _push(self, step: int):
-        revision, waits = self.name_of(step), () if self.lost else None  # a Hub that is away is not waited for each time
+        revision, waits = self.name_of(step), () if self.away else None  # a Hub that is away is not waited for each time
+        self.away = True
         try:
             push(self._staged(step), self.name, revision, message=f"Checkpoint after {step} steps", waits=waits)
         except HubError as error:
             self._lose(revision, str(error))
             return
-        shutil.rmtree(self._staged(step))
+        self.away = False
         self.pushed.append(revision)
-        if self.evaluations:
+        if self.evaluations:  # before it is forgotten that it was pushed
             self.evaluations.start(revision, step)
+        shutil.rmtree(self._staged(step))
 
     def _lose(self, revision: str, why: str):
         self.lost[revision] = why

@@ -12,7 +12,7 @@ from open_r1.configs import RecipeError
 
 # What launchers and Slurm tell the processes of a run, and would mislead another program: it would wait for processes that are not its own.
 OF_A_RUN = re.compile(
-    r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+|SLURM_(?!CONF$)\w+"
+    r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+|SLURM_(?!CONF$|JWT$|CLUSTERS$)\w+"
 )
 
 
