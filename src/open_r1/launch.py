@@ -61,27 +61,25 @@ def launcher(job: Job, config: str | None, bf16: bool) -> list[str]:
     return on_nodes(job.nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
 
 
-def run(command: list[str], end: float, ask_to_stop: Path | None = None) -> tuple[int, bool]:
-    """Runs a command to its end. If Slurm warns of the end of the job's time it is asked to stop: by a file, or by SIGTERM.
+def run(command: list[str], job: Job, ask_to_stop: Path | None = None) -> int:
+    """Runs a command to its end. If the job is warned that its time is nearly over it is asked to stop: by a file, or by SIGTERM.
 
     Returns:
-        `tuple[int, bool]`: Its status, and whether it was asked.
+        `int`: Its status.
     """
-    asked = []
-    signal.signal(signal.SIGUSR1, lambda *_: asked.append(True))
     # Slurm sends it to all: training saves itself and is waited for, what can be ended at any time is.
     signal.signal(signal.SIGTERM, signal.SIG_IGN if ask_to_stop else lambda *_: sys.exit(128 + signal.SIGTERM))
-    times = {} if end == math.inf else {"SLURM_JOB_END_TIME": str(int(end))}
+    times = {} if job.end == math.inf else {"SLURM_JOB_END_TIME": str(int(job.end))}
     env = os.environ | times | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(PATIENCE)}
     process = subprocess.Popen(command, env=env)
     while process.poll() is None:
-        if asked and ask_to_stop is None:
+        if job.warned and ask_to_stop is None:
             process.terminate()
-        elif asked and not ask_to_stop.exists():  # again, if the run, which clears it as it starts, has only just started
+        elif job.warned and not ask_to_stop.exists():  # again, if the run, which clears it as it starts, has only just started
             ask_to_stop.parent.mkdir(parents=True, exist_ok=True)
             ask_to_stop.touch()
         time.sleep(POLL)
-    return process.returncode, bool(asked)
+    return process.returncode
 
 
 def stopped_at(folder: Path) -> dict:
@@ -101,11 +99,11 @@ def train(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
     before = stopped_at(folder).get("step", 0)
     command = [*launcher(job, script_args.accelerate_config, args.bf16), *command_of(path), *words]
     logger.info("job %s on %s: %s", job.id, ", ".join(job.nodes), shlex.join(command))
-    status, asked = run(command, job.end, ask_to_stop=(folder / STOP))
+    status = run(command, job, ask_to_stop=folder / STOP)
     stopped = stopped_at(folder)
     if not status or not stopped:
         return status, False
-    if not asked and stopped["reason"] != REASONS[1]:
+    if not job.warned and stopped["reason"] != REASONS[1]:
         logger.info("stopped after step %d: %s; sbatch the same command to continue", stopped["step"], stopped["reason"])
         return STATUS_STOPPED, False
     if stopped["step"] <= before:
@@ -129,8 +127,8 @@ def work(path: Path, words: list[str], output_dir: str, job: Job) -> tuple[int, 
     command = [sys.executable, *command_of(path), *words]
     logger.info("job %s: %s", job.id, shlex.join(command))
     before = written(output_dir)
-    status, asked = run(command, job.end)
-    if not status or not asked:
+    status = run(command, job)
+    if not status or not job.warned:
         return status, False
     if written(output_dir) <= before:
         raise RecipeError(f"{output_dir}: a whole job has written nothing; give it more time (sbatch --time).")

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ class Job:
         nodes (`list[str]`): Its nodes, in order.
         processes (`int`): Processes that training starts on each node: as many as it has GPUs, one without, or `PROCESSES_PER_NODE`.
         end (`float`): When its time is over, in seconds since 1970; infinite without a limit.
+        warned (`bool`): Whether Slurm has said, by SIGUSR1, that this is soon.
     """
 
     id: str
@@ -33,10 +35,11 @@ class Job:
     nodes: list[str]
     processes: int
     end: float
+    warned: bool = False
 
     @classmethod
     def current(cls) -> "Job":
-        """Reads it from the environment, and what is not there from Slurm.
+        """Reads it from the environment, and what is not there from Slurm; from now on its warning is heard.
 
         Raises:
             RecipeError: If this is no job.
@@ -51,7 +54,9 @@ class Job:
         name = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else number
         told = ask("squeue", "--noheader", "--job", name, "--format", "%e")  # older Slurms do not set SLURM_JOB_END_TIME
         end = datetime.fromisoformat(told).timestamp() if told[:1].isdigit() else math.inf
-        return cls(name, 20000 + int(number) % 10000, nodes, int(processes), end)
+        job = cls(name, 20000 + int(number) % 10000, nodes, int(processes), end)
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(job, "warned", True))
+        return job
 
     @property
     def gpus(self) -> int:
