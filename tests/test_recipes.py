@@ -35,8 +35,9 @@ def test_first_lines_say_hardware_and_global_batch(path):
     head = "".join(line for line in path.read_text().splitlines(True)[:4] if line.startswith("#"))
     assert "Hardware:" in head and "global batch" in head
     nodes = re.search(r"(\d+) nodes of 8 GPUs", head)
-    processes = 512 if "512 H800" in head else 8 * int(nodes[1]) if nodes else 8 if "8 GPUs" in head else 1
     recipe = read_recipe(str(path))
+    train = int(nodes[1]) - recipe.get("vllm_nodes", 0) if nodes else 1
+    processes = 512 if "512 H800" in head else 8 * train if "8 GPUs" in head else 1
     batch = recipe["per_device_train_batch_size"] * recipe.get("gradient_accumulation_steps", 1) * processes
     assert f"global batch {batch:,}" in head
 

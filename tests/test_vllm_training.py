@@ -33,6 +33,7 @@ def test_reward_rises_with_completions_by_vllm(tmp_path):
     small = ["--per_device_train_batch_size", 64, "--num_generations", 8, "--max_completion_length", 24, "--max_steps", 24]
     small += ["--dataset_params", '{"size": 512, "levels": [2]}', "--eval_strategy", "no", "--eval_on_start", "false"]
     vllm = ["--use_vllm", "true", "--vllm_mode", "colocate", "--vllm_gpu_memory_utilization", 0.1, "--dtype", "float32"]
+    vllm += ["--reward_funcs", "accuracy", "format", "{name: 'tests/unpacked_weights.py:nothing', weight: 0}"]
     told = run("grpo", *ZERO, *small, *vllm, "--model_name_or_path", base, "--output_dir", zero, "--learning_rate", 2e-4)
     assert "importance sampling" in told and "sequence_mask, at most 3" in told
     logged = [entry for entry in map(json.loads, (zero / "log_history.jsonl").open()) if "reward" in entry]

@@ -29,6 +29,7 @@ from open_r1.data.curriculum import load_prompts
 from open_r1.data.prompts import prompt_length, require_full_batch
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import Composition
+from open_r1.utils.serving import give_key_to_trl
 
 
 SAMPLE = 1000  # prompts measured before training starts
@@ -42,12 +43,14 @@ def main():
         tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
     script_args.set_weights(args)
     script_args.require_whole_rounds(args)
+    script_args.require_server(args)
     rewards = Composition(script_args.rewards, max_unjudged=script_args.max_unjudged)
     dataset, held_out = load_prompts(script_args, args, tokenizer, rewards)
     require_full_batch(dataset, args)
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
-    if args.use_vllm and args.vllm_max_model_length is None and script_args.max_prompt_length:
-        args.vllm_max_model_length = longest + args.max_completion_length
+    if args.use_vllm:
+        args.vllm_max_model_length = script_args.length_for_vllm(args)
+        give_key_to_trl()
     weighed = script_args.choose_importance_sampling(args)
     most = f"at most {args.max_completion_length:,} tokens"
     training.show(

@@ -32,11 +32,11 @@ import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from open_r1.configs import RecipeError
-from open_r1.parser import BUILDERS, STATUS_STOPPED, TRAINING, RecipeParser, user_errors
+from open_r1.configs import GRPOScriptArguments, RecipeError
+from open_r1.parser import BUILDERS, STATUS_STOPPED, TRAINING, RecipeParser, flag_of, user_errors
 from open_r1.utils.preemption import REASONS, STOP, STOPPED
 from open_r1.utils.recipes import command_of, stage_of
-from open_r1.utils.serving import server_for
+from open_r1.utils.serving import rollout_server, server_for
 from open_r1.utils.slurm import Job, on_nodes, submit
 
 
@@ -49,16 +49,16 @@ EACH_NODE = 'trap "" TERM; exec accelerate launch --quiet --machine_rank "$SLURM
 ALONE = 'trap "" TERM; exec python "$@"'  # one process needs no launcher, which takes seconds to start
 
 
-def launcher(job: Job, config: str | None, bf16: bool) -> list[str]:
-    """What starts a script on all nodes of a job."""
-    count = len(job.nodes) * job.processes
+def launcher(job: Job, nodes: list[str], config: str | None, bf16: bool) -> list[str]:
+    """What starts a script on nodes of a job, the first ones."""
+    count = len(nodes) * job.processes
     if count == 1:
-        return on_nodes(job.nodes, ["bash", "-c", ALONE, "launch"])
-    shape = ["--num_machines", str(len(job.nodes)), "--num_processes", str(count), "--dynamo_backend", "no"]
+        return on_nodes(nodes, ["bash", "-c", ALONE, "launch"])
+    shape = ["--num_machines", str(len(nodes)), "--num_processes", str(count), "--dynamo_backend", "no"]
     shape += ["--mixed_precision", "bf16" if bf16 else "no"]
     shape += ["--main_process_ip", job.address, "--main_process_port", str(job.port), "--rdzv_backend", "static"]
     shape += ["--config_file", config or "recipes/accelerate_configs/ddp.yaml"]
-    return on_nodes(job.nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
+    return on_nodes(nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
 
 
 def run(command: list[str], job: Job, ask_to_stop: Path | None = None) -> int:
@@ -89,15 +89,34 @@ def stopped_at(folder: Path) -> dict:
 
 
 def train(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
-    """Trains on all nodes of the job.
+    """Trains on the nodes of the job, beside vLLM on the last ones if the recipe wants that.
 
     Returns:
         `tuple[int, bool]`: A status, and whether the job is to go on in another one.
     """
-    script_args, args, _ = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
-    folder = Path(args.output_dir)
+    script_args, args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
+    count = script_args.vllm_nodes if isinstance(script_args, GRPOScriptArguments) else 0
+    if count >= len(job.nodes):
+        raise RecipeError(
+            f"vllm_nodes: {count} of the job's {len(job.nodes)} nodes would leave none to train; "
+            f"submit it with more: sbatch --nodes {count + 1} slurm/train.slurm ..."
+        )
+    command = [
+        *launcher(job, job.nodes[: len(job.nodes) - count], script_args.accelerate_config, args.bf16),
+        *command_of(path),
+        *words,
+    ]
+    if not count:
+        return trained(command, Path(args.output_dir), job)
+    with rollout_server(script_args, args, model_args, job) as server:
+        os.environ |= {"VLLM_API_KEY": server.key, "VLLM_HOST_IP": job.address}  # where the run hands out its weights
+        at = ["--vllm_server_base_url", server.url, "--vllm_group_port", str(job.second_port)]
+        return trained([*command, *at], Path(args.output_dir), job)
+
+
+def trained(command: list[str], folder: Path, job: Job) -> tuple[int, bool]:
+    """Runs a training to its end, or to the job's; as `train` returns it."""
     before = stopped_at(folder).get("step", 0)
-    command = [*launcher(job, script_args.accelerate_config, args.bf16), *command_of(path), *words]
     logger.info("job %s on %s: %s", job.id, ", ".join(job.nodes), shlex.join(command))
     status = run(command, job, ask_to_stop=folder / STOP)
     stopped = stopped_at(folder)
@@ -115,7 +134,7 @@ def train(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
 def draw(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
     """Draws completions, or evaluates; from a server on this node if the recipe wants one and the command line names none."""
     args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
-    if args.backend != "server" or any(word.split("=")[0] == "--base_urls" for word in words):
+    if args.backend != "server" or "--base_urls" in map(flag_of, words):
         return work(path, words, args.output_dir, job)
     with server_for(args, model_args, "127.0.0.1", job.port, job.gpus) as server:
         os.environ[args.api_key_env] = server.key
@@ -153,8 +172,7 @@ def main():
         again = submit("slurm/train.slurm", [f"--nodes={args.nodes}"], sys.argv[1:])
         logger.info("job %s has %d node(s); job %s has %d", job.id, len(job.nodes), again, args.nodes)
         return
-    asks = any(word.split("=")[0] == "--shard" for word in words)
-    if not asks and job.shard:
+    if "--shard" not in map(flag_of, words) and job.shard:
         if stage not in ("generate", *BUILDERS):
             raise RecipeError(f"--array: {path} is for {stage}, which has no parts.")
         words = [*words, "--shard", job.shard]

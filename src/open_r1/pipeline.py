@@ -107,9 +107,9 @@ class Running:
         task.write_state({"made_of": self.made_of, "seconds": self.before, "started": time.time()})
         with task.log.open("a") as log:
             log.write(f"\n$ {task}\n")
-        in_job = "open_r1.launch" in task.command  # one stage, whose launcher needs no more than what is imported here
-        context = multiprocessing.get_context("fork" if in_job else "forkserver")
-        if not in_job:
+        self.in_job = "open_r1.launch" in task.command  # one stage, whose launcher needs no more than what is imported here
+        context = multiprocessing.get_context("fork" if self.in_job else "forkserver")
+        if not self.in_job:
             context.set_forkserver_preload(PRELOADED)
         self.process = context.Process(target=run_command, args=(task.command, task.log, task.home / f"{task.name}.lock"))
         self.process.start()
@@ -128,7 +128,8 @@ class Running:
 
     def stop(self):
         """Asks the process and its children to end, and waits until they have."""
-        for sign, patience in ((signal.SIGTERM, 30), (signal.SIGKILL, 5)):
+        # In a job it is Slurm that has no more patience: KillWait, or the partition's GraceTime.
+        for sign, patience in ((signal.SIGTERM, None if self.in_job else 30), (signal.SIGKILL, 5)):
             try:
                 os.killpg(self.process.pid, sign)
             except ProcessLookupError:  # it has ended, or not yet begun

@@ -213,7 +213,7 @@ class Plan:
         tokens (`float`): Tokens of a step's sequences.
         seconds (`dict[str, float]`): Of a step, by what takes them.
         steps (`int`): Optimizer steps.
-        gpus (`int`): GPUs.
+        gpus (`int`): GPUs, those that only generate among them.
         price (`float`): Dollars of a GPU's hour.
         assumed (`list[str]`): In words.
     """
@@ -236,7 +236,7 @@ class Plan:
         took, most = sum(self.seconds.values()), max(self.seconds, key=self.seconds.__getitem__)
         memory = sum(self.memory.values())
         lines = [
-            f"memory of a GPU: {memory:,.1f} of {self.capacity:,.0f} GiB{'' if memory <= self.capacity else ': IT DOES NOT FIT'}"
+            f"memory of a GPU that trains: {memory:,.1f} of {self.capacity:,.0f} GiB{'' if memory <= self.capacity else ': IT DOES NOT FIT'}"
         ]
         lines += [f"  {name:<26}{value:>10,.2f} GiB" for name, value in self.memory.items()]
         lines += [f"a step: {self.tokens:,.0f} tokens, {took:,.1f} s, {self.tokens / took:,.0f} tokens/s"]
@@ -261,6 +261,7 @@ class Work:
         mean (`float`): Tokens of a completion, or of a sequence, on average.
         steps (`int`): Optimizer steps.
         engines (`int`): GPUs of a vLLM engine; 0 if nothing is generated.
+        generators (`int`): GPUs that only generate; 0 if those that train do.
         round (`int`): Steps whose completions are drawn together.
     """
 
@@ -271,6 +272,7 @@ class Work:
     mean: float
     steps: int
     engines: int = 0
+    generators: int = 0
     round: int = 1
 
 
@@ -292,7 +294,7 @@ def plan(
         args (`TrainingArguments`): The trainer's.
         work (`Work`): What a step has to do.
         gpu_name (`str`): Key of `GPUS`.
-        gpus (`int`): All of them.
+        gpus (`int`): Those that train.
         share (`int`): As `sharding` says.
         rates (`Rates`, *optional*): What is assumed.
     """
@@ -317,20 +319,23 @@ def plan(
         f"sequences of {length:,.0f} tokens on average, {work.prompt + work.completion:,} at most",
     ]
     if work.engines:
-        replicas = max(1, gpus // work.engines)
+        replicas = max(1, (work.generators or gpus) // work.engines)
         drawn = work.sequences * work.round / args.num_iterations  # each is trained on so many times
         took = generation_seconds(shape, gpu, rates, work.engines, replicas, drawn, work.mean, work.completion)
+        where = f"on {work.generators} GPUs of their own, which wait while the others train, and these for them"
         assumed += [
-            f"{replicas} engines of {work.engines}, on the GPUs that train, in turn; {drawn:,.0f} completions at once, lengths falling off exponentially",
+            f"{replicas} engines of {work.engines}, {where if work.generators else 'on the GPUs that train, in turn'}; {drawn:,.0f} completions at once, lengths falling off exponentially",
             f"{rates.reading:.0%} of the bandwidth is used; {rates.per_layer * 1e6:g} µs a layer and token, {rates.all_to_all * 1e6:g} more for experts on several nodes",
         ]
         seconds["generation"] = took / work.round
         seconds["weights to vLLM"] = 2 * shape.parameters / work.engines / rates.sync / work.round
         seconds["log-probabilities"] = computing(2.0 * (1 + bool(args.beta)))
         if args.use_vllm and args.vllm_mode == "colocate":
-            memory["vLLM"] = args.vllm_gpu_memory_utilization * gpu.memory
+            engine = args.vllm_gpu_memory_utilization * gpu.memory
+            # One that sleeps while the GPU trains takes the place of gradients and activations.
+            memory["vLLM"] = max(0.0, engine - memory["gradients and activations"]) if args.vllm_enable_sleep_mode else engine
     seconds["training"] = computing(passes)
-    return Plan(memory, gpu.memory, tokens, seconds, work.steps, gpus, gpu.price, assumed)
+    return Plan(memory, gpu.memory, tokens, seconds, work.steps, gpus + work.generators, gpu.price, assumed)
 
 
 def engine_of(shape: Shape, gpu: GPU) -> int:

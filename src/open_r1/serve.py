@@ -10,6 +10,7 @@ Examples:
 import logging
 import signal
 import sys
+import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
@@ -17,13 +18,18 @@ from open_r1.configs import RecipeError
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.utils.files import write_whole
 from open_r1.utils.recipes import stage_of
-from open_r1.utils.serving import server_for
+from open_r1.utils.serving import POLL, server_for
 from open_r1.utils.slurm import Job
 
 
 logger = logging.getLogger(__name__)
 
 FOLDER = Path("slurm/logs")
+TOLD = """\
+export OPENAI_BASE_URL={url}/v1
+export {name}={key}
+export no_proxy=${{no_proxy:+$no_proxy,}}{host} NO_PROXY=${{NO_PROXY:+$NO_PROXY,}}{host}
+"""
 
 
 def main():
@@ -40,9 +46,11 @@ def main():
         signal.signal(sign, lambda *_: sys.exit(0))
     with server_for(asked, model_args, job.address, job.port, job.gpus) as server:
         try:
-            write_whole(path, f"export OPENAI_BASE_URL={server.url}/v1\nexport {asked.api_key_env}={server.key}\n", 0o600)
+            write_whole(path, TOLD.format(url=server.url, name=asked.api_key_env, key=server.key, host=server.host), 0o600)
             logger.info("source %s where it is to be used", path)
-            sys.exit(server.process.wait())
+            while server.status() is None:
+                time.sleep(POLL)
+            sys.exit(server.status())
         finally:
             path.unlink(missing_ok=True)
 

@@ -101,7 +101,7 @@ def prepare(stage: str, script_args: ScriptArguments, training_args: TrainingArg
     _check_output_dir(training_args, blueprint, model_args)
     if not script_args.dry_run:
         _check_packages(training_args)
-    repo = repo_of(script_args, training_args)
+    repo = repo_of(script_args, training_args, model_args)
     resume_from = _resume_point(training_args)
     training_args.logging_nan_inf_filter = False  # it would show the last good loss instead of one that is no number
     set_seed(training_args.seed)

@@ -40,6 +40,7 @@ SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1
 ReturnToService=2
 JobRequeue=1
 MinJobAge=3600
+FirstJobId={first}
 KillWait=30
 MailProg=/bin/true
 NodeName=node1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={node1} CPUs={cpus} RealMemory={memory}
@@ -68,13 +69,18 @@ def up(folder: Path) -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 // 2
     ports = {"port": PORT, "node1": PORT + 1, "node2": PORT + 2}
     conf = folder / "slurm.conf"
-    conf.write_text(CONF.format(folder=folder, user="root", cpus=os.cpu_count(), memory=memory, **ports))
+    first = 1 + secrets.randbelow(60_000_000)  # logs, which are named after jobs, are those of this cluster alone
+    conf.write_text(CONF.format(folder=folder, user="root", first=first, cpus=os.cpu_count(), memory=memory, **ports))
     env = {"SLURM_CONF": str(conf)}
     munge = [f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
-    start(folder, "munged", "--force", f"--socket={folder}/munge.socket", *munge)
-    start(folder, "slurmctld", "-c", env=env)
-    for node in ("node1", "node2"):
-        start(folder, "slurmd", "-N", node, "-c", env=env)
+    try:
+        start(folder, "munged", "--force", f"--socket={folder}/munge.socket", *munge)
+        start(folder, "slurmctld", "-c", env=env)
+        for node in ("node1", "node2"):
+            start(folder, "slurmd", "-N", node, "-c", env=env)
+    except SystemExit:  # those that were started before
+        down(folder)
+        raise
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         told = subprocess.run(

@@ -1,5 +1,6 @@
 """A cluster for a session of tests, and what its user does: submit, look, and wait."""
 
+import json
 import os
 import sys
 import time
@@ -40,15 +41,25 @@ class Cluster:
         path = Path(self.about(job)["StdOut"])
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def again(self, job: str):
-        """Starts a job that was queued again at once; Slurm would wait two minutes."""
+    def again(self, job: str, times: int = 1):
+        """Starts a job that was queued again, so many times by now, at once; Slurm would wait two minutes."""
         for _ in range(600):
-            if (about := self.about(job))["JobState"] == "RUNNING" and about["Restarts"] != "0":
+            if (about := self.about(job))["JobState"] == "RUNNING" and about["Restarts"] == str(times):
                 return
             if about["JobState"] == "PENDING":
                 ask("scontrol", "update", f"JobId={job}", "StartTime=now")
             time.sleep(0.2)
         raise AssertionError(self.log(job))
+
+
+def wait_for_step(folder, step, cluster, job):
+    for _ in range(600):
+        path = folder / "log_history.jsonl"
+        if path.exists() and any(json.loads(line)["step"] >= step for line in path.read_text().splitlines()):
+            return
+        assert cluster.state(job) in ("RUNNING", "PENDING"), cluster.log(job)
+        time.sleep(0.1)
+    raise AssertionError(cluster.log(job))
 
 
 @contextmanager

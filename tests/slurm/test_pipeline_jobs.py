@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jobs import wait_for_step
 
 
 FEW = {"max_steps": 10, "save_steps": 10, "eval_strategy": "no"}
@@ -56,6 +57,20 @@ def test_all_of_r1_in_miniature_as_dependent_jobs(cluster, folder):
     assert (folder / "outputs/tiny/eval/r1/eval.json").is_file()
     assert "0 of 19 stages to run" in pipeline(recipe, "--dry_run", "true")
     assert submitted(pipeline(recipe)) == {}
+
+
+def test_stage_that_goes_back_into_the_queue_goes_on(cluster, folder):
+    """First warned that its time is nearly over, as by --signal, then made room for another."""
+    long = BASE | {"set": FEW | {"max_steps": 400, "save_steps": 400}}
+    job = submitted(pipeline({"output_dir": "outputs/tiny", "stages": [long]}))["base"]
+    asked = (["scancel", "--signal=USR1", "--batch", job], ["scontrol", "requeue", job])
+    for times, command in enumerate(asked, 1):
+        wait_for_step(folder / "outputs/tiny/base", 100 * times, cluster, job)
+        subprocess.run(command, check=True)
+        cluster.again(job, times)
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    log = (folder / "outputs/tiny/.pipeline/base.log").read_text()
+    assert log.count("resuming from") == 2 and cluster.about(job)["Restarts"] == "2", log
 
 
 def test_a_stage_that_fails_stops_its_dependents_and_when_mended_they_go_on(cluster, folder):

@@ -3,9 +3,9 @@
 import json
 import re
 import subprocess
-import time
 
 import pytest
+from jobs import wait_for_step
 
 
 ZERO = ["slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml"]
@@ -26,16 +26,6 @@ def base(cluster, tmp_path_factory):
 def losses(folder):
     entries = map(json.loads, (folder / "log_history.jsonl").read_text().splitlines())
     return {entry["step"]: entry["loss"] for entry in entries if "loss" in entry}
-
-
-def wait_for_step(folder, step, cluster, job):
-    for _ in range(600):
-        path = folder / "log_history.jsonl"
-        if path.exists() and any(json.loads(line)["step"] >= step for line in path.read_text().splitlines()):
-            return
-        assert cluster.state(job) in ("RUNNING", "PENDING"), cluster.log(job)
-        time.sleep(0.1)
-    raise AssertionError(cluster.log(job))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from datasets import Dataset
 from hub_server import TOKEN, Fault, running
 from huggingface_hub import DatasetCard, ModelCard
 
+from open_r1.configs import Stopped
 from open_r1.utils import hub as ours
 from open_r1.utils.cards import write_card
 from open_r1.utils.hub import HubError, push, require_repo
@@ -152,6 +153,16 @@ def test_finished_model_that_the_hub_did_not_take_is_an_error_and_pushed_by_the_
     assert hub.files("me/base")["model.safetensors"] == (tmp_path / "base" / "model.safetensors").read_bytes()
 
 
+def test_finished_run_that_waits_for_the_hub_ends_when_it_is_asked_to(tmp_path):
+    pushes = Pushes(str(tmp_path), "me/base", "main", True, lambda folder: None)
+    pushes.step = 8
+    pushes.waiting.put(8)  # nobody pushes it
+    (tmp_path / "STOP").touch()
+    with pytest.raises(Stopped, match="the model is finished .* but not all is on the Hub"):
+        pushes.finish()
+    assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 8, "for the job, which goes on in another one"
+
+
 def test_wrong_token_ends_a_run_before_it_trains(hub, script, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_another")
     outcome = script("sft", *SFT, *PUSH, "--output_dir", tmp_path / "base")
@@ -208,6 +219,7 @@ def test_evaluation_of_each_pushed_revision(hub, script, tmp_path):
     (["--evaluation_recipe", "recipes/DeepSeek-R1-Distill-Qwen-7B/eval/config_paper.yaml"], "would ask a server of another model"),
     (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--hub_strategy", "end"], "pushes none"),
     (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--evaluation_slurm", "'"], "No closing quotation"),
+    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--use_peft", "true"], "an adapter alone is pushed"),
 ])  # fmt: skip
 def test_evaluation_that_could_not_be_right_is_refused(script, tmp_path, argv, told):
     outcome = script("sft", *SFT, *PUSH, *argv, "--output_dir", tmp_path / "base")

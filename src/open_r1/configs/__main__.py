@@ -86,11 +86,15 @@ def planned(asked: Namespace, words: list[str]) -> Plan:
     script_args, args, model_args = RecipeParser(stage).parse(["--config", asked.plan, "--use_cpu", "true", *words])
     args.use_cpu = False  # that was for the parser, which wants to see the GPU
     shape, gpus = shape_of(model_args, args), asked.nodes * asked.gpus
-    work = work_of(script_args, args, gpus, asked)
+    drawing = script_args.vllm_nodes * asked.gpus if stage == "grpo" else 0
+    if (training := gpus - drawing) < 1:
+        raise RecipeError(f"--nodes: found {asked.nodes}, of which {script_args.vllm_nodes} generate; none is left to train.")
+    work = work_of(script_args, args, training, asked)
     if stage == "grpo":
-        work.round = steps_of_a_round(args)
-        work.engines = min(gpus, max(args.vllm_tensor_parallel_size or 1, engine_of(shape, GPUS[asked.gpu])))
-    return plan(shape, model_args, args, work, asked.gpu, gpus, sharding(script_args.accelerate_config))
+        work.round, work.generators = steps_of_a_round(args), drawing
+        least = engine_of(shape, GPUS[asked.gpu])
+        work.engines = min(drawing or gpus, max(args.vllm_tensor_parallel_size or 1, least))
+    return plan(shape, model_args, args, work, asked.gpu, training, sharding(script_args.accelerate_config))
 
 
 def main():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
-from open_r1.configs.errors import RecipeError, nearest, words_of
+from open_r1.configs.errors import RecipeError, mapping, nearest, words_of
 
 
 if TYPE_CHECKING:
@@ -174,6 +174,18 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         },
     )
 
+    vllm_nodes: int = field(
+        default=0,
+        metadata={
+            "help": "With `vllm_mode: server`: so many nodes of a Slurm job, its last ones, run vLLM in engines of vllm_tensor_parallel_size GPUs; the "
+            "others train. 0: you start the server, and say where it is (vllm_server_base_url; its key in VLLM_API_KEY)."
+        },
+    )
+
+    vllm_engine: dict | str | None = field(
+        default=None, metadata={"help": "With vllm_nodes: more of vLLM's engine arguments, such as `{max_num_seqs: 512}`."}
+    )
+
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
     mixture: list[PromptSource] = field(default_factory=list, init=False)  # `sources`, parsed
 
@@ -194,6 +206,10 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             raise RecipeError(f"max_unusable_golds: found {self.max_unusable_golds}; expected a share from 0 to 1.")
         if not 0 < self.max_unjudged <= 1:
             raise RecipeError(f"max_unjudged: found {self.max_unjudged}; expected a share above 0, up to 1.")
+        if isinstance(self.vllm_engine, str):
+            self.vllm_engine = mapping(self.vllm_engine, "vllm_engine")
+        if self.vllm_nodes < 0:
+            raise RecipeError(f"vllm_nodes: found {self.vllm_nodes}; expected at least 0.")
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
 
     def require_whole_rounds(self, training_args: "GRPOConfig"):
@@ -228,6 +244,26 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             for spec, weight in zip(self.rewards, training_args.reward_weights, strict=True):
                 spec.weight = weight
         training_args.reward_weights = [spec.weight for spec in self.rewards]
+
+    def require_server(self, training_args: "GRPOConfig"):
+        """Stops if nodes are kept for vLLM that nobody would ask, or that nobody has started.
+
+        Raises:
+            RecipeError: If so.
+        """
+        if self.vllm_nodes and not (training_args.use_vllm and training_args.vllm_mode == "server"):
+            raise RecipeError(f"vllm_nodes: found {self.vllm_nodes} without `use_vllm: true` and `vllm_mode: server`.")
+        if self.vllm_nodes and not training_args.vllm_server_base_url and not self.dry_run:
+            raise RecipeError(
+                "vllm_nodes: such nodes are those of a Slurm job (slurm/train.slurm). Without one start the server yourself, and give "
+                "--vllm_nodes 0 --vllm_server_base_url http://HOST:PORT, its key in VLLM_API_KEY."
+            )
+
+    def length_for_vllm(self, training_args: "GRPOConfig") -> int | None:
+        """Tokens of the longest sequence that vLLM has to make room for; `None` (the model's own limit) if the recipe does not say it."""
+        if training_args.vllm_max_model_length or not self.max_prompt_length:
+            return training_args.vllm_max_model_length
+        return self.max_prompt_length + training_args.max_completion_length
 
     def choose_importance_sampling(self, training_args: "GRPOConfig") -> str | None:
         """How completions by vLLM are weighed, which thinks of each token a little otherwise than the model that is trained; in words.

@@ -1,5 +1,6 @@
 """Evaluations of what a run has pushed, off its path: processes on this machine, one after another, or jobs of Slurm."""
 
+import atexit
 import logging
 import queue
 import shlex
@@ -58,12 +59,6 @@ class Evaluations:
             write_whole(folder / JOB, job + "\n")
             logger.info("job %s evaluates %s into %s", job, revision, folder)
 
-    def finish(self):
-        """Waits for those of this machine."""
-        if self.waiting.unfinished_tasks:
-            logger.info("waiting for %d evaluations", self.waiting.unfinished_tasks)
-        self.waiting.join()
-
     def _keys(self, revision: str, folder: Path) -> list[str]:
         return ["--model_name_or_path", self.name, "--model_revision", revision, "--output_dir", str(folder)]
 
@@ -82,9 +77,10 @@ class Evaluations:
             return
         command = [sys.executable, *command_of(Path(self.recipe)), *self._keys(revision, folder)]
         with (folder / "log.txt").open("a") as log:
-            status = subprocess.run(
-                command, env=own_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            ).returncode
+            process = subprocess.Popen(command, env=own_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        atexit.register(process.terminate)  # or it would go on beside the next run's, into the same folder
+        status = process.wait()
+        atexit.unregister(process.terminate)
         if status:
             told = f"see {folder / 'log.txt'}:\n  {shlex.join(command)}"
             logger.error("%s is not evaluated (status %s), %s", revision, status, told)

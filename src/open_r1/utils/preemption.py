@@ -36,6 +36,11 @@ def highest(value: int, device: torch.device) -> int:
     return int(everyone)
 
 
+def leave_word(folder: Path, step: int, reason: str):
+    """Says, to whoever has started the run, that it has been stopped in time."""
+    write_whole(folder / STOPPED, json.dumps({"step": step, "reason": reason}) + "\n")
+
+
 class Preemption(TrainerCallback):
     """Ends training, with a checkpoint, at the first good moment after it was asked to.
 
@@ -72,7 +77,7 @@ class Preemption(TrainerCallback):
         for sign, handler in self.before.items():
             signal.signal(sign, handler)
         if self.reason and state.is_world_process_zero:
-            write_whole(self.folder / STOPPED, json.dumps({"step": state.global_step, "reason": self.reason}) + "\n")
+            leave_word(self.folder, state.global_step, self.reason)
 
     def _hear(self, number: int, frame):
         if os.getpid() != self.process:  # a worker that was forked from this process

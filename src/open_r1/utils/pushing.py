@@ -10,16 +10,19 @@ import queue
 import shlex
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import HubStrategy
+from trl import ModelConfig
 
-from open_r1.configs import RecipeError, RunArguments
+from open_r1.configs import RecipeError, RunArguments, Stopped
 from open_r1.parser import RecipeParser
 from open_r1.utils.evaluations import Evaluations
 from open_r1.utils.hub import HubError, push, require_repo
+from open_r1.utils.preemption import REASONS, STOP, leave_word
 from open_r1.utils.recipes import stage_of
 
 
@@ -28,10 +31,11 @@ logger = logging.getLogger(__name__)
 # Weights, tokenizer, card; not the optimizer's state, nor pickled arguments, which name this machine.
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "README.md", "recipe.yaml", "log_history.jsonl")
 NOT_OF_THE_MODEL = ("trainer_state.json", "stopped.json", "*_results.json")
+POLL = 0.2  # seconds
 STAGED = ".push"  # folder of what is not on the Hub yet
 
 
-def repo_of(script_args: RunArguments, args: TrainingArguments) -> str | None:
+def repo_of(script_args: RunArguments, args: TrainingArguments, model_args: ModelConfig) -> str | None:
     """Where on the Hub a run goes, made if it is not there. The trainer is told to push nothing: it would not know whether it arrived.
 
     Raises:
@@ -40,6 +44,10 @@ def repo_of(script_args: RunArguments, args: TrainingArguments) -> str | None:
     if script_args.evaluation_recipe:
         if not args.push_to_hub:
             raise RecipeError("evaluation_recipe: what is pushed is evaluated; set `push_to_hub: true`, or leave it out.")
+        if model_args.use_peft:
+            raise RecipeError(
+                "evaluation_recipe: an adapter alone is pushed (`use_peft`), which merge_adapter.py makes a model to evaluate."
+            )
         require_evaluation(script_args.evaluation_recipe, args)
     if not args.push_to_hub:
         return None
@@ -119,9 +127,12 @@ class Pushes(TrainerCallback):
         self.lost: dict[str, str] = {}  # revisions that are not on the Hub, and why
         self.pushed: list[str] = []
         self.away = False  # whether the last push failed
+        self.step = 0
 
     def start(self, step: int):
         """Starts the thread, with what an earlier run has left; what was saved after the step from which this run goes on is made again."""
+        self.step = step
+        (self.folder / STOP).unlink(missing_ok=True)
         for left in (self.folder / STAGED).glob("*"):
             if not left.name.isdecimal() or int(left.name) > step:
                 shutil.rmtree(left)
@@ -130,6 +141,7 @@ class Pushes(TrainerCallback):
         threading.Thread(target=self._work, daemon=True).start()
 
     def on_save(self, args, state, control, **kwargs):
+        self.step = state.global_step
         checkpoint = self.folder / f"checkpoint-{state.global_step}"
         if not (self.each and state.is_world_process_zero and checkpoint.is_dir()):
             return
@@ -153,10 +165,11 @@ class Pushes(TrainerCallback):
 
         Raises:
             HubError: If the Hub does not take it; checkpoints that it did not take are only told of.
+            Stopped: If it was asked to end before all was there.
         """
-        if not self.waiting.empty():
+        if self.waiting.unfinished_tasks:
             logger.info("pushing what is left to %s", self.name)
-        self.waiting.join()
+        self._wait_for(self.waiting, "not all is on the Hub")
         for revision, why in self.lost.items():
             logger.error("%s is not on the Hub: %s", revision, why)
         finished = self.folder / STAGED / "finished"
@@ -165,16 +178,24 @@ class Pushes(TrainerCallback):
             push(finished, self.name, self.revision, message="The finished model")
         except (HubError, OSError) as error:
             by_hand = shlex.join(["hf", "upload", self.name, str(finished), "--revision", self.revision])
+            again = "The same command pushes it again, and so does" if any(self.folder.glob("checkpoint-*")) else "Push it by"
             raise HubError(
-                f"the model is finished and saved in {self.folder}, but it is not on the Hub: {error}\n"
-                f"The same command pushes it again, and so does\n  {by_hand}"
+                f"the model is finished and saved in {self.folder}, but it is not on the Hub: {error}\n{again}\n  {by_hand}"
             ) from error
         shutil.rmtree(finished)
         also = f" and {len(self.pushed)} checkpoints" if self.pushed else ""
         again = f", but {len(self.lost)} not; the same command tries again" if self.lost else ""
         logger.info("pushed to %s (%s)%s%s", self.name, self.revision, also, again)
-        if self.evaluations:
-            self.evaluations.finish()
+        if self.evaluations and (count := self.evaluations.waiting.unfinished_tasks):
+            logger.info("waiting for %d evaluations", count)
+            self._wait_for(self.evaluations.waiting, "not all is evaluated")
+
+    def _wait_for(self, tasks: queue.Queue, otherwise: str):
+        while tasks.unfinished_tasks:
+            if (self.folder / STOP).exists():
+                leave_word(self.folder, self.step, REASONS[2])
+                raise Stopped(f"the model is finished and saved in {self.folder}, but {otherwise}")
+            time.sleep(POLL)
 
     def _staged(self, step: int) -> Path:
         return self.folder / STAGED / str(step)

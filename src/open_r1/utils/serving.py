@@ -1,11 +1,13 @@
 """A vLLM server of our own: started for a model, waited for, and ended.
 
 It listens on one address only, never on all, and wants a key, which goes through the environment: command lines can be read by everybody.
+Beside servers for generation and evaluation there are those of reinforcement learning, which are on nodes of their own and get new weights from the run.
 """
 
 import importlib.util
 import json
 import logging
+import math
 import os
 import secrets
 import shlex
@@ -14,12 +16,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from trl import ModelConfig
+from transformers import AutoConfig
+from trl import GRPOConfig, ModelConfig
 
-from open_r1.configs import GenerateArguments, RecipeError
+from open_r1.configs import GenerateArguments, GRPOScriptArguments, RecipeError
+from open_r1.utils.slurm import Job, on_nodes
 
 
 logger = logging.getLogger(__name__)
@@ -34,29 +38,34 @@ class Server:
     """A server.
 
     Args:
-        command (`list[str]`): What starts it.
+        commands (`list[list[str]]`): What starts it: one for each of its nodes, of which the first answers.
         host (`str`): Its address.
         port (`int`): Its port.
         key (`str`): What its clients must have.
+        env (`dict[str, str]`): What it is told beside this environment.
     """
 
-    command: list[str]
+    commands: list[list[str]]
     host: str
     port: int
-    key: str
-    process: subprocess.Popen | None = None
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    env: dict[str, str] = field(default_factory=dict)
+    processes: list[subprocess.Popen] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> "Server":
-        logger.info("starting a server: %s", shlex.join(self.command))
         if importlib.util.find_spec("vllm") is None:
             raise RecipeError('there is no vLLM in this environment; pip install -e ".[gpu]".')
-        self.process = subprocess.Popen(self.command, env=os.environ | {"VLLM_API_KEY": self.key}, start_new_session=True)
+        os.environ |= without_proxy(self.host)
+        env = os.environ | self.env | {"VLLM_API_KEY": self.key}
         try:
-            self._wait()
+            for command in self.commands:
+                logger.info("starting a server: %s", shlex.join(command))
+                self.processes.append(subprocess.Popen(command, env=env, start_new_session=True))
+            self._until_it_answers()
         except BaseException:
             self.__exit__()
             raise
@@ -64,21 +73,26 @@ class Server:
 
     def __exit__(self, *_):
         for sign in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.process.pid, sign)
-                self.process.wait(ENDING)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+            for process in self.processes:
+                if process.poll() is None:
+                    os.killpg(process.pid, sign)
+            deadline = time.monotonic() + ENDING
+            while self.status() is None and time.monotonic() < deadline:
+                time.sleep(POLL)
 
-    def _wait(self):
-        """Waits until it answers.
+    def status(self) -> int | None:
+        """The first status with which one of its parts has ended; `None` while all run."""
+        return next((process.returncode for process in self.processes if process.poll() is not None), None)
+
+    def _until_it_answers(self):
+        """Waits.
 
         Raises:
             RecipeError: If it ends instead, or takes too long.
         """
         deadline = time.monotonic() + STARTING
         while time.monotonic() < deadline:
-            if (status := self.process.poll()) is not None:
+            if (status := self.status()) is not None:
                 raise RecipeError(f"the server ended with status {status} before it answered; what it says is above.")
             try:
                 urllib.request.urlopen(f"{self.url}/health", timeout=5).close()
@@ -91,15 +105,97 @@ class Server:
 
 
 def server_for(args: GenerateArguments, model_args: ModelConfig, host: str, port: int, gpus: int) -> Server:
-    """A server of a recipe's model, spread over so many GPUs unless its `vllm_engine` says otherwise."""
-    engine = {"tensor_parallel_size": max(1, gpus)} | (args.vllm_engine or {})
-    options = [f"--host={host}", f"--port={port}", *(word for key, value in engine.items() for word in flag(key, value))]
-    options += [f"--revision={model_args.model_revision}"] if model_args.model_revision != "main" else []
-    options += [f"--dtype={model_args.dtype}"] if model_args.dtype else []
-    options += ["--trust-remote-code"] if args.trust_remote_code else []
-    # As a module: the command `vllm serve` asks for a package of another name than vLLM's build for the CPU has.
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model_args.model_name_or_path]
-    return Server([*command, *options], host, port, secrets.token_urlsafe(24))
+    """A server of a recipe's model on this node, with so many GPUs.
+
+    Raises:
+        RecipeError: If there is no one model.
+    """
+    if not model_args.model_name_or_path:
+        raise RecipeError(
+            "model_name_or_path: found none; a server has one model, also where a recipe has several `models`: name it."
+        )
+    given = args.vllm_engine or {}
+    engine = ({} if "tensor_parallel_size" in given or gpus < 2 else spread(model_args, args.trust_remote_code, gpus)) | given
+    if model_args.dtype:
+        engine["dtype"] = model_args.dtype
+    return Server([serve(model_args, args.trust_remote_code, host, port, engine)], host, port)
+
+
+def rollout_server(script_args: GRPOScriptArguments, args: GRPOConfig, model_args: ModelConfig, job: Job) -> Server:
+    """The server that draws a run's completions, on the last `vllm_nodes` nodes of its job, with all their GPUs.
+
+    An engine has `vllm_tensor_parallel_size` of them, if need be of several nodes; there are as many engines as that makes.
+
+    Raises:
+        RecipeError: If engines of that size do not come out even, or the recipe names another server.
+    """
+    if args.vllm_server_base_url:
+        raise RecipeError(f"vllm_nodes: found {script_args.vllm_nodes}, and vllm_server_base_url; expected one of them.")
+    nodes = job.nodes[-script_args.vllm_nodes :]
+    gpus, size = max(1, job.gpus) * len(nodes), args.vllm_tensor_parallel_size
+    if gpus % size:
+        raise RecipeError(
+            f"vllm_tensor_parallel_size: found {size}; expected a divisor of the {gpus} GPUs of {len(nodes)} nodes."
+        )
+    engine = {
+        "tensor_parallel_size": size,
+        "data_parallel_size": gpus // size,
+        "dtype": "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32",
+        "seed": args.seed,
+        "weight_transfer_config": {"backend": "nccl"},
+        "logprobs_mode": "processed_logprobs",  # those that TRL's importance sampling weighs
+        "max_logprobs": -1,
+    }
+    if length := script_args.length_for_vllm(args):
+        engine["max_model_len"] = length
+    engine |= script_args.vllm_engine or {}
+    addresses = [job.address_of(node) for node in nodes]
+    commands = []
+    for rank, (node, address) in enumerate(zip(nodes, addresses, strict=True)):
+        many = {"nnodes": len(nodes), "node_rank": rank, "master_addr": addresses[0], "master_port": job.second_port}
+        many |= {"headless": True} if rank else {}
+        command = serve(model_args, args.trust_remote_code, addresses[0], job.port, engine | (many if len(nodes) > 1 else {}))
+        commands.append(on_nodes([node], ["env", f"VLLM_HOST_IP={address}", *command]))
+    return Server(commands, addresses[0], job.port, env={"VLLM_SERVER_DEV_MODE": "1"})  # which lets weights in
+
+
+def serve(model_args: ModelConfig, trusted: bool, host: str, port: int, engine: dict[str, Any]) -> list[str]:
+    """The command that serves a model, with options of the engine as `vllm.LLM` has them."""
+    engine = engine | ({} if model_args.model_revision == "main" else {"revision": model_args.model_revision})
+    engine = engine | ({"trust_remote_code": True} if trusted else {})
+    options = [word for key, value in engine.items() for word in flag(key, value)]
+    vllm = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model_args.model_name_or_path]
+    return [*vllm, f"--host={host}", f"--port={port}", "--middleware=open_r1.utils.guard.Guard", *options]
+
+
+def spread(model_args: ModelConfig, trusted: bool, gpus: int) -> dict[str, int]:
+    """Engines of as many of these GPUs as the model's attention heads can be divided by, and as many engines as that makes."""
+    config = AutoConfig.from_pretrained(
+        model_args.model_name_or_path, revision=model_args.model_revision, trust_remote_code=trusted
+    )
+    size = math.gcd(gpus, config.get_text_config().num_attention_heads)
+    return {"tensor_parallel_size": size, "data_parallel_size": gpus // size}
+
+
+def without_proxy(host: str) -> dict[str, str]:
+    """Environment in which clients reach an address directly, also where others go through a proxy."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    hosts = ",".join([*filter(None, [known]), host])
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
+
+
+def give_key_to_trl():
+    """From now on TRL's client says the key of `VLLM_API_KEY`, which it would not; without one there it is left as it is."""
+    if not (key := os.environ.get("VLLM_API_KEY")):
+        return
+    from trl.generation import vllm_generation  # imports vLLM, for which who starts a server need not wait
+
+    class Client(vllm_generation.VLLMClient):
+        def check_server(self, *args, **kwargs):  # the first thing that it does
+            self.session.headers["Authorization"] = f"Bearer {key}"
+            super().check_server(*args, **kwargs)
+
+    vllm_generation.VLLMClient = Client
 
 
 def flag(key: str, value: Any) -> list[str]:

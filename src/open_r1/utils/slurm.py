@@ -64,9 +64,18 @@ class Job:
         return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
 
     @property
+    def second_port(self) -> int:
+        """Another port for this job alone."""
+        return self.port - 10000
+
+    @property
     def address(self) -> str:
-        """Where the other nodes reach the first one: Slurm knows, also where the name of a node is no name of a host."""
-        told = ask("scontrol", "--oneliner", "show", "node", self.nodes[0])
+        """Where the other nodes reach the first one."""
+        return self.address_of(self.nodes[0])
+
+    def address_of(self, node: str) -> str:
+        """Where a node is reached: Slurm knows, also where the name of a node is no name of a host."""
+        told = ask("scontrol", "--oneliner", "show", "node", node)
         return next(word.partition("=")[2] for word in told.split() if word.startswith("NodeAddr="))
 
     @property

@@ -1,0 +1,65 @@
+"""Training and vLLM on nodes of their own, in one job; `make test-all` runs this in an environment that has vLLM."""
+
+import importlib.util
+import json
+
+import pytest
+
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("vllm") is None,
+    reason="vLLM is not installed here; `make test-all` makes an environment that has it",
+)
+
+SMALL = [
+    "--dataset_params",
+    '{"size": 64, "levels": [2]}',
+    "--per_device_train_batch_size",
+    16,
+    "--num_generations",
+    8,
+    "--max_steps",
+    4,
+]
+SMALL += [
+    "--steps_per_generation",
+    1,
+    "--max_completion_length",
+    8,
+    "--eval_strategy",
+    "no",
+    "--eval_on_start",
+    "false",
+    "--learning_rate",
+    1e-3,
+]
+SERVER = [
+    "--use_vllm",
+    "true",
+    "--vllm_mode",
+    "server",
+    "--vllm_nodes",
+    1,
+    "--vllm_engine",
+    "{enforce_eager: true, max_num_batched_tokens: 8192}",
+]
+REWARDS = ["--reward_funcs", "accuracy", "format", "tests/slurm/weights_by_file.py:even"]
+
+
+def test_last_node_draws_what_the_first_trains_on(cluster, checkpoint, tmp_path):
+    argv = ["--nodes=2", "slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml", *SMALL, *SERVER, *REWARDS]
+    job = cluster.sbatch(*argv, "--model_name_or_path", checkpoint, "--output_dir", tmp_path / "zero")
+    assert cluster.wait(job, "RUNNING") == "RUNNING", cluster.log(job)
+    assert cluster.wait(job, seconds=500) == "COMPLETED", cluster.log(job)[-8000:]
+    log = cluster.log(job)
+    assert "--nodelist node2 " in log and "--nodelist node1 " in log, "the server's step, and the run's"
+    assert log.count("POST /collective_rpc") == 4, "new weights, each step"
+    entries = [entry for entry in map(json.loads, (tmp_path / "zero/log_history.jsonl").open()) if "reward" in entry]
+    # Both have the same weights in every step: what a token is thought to have been likely differs by rounding alone.
+    apart = [entry["sampling/sampling_logp_difference/max"] for entry in entries]
+    assert len(apart) == 4 and max(apart) < 1e-2, apart
+
+
+def test_job_without_a_node_to_train_on_is_an_error(cluster):
+    job = cluster.sbatch("slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml", *SERVER)
+    assert cluster.wait(job) == "FAILED" and "sbatch --nodes 2" in cluster.log(job), cluster.log(job)
