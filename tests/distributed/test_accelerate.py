@@ -33,9 +33,24 @@ GRPO = [
     "no",
 ]
 GRPO += ["--eval_on_start", "false", "--save_total_limit", 2]
+SCRIPTED = Path(__file__).with_name("scripted.py")
+RATED = [
+    "--steps_per_generation",
+    1,
+    "--max_steps",
+    4,
+    "--save_steps",
+    4,
+    "--learning_rate",
+    1e-3,
+    "--reward_funcs",
+    "accuracy",
+    "format",
+    "{name: group_length, num_generations: 8}",
+]
 
 
-def launch(config, stage, folder, *argv):
+def launch(config, script, folder, *argv):
     """`accelerate launch` with one of our files, changed in what a machine without GPUs needs."""
     shape = ["--num_processes", 1]
     if config is not None:
@@ -45,7 +60,7 @@ def launch(config, stage, folder, *argv):
         path.write_text(yaml.safe_dump(keys))
         shape = ["--config_file", path]
     program = Path(sys.executable).with_name("accelerate")
-    argv = [program, "launch", "--quiet", *shape, f"src/open_r1/{stage}.py", "--output_dir", folder, *argv]
+    argv = [program, "launch", "--quiet", *shape, script, "--output_dir", folder, *argv]
     run = subprocess.run(list(map(str, argv)), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
     return run
@@ -59,7 +74,7 @@ def losses(folder, key="loss"):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone") / "base"
-    launch(None, "sft", folder, *SFT, "--per_device_train_batch_size", 16, "--max_steps", 4, "--save_steps", 2)
+    launch(None, "src/open_r1/sft.py", folder, *SFT, "--per_device_train_batch_size", 16, "--max_steps", 4, "--save_steps", 2)
     return folder
 
 
@@ -67,7 +82,7 @@ def alone(tmp_path_factory):
 def test_fine_tuning_has_the_losses_of_one_process_and_continues(alone, tmp_path, config):
     folder = tmp_path / "base"
     argv = [*SFT, "--per_device_train_batch_size", 8, "--max_steps", 4, "--save_steps", 2]
-    launch(config, "sft", folder, *argv)
+    launch(config, "src/open_r1/sft.py", folder, *argv)
     assert losses(folder) == pytest.approx(losses(alone), rel=1e-4)
     whole, newest = folder / "checkpoint-2", folder / "checkpoint-4"
     assert what_is_missing(whole) is None and what_is_missing(newest) is None
@@ -82,7 +97,7 @@ def test_fine_tuning_has_the_losses_of_one_process_and_continues(alone, tmp_path
             path.write_bytes(content)
     (folder / "train_results.json").unlink()
     (newest / "trainer_state.json").unlink()
-    run = launch(config, "sft", folder, *argv)
+    run = launch(config, "src/open_r1/sft.py", folder, *argv)
     assert f"resuming from {whole}" in run.stderr
     assert losses(folder) == pytest.approx(before, rel=1e-4)
 
@@ -91,5 +106,23 @@ def test_fine_tuning_has_the_losses_of_one_process_and_continues(alone, tmp_path
 def test_reinforcement_learning_runs(checkpoint, tmp_path, config):
     folder = tmp_path / "zero"
     argv = [*GRPO, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8, "--max_steps", 2, "--save_steps", 2]
-    launch(config, "grpo", folder, *argv)
+    launch(config, "src/open_r1/grpo.py", folder, *argv)
     assert list(losses(folder, "reward")) == [1, 2] and what_is_missing(folder / "checkpoint-2") is None
+
+
+@pytest.fixture(scope="module")
+def rewarded(checkpoint, tmp_path_factory):
+    """Reinforcement learning by one process, with completions that are not drawn."""
+    folder = tmp_path_factory.mktemp("rewarded") / "zero"
+    launch(None, SCRIPTED, folder, *GRPO, *RATED, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 16)
+    return folder
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_reinforcement_learning_has_the_losses_of_one_process(rewarded, checkpoint, tmp_path, config):
+    folder = tmp_path / "zero"
+    launch(config, SCRIPTED, folder, *GRPO, *RATED, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8)
+    for key in ("reward", "loss", "grad_norm", "entropy"):
+        expected = losses(rewarded, key)
+        assert len(expected) == 4 and len(set(expected.values())) == 4, "they change"
+        assert losses(folder, key) == pytest.approx(expected, rel=1e-3, abs=1e-6), key

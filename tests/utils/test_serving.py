@@ -1,0 +1,123 @@
+"""Commands that start vLLM's servers, and who is let in."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+
+import pytest
+from transformers import Qwen2Config
+from trl import GRPOConfig, ModelConfig
+
+from open_r1.configs import GRPOScriptArguments, RecipeError
+from open_r1.utils import serving
+from open_r1.utils.guard import Guard
+from open_r1.utils.serving import give_key_to_trl, rollout_server, spread, without_proxy
+
+
+NODES = ["node1", "node2", "node3", "node4"]
+
+
+@pytest.fixture
+def job():
+    addresses = {node: f"10.0.0.{i}" for i, node in enumerate(NODES, 1)}
+    return SimpleNamespace(nodes=NODES, gpus=8, port=20001, second_port=10001, address_of=addresses.get)
+
+
+def rollouts(job, count: int, size: int, **more) -> list[dict[str, str]]:
+    """Options of the server of each node."""
+    script_args = GRPOScriptArguments(dataset_name="x.jsonl", max_prompt_length=1024, vllm_nodes=count, vllm_engine=more)
+    args = GRPOConfig("unused", use_cpu=True, bf16=True, max_completion_length=8192, vllm_tensor_parallel_size=size, seed=7)
+    server = rollout_server(script_args, args, ModelConfig(model_name_or_path="me/model"), job)
+    assert server.url.startswith("http://10.0.0.") and server.env == {"VLLM_SERVER_DEV_MODE": "1"}
+    assert not any(server.key in word for command in server.commands for word in command), (
+        "command lines can be read by everybody"
+    )
+    told = []
+    for command in server.commands:
+        words = command[command.index("env") + 1 :]
+        pairs = [word.removeprefix("--").partition("=") for word in words if word.startswith(("--", "VLLM_"))]
+        told.append({name: value for name, _, value in pairs} | {"node": command[command.index("--nodelist") + 1]})
+    return told
+
+
+def test_engines_have_the_gpus_of_the_last_nodes(job):
+    (only,) = rollouts(job, 1, 4, max_num_seqs=512)
+    assert (only["node"], only["host"], only["tensor-parallel-size"], only["data-parallel-size"]) == (
+        "node4",
+        "10.0.0.4",
+        "4",
+        "2",
+    )
+    assert (only["max-model-len"], only["max-num-seqs"], only["dtype"], only["seed"]) == ("9216", "512", "bfloat16", "7")
+    assert json.loads(only["weight-transfer-config"]) == {"backend": "nccl"} and only["logprobs-mode"] == "processed_logprobs"
+    assert "nnodes" not in only and "headless" not in only
+
+
+def test_engine_may_be_larger_than_a_node(job):
+    first, second = rollouts(job, 2, 16)
+    for rank, each in enumerate((first, second)):
+        assert (each["node"], each["VLLM_HOST_IP"]) == (f"node{rank + 3}", f"10.0.0.{rank + 3}")
+        assert (each["nnodes"], each["node-rank"], each["master-addr"]) == ("2", str(rank), "10.0.0.3")
+        assert (each["tensor-parallel-size"], each["data-parallel-size"]) == ("16", "1")
+    assert "headless" not in first and "headless" in second, "the first answers"
+
+
+def test_engines_that_do_not_come_out_even_are_an_error(job):
+    with pytest.raises(RecipeError, match="vllm_tensor_parallel_size: found 3; expected a divisor of the 8 GPUs"):
+        rollouts(job, 1, 3)
+
+
+def test_engines_are_as_large_as_the_heads_can_be_divided_by(tmp_path):
+    for heads, expected in ((28, (4, 2)), (32, (8, 1)), (12, (4, 2)), (7, (1, 8))):
+        Qwen2Config(num_attention_heads=heads, hidden_size=heads * 8, num_key_value_heads=heads).save_pretrained(tmp_path)
+        found = spread(ModelConfig(model_name_or_path=str(tmp_path)), False, 8)
+        assert (found["tensor_parallel_size"], found["data_parallel_size"]) == expected
+
+
+def test_server_is_reached_without_the_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "localhost")
+    assert without_proxy("10.0.0.4") == {"no_proxy": "localhost,10.0.0.4", "NO_PROXY": "localhost,10.0.0.4"}
+
+
+@pytest.mark.parametrize("path, given, status", [
+    ("/health", None, 200), ("/v1/models", "k", 200), ("/v1/models", "other", 401), ("/update_weights", None, 401), ("/metrics", None, 401),
+])  # fmt: skip
+def test_nothing_but_health_without_the_key(monkeypatch, path, given, status):
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    monkeypatch.setenv("VLLM_API_KEY", "k")
+    headers = [(b"authorization", f"Bearer {given}".encode())] if given else []
+    asyncio.run(Guard(app)({"type": "http", "path": path, "headers": headers}, None, send))
+    assert sent[0]["status"] == status
+
+
+def test_client_of_trl_says_the_key(monkeypatch):
+    from trl.generation import vllm_generation
+
+    class Client:
+        def __init__(self):
+            self.session = SimpleNamespace(headers={})
+            self.check_server()
+
+        def check_server(self):
+            pass
+
+    monkeypatch.setattr(vllm_generation, "VLLMClient", Client)
+    monkeypatch.delenv("VLLM_API_KEY", raising=False)
+    give_key_to_trl()
+    assert vllm_generation.VLLMClient().session.headers == {}
+    monkeypatch.setenv("VLLM_API_KEY", "k")
+    give_key_to_trl()
+    assert vllm_generation.VLLMClient().session.headers == {"Authorization": "Bearer k"}
+
+
+def test_server_without_vllm_is_an_error(monkeypatch):
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(RecipeError, match="there is no vLLM"), serving.Server([["true"]], "127.0.0.1", 1):
+        pass
