@@ -18,9 +18,13 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import hub_server
+import huggingface_hub
 import pytest
 import torch
+import yaml
 
+import open_r1.utils.hub
 from open_r1.configs import RewardSpec
 from open_r1.data import tiny
 from open_r1.rewards import Composition
@@ -189,6 +193,33 @@ def reward(judge):
         return asyncio.run(code(texts, verification_info=[info] * len(texts)))
 
     return reward
+
+
+@pytest.fixture
+def problems(tmp_path) -> Path:
+    """The miniature's evaluation, of a few problems alone."""
+    recipe = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text())
+    (few,) = (each for each in recipe["benchmarks"] if each["name"] == "problems")
+    path = tmp_path / "eval" / "config_problems.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(recipe | {"benchmarks": [few | {"max_prompts": 8, "num_generations": 1}]}))
+    return path
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub, which this process' client takes for the real one."""
+    with hub_server.running() as server:
+        monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
+        # for processes that are started, and for this one
+        for key, value in {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}.items():
+            monkeypatch.setenv(key, value)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)  # the real Hub's store for large files
+        monkeypatch.setattr(open_r1.utils.hub, "WAITS", (0.01, 0.01, 0.01))
+        yield server
 
 
 @pytest.fixture(scope="session")

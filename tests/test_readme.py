@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from open_r1.configs.__main__ import options
 from open_r1.parser import STAGES, TRAINING, RecipeParser
 from open_r1.utils.recipes import stage_of
 
@@ -50,8 +51,8 @@ def test_commands_are_right(page, line):
     if words[:2] == ["python", "-m"]:
         assert words[2].startswith("open_r1."), line
         if words[2] == "open_r1.configs":  # the plan of a recipe; the model's configuration may be on the Hub
-            recipe = words[words.index("--plan") + 1]
-            RecipeParser(Path(recipe).parent.name).parse(["--config", recipe, "--use_cpu", "true"])
+            asked, keys = options().parse_known_args(words[3:])
+            RecipeParser(stage_of(Path(asked.plan))).parse(["--config", asked.plan, "--use_cpu", "true", *keys])
             return
         RecipeParser(words[2].rpartition(".")[2]).parse(words[3:])
         return

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from open_r1.generation import read_completions
 
@@ -34,17 +33,6 @@ def model(checkpoint, tmp_path) -> str:
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "chat_template.jinja").write_text(Path("recipes/chat_templates/tiny_chat.jinja").read_text())
     return str(folder)
-
-
-@pytest.fixture
-def problems(tmp_path) -> Path:
-    """The miniature's evaluation, of what needs no reward model."""
-    recipe = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text())
-    recipe["benchmarks"] = [each for each in recipe["benchmarks"] if each["name"] == "problems"]
-    path = tmp_path / "eval" / "config_problems.yaml"
-    path.parent.mkdir()
-    path.write_text(yaml.safe_dump(recipe))
-    return path
 
 
 def samples(folder):

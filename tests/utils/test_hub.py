@@ -10,7 +10,7 @@ import huggingface_hub
 import pytest
 import yaml
 from datasets import Dataset
-from hub_server import TOKEN, Fault, running
+from hub_server import TOKEN, Fault
 from huggingface_hub import DatasetCard, ModelCard
 
 from open_r1.configs import Stopped
@@ -22,22 +22,6 @@ from open_r1.utils.pushing import STAGED, Pushes
 
 SFT = ["--config", "recipes/tiny/sft/config_base.yaml", "--max_steps", "4", "--save_steps", "2", "--eval_strategy", "no"]
 PUSH = ["--push_to_hub", "true", "--hub_model_id", "me/base"]
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A Hub, which this process' client takes for the real one."""
-    with running() as server:
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        # for processes that are started, and for this one
-        for key, value in {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}.items():
-            monkeypatch.setenv(key, value)
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)  # the real Hub's store for large files
-        monkeypatch.setattr(ours, "WAITS", (0.01, 0.01, 0.01))
-        yield server
 
 
 def all_bytes(folder: Path) -> bytes:
@@ -199,14 +183,10 @@ def test_strategy_that_pushes_optimizers_is_refused(hub, script, tmp_path):
     assert outcome.code == 1 and "hub_strategy: found 'checkpoint'; expected `every_save`" in outcome.err
 
 
-def test_evaluation_of_each_pushed_revision(hub, script, tmp_path):
-    recipe = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text())
-    problems = next(each for each in recipe["benchmarks"] if each["name"] == "problems")
-    small = recipe | {"benchmarks": [problems | {"max_prompts": 8, "num_generations": 1}]}
-    (tmp_path / "eval").mkdir()
-    (tmp_path / "eval" / "config_small.yaml").write_text(yaml.safe_dump(small))
-    argv = ["--evaluation_recipe", tmp_path / "eval" / "config_small.yaml"]
-    outcome = script("sft", *SFT, "--save_steps", "4", *PUSH, *argv, "--output_dir", tmp_path / "base")
+def test_evaluation_of_each_pushed_revision(hub, script, problems, tmp_path):
+    outcome = script(
+        "sft", *SFT, "--save_steps", "4", *PUSH, "--evaluation_recipe", problems, "--output_dir", tmp_path / "base"
+    )
     folder = tmp_path / "base" / "evaluations" / "step-4"
     assert outcome.code == 0, outcome.err
     assert (folder / "eval.json").is_file(), (folder / "log.txt").read_text()

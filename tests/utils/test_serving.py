@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -67,10 +68,12 @@ def test_engines_that_do_not_come_out_even_are_an_error(job):
         rollouts(job, 1, 3)
 
 
-def test_engines_are_as_large_as_the_heads_can_be_divided_by(tmp_path):
+def test_engines_are_as_large_as_the_heads_can_be_divided_by(monkeypatch):
     for heads, expected in ((28, (4, 2)), (32, (8, 1)), (12, (4, 2)), (7, (1, 8))):
-        Qwen2Config(num_attention_heads=heads, hidden_size=heads * 8, num_key_value_heads=heads).save_pretrained(tmp_path)
-        found = spread(ModelConfig(model_name_or_path=str(tmp_path)), False, 8)
+        monkeypatch.setattr(
+            serving, "draw", lambda *_, heads=heads: SimpleNamespace(config=Qwen2Config(num_attention_heads=heads))
+        )
+        found = spread(ModelConfig(model_name_or_path="me/model"), False, 8)
         assert (found["tensor_parallel_size"], found["data_parallel_size"]) == expected
 
 
@@ -121,3 +124,18 @@ def test_server_without_vllm_is_an_error(monkeypatch):
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RecipeError, match="there is no vLLM"), serving.Server([["true"]], "127.0.0.1", 1):
         pass
+
+
+def test_server_that_ends_early_or_late_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: True)
+    server = serving.Server([["sleep", "60"], ["false"]], "127.0.0.1", 1)
+    with pytest.raises(RecipeError, match="ended with status 1 before it answered"), server:
+        pass
+    assert [process.returncode for process in server.processes] == [-15, 1]
+    monkeypatch.setattr(serving, "ENDING", 0.5)
+    monkeypatch.setattr(serving.Server, "_until_it_answers", lambda self: time.sleep(0.5))
+    with serving.Server(
+        [["bash", "-c", "trap '' TERM; while :; do sleep 1; done"], ["sleep", "60"]], "127.0.0.1", 1
+    ) as server:
+        assert server.status() is None
+    assert [process.returncode for process in server.processes] == [-9, -15]

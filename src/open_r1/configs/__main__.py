@@ -97,7 +97,7 @@ def planned(asked: Namespace, words: list[str]) -> Plan:
     return plan(shape, model_args, args, work, asked.gpu, training, sharding(script_args.accelerate_config))
 
 
-def main():
+def options() -> ArgumentParser:
     parser = ArgumentParser("configs", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--plan", required=True, metavar="RECIPE", help="A training recipe; other options are its keys.")
     parser.add_argument("--nodes", type=int, default=1, help="Nodes.")
@@ -110,7 +110,11 @@ def main():
     )
     parser.add_argument("--from_step", type=int, default=0, help="Steps that another run has done.")
     parser.add_argument("--rows", type=int, help="Rows of the data set, where the recipe has epochs instead of steps.")
-    asked, words = parser.parse_known_args()
+    return parser
+
+
+def main():
+    asked, words = options().parse_known_args()
     sys.stdout.write(f"{asked.plan} on {asked.nodes} × {asked.gpus} {asked.gpu}\n{planned(asked, words)}\n")
 
 

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from transformers import AutoConfig
 from trl import GRPOConfig, ModelConfig
 
 from open_r1.configs import GenerateArguments, GRPOScriptArguments, RecipeError
+from open_r1.utils.models import draw
 from open_r1.utils.slurm import Job, on_nodes
 
 
@@ -73,12 +74,13 @@ class Server:
 
     def __exit__(self, *_):
         for sign in (signal.SIGTERM, signal.SIGKILL):
-            for process in self.processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, sign)
             deadline = time.monotonic() + ENDING
-            while self.status() is None and time.monotonic() < deadline:
-                time.sleep(POLL)
+            for process in self.processes:
+                with suppress(ProcessLookupError):  # it has ended
+                    os.killpg(process.pid, sign)
+            for process in self.processes:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline - time.monotonic()))
 
     def status(self) -> int | None:
         """The first status with which one of its parts has ended; `None` while all run."""
@@ -170,9 +172,7 @@ def serve(model_args: ModelConfig, trusted: bool, host: str, port: int, engine: 
 
 def spread(model_args: ModelConfig, trusted: bool, gpus: int) -> dict[str, int]:
     """Engines of as many of these GPUs as the model's attention heads can be divided by, and as many engines as that makes."""
-    config = AutoConfig.from_pretrained(
-        model_args.model_name_or_path, revision=model_args.model_revision, trust_remote_code=trusted
-    )
+    config = draw(model_args, 0, trusted).config
     size = math.gcd(gpus, config.get_text_config().num_attention_heads)
     return {"tensor_parallel_size": size, "data_parallel_size": gpus // size}
 

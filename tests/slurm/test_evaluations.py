@@ -1,0 +1,17 @@
+"""A run on a real cluster whose checkpoints are pushed to a Hub, and evaluated by jobs of their own."""
+
+import json
+
+
+def test_job_evaluates_what_another_has_pushed(cluster, hub, problems, tmp_path):
+    argv = ["--recipe", "recipes/tiny/sft/config_base.yaml", "--max_steps", 4, "--save_steps", 4, "--eval_strategy", "no"]
+    argv += ["--push_to_hub", "true", "--hub_model_id", "me/base", "--evaluation_recipe", problems]
+    argv += ["--evaluation_slurm=--job-name=judge"]
+    job = cluster.sbatch("slurm/train.slurm", *argv, "--output_dir", tmp_path / "base")
+    assert cluster.wait(job) == "COMPLETED", cluster.log(job)
+    folder = tmp_path / "base" / "evaluations" / "step-4"
+    judge = (folder / "job.txt").read_text().strip()
+    assert cluster.wait(judge) == "COMPLETED", cluster.log(judge)
+    assert cluster.about(judge)["JobName"] == "judge"
+    found = json.loads((folder / "eval.json").read_text())
+    assert found["model"] == "me/base" and found["recipe"]["model_revision"] == "main-step-000000004"
