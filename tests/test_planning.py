@@ -95,6 +95,17 @@ def test_generation_is_never_faster_than_its_longest_completion_or_its_bandwidth
     assert generation_seconds(shape, gpu, rates, 1, 8, 512, 1e9, 1000) < many
 
 
+def test_engine_that_sleeps_takes_the_place_of_what_training_needs_for_a_moment(seven):
+    recipe, words = "recipes/Qwen2.5-7B/grpo/config_zero.yaml", ["--model_name_or_path", seven]
+    awake = planned(asked(recipe), words).memory
+    asleep = planned(asked(recipe), [*words, "--vllm_enable_sleep_mode", "true"]).memory
+    assert awake.pop("vLLM") == pytest.approx(0.3 * 80)
+    beyond = asleep.pop("vLLM, beyond training")
+    assert 0 <= beyond < 0.3 * 80 and awake == asleep
+    large = [*words, "--vllm_enable_sleep_mode", "true", "--vllm_gpu_memory_utilization", "0.8"]
+    assert planned(asked(recipe), large).memory["vLLM, beyond training"] == pytest.approx(beyond + 0.5 * 80) or not beyond
+
+
 def test_nodes_that_generate_do_not_train(seven):
     recipe = "recipes/Qwen2.5-32B/grpo/config_paper.yaml"
     words = ["--model_name_or_path", seven]

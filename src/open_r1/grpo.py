@@ -29,7 +29,7 @@ from open_r1.data.curriculum import load_prompts
 from open_r1.data.prompts import prompt_length, require_full_batch
 from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import Composition
-from open_r1.utils.serving import give_key_to_trl
+from open_r1.utils.rollouts import use_our_client
 
 
 SAMPLE = 1000  # prompts measured before training starts
@@ -50,7 +50,7 @@ def main():
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     if args.use_vllm:
         args.vllm_max_model_length = script_args.length_for_vllm(args)
-        give_key_to_trl()
+        use_our_client()
     weighed = script_args.choose_importance_sampling(args)
     most = f"at most {args.max_completion_length:,} tokens"
     training.show(

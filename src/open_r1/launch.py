@@ -36,7 +36,7 @@ from open_r1.configs import GRPOScriptArguments, RecipeError
 from open_r1.parser import BUILDERS, STATUS_STOPPED, TRAINING, RecipeParser, flag_of, user_errors
 from open_r1.utils.preemption import REASONS, STOP, STOPPED
 from open_r1.utils.recipes import command_of, stage_of
-from open_r1.utils.serving import rollout_server, server_for
+from open_r1.utils.serving import Server, rollout_server, server_for
 from open_r1.utils.slurm import Job, on_nodes, submit
 
 
@@ -61,11 +61,14 @@ def launcher(job: Job, nodes: list[str], config: str | None, bf16: bool) -> list
     return on_nodes(nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
 
 
-def run(command: list[str], job: Job, ask_to_stop: Path | None = None) -> int:
+def run(command: list[str], job: Job, ask_to_stop: Path | None = None, server: Server | None = None) -> int:
     """Runs a command to its end. If the job is warned that its time is nearly over it is asked to stop: by a file, or by SIGTERM.
 
     Returns:
         `int`: Its status.
+
+    Raises:
+        RecipeError: If the server that it asks has ended; it could wait for ever. The job ends with this, and all that is in it.
     """
     # Slurm sends it to all: training saves itself and is waited for, what can be ended at any time is.
     signal.signal(signal.SIGTERM, signal.SIG_IGN if ask_to_stop else lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -73,6 +76,10 @@ def run(command: list[str], job: Job, ask_to_stop: Path | None = None) -> int:
     env = os.environ | times | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(PATIENCE)}
     process = subprocess.Popen(command, env=env)
     while process.poll() is None:
+        if server and (ended := server.status()) is not None:
+            raise RecipeError(
+                f"vLLM ended with status {ended} while the run went on; what it says is above. The same command continues."
+            )
         if job.warned and ask_to_stop is None:
             process.terminate()
         elif job.warned and not ask_to_stop.exists():  # again, if the run, which clears it as it starts, has only just started
@@ -96,6 +103,8 @@ def train(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
     """
     script_args, args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
     count = script_args.vllm_nodes if isinstance(script_args, GRPOScriptArguments) else 0
+    if count:
+        script_args.require_server_mode(args)
     if count >= len(job.nodes):
         raise RecipeError(
             f"vllm_nodes: {count} of the job's {len(job.nodes)} nodes would leave none to train; "
@@ -106,19 +115,20 @@ def train(path: Path, words: list[str], job: Job) -> tuple[int, bool]:
         *command_of(path),
         *words,
     ]
-    if not count:
+    if not count or script_args.dry_run:
         return trained(command, Path(args.output_dir), job)
     with rollout_server(script_args, args, model_args, job) as server:
         os.environ |= {"VLLM_API_KEY": server.key, "VLLM_HOST_IP": job.address}  # where the run hands out its weights
-        at = ["--vllm_server_base_url", server.url, "--vllm_group_port", str(job.second_port)]
-        return trained([*command, *at], Path(args.output_dir), job)
+        at = ["--vllm_server_base_url", server.url, "--vllm_group_port", str(job.port + 1)]
+        return trained([*command, *at], Path(args.output_dir), job, server)
 
 
-def trained(command: list[str], folder: Path, job: Job) -> tuple[int, bool]:
+def trained(command: list[str], folder: Path, job: Job, server: Server | None = None) -> tuple[int, bool]:
     """Runs a training to its end, or to the job's; as `train` returns it."""
     before = stopped_at(folder).get("step", 0)
+    (folder / STOPPED).unlink(missing_ok=True)  # or it would be taken for this run's
     logger.info("job %s on %s: %s", job.id, ", ".join(job.nodes), shlex.join(command))
-    status = run(command, job, ask_to_stop=folder / STOP)
+    status = run(command, job, folder / STOP, server)
     stopped = stopped_at(folder)
     if not status or not stopped:
         return status, False
@@ -166,6 +176,7 @@ def main():
     parser.add_argument("--nodes", type=int, help="Nodes; if the job has another number, it submits itself again with these.")
     args, words = parser.parse_known_args()
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # also while a server loads, which is to end too
     job, path = Job.current(), Path(args.recipe)
     stage = stage_of(path)
     if args.nodes not in (None, len(job.nodes)):

@@ -128,8 +128,10 @@ TILE = (4096, 32768)  # tokens and vocabulary whose logits TRL's head has at onc
 TILES_ON_A_CPU = 10  # copies of them where there is no fused kernel
 
 
-def memory_of(shape: Shape, model_args: ModelConfig, args: Any, tokens: int, processes: int, share: int) -> dict[str, float]:
-    """Peak memory of training on one device by what takes it, in bytes, without vLLM's part.
+def memory_of(
+    shape: Shape, model_args: ModelConfig, args: Any, tokens: int, processes: int, share: int, engine: float = 0.0
+) -> dict[str, float]:
+    """Peak memory of training on one device by what takes it, in bytes.
 
     Args:
         shape (`Shape`): The model.
@@ -138,6 +140,8 @@ def memory_of(shape: Shape, model_args: ModelConfig, args: Any, tokens: int, pro
         tokens (`int`): Tokens in one forward pass on one device, padded.
         processes (`int`): Devices.
         share (`int`): As `sharding` says.
+        engine (`float`, *optional*, defaults to 0): Bytes of vLLM on this device. Where it sleeps while the device trains, what that needs for a moment
+            (gathered weights, activations) takes its place, and only what is beyond that counts.
     """
     half = args.bf16 or args.fp16
     value = 2 if half or model_args.dtype == "bfloat16" else 4
@@ -162,11 +166,15 @@ def memory_of(shape: Shape, model_args: ModelConfig, args: Any, tokens: int, pro
     head = tile * (TILES_ON_A_CPU if args.use_cpu else 1)
     gathered = 2 * shape.parameters / shape.layers * weight if share == 3 else 0.0
     # Gradients come as activations go: the peak is at the beginning or at the end of the backward pass.
-    return {
+    needs = {
         "weights": weights + gathered,
         "optimizer": optimizer,
         "gradients and activations": max(gradients + layer, kept + head),
     }
+    if not engine:
+        return needs
+    passing = gathered + max(layer, kept + head - gradients) if args.vllm_enable_sleep_mode else 0.0
+    return needs | {"vLLM, beyond training" if passing else "vLLM": max(0.0, engine - passing)}
 
 
 def generation_seconds(
@@ -299,7 +307,9 @@ def plan(
         rates (`Rates`, *optional*): What is assumed.
     """
     gpu, rates = GPUS[gpu_name], rates or Rates()
-    memory = memory_of(shape, model_args, args, work.per_device * (work.prompt + work.completion), gpus, share)
+    colocated = work.engines and args.use_vllm and args.vllm_mode == "colocate"
+    engine = args.vllm_gpu_memory_utilization * gpu.memory * GIB if colocated else 0.0
+    memory = memory_of(shape, model_args, args, work.per_device * (work.prompt + work.completion), gpus, share, engine)
     memory = {name: value / GIB for name, value in memory.items()}
     passes = 6.0 if not model_args.use_peft else 4.0  # no gradients of frozen weights
     passes += 2.0 if args.gradient_checkpointing else 0.0
@@ -330,10 +340,6 @@ def plan(
         seconds["generation"] = took / work.round
         seconds["weights to vLLM"] = 2 * shape.parameters / work.engines / rates.sync / work.round
         seconds["log-probabilities"] = computing(2.0 * (1 + bool(args.beta)))
-        if args.use_vllm and args.vllm_mode == "colocate":
-            engine = args.vllm_gpu_memory_utilization * gpu.memory
-            # One that sleeps while the GPU trains takes the place of gradients and activations.
-            memory["vLLM"] = max(0.0, engine - memory["gradients and activations"]) if args.vllm_enable_sleep_mode else engine
     seconds["training"] = computing(passes)
     return Plan(memory, gpu.memory, tokens, seconds, work.steps, gpus + work.generators, gpu.price, assumed)
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from open_r1.generation import read_completions
@@ -142,6 +143,8 @@ def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluste
     key, url = told["OPENAI_API_KEY"], told["OPENAI_BASE_URL"]
     assert key not in cluster.log(job)
     assert key not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+    for path_of, status in (("/health", 200), ("/metrics", 401), ("/v1/models", 401)):
+        assert httpx.get(url.removesuffix("/v1") + path_of).status_code == status, "without a key"
     port = int(url.rpartition(":")[2].removesuffix("/v1"))
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"]
     assert [place for place in listening if int(place.partition(":")[2], 16) == port] == [f"0100007F:{port:04X}"], (

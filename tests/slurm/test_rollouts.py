@@ -2,8 +2,11 @@
 
 import importlib.util
 import json
+import shutil
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 
 pytestmark = pytest.mark.skipif(
@@ -46,9 +49,20 @@ SERVER = [
 REWARDS = ["--reward_funcs", "accuracy", "format", "tests/slurm/weights_by_file.py:even"]
 
 
-def test_last_node_draws_what_the_first_trains_on(cluster, checkpoint, tmp_path):
+@pytest.fixture
+def untied(checkpoint, tmp_path) -> str:
+    """An untrained model whose head has weights of its own. Of one that shares them vLLM packs a copy, on some CPUs, which a reload does not reach."""
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    shutil.copytree(checkpoint, tmp_path / "untied")
+    model.save_pretrained(tmp_path / "untied")
+    return str(tmp_path / "untied")
+
+
+def test_last_node_draws_what_the_first_trains_on(cluster, untied, tmp_path):
     argv = ["--nodes=2", "slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml", *SMALL, *SERVER, *REWARDS]
-    job = cluster.sbatch(*argv, "--model_name_or_path", checkpoint, "--output_dir", tmp_path / "zero")
+    job = cluster.sbatch(*argv, "--model_name_or_path", untied, "--output_dir", tmp_path / "zero")
     assert cluster.wait(job, "RUNNING") == "RUNNING", cluster.log(job)
     assert cluster.wait(job, seconds=500) == "COMPLETED", cluster.log(job)[-8000:]
     log = cluster.log(job)

@@ -142,7 +142,7 @@ def test_finished_run_that_waits_for_the_hub_ends_when_it_is_asked_to(tmp_path):
     pushes.step = 8
     pushes.waiting.put(8)  # nobody pushes it
     (tmp_path / "STOP").touch()
-    with pytest.raises(Stopped, match="the model is finished .* but not all is on the Hub"):
+    with pytest.raises(Stopped, match="the model is finished .* but not all is pushed or evaluated"):
         pushes.finish()
     assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 8, "for the job, which goes on in another one"
 

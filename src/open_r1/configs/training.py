@@ -208,6 +208,12 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             raise RecipeError(f"max_unjudged: found {self.max_unjudged}; expected a share above 0, up to 1.")
         if isinstance(self.vllm_engine, str):
             self.vllm_engine = mapping(self.vllm_engine, "vllm_engine")
+        if self.vllm_engine and not self.vllm_nodes:
+            raise RecipeError("vllm_engine: these are options of the server on `vllm_nodes`, of which there are none.")
+        if sizes := [key for key in self.vllm_engine or {} if key.endswith("parallel_size")]:
+            raise RecipeError(
+                f"vllm_engine: found {sizes[0]}; an engine's GPUs are vllm_tensor_parallel_size, and all of vllm_nodes are used."
+            )
         if self.vllm_nodes < 0:
             raise RecipeError(f"vllm_nodes: found {self.vllm_nodes}; expected at least 0.")
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
@@ -245,14 +251,22 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
                 spec.weight = weight
         training_args.reward_weights = [spec.weight for spec in self.rewards]
 
-    def require_server(self, training_args: "GRPOConfig"):
-        """Stops if nodes are kept for vLLM that nobody would ask, or that nobody has started.
+    def require_server_mode(self, training_args: "GRPOConfig"):
+        """Stops if nodes are kept for vLLM that nobody would ask.
 
         Raises:
             RecipeError: If so.
         """
         if self.vllm_nodes and not (training_args.use_vllm and training_args.vllm_mode == "server"):
             raise RecipeError(f"vllm_nodes: found {self.vllm_nodes} without `use_vllm: true` and `vllm_mode: server`.")
+
+    def require_server(self, training_args: "GRPOConfig"):
+        """Stops if nobody has started vLLM on its nodes.
+
+        Raises:
+            RecipeError: If so.
+        """
+        self.require_server_mode(training_args)
         if self.vllm_nodes and not training_args.vllm_server_base_url and not self.dry_run:
             raise RecipeError(
                 "vllm_nodes: such nodes are those of a Slurm job (slurm/train.slurm). Without one start the server yourself, and give "

@@ -9,6 +9,7 @@ import os
 import queue
 import shlex
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -167,9 +168,18 @@ class Pushes(TrainerCallback):
             HubError: If the Hub does not take it; checkpoints that it did not take are only told of.
             Stopped: If it was asked to end before all was there.
         """
+        stop = {sign: lambda number, _: self._stop(signal.Signals(number).name) for sign in (signal.SIGTERM, signal.SIGUSR1)}
+        before = {sign: signal.signal(sign, handler) for sign, handler in stop.items()}
+        try:
+            self._finish()
+        finally:
+            for sign, handler in before.items():
+                signal.signal(sign, handler)
+
+    def _finish(self):
         if self.waiting.unfinished_tasks:
             logger.info("pushing what is left to %s", self.name)
-        self._wait_for(self.waiting, "not all is on the Hub")
+        self._wait_for(self.waiting)
         for revision, why in self.lost.items():
             logger.error("%s is not on the Hub: %s", revision, why)
         finished = self.folder / STAGED / "finished"
@@ -188,14 +198,17 @@ class Pushes(TrainerCallback):
         logger.info("pushed to %s (%s)%s%s", self.name, self.revision, also, again)
         if self.evaluations and (count := self.evaluations.waiting.unfinished_tasks):
             logger.info("waiting for %d evaluations", count)
-            self._wait_for(self.evaluations.waiting, "not all is evaluated")
+            self._wait_for(self.evaluations.waiting)
 
-    def _wait_for(self, tasks: queue.Queue, otherwise: str):
+    def _wait_for(self, tasks: queue.Queue):
         while tasks.unfinished_tasks:
             if (self.folder / STOP).exists():
-                leave_word(self.folder, self.step, REASONS[2])
-                raise Stopped(f"the model is finished and saved in {self.folder}, but {otherwise}")
+                self._stop(REASONS[2])
             time.sleep(POLL)
+
+    def _stop(self, reason: str):
+        leave_word(self.folder, self.step, reason)
+        raise Stopped(f"the model is finished and saved in {self.folder}, but not all is pushed or evaluated ({reason})")
 
     def _staged(self, step: int) -> Path:
         return self.folder / STAGED / str(step)

@@ -1,6 +1,6 @@
 """A vLLM server of our own: started for a model, waited for, and ended.
 
-It listens on one address only, never on all, and wants a key, which goes through the environment: command lines can be read by everybody.
+Its HTTP listens on one address only, never on all, and wants a key, which goes through the environment: command lines can be read by everybody.
 Beside servers for generation and evaluation there are those of reinforcement learning, which are on nodes of their own and get new weights from the run.
 """
 
@@ -18,6 +18,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 
 from trl import GRPOConfig, ModelConfig
@@ -98,7 +99,7 @@ class Server:
                 raise RecipeError(f"the server ended with status {status} before it answered; what it says is above.")
             try:
                 urllib.request.urlopen(f"{self.url}/health", timeout=5).close()
-            except OSError:
+            except (OSError, HTTPException):
                 time.sleep(POLL)
             else:
                 logger.info("%s answers", self.url)
@@ -126,18 +127,19 @@ def server_for(args: GenerateArguments, model_args: ModelConfig, host: str, port
 def rollout_server(script_args: GRPOScriptArguments, args: GRPOConfig, model_args: ModelConfig, job: Job) -> Server:
     """The server that draws a run's completions, on the last `vllm_nodes` nodes of its job, with all their GPUs.
 
-    An engine has `vllm_tensor_parallel_size` of them, if need be of several nodes; there are as many engines as that makes.
+    An engine has `vllm_tensor_parallel_size` of them, and there are as many engines as that makes; or it has all of several nodes, and is the only one.
 
     Raises:
-        RecipeError: If engines of that size do not come out even, or the recipe names another server.
+        RecipeError: If there can be no engines of that size, or the recipe names another server.
     """
     if args.vllm_server_base_url:
         raise RecipeError(f"vllm_nodes: found {script_args.vllm_nodes}, and vllm_server_base_url; expected one of them.")
     nodes = job.nodes[-script_args.vllm_nodes :]
-    gpus, size = max(1, job.gpus) * len(nodes), args.vllm_tensor_parallel_size
-    if gpus % size:
+    each, size = job.gpus or job.processes, args.vllm_tensor_parallel_size
+    gpus = each * len(nodes)
+    if each % size and size != gpus:
         raise RecipeError(
-            f"vllm_tensor_parallel_size: found {size}; expected a divisor of the {gpus} GPUs of {len(nodes)} nodes."
+            f"vllm_tensor_parallel_size: found {size}; expected a divisor of the {each} GPUs of a node, or all {gpus} of {len(nodes)} node(s)."
         )
     engine = {
         "tensor_parallel_size": size,
@@ -154,7 +156,8 @@ def rollout_server(script_args: GRPOScriptArguments, args: GRPOConfig, model_arg
     addresses = [job.address_of(node) for node in nodes]
     commands = []
     for rank, (node, address) in enumerate(zip(nodes, addresses, strict=True)):
-        many = {"nnodes": len(nodes), "node_rank": rank, "master_addr": addresses[0], "master_port": job.second_port}
+        many = {"nnodes": len(nodes), "node_rank": rank, "master_addr": addresses[0], "master_port": job.port + 1}
+        many["data_parallel_rpc_port"] = job.port + 2
         many |= {"headless": True} if rank else {}
         command = serve(model_args, args.trust_remote_code, addresses[0], job.port, engine | (many if len(nodes) > 1 else {}))
         commands.append(on_nodes([node], ["env", f"VLLM_HOST_IP={address}", *command]))
@@ -182,20 +185,6 @@ def without_proxy(host: str) -> dict[str, str]:
     known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     hosts = ",".join([*filter(None, [known]), host])
     return {"no_proxy": hosts, "NO_PROXY": hosts}
-
-
-def give_key_to_trl():
-    """From now on TRL's client says the key of `VLLM_API_KEY`, which it would not; without one there it is left as it is."""
-    if not (key := os.environ.get("VLLM_API_KEY")):
-        return
-    from trl.generation import vllm_generation  # imports vLLM, for which who starts a server need not wait
-
-    class Client(vllm_generation.VLLMClient):
-        def check_server(self, *args, **kwargs):  # the first thing that it does
-            self.session.headers["Authorization"] = f"Bearer {key}"
-            super().check_server(*args, **kwargs)
-
-    vllm_generation.VLLMClient = Client
 
 
 def flag(key: str, value: Any) -> list[str]:

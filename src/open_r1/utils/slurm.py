@@ -13,7 +13,7 @@ from open_r1.configs import RecipeError
 
 # What launchers and Slurm tell the processes of a run, and would mislead another program: it would wait for processes that are not its own.
 OF_A_RUN = re.compile(
-    r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+|SLURM_(?!CONF$|JWT$|CLUSTERS$)\w+"
+    r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+|SLURM_(?!CONF$|JWT$|CLUSTERS$)\w+|VLLM_API_KEY|VLLM_HOST_IP"
 )
 
 
@@ -23,7 +23,7 @@ class Job:
 
     Args:
         id (`str`): What Slurm calls it: its number, or `<array>_<task>`.
-        port (`int`): A port for this job alone, below those that Linux hands out.
+        port (`int`): The first of three ports for this job alone, below those that Linux hands out.
         nodes (`list[str]`): Its nodes, in order.
         processes (`int`): Processes that training starts on each node: as many as it has GPUs, one without, or `PROCESSES_PER_NODE`.
         end (`float`): When its time is over, in seconds since 1970; infinite without a limit.
@@ -54,7 +54,7 @@ class Job:
         name = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else number
         told = ask("squeue", "--noheader", "--job", name, "--format", "%e")  # older Slurms do not set SLURM_JOB_END_TIME
         end = datetime.fromisoformat(told).timestamp() if told[:1].isdigit() else math.inf
-        job = cls(name, 20000 + int(number) % 10000, nodes, int(processes), end)
+        job = cls(name, 20000 + 3 * (int(number) % 3333), nodes, int(processes), end)
         signal.signal(signal.SIGUSR1, lambda *_: setattr(job, "warned", True))
         return job
 
@@ -62,11 +62,6 @@ class Job:
     def gpus(self) -> int:
         """GPUs of this node."""
         return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
-
-    @property
-    def second_port(self) -> int:
-        """Another port for this job alone."""
-        return self.port - 10000
 
     @property
     def address(self) -> str:
@@ -147,5 +142,6 @@ def state_of(job: str) -> str | None:
 def on_nodes(nodes: list[str], command: list[str]) -> list[str]:
     """A command, once on each of these nodes; if it fails on one, it is ended on all."""
     count = str(len(nodes))
-    return [*("srun", "--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--nodelist", ",".join(nodes)),
+    # Of the whole job, which a step on a part of its nodes would ask for too; and what sbatch was told not to hand on, the step is told.
+    return [*("env", "-u", "SLURM_GPUS", "srun", "--export=ALL", "--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--nodelist", ",".join(nodes)),
             *("--kill-on-bad-exit=1", "--wait=0"), *command]  # fmt: skip
