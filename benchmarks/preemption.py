@@ -14,11 +14,13 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 from open_r1.utils.slurm import ask, state_of, submit
@@ -79,6 +81,12 @@ def disturbed(folder: Path, base: Path, steps: int, kills: int, rng: random.Rand
     return ended
 
 
+def started(job: str) -> float:
+    """When a job was started the last time, in seconds since 1970."""
+    told = ask("scontrol", "--oneliner", "show", "job", job)
+    return datetime.fromisoformat(re.search(r" StartTime=(\S+)", told)[1]).timestamp()
+
+
 def as_a_job(folder: Path, base: Path, steps: int, kills: int, rng: random.Random) -> list[tuple[str, int, int]]:
     """The same, of a job of Slurm."""
     moments, ended, began = sorted(rng.sample(range(1, steps), kills)), [], time.time()
@@ -88,14 +96,15 @@ def as_a_job(folder: Path, base: Path, steps: int, kills: int, rng: random.Rando
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 0.3))
         how = (("scontrol", "requeue"), ("scancel", "--signal=USR1", "--batch"))[number % 2]
-        before, began = logged(folder, began), time.time()
+        before, asked = logged(folder, began), int(time.time()) + 1
         ask(*how, job)
-        while not (state_of(job) == "RUNNING" and f"Restarts={number} " in ask("scontrol", "--oneliner", "show", "job", job)):
+        while not (state_of(job) == "RUNNING" and started(job) >= asked):
             if state_of(job) not in ALIVE:
                 raise SystemExit(f"job {job} is {state_of(job)}; see slurm/logs/open_r1-{job}.log")
             if state_of(job) == "PENDING":  # Slurm would wait two minutes
                 ask("scontrol", "update", f"JobId={job}", "StartTime=now")
             time.sleep(0.2)
+        began = time.time()
         ended.append((how[0], before, saved(folder)))
     while state_of(job) in ALIVE:
         time.sleep(0.2)
