@@ -37,10 +37,8 @@ from open_r1.rewards.code.warm import Warm
 
 torch.set_num_threads(1)
 
-collect_ignore = [
-    "unpacked_weights.py",
-    "slurm/weights_by_file.py",
-]  # what other processes read, and which changes vLLM or TRL there
+# What other processes read, and which changes vLLM or TRL there.
+collect_ignore = ["unpacked_weights.py", "slurm/weights_by_file.py"]
 ROOT = Path(__file__).parent.parent
 BASE = ["--config", "recipes/tiny/sft/config_base.yaml"]
 ZERO = ["--config", "recipes/tiny/grpo/config_zero.yaml"]
