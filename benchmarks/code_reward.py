@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
-from open_r1.rewards.code.judge import Sandboxed
-from open_r1.rewards.code.process import Limits
-from open_r1.rewards.code.sandbox import ENVIRONMENT, Bubblewrap
-from open_r1.rewards.code.warm import Warm
+from open_r1.code_judge.judge import Sandboxed
+from open_r1.code_judge.process import Limits
+from open_r1.code_judge.sandbox import ENVIRONMENT, Bubblewrap
+from open_r1.code_judge.warm import Warm
 
 
 PROGRAM = "a, b = map(int, input().split())\nprint(a + b)\n"

@@ -20,9 +20,9 @@ from pathlib import Path
 import psutil
 from datasets import Dataset, disable_progress_bars
 
-from open_r1.data.decontamination import Benchmarks
-from open_r1.data.filters import Contaminated, Duplicates, NearDuplicates
-from open_r1.data.keep import keep
+from open_r1.builders.decontamination import Benchmarks
+from open_r1.builders.filters import Contaminated, Duplicates, NearDuplicates
+from open_r1.builders.run_filters import run_filters
 
 
 WORDS = 3700  # of a row, about 5,000 tokens
@@ -78,7 +78,8 @@ class OpenR1:
 
     def __call__(self, batch: dict) -> list[str | None]:
         return [
-            "contaminated" if any(gram in self.lookup for gram in self.grams(text)) else None for text in batch[self.column]
+            "contaminated" if any(gram in self.lookup for gram in self.grams(text)) else None
+            for text in batch[self.column]
         ]
 
 
@@ -117,7 +118,7 @@ def measured(dataset: Dataset, one: Callable, processes: int) -> tuple[float, in
     """Seconds, rows dropped and GiB."""
     with Memory() as memory:
         started = time.perf_counter()
-        _, (report,) = keep(dataset, [one], num_proc=processes)
+        _, (report,) = run_filters(dataset, [one], num_proc=processes)
         return time.perf_counter() - started, report.dropped, memory.most / 2**30
 
 
@@ -142,7 +143,10 @@ def main():
                 if args.filters and not one.name.startswith(tuple(args.filters)):
                     continue
                 seconds, dropped, memory = measured(dataset, one, args.processes)
-                print(f"{count:8,} {one.name:30} {seconds:8.1f} {count / seconds:8.0f} {dropped:8,} {memory:6.2f}", flush=True)
+                print(
+                    f"{count:8,} {one.name:30} {seconds:8.1f} {count / seconds:8.0f} {dropped:8,} {memory:6.2f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

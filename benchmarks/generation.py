@@ -28,10 +28,11 @@ from rich.console import Console
 from transformers import Qwen2Config, Qwen2ForCausalLM, set_seed
 from vllm_server import ENV, Server
 
+from open_r1.configs.parser import RecipeParser
 from open_r1.data import tiny
-from open_r1.data.drawing import draw_completions
-from open_r1.generation.store import mend, read_completions, read_lines
-from open_r1.parser import RecipeParser
+from open_r1.data.completions import read_completions
+from open_r1.generation.driver import generate_completions
+from open_r1.utils.jsonl import read_lines, truncate_incomplete_line
 
 
 CLIENT = "import argparse; from vllm.benchmarks.serve import *; p = argparse.ArgumentParser(); add_cli_args(p); main(p.parse_args())"
@@ -84,7 +85,7 @@ def killed(folder: Path, kills: int, seed: int) -> int:
                 process.send_signal(signal.SIGKILL)
                 hit += 1
         if (folder / FILE).exists():
-            mend(folder / FILE)
+            truncate_incomplete_line(folder / FILE)
             keys = [(row["prompt_id"], row["sample"]) for row in read_lines(folder / FILE)]
             assert len(keys) == len(set(keys)), "a completion is there twice"
     return hit
@@ -130,7 +131,16 @@ def theirs(server: Server, prompts: Path, count: int, concurrency: int, folder: 
         str(TOKENS),
         "--skip-chat-template",
     ]
-    argv += ["--num-prompts", str(count), "--max-concurrency", str(concurrency), "--temperature", "1.0", "--top-p", "1.0"]
+    argv += [
+        "--num-prompts",
+        str(count),
+        "--max-concurrency",
+        str(concurrency),
+        "--temperature",
+        "1.0",
+        "--top-p",
+        "1.0",
+    ]
     argv += [
         "--disable-tqdm",
         "--save-result",
@@ -169,7 +179,7 @@ def ours(server: Server, prompts: Path, concurrency: int, folder: Path) -> float
     argv += ["--temperature", "1.0", "--top_p", "1.0", "--max_completion_length", str(TOKENS)]
     parsed = RecipeParser("generate").parse(argv)
     started = time.perf_counter()
-    assert not draw_completions(*parsed, Console(quiet=True))
+    assert not generate_completions(*parsed, Console(quiet=True))
     seconds = time.perf_counter() - started
     return sum(row["completion_tokens"] for row in read_completions(folder)) / seconds
 

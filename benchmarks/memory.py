@@ -1,4 +1,4 @@
-"""Peak memory of training, measured, beside what `python -m open_r1.configs --plan` says of it.
+"""Peak memory of training, measured, beside what `python -m open_r1.plan` says of it.
 
 Each run is a process of its own: TRL's SFTTrainer on a random model, on the CPU, whose peak (VmHWM) less what it had before the model is compared.
 
@@ -59,7 +59,7 @@ def measure(*shape) -> dict[str, float]:
 
     import torch
 
-    from open_r1.planning import Shape, memory_of
+    from open_r1.planning.estimate import Shape, memory_of
 
     torch.set_num_threads(1)
     train(64, 1, 64, LENGTH, False, False)

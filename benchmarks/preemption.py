@@ -23,7 +23,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from open_r1.utils.slurm import ask, state_of, submit
+from open_r1.cluster.slurm import job_state, run_slurm_command, submit_job
 
 
 SAVE_STEPS = 4
@@ -83,30 +83,30 @@ def disturbed(folder: Path, base: Path, steps: int, kills: int, rng: random.Rand
 
 def started(job: str) -> float:
     """When a job was started the last time, in seconds since 1970."""
-    told = ask("scontrol", "--oneliner", "show", "job", job)
+    told = run_slurm_command("scontrol", "--oneliner", "show", "job", job)
     return datetime.fromisoformat(re.search(r" StartTime=(\S+)", told)[1]).timestamp()
 
 
 def as_a_job(folder: Path, base: Path, steps: int, kills: int, rng: random.Random) -> list[tuple[str, int, int]]:
     """The same, of a job of Slurm."""
     moments, ended, began = sorted(rng.sample(range(1, steps), kills)), [], time.time()
-    job = submit("slurm/train.slurm", [], ["--recipe", RECIPE, *options(folder, base, steps)])
+    job = submit_job("slurm/train.slurm", [], ["--recipe", RECIPE, *options(folder, base, steps)])
     for number, moment in enumerate(moments, 1):
-        while state_of(job) in ALIVE and logged(folder, began) < moment:
+        while job_state(job) in ALIVE and logged(folder, began) < moment:
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 0.3))
         how = (("scontrol", "requeue"), ("scancel", "--signal=USR1", "--batch"))[number % 2]
         before, asked = logged(folder, began), int(time.time()) + 1
-        ask(*how, job)
-        while not (state_of(job) == "RUNNING" and started(job) >= asked):
-            if state_of(job) not in ALIVE:
-                raise SystemExit(f"job {job} is {state_of(job)}; see slurm/logs/open_r1-{job}.log")
-            if state_of(job) == "PENDING":  # Slurm would wait two minutes
-                ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+        run_slurm_command(*how, job)
+        while not (job_state(job) == "RUNNING" and started(job) >= asked):
+            if job_state(job) not in ALIVE:
+                raise SystemExit(f"job {job} is {job_state(job)}; see slurm/logs/open_r1-{job}.log")
+            if job_state(job) == "PENDING":  # Slurm would wait two minutes
+                run_slurm_command("scontrol", "update", f"JobId={job}", "StartTime=now")
             time.sleep(0.2)
         began = time.time()
         ended.append((how[0], before, saved(folder)))
-    while state_of(job) in ALIVE:
+    while job_state(job) in ALIVE:
         time.sleep(0.2)
     return ended
 
@@ -129,7 +129,8 @@ def main():
         run = as_a_job if args.slurm else disturbed
         ended = run(root / "disturbed", base, steps, args.kills, random.Random(args.seed))
         digests = [
-            hashlib.sha256((root / name / "model.safetensors").read_bytes()).hexdigest() for name in ("alone", "disturbed")
+            hashlib.sha256((root / name / "model.safetensors").read_bytes()).hexdigest()
+            for name in ("alone", "disturbed")
         ]
     for how, before, after in ended:
         print(f"{how:8} at step {before:3}: continues from {after:3}, {max(0, before - after)} steps done again")

@@ -18,9 +18,9 @@ import time
 
 from trl.rewards import accuracy_reward
 
-from open_r1.rewards.accuracy import Grader
-from open_r1.rewards.grading.notation import _remembered
-from open_r1.rewards.grading.numerals import rational
+from open_r1.grading.grader import Grader
+from open_r1.grading.notation import _remembered
+from open_r1.grading.numerals import rational
 from open_r1.rewards.language import language_consistency
 
 
@@ -66,7 +66,9 @@ def batch(seed: int, bombs: bool) -> tuple[list[str], list[str]]:
             thought, length = [], 0
             while length < 5600:
                 sentence = (
-                    draw.choice(SENTENCES).replace("{a}", str(draw.randint(2, 99))).replace("{b}", str(draw.randint(2, 99)))
+                    draw.choice(SENTENCES)
+                    .replace("{a}", str(draw.randint(2, 99)))
+                    .replace("{b}", str(draw.randint(2, 99)))
                 )
                 thought.append(sentence)
                 length += len(sentence) + 1
@@ -155,7 +157,9 @@ def main():
     language_consistency(texts[:1024], language=["en"] * 1024)
     start = time.process_time()
     language_consistency(texts[1024:], language=["en"] * (len(texts) - 1024))
-    print(f"language_consistency: {(len(texts) - 1024) / (time.process_time() - start):,.0f} thoughts a second on one core")
+    print(
+        f"language_consistency: {(len(texts) - 1024) / (time.process_time() - start):,.0f} thoughts a second on one core"
+    )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,15 @@ class Server:
 
     def start(self):
         argv = [self.python, "-m", "vllm.entrypoints.cli.main", "serve", self.model, "--port", str(self.port)]
-        argv += ["--dtype", "float32", "--max-model-len", "256", "--chat-template", TEMPLATE, "--disable-uvicorn-access-log"]
+        argv += [
+            "--dtype",
+            "float32",
+            "--max-model-len",
+            "256",
+            "--chat-template",
+            TEMPLATE,
+            "--disable-uvicorn-access-log",
+        ]
         # All prompts of a step at once: of one that is split vLLM 0.31 turns the seed back, which a CPU's generator cannot, and the engine dies.
         argv += ["--max-num-batched-tokens", "8192", *(["--enforce-eager"] if self.eager else [])]
         self.process = subprocess.Popen(

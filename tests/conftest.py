@@ -25,14 +25,14 @@ import torch
 import yaml
 
 import open_r1.utils.hub
+from open_r1.code_judge.judge import Sandboxed
+from open_r1.code_judge.process import Limits
+from open_r1.code_judge.sandbox import INSTALL, Bubblewrap
+from open_r1.code_judge.warm import Warm
 from open_r1.configs import RewardSpec
 from open_r1.data import tiny
 from open_r1.rewards import Composition
 from open_r1.rewards.code import Code
-from open_r1.rewards.code.judge import Sandboxed
-from open_r1.rewards.code.process import Limits
-from open_r1.rewards.code.sandbox import INSTALL, Bubblewrap
-from open_r1.rewards.code.warm import Warm
 
 
 torch.set_num_threads(1)
@@ -69,7 +69,8 @@ def script(monkeypatch, capfd):
                 runpy.run_path(f"src/open_r1/{stage}.py", run_name="__main__")
             else:  # `python -m`
                 with warnings.catch_warnings(action="ignore"):  # that it was imported before, by another test
-                    runpy.run_module(f"open_r1.data.{stage}", run_name="__main__")
+                    module = "generation.merge" if stage == "merge" else f"builders.{stage}"
+                    runpy.run_module(f"open_r1.{module}", run_name="__main__")
         except SystemExit as stop:
             code = stop.code or 0
         return Outcome(code, *capfd.readouterr())
@@ -215,7 +216,9 @@ def hub(monkeypatch, tmp_path):
         monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)  # the real Hub's store for large files
+        monkeypatch.setattr(
+            huggingface_hub.constants, "HF_HUB_DISABLE_XET", True
+        )  # the real Hub's store for large files
         monkeypatch.setattr(open_r1.utils.hub, "WAITS", (0.01, 0.01, 0.01))
         yield server
 

@@ -62,7 +62,9 @@ class Hub(ThreadingHTTPServer):
 
     def branches(self, name: str, kind: str = "models") -> dict[str, list[str]]:
         """The messages of each branch's commits."""
-        return {branch: [commit.message for commit in commits] for branch, commits in self.repos[f"{kind}/{name}"].items()}
+        return {
+            branch: [commit.message for commit in commits] for branch, commits in self.repos[f"{kind}/{name}"].items()
+        }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -91,7 +93,9 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlparse(self.path).path)
         with self.server.lock:
             self.server.requests.append(f"{self.command} {path}")
-            fault = next((f for f in self.server.faults if f.times and re.search(f.path, f"{self.command} {path}")), None)
+            fault = next(
+                (f for f in self.server.faults if f.times and re.search(f.path, f"{self.command} {path}")), None
+            )
             if fault:
                 fault.times -= 1
         if fault:
@@ -215,10 +219,13 @@ def commit_of(self: Handler, repo: str, revision: str) -> Commit | None:
 def info(self: Handler, body: bytes, repo: str, revision: str | None = None):
     kind, _, name = repo.partition("/")
     if (found := commit_of(self, repo, revision or "main")) is None:
-        return self.fail(404, "RevisionNotFound" if repo in self.server.repos else "RepoNotFound", f"no {revision} in {repo}")
+        return self.fail(
+            404, "RevisionNotFound" if repo in self.server.repos else "RepoNotFound", f"no {revision} in {repo}"
+        )
     siblings = [{"rfilename": path} for path in found.files]
     self.answer(
-        200, {"id": name, "sha": found.id, "siblings": siblings, "private": True, "tags": [], "downloads": 0, "likes": 0}
+        200,
+        {"id": name, "sha": found.id, "siblings": siblings, "private": True, "tags": [], "downloads": 0, "likes": 0},
     )
 
 

@@ -49,7 +49,9 @@ class Handler(BaseHTTPRequestHandler):
                 choice["text"] = text
             choices = [] if trouble == "empty" else [choice]
             usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
-            self.answer(200, {"id": "1", "object": "x", "created": 0, "model": "m", "choices": choices, "usage": usage})
+            self.answer(
+                200, {"id": "1", "object": "x", "created": 0, "model": "m", "choices": choices, "usage": usage}
+            )
 
     def answer(self, code, body):
         self.send(code, "application/json", json.dumps(body))

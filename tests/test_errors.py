@@ -35,14 +35,18 @@ def jsonl(tmp_path):
 
 def check_fails(script, checkpoint, tmp_path, *argv, says=(), stage="grpo"):
     started = time.process_time()
-    common = [*ZERO, "--model_name_or_path", checkpoint, "--output_dir", str(tmp_path / "out")] if stage == "grpo" else []
+    common = (
+        [*ZERO, "--model_name_or_path", checkpoint, "--output_dir", str(tmp_path / "out")] if stage == "grpo" else []
+    )
     check_outcome(script(stage, *common, *argv), started, *says)
 
 
 def test_typo_in_a_recipe(script, checkpoint, tmp_path):
     recipe = tmp_path / "typo.yaml"
     recipe.write_text("num_generation: 8\n")
-    check_fails(script, checkpoint, tmp_path, "--config", recipe, says=[str(recipe), "'num_generation'", "'num_generations'"])
+    check_fails(
+        script, checkpoint, tmp_path, "--config", recipe, says=[str(recipe), "'num_generation'", "'num_generations'"]
+    )
 
 
 def test_missing_column(script, checkpoint, tmp_path, jsonl):
@@ -59,10 +63,20 @@ def test_empty_data_set(script, checkpoint, tmp_path, jsonl):
 
 def test_model_path_that_does_not_exist(script, checkpoint, tmp_path):
     check_fails(
-        script, checkpoint, tmp_path, "--model_name_or_path", "./no/such/model", says=["model_name_or_path", "./no/such/model"]
+        script,
+        checkpoint,
+        tmp_path,
+        "--model_name_or_path",
+        "./no/such/model",
+        says=["model_name_or_path", "./no/such/model"],
     )
     check_fails(
-        script, checkpoint, tmp_path, "--model_name_or_path", "no-such/model", says=["model_name_or_path", "no-such/model"]
+        script,
+        checkpoint,
+        tmp_path,
+        "--model_name_or_path",
+        "no-such/model",
+        says=["model_name_or_path", "no-such/model"],
     )
 
 
@@ -99,7 +113,9 @@ def test_bf16_on_a_cpu(script, checkpoint, tmp_path, use_cpu):
 
 def test_output_folder_that_cannot_be_written(script, checkpoint, tmp_path):
     (tmp_path / "file").write_text("")
-    check_fails(script, checkpoint, tmp_path, "--output_dir", tmp_path / "file" / "out", says=["output_dir", "cannot write"])
+    check_fails(
+        script, checkpoint, tmp_path, "--output_dir", tmp_path / "file" / "out", says=["output_dir", "cannot write"]
+    )
     check_fails(script, checkpoint, tmp_path, "--output_dir", "/sys/out", says=["output_dir", "cannot write"])
 
 
@@ -110,7 +126,12 @@ def test_output_folder_that_is_full(script, checkpoint, tmp_path):
         pytest.skip(reason="mounting a small disk needs root")
     try:
         check_fails(
-            script, checkpoint, tmp_path, "--output_dir", disk / "out", says=["output_dir", "MB free", "one checkpoint takes"]
+            script,
+            checkpoint,
+            tmp_path,
+            "--output_dir",
+            disk / "out",
+            says=["output_dir", "MB free", "one checkpoint takes"],
         )
     finally:
         subprocess.run(["umount", disk], check=True)
@@ -133,7 +154,9 @@ def test_unknown_reward(script, checkpoint, tmp_path):
 def test_neither_prompt_template_nor_chat_template(script, checkpoint, tmp_path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text(open(ZERO[1]).read().replace("prompt_template:", "#"))
-    check_fails(script, checkpoint, tmp_path, "--config", recipe, says=[str(recipe), "no chat template", "prompt_template"])
+    check_fails(
+        script, checkpoint, tmp_path, "--config", recipe, says=[str(recipe), "no chat template", "prompt_template"]
+    )
 
 
 def test_no_arguments_at_all(script, checkpoint, tmp_path):

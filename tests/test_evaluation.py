@@ -18,8 +18,15 @@ from open_r1.rewards import Composition
 @pytest.fixture
 def evaluate(script, checkpoint, tmp_path):
     data = tmp_path / "mine.jsonl"
-    data.write_text("".join(json.dumps({"question": f"{i}+1 = ?", "gold": str((i + 1) % 10)}) + "\n" for i in range(6)))
-    benchmark = {"name": "mine", "dataset_name": str(data), "dataset_split": "train", "dataset_prompt_column": "question"}
+    data.write_text(
+        "".join(json.dumps({"question": f"{i}+1 = ?", "gold": str((i + 1) % 10)}) + "\n" for i in range(6))
+    )
+    benchmark = {
+        "name": "mine",
+        "dataset_name": str(data),
+        "dataset_split": "train",
+        "dataset_prompt_column": "question",
+    }
     benchmark |= {"dataset_solution_column": "gold", "num_generations": 3, "reward_funcs": ["accuracy", "format"]}
 
     keys = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text()) | {"max_completion_length": 8}
@@ -38,7 +45,9 @@ def test_draws_grades_and_writes(evaluate, tmp_path):
     assert outcome.code == 0, outcome.err
     folder = tmp_path / "eval/one"
     found = json.loads((folder / "eval.json").read_text())
-    assert found["benchmarks"]["mine"]["avg@3"]["problems"] == 6 and found["benchmarks"]["mine"]["format"]["value"] == 0.0
+    assert (
+        found["benchmarks"]["mine"]["avg@3"]["problems"] == 6 and found["benchmarks"]["mine"]["format"]["value"] == 0.0
+    )
     assert "| mine | avg@3 |" in outcome.out and "| mine | avg@3 |" in (folder / "README.md").read_text()
     assert (folder / "mine.parquet").is_file() and found["recipe"]["max_completion_length"] == 8
     before = (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns
@@ -92,14 +101,19 @@ def test_several_models_go_to_folders_of_their_names(evaluate, checkpoint, tmp_p
     outcome = evaluate("--models", checkpoint, tmp_path / "other", name="all")
     assert outcome.code == 0 and f"| benchmark | measure | {Path(checkpoint).name} | other |" in outcome.out
     one, other = (
-        json.loads((tmp_path / "eval/all" / name / "eval.json").read_text()) for name in (Path(checkpoint).name, "other")
+        json.loads((tmp_path / "eval/all" / name / "eval.json").read_text())
+        for name in (Path(checkpoint).name, "other")
     )
     assert one["benchmarks"] == other["benchmarks"] and one["model"] == checkpoint
 
 
 def test_dry_run_draws_nothing(evaluate, tmp_path):
     outcome = evaluate("--dry_run", "true")
-    assert outcome.code == 0 and "18 completions: 3 of each of 6 prompts" in outcome.out and not (tmp_path / "eval").exists()
+    assert (
+        outcome.code == 0
+        and "18 completions: 3 of each of 6 prompts" in outcome.out
+        and not (tmp_path / "eval").exists()
+    )
 
 
 def test_published_models_are_checked_before_anything_is_drawn(evaluate, tmp_path):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from open_r1.configs.__main__ import options
-from open_r1.parser import STAGES, TRAINING, RecipeParser
-from open_r1.utils.recipes import stage_of
+from open_r1.configs.parser import STAGES, TRAINING, RecipeParser
+from open_r1.configs.recipes import stage_of
+from open_r1.plan import options
 
 
 ROOT = Path(__file__).parent.parent
@@ -50,9 +50,9 @@ def test_commands_are_right(page, line):
         return
     if words[:2] == ["python", "-m"]:
         assert words[2].startswith("open_r1."), line
-        if words[2] == "open_r1.configs":  # the plan of a recipe; the model's configuration may be on the Hub
+        if words[2] == "open_r1.plan":  # the plan of a recipe; the model's configuration may be on the Hub
             asked, keys = options().parse_known_args(words[3:])
-            RecipeParser(stage_of(Path(asked.plan))).parse(["--config", asked.plan, "--use_cpu", "true", *keys])
+            RecipeParser(stage_of(Path(asked.recipe))).parse(["--config", asked.recipe, "--use_cpu", "true", *keys])
             return
         RecipeParser(words[2].rpartition(".")[2]).parse(words[3:])
         return

@@ -9,9 +9,9 @@ import yaml
 from jinja2 import meta
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
-from open_r1.parser import TRAINING, RecipeParser, read_recipe
-from open_r1.stages import tasks_of
-from open_r1.utils.recipes import stage_of, table_of
+from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
+from open_r1.configs.recipes import recipe_table, stage_of
+from open_r1.pipelines.tasks import tasks_of
 
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*/*.yaml"))
@@ -61,7 +61,7 @@ def test_checkpoints_fall_between_rounds_of_generation():
 
 def test_table_of_recipes_agrees_with_the_recipes():
     page = Path("recipes/README.md").read_text()
-    assert table_of(sorted(Path("recipes").glob("*/*/*.yaml"))) in page, "python src/open_r1/validate.py --table"
+    assert recipe_table(sorted(Path("recipes").glob("*/*/*.yaml"))) in page, "python src/open_r1/validate.py --table"
     assert all("# Hardware:" in path.read_text() for path in RECIPES)
 
 
@@ -75,7 +75,9 @@ def test_pipelines_name_all_that_their_stages_read(path):
     for task in tasks:
         for key in ("model_name_or_path", "dataset_name"):
             source = str(task.keys.get(key, ""))
-            assert not source.startswith("outputs/") or source in made, f"{task.name} reads {source}, which no stage makes"
+            assert not source.startswith("outputs/") or source in made, (
+                f"{task.name} reads {source}, which no stage makes"
+            )
 
 
 @pytest.mark.parametrize("path", TRAINED, ids=TRAINED_IDS)
@@ -104,7 +106,8 @@ def test_templates_compile():
 
 def test_accelerate_configs_are_of_known_kinds():
     kinds = {
-        p.stem: yaml.safe_load(p.read_text())["distributed_type"] for p in Path("recipes/accelerate_configs").glob("*.yaml")
+        p.stem: yaml.safe_load(p.read_text())["distributed_type"]
+        for p in Path("recipes/accelerate_configs").glob("*.yaml")
     }
     assert kinds == {"cpu": "NO", "ddp": "MULTI_GPU", "zero2": "DEEPSPEED", "zero3": "DEEPSPEED", "fsdp2": "FSDP"}
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from trl import DistillationTrainer, ModelConfig
 
-from open_r1 import training
-from open_r1.configs import RecipeError
-from open_r1.data import load_held_out, load_split
+from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.data.load import load_held_out, load_split
 from open_r1.data.prompts import prompt_length, to_prompts
-from open_r1.parser import RecipeParser, user_errors
-from open_r1.utils.models import draw
+from open_r1.models.loading import load_model_info
+from open_r1.training import run as training
+from open_r1.utils.errors import RecipeError
 
 
 SAMPLE = 1000  # prompts measured before training starts
@@ -36,10 +36,12 @@ def main():
     tokenizer = run.blueprint.tokenizer
     if script_args.chat_template_path:
         tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
-    teacher = draw(ModelConfig(model_name_or_path=args.teacher_model_name_or_path), args.seed, args.trust_remote_code)
-    if teacher.made_by and not script_args.dry_run:
+    teacher = load_model_info(
+        ModelConfig(model_name_or_path=args.teacher_model_name_or_path), args.seed, args.trust_remote_code
+    )
+    if teacher.build_command and not script_args.dry_run:
         raise RecipeError(
-            f"teacher_model_name_or_path: no checkpoint in {teacher.source!r} yet. Make it first:\n  {teacher.made_by}"
+            f"teacher_model_name_or_path: no checkpoint in {teacher.source!r} yet. Make it first:\n  {teacher.build_command}"
         )
     if teacher.tokenizer.get_vocab() != tokenizer.get_vocab():
         raise RecipeError(f"teacher_model_name_or_path: {teacher.source!r} has another vocabulary than the student.")
@@ -55,5 +57,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

@@ -34,15 +34,16 @@ from datasets import Dataset, disable_progress_bars
 from rich.console import Console
 from trl import ModelConfig
 
-from open_r1.configs import Benchmark, EvaluationArguments, GenerateArguments, RecipeError, ScriptArguments
-from open_r1.data import load_split, rename, write_rows
-from open_r1.data.drawing import draw_completions
+from open_r1.configs import Benchmark, EvaluationArguments, GenerateArguments, ScriptArguments
+from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.data.load import load_split, rename_columns, write_rows
 from open_r1.evals.codeforces import require_contests
 from open_r1.evals.results import FILE, read, require_published, statistics_of, table
-from open_r1.parser import RecipeParser, user_errors
+from open_r1.generation.driver import generate_completions
 from open_r1.rewards import Composition
 from open_r1.rewards.scoring import score
-from open_r1.utils.files import write_whole
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import write_text_atomically
 
 
 def drawing_of(args: EvaluationArguments, benchmark: Benchmark) -> GenerateArguments:
@@ -57,7 +58,9 @@ def drawing_of(args: EvaluationArguments, benchmark: Benchmark) -> GenerateArgum
     return drawing
 
 
-def evaluate(args: EvaluationArguments, model_args: ModelConfig, benchmark: Benchmark, console: Console) -> dict | None:
+def evaluate(
+    args: EvaluationArguments, model_args: ModelConfig, benchmark: Benchmark, console: Console
+) -> dict | None:
     """Draws what is missing, grades all, and gives the statistics; nothing in a dry run.
 
     Raises:
@@ -65,9 +68,11 @@ def evaluate(args: EvaluationArguments, model_args: ModelConfig, benchmark: Benc
     """
     drawing = drawing_of(args, benchmark)
     if benchmark.standings:
-        require_contests(load_split(drawing, benchmark.dataset_split, args.seed, benchmark.max_prompts), benchmark.standings)
+        require_contests(
+            load_split(drawing, benchmark.dataset_split, args.seed, benchmark.max_prompts), benchmark.standings
+        )
     rewards = Composition(benchmark.rewards)
-    missing = draw_completions(drawing, model_args, console)
+    missing = generate_completions(drawing, model_args, console)
     if args.dry_run:
         return None
     if missing:
@@ -84,7 +89,7 @@ def grade(folder: str, benchmark: Benchmark, rewards: Composition, thought_opene
     if columns["solution"] in rows.column_names:
         named = ScriptArguments(dataset_name=folder)
         named.dataset_solution_column = columns["solution"]
-        rows = rename(rows, named, ["solution"])
+        rows = rename_columns(rows, named, ["solution"])
     if thought_opened:
         rows = rows.map(lambda row: {"completion": "<think>" + row["completion"]})
     rewards.start()
@@ -107,7 +112,9 @@ def main():
     else:
         evaluations = [evaluate_all(*_one_of(args, model_args, model), console) for model in args.models]
     if not args.dry_run:
-        console.print(f"{table(evaluations, args.published)}\n\n{FILE} in {args.output_dir} has the rest", markup=False)
+        console.print(
+            f"{table(evaluations, args.published)}\n\n{FILE} in {args.output_dir} has the rest", markup=False
+        )
 
 
 def _one_of(args: EvaluationArguments, model_args: ModelConfig, model: str) -> tuple[EvaluationArguments, ModelConfig]:
@@ -126,14 +133,14 @@ def evaluate_all(args: EvaluationArguments, model_args: ModelConfig, console: Co
     keys = {key: value for key, value in args.keys.items() if key not in ("dry_run", "models")}
     keys |= {"model_name_or_path": model_args.model_name_or_path, "output_dir": args.output_dir}
     found = {"name": folder.name, "model": model_args.model_name_or_path, "benchmarks": results, "recipe": keys}
-    write_whole(folder / FILE, json.dumps(found, indent=1, default=str))
+    write_text_atomically(folder / FILE, json.dumps(found, indent=1, default=str))
     head = f"# {found['model']}\n\nIn percent, with 95% intervals over problems.\n\n"
     left_out = [f"{name} {found['unjudged']:,}" for name, found in results.items() if found["unjudged"]]
     tail = f"\nCompletions that could not be judged, and do not count: {', '.join(left_out)}.\n" if left_out else ""
-    write_whole(folder / "README.md", f"{head}{table([found], args.published)}\n{tail}")
+    write_text_atomically(folder / "README.md", f"{head}{table([found], args.published)}\n{tail}")
     return found
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

@@ -23,18 +23,18 @@ import sys
 import transformers
 from rich.console import Console
 
-from open_r1.data.drawing import draw_completions
-from open_r1.parser import RecipeParser, user_errors
+from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.generation.driver import generate_completions
 
 
 def main():
     args, model_args = RecipeParser("generate", __doc__).parse()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers.utils.logging.disable_progress_bar()
-    if draw_completions(args, model_args, Console(soft_wrap=True)):
+    if generate_completions(args, model_args, Console(soft_wrap=True)):
         sys.exit(1)
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

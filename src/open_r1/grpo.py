@@ -23,13 +23,13 @@ from pathlib import Path
 
 from trl import GRPOTrainer
 
-from open_r1 import training
+from open_r1.cluster.rollout_client import use_our_client
 from open_r1.configs import steps_of_a_round
-from open_r1.data.curriculum import load_prompts
+from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.prompts import prompt_length, require_full_batch
-from open_r1.parser import RecipeParser, user_errors
 from open_r1.rewards import Composition
-from open_r1.utils.rollouts import use_our_client
+from open_r1.training import run as training
+from open_r1.training.rl_prompts import load_prompts
 
 
 SAMPLE = 1000  # prompts measured before training starts
@@ -67,10 +67,15 @@ def main():
     )
     if not script_args.dry_run:
         training.train(
-            run, GRPOTrainer, dataset, held_out, steps_of_a_round=steps_of_a_round(args), reward_funcs=rewards.for_trainer()
+            run,
+            GRPOTrainer,
+            dataset,
+            held_out,
+            steps_of_a_round=steps_of_a_round(args),
+            reward_funcs=rewards.for_trainer(),
         )
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

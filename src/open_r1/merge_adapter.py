@@ -16,9 +16,9 @@ import torch
 import yaml
 from peft import AutoPeftModelForCausalLM
 
-from open_r1.configs import RecipeError, mapping
-from open_r1.parser import user_errors
-from open_r1.utils.models import load_tokenizer
+from open_r1.configs.parser import report_user_errors
+from open_r1.models.loading import load_tokenizer
+from open_r1.utils.errors import RecipeError, parse_mapping
 
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def loading_options(adapter: Path) -> dict[str, Any]:
     path = adapter / "recipe.yaml"
     recipe = yaml.safe_load(path.read_text()) if path.is_file() else {}
     given = recipe.get("model_init_kwargs") or {}
-    options = mapping(given, "model_init_kwargs") if isinstance(given, str) else dict(given)
+    options = parse_mapping(given, "model_init_kwargs") if isinstance(given, str) else dict(given)
     renamed = {"model_revision": "revision", "trust_remote_code": "trust_remote_code"}
     options |= {new: recipe[old] for old, new in renamed.items() if old in recipe}
     return {key: value for key, value in options.items() if key not in ("dtype", "torch_dtype", "quantization_config")}
@@ -77,5 +77,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

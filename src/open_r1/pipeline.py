@@ -38,21 +38,22 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from open_r1.configs import PipelineArguments, RecipeError
-from open_r1.jobs import jobs_of, submit_all
-from open_r1.parser import RecipeParser, user_errors
+from open_r1.cluster.slurm import job_state
+from open_r1.configs import PipelineArguments
+from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.pipelines.slurm_jobs import jobs_of, submit_all
+from open_r1.pipelines.tasks import ASKED, LAUNCH, Task, all_tasks, made_of, outdated_tasks, program, put_aside
 from open_r1.reports.claims import require_known
-from open_r1.stages import ASKED, LAUNCH, Task, all_tasks, made_of, plan, program, put_aside
-from open_r1.utils.files import locked
-from open_r1.utils.slurm import state_of
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import file_lock
 
 
 LINES = 25  # of a log that is shown if a stage fails
 POLL = 0.2  # seconds
 # Forked from a server that has imported these, a stage need not import them itself (7 s); nothing is computed before the fork.
 PRELOADED = [
-    "open_r1.training",
-    "open_r1.data.drawing",
+    "open_r1.training.run",
+    "open_r1.generation.driver",
     "open_r1.evals.results",
     "trl.trainer.grpo_trainer",
     "trl.trainer.reward_trainer",
@@ -107,11 +108,15 @@ class Running:
         task.write_state({"made_of": self.made_of, "seconds": self.before, "started": time.time()})
         with task.log.open("a") as log:
             log.write(f"\n$ {task}\n")
-        self.in_job = "open_r1.launch" in task.command  # one stage, whose launcher needs no more than what is imported here
+        self.in_job = (
+            "open_r1.cluster.launch" in task.command
+        )  # one stage, whose launcher needs no more than what is imported here
         context = multiprocessing.get_context("fork" if self.in_job else "forkserver")
         if not self.in_job:
             context.set_forkserver_preload(PRELOADED)
-        self.process = context.Process(target=run_command, args=(task.command, task.log, task.home / f"{task.name}.lock"))
+        self.process = context.Process(
+            target=run_command, args=(task.command, task.log, task.home / f"{task.name}.lock")
+        )
         self.process.start()
 
     def finish(self) -> str:
@@ -216,7 +221,7 @@ def _account(failed: Running) -> str:
     lines = task.log.read_text(errors="replace").rstrip().splitlines()[-LINES:]
     told = "\n".join(f"  {line}" for line in lines)
     again = f"The same command continues here; the stage alone is\n  {task}"
-    if "open_r1.launch" in task.command:
+    if "open_r1.cluster.launch" in task.command:
         again = "Slurm cancels the jobs of the stages that need it; submit the pipeline again when it is mended, what is done is skipped."
     return f"{label(task)} failed with status {failed.process.exitcode}. The end of {task.log}:\n\n{told}\n\n{again}"
 
@@ -230,7 +235,7 @@ def show(tasks: list[Task], reasons: dict[str, str], console: Console, with_jobs
     for number, task in enumerate(tasks, 1):
         needs = f" ← {', '.join(task.needs)}" if task.needs else ""
         job = jobs_of(task.home).get(task.name) if with_jobs else None
-        told = f" (job {job}: {state_of(job) or 'ended'})" if job else ""
+        told = f" (job {job}: {job_state(job) or 'ended'})" if job else ""
         what = f"run, {reasons[task.name]}" if task.name in reasons else "done"
         console.print(f"{number:3} {task.name}{needs}: {what}{told}", markup=False)
         console.print(f"      {task}", markup=False)
@@ -250,7 +255,7 @@ def main():
             args.home(seed).mkdir(parents=True, exist_ok=True)
             if args.launcher == LAUNCH:  # one of several jobs at work; a stage has a lock of its own
                 continue
-            stack.enter_context(locked(args.home(seed) / "pipeline.lock"))
+            stack.enter_context(file_lock(args.home(seed) / "pipeline.lock"))
         run(args, seeds, console)
 
 
@@ -258,19 +263,25 @@ def run(args: PipelineArguments, seeds: dict[int, list[Task]], console: Console)
     """Runs what has to, or in a dry run shows it."""
     waiting, done = [], {}
     for seed, tasks in seeds.items():
-        reasons = plan(tasks, args)
+        reasons = outdated_tasks(tasks, args)
         done[seed] = {
-            task.name: task.state()["finished"] for task in tasks if task.name not in reasons and task.state().get("finished")
+            task.name: task.state()["finished"]
+            for task in tasks
+            if task.name not in reasons and task.state().get("finished")
         }
         waiting += [(number, task, reasons[task.name]) for number, task in enumerate(tasks) if task.name in reasons]
         if args.dry_run:
-            console.print(f"seed {seed}: {len(reasons)} of {len(tasks)} stages to run, into {args.root(seed)}", markup=False)
+            console.print(
+                f"seed {seed}: {len(reasons)} of {len(tasks)} stages to run, into {args.root(seed)}", markup=False
+            )
             show(tasks, reasons, console, args.slurm is not None)
     if args.dry_run:
         return
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    in_step = sorted(waiting, key=lambda item: item[0])  # all seeds at the same pace, so that none is left alone at the end
+    in_step = sorted(
+        waiting, key=lambda item: item[0]
+    )  # all seeds at the same pace, so that none is left alone at the end
     tasks = [(task, why) for _, task, why in in_step]
     if args.slurm is not None and args.launcher != LAUNCH:  # with that it is a job itself
         submit_all(tasks, args, console)
@@ -284,5 +295,5 @@ def run(args: PipelineArguments, seeds: dict[int, list[Task]], console: Console)
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

@@ -23,7 +23,7 @@ from pathlib import Path
 from datasets import disable_progress_bars
 from rich.console import Console
 
-from open_r1.parser import RecipeParser, user_errors
+from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.reports import pipeline, run
 
 
@@ -44,5 +44,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

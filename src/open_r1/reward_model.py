@@ -22,13 +22,13 @@ import torch
 from torch.nn.functional import logsigmoid
 from trl import RewardTrainer
 
-from open_r1 import training
-from open_r1.configs import RecipeError
-from open_r1.data import load_held_out, load_split
+from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.conversations import as_text
+from open_r1.data.load import load_held_out, load_split
 from open_r1.data.preferences import to_pairs
-from open_r1.parser import RecipeParser, user_errors
-from open_r1.utils.models import check_round_trip
+from open_r1.models.loading import check_round_trip
+from open_r1.training import run as training
+from open_r1.utils.errors import RecipeError
 
 
 SAMPLE = 256  # rows looked at before training starts
@@ -80,9 +80,11 @@ def main():
         more={"objective": f"{script_args.objective}: {judged[script_args.objective]}"},
     )
     if not script_args.dry_run:
-        training.train(run, RewardTrainer if script_args.objective == "helpfulness" else PointwiseTrainer, pairs, held_out)
+        training.train(
+            run, RewardTrainer if script_args.objective == "helpfulness" else PointwiseTrainer, pairs, held_out
+        )
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

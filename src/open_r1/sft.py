@@ -22,11 +22,11 @@ from pathlib import Path
 
 from trl import SFTTrainer
 
-from open_r1 import training
-from open_r1.configs import RecipeError
-from open_r1.data import load_held_out, load_split
+from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.conversations import check_conversations
-from open_r1.parser import RecipeParser, user_errors
+from open_r1.data.load import load_held_out, load_split
+from open_r1.training import run as training
+from open_r1.utils.errors import RecipeError
 
 
 def main():
@@ -35,7 +35,9 @@ def main():
     tokenizer = run.blueprint.tokenizer
     if args.chat_template_path:
         if not args.chat_template_path.endswith((".jinja", ".j2")) or not Path(args.chat_template_path).is_file():
-            raise RecipeError(f"chat_template_path: no Jinja file {args.chat_template_path!r}; expected a .jinja file.")
+            raise RecipeError(
+                f"chat_template_path: no Jinja file {args.chat_template_path!r}; expected a .jinja file."
+            )
         tokenizer.chat_template = Path(args.chat_template_path).read_text()
     dataset = load_split(script_args, script_args.dataset_train_split, args.seed)
     held_out = load_held_out(script_args, args)
@@ -53,5 +55,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from open_r1.configs import RecipeError
-from open_r1.parser import TRAINING, RecipeParser, read_recipe
-from open_r1.utils.files import write_whole
+from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
+from open_r1.configs.recipes import command_of, find_producer, recipe_table, stage_of
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import write_text_atomically
 from open_r1.utils.imports import is_function, is_path
-from open_r1.utils.recipes import command_of, maker, stage_of, table_of
 
 
 def check(path: Path) -> tuple[str, str | None]:
@@ -47,7 +47,7 @@ def check(path: Path) -> tuple[str, str | None]:
 
 
 def _is_here(name: str) -> bool:
-    return is_function(name) or (is_path(name) and (Path(name).exists() or maker(name)[0] is not None))
+    return is_function(name) or (is_path(name) and (Path(name).exists() or find_producer(name)[0] is not None))
 
 
 def write_table():
@@ -55,7 +55,7 @@ def write_table():
     page = Path("recipes/README.md")
     before, _, rest = page.read_text().partition("| recipe |")
     after = rest.partition("\n\n")[2]
-    write_whole(page, f"{before}{table_of(sorted(Path('recipes').glob('*/*/*.yaml')))}\n\n{after}")
+    write_text_atomically(page, f"{before}{recipe_table(sorted(Path('recipes').glob('*/*/*.yaml')))}\n\n{after}")
 
 
 def main(argv: list[str]) -> int:

@@ -4,14 +4,17 @@ import pytest
 from datasets import Dataset
 from trl import SFTConfig
 
-from open_r1.configs import RecipeError
 from open_r1.data import tiny
 from open_r1.data.conversations import check_conversations
+from open_r1.utils.errors import RecipeError
 
 
 CHAT = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token if m.role == 'assistant' else '\n' }}{% endfor %}"
 ROW = {
-    "messages": [{"role": "user", "content": "1+1"}, {"role": "assistant", "content": "<think>easy</think><answer>2</answer>"}]
+    "messages": [
+        {"role": "user", "content": "1+1"},
+        {"role": "assistant", "content": "<think>easy</think><answer>2</answer>"},
+    ]
 }
 
 
@@ -60,6 +63,9 @@ def test_our_chatml_template_keeps_the_thought():
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = open("recipes/chat_templates/chatml.jinja").read()
     text = tokenizer.apply_chat_template(ROW["messages"], tokenize=False)
-    assert text == "<|im_start|>user\n1+1<|im_end|>\n<|im_start|>assistant\n" + ROW["messages"][1]["content"] + "<|im_end|>\n"
+    assert (
+        text
+        == "<|im_start|>user\n1+1<|im_end|>\n<|im_start|>assistant\n" + ROW["messages"][1]["content"] + "<|im_end|>\n"
+    )
     prompt = tokenizer.apply_chat_template(ROW["messages"][:1], tokenize=False, add_generation_prompt=True)
     assert text.startswith(prompt) and prompt.endswith("<|im_start|>assistant\n")

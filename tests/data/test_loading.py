@@ -6,8 +6,9 @@ import pytest
 from datasets import Dataset, DatasetDict
 from trl import SFTConfig
 
-from open_r1.configs import RecipeError, ScriptArguments
-from open_r1.data import load_held_out, load_split
+from open_r1.configs import ScriptArguments
+from open_r1.data.load import load_held_out, load_split
+from open_r1.utils.errors import RecipeError
 
 
 ROWS = [{"prompt": "1+1", "solution": "2"}, {"prompt": "2+2", "solution": "4"}]

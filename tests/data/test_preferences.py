@@ -3,8 +3,9 @@
 import pytest
 from datasets import Dataset
 
-from open_r1.configs import RecipeError, RewardModelScriptArguments
+from open_r1.configs import RewardModelScriptArguments
 from open_r1.data.preferences import balanced, to_pairs
+from open_r1.utils.errors import RecipeError
 
 
 def said(question, answer):
@@ -16,7 +17,9 @@ def arguments(**kwargs):
 
 
 def test_helpfulness_sees_the_summary_only():
-    rows = Dataset.from_list([{"chosen": said("1+1", "<think>easy</think>\n\n2"), "rejected": said("1+1", "<think>2")}])
+    rows = Dataset.from_list(
+        [{"chosen": said("1+1", "<think>easy</think>\n\n2"), "rejected": said("1+1", "<think>2")}]
+    )
     [pair] = to_pairs(rows, arguments(), seed=0)
     assert pair == {"chosen": said("1+1", "2"), "rejected": said("1+1", "")}
 
@@ -60,7 +63,9 @@ def test_harmlessness_sees_the_whole_and_every_answer():
     pairs = to_pairs(Dataset.from_list(rows), arguments(objective="harmlessness"), seed=0)
     assert len(pairs) == 3, "the rarer label comes as often as the other"
     assert pairs["rejected"][:] == [said("insult", "<think>fool</think>no")] * 3
-    assert {pair[-1]["content"] for pair in pairs["chosen"]} == {f"<think>I should not</think>no {i}" for i in range(3)}
+    assert {pair[-1]["content"] for pair in pairs["chosen"]} == {
+        f"<think>I should not</think>no {i}" for i in range(3)
+    }
 
 
 @pytest.mark.parametrize(
@@ -68,8 +73,16 @@ def test_harmlessness_sees_the_whole_and_every_answer():
     [
         ([{"chosen": "a"}], {}, "no column 'rejected'"),
         ([{"chosen": "a", "rejected": "b"}], {"min_gap": 1.0}, "min_gap: .*score_chosen"),
-        ([{"messages": [], "label": "bad"}], {"objective": "harmlessness"}, "found the label 'bad'; expected safe or unsafe"),
-        ([{"messages": [], "label": "safe"}], {"objective": "harmlessness"}, "no row of pairs.jsonl is labelled 'unsafe'"),
+        (
+            [{"messages": [], "label": "bad"}],
+            {"objective": "harmlessness"},
+            "found the label 'bad'; expected safe or unsafe",
+        ),
+        (
+            [{"messages": [], "label": "safe"}],
+            {"objective": "harmlessness"},
+            "no row of pairs.jsonl is labelled 'unsafe'",
+        ),
         (
             [{"prompt": "q", "chosen": "a", "rejected": "b", "score_chosen": 1.0, "score_rejected": 1.0}],
             {"min_gap": 1.0},

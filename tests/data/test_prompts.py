@@ -3,9 +3,10 @@
 import pytest
 from datasets import Dataset
 
-from open_r1.configs import GRPOScriptArguments, RecipeError
+from open_r1.configs import GRPOScriptArguments
 from open_r1.data import tiny
 from open_r1.data.prompts import to_prompts
+from open_r1.utils.errors import RecipeError
 
 
 ROWS = Dataset.from_list(
@@ -17,7 +18,9 @@ ROWS = Dataset.from_list(
 
 
 def prompts(**kwargs):
-    args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column="question", dataset_solution_column="answer", **kwargs)
+    args = GRPOScriptArguments(
+        dataset_name="x", dataset_prompt_column="question", dataset_solution_column="answer", **kwargs
+    )
     return to_prompts(ROWS, args, tiny.tokenizer(), solved=True)
 
 
@@ -29,7 +32,7 @@ def test_messages_with_system_prompt_and_mapped_gold():
 
 def test_the_papers_template_is_exact():
     """Table 1 of the paper."""
-    assert prompts(prompt_template="recipes/chat_templates/r1_zero.jinja")[0]["prompt"] == (
+    assert prompts(prompt_template="recipes/prompts/r1_zero.jinja")[0]["prompt"] == (
         "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant first "
         "thinks about the reasoning process in the mind and then provides the user with the answer. The reasoning process and "
         "answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., <think> reasoning process "

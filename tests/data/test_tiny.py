@@ -5,7 +5,7 @@ from collections import Counter
 
 from open_r1.data import tiny
 from open_r1.data.prompts import read_template
-from open_r1.rewards.accuracy import grade
+from open_r1.grading.grader import grade
 from open_r1.rewards.format import Format
 
 
@@ -56,7 +56,7 @@ def test_web_text_has_the_faults_the_paper_tells_of():
 
 
 def test_prompts_of_pre_training_and_of_recipes_are_the_same():
-    template = read_template("recipes/chat_templates/tiny.jinja", "prompt_template")
+    template = read_template("recipes/prompts/tiny.jinja", "prompt_template")
     problem = tiny.problem(0, "train", 0)
     assert template.render(prompt=problem.prompt) == tiny.QUESTION.format(problem.prompt)
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import BASE, ZERO
 
-from open_r1.utils.checkpoints import last_complete_checkpoint, what_is_missing
+from open_r1.training.checkpoints import last_complete_checkpoint, what_is_missing
 
 
 CONFIGS = ["ddp", "zero2", "zero3", "fsdp2"]
@@ -74,7 +74,18 @@ def losses(folder, key="loss"):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone") / "base"
-    launch(None, "src/open_r1/sft.py", folder, *SFT, "--per_device_train_batch_size", 16, "--max_steps", 4, "--save_steps", 2)
+    launch(
+        None,
+        "src/open_r1/sft.py",
+        folder,
+        *SFT,
+        "--per_device_train_batch_size",
+        16,
+        "--max_steps",
+        4,
+        "--save_steps",
+        2,
+    )
     return folder
 
 
@@ -105,7 +116,17 @@ def test_fine_tuning_has_the_losses_of_one_process_and_continues(alone, tmp_path
 @pytest.mark.parametrize("config", CONFIGS)
 def test_reinforcement_learning_runs(checkpoint, tmp_path, config):
     folder = tmp_path / "zero"
-    argv = [*GRPO, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8, "--max_steps", 2, "--save_steps", 2]
+    argv = [
+        *GRPO,
+        "--model_name_or_path",
+        checkpoint,
+        "--per_device_train_batch_size",
+        8,
+        "--max_steps",
+        2,
+        "--save_steps",
+        2,
+    ]
     launch(config, "src/open_r1/grpo.py", folder, *argv)
     assert list(losses(folder, "reward")) == [1, 2] and what_is_missing(folder / "checkpoint-2") is None
 
@@ -114,14 +135,18 @@ def test_reinforcement_learning_runs(checkpoint, tmp_path, config):
 def rewarded(checkpoint, tmp_path_factory):
     """Reinforcement learning by one process, with completions that are not drawn."""
     folder = tmp_path_factory.mktemp("rewarded") / "zero"
-    launch(None, SCRIPTED, folder, *GRPO, *RATED, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 16)
+    launch(
+        None, SCRIPTED, folder, *GRPO, *RATED, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 16
+    )
     return folder
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_reinforcement_learning_has_the_losses_of_one_process(rewarded, checkpoint, tmp_path, config):
     folder = tmp_path / "zero"
-    launch(config, SCRIPTED, folder, *GRPO, *RATED, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8)
+    launch(
+        config, SCRIPTED, folder, *GRPO, *RATED, "--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8
+    )
     for key in ("reward", "loss", "grad_norm", "entropy"):
         expected = losses(rewarded, key)
         assert len(expected) == 4 and len(set(expected.values())) == 4, "they change"

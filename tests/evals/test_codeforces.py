@@ -6,8 +6,8 @@ import random
 import pytest
 from datasets import Dataset
 
-from open_r1.configs import RecipeError
 from open_r1.evals.codeforces import expected_rank, rank_of, rating, rating_at, require_contests
+from open_r1.utils.errors import RecipeError
 
 
 def test_the_rating_of_a_rank_is_its_inverse():

@@ -11,7 +11,9 @@ from open_r1.evals.statistics import avg_at_k, cons_at_k, pass_at_k
 
 def drawn(seed, problems, samples):
     rng = random.Random(seed)
-    return [[float(rng.random() < chance) for _ in range(samples)] for chance in (rng.random() for _ in range(problems))]
+    return [
+        [float(rng.random() < chance) for _ in range(samples)] for chance in (rng.random() for _ in range(problems))
+    ]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,7 +11,8 @@ from datetime import datetime
 import pytest
 from datasets import Dataset
 
-from open_r1.generation.store import read_completions, read_lines
+from open_r1.data.completions import read_completions
+from open_r1.utils.jsonl import read_lines
 
 
 TINY = ["--config", "recipes/tiny/generate/config_zero.yaml", "--max_completion_length", "8"]
@@ -181,7 +182,8 @@ def draw(script, checkpoint):
 def test_a_data_set_that_holds_completions_already_gives_its_prompts(draw, tmp_path):
     """Its ids, models and seeds are of those completions, not of the ones drawn here."""
     rows = [
-        {"prompt": f"{i}+1", "prompt_id": f"mine-{i}", "model": "other", "seed": 1, "sample": 5, "level": i} for i in range(2)
+        {"prompt": f"{i}+1", "prompt_id": f"mine-{i}", "model": "other", "seed": 1, "sample": 5, "level": i}
+        for i in range(2)
     ]
     assert draw(rows_file(tmp_path / "rows.jsonl", rows), tmp_path / "out").code == 0
     drawn = list(read_completions(tmp_path / "out"))

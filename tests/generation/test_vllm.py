@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from vllm_server import ENV, Server
 
-from open_r1.generation.store import read_completions, read_lines
+from open_r1.data.completions import read_completions
+from open_r1.utils.jsonl import read_lines
 
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-all` makes an environment that has it")
@@ -45,7 +46,12 @@ def generate(checkpoint):
 def content(folder):
     rows = read_completions(Path(folder))
     return {
-        (r["prompt_id"], r["sample"]): (r["completion"], r["finish_reason"], r["prompt_tokens"], r["completion_tokens"])
+        (r["prompt_id"], r["sample"]): (
+            r["completion"],
+            r["finish_reason"],
+            r["prompt_tokens"],
+            r["completion_tokens"],
+        )
         for r in rows
     }
 

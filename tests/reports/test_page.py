@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from datasets import Dataset
 
-from open_r1.configs import Benchmark, Claim, PipelineArguments, RecipeError
+from open_r1.configs import Benchmark, PaperClaim, PipelineArguments
 from open_r1.evals.results import statistics_of
-from open_r1.reports.claims import Verdict, interval, judge, require_known, resampled
+from open_r1.pipelines.tasks import made_of, tasks_of
+from open_r1.reports.claims import ClaimResult, check_claim, interval, require_known, resampled
 from open_r1.reports.pipeline import as_json
-from open_r1.stages import made_of, tasks_of
+from open_r1.utils.errors import RecipeError
 
 
 PROBLEMS = {"name": "problems", "dataset_name": "open_r1.data.tiny:problems", "reward_funcs": ["accuracy", "format"]}
@@ -44,7 +45,9 @@ def rl_run(folder: Path, consistency: list[float]):
     (folder / "completions").mkdir(parents=True)
     log = []
     for step, share in enumerate(consistency):
-        log.append({"step": step, "reward": 1.0, "rewards/accuracy/mean": 0.5, "completions/mean_length": 9.0, "entropy": 0.1})
+        log.append(
+            {"step": step, "reward": 1.0, "rewards/accuracy/mean": 0.5, "completions/mean_length": 9.0, "entropy": 0.1}
+        )
         log.append({"step": step, "eval_reward": 1.0, "eval_rewards/language_consistency/mean": share})
         text = SLIP if step == 3 else "<think>3*7=1</think><answer>1</answer>"
         pd.DataFrame({"step": step, "prompt": ["Q: 3*7 = ?"], "completion": text, "accuracy": 1.0}).to_parquet(
@@ -88,35 +91,42 @@ def done(tmp_path, monkeypatch):
 
 
 def test_verdicts(done):
-    found = {claim.claim: [judge(claim, tasks_of(done, seed)) for seed in done.seeds] for claim in done.claimed}
+    found = {claim.claim: [check_claim(claim, tasks_of(done, seed)) for seed in done.seeds] for claim in done.claimed}
     assert all(
-        verdict.holds and verdict.sure and 0.6 < verdict.low < verdict.value < verdict.high for verdict in found["better"]
+        verdict.holds and verdict.sure and 0.6 < verdict.low < verdict.value < verdict.high
+        for verdict in found["better"]
     )
     assert not any(verdict.holds for verdict in found["much better"])
     assert all(verdict.holds and verdict.value < 0.4 for verdict in found["cleaner"])
-    assert [verdict.holds for verdict in found["one language"]] == [True, False] and found["one language"][1].value == 0.9
+    assert [verdict.holds for verdict in found["one language"]] == [True, False] and found["one language"][
+        1
+    ].value == 0.9
 
 
 def test_no_difference_is_no_evidence(done):
     """Two sides that are the same: a claim of more does not hold, one of not less does."""
     same = {"claim": "more", "of": "zero", "versus": "zero", "measure": "problems/format"}
-    assert not judge(Claim.parse(same), tasks_of(done, 42)).holds
-    assert judge(Claim.parse(same | {"least": 0}), tasks_of(done, 42)).holds
+    assert not check_claim(PaperClaim.parse(same), tasks_of(done, 42)).holds
+    assert check_claim(PaperClaim.parse(same | {"least": 0}), tasks_of(done, 42)).holds
 
 
 def test_ratios_to_nothing(done):
     """Of 0, 0 is any part; more than 0 is none."""
     for folder, tokens in (("base", "cut off"), ("zero", "cut off")):
-        assert judge(
-            Claim.parse({"claim": "x", "of": folder, "versus": "base", "measure": f"problems/{tokens}", "most_ratio": 0.5}),
+        assert check_claim(
+            PaperClaim.parse(
+                {"claim": "x", "of": folder, "versus": "base", "measure": f"problems/{tokens}", "most_ratio": 0.5}
+            ),
             tasks_of(done, 42),
-        ) == Verdict(0.0, 0.0, 0.0, True, True)
-    found = judge(
-        Claim.parse({"claim": "x", "of": "base", "versus": "base", "measure": "problems/language mixing", "most_ratio": 0.5}),
+        ) == ClaimResult(0.0, 0.0, 0.0, True, True)
+    found = check_claim(
+        PaperClaim.parse(
+            {"claim": "x", "of": "base", "versus": "base", "measure": "problems/language mixing", "most_ratio": 0.5}
+        ),
         tasks_of(done, 42),
     )
     assert found.value == found.low == found.high == 1.0 and not found.holds
-    verdicts = {"x": {42: Verdict(float("inf"), 2.0, float("inf"), False, True)}}
+    verdicts = {"x": {42: ClaimResult(float("inf"), 2.0, float("inf"), False, True)}}
     assert json.loads(as_json(verdicts))["x"]["42"]["value"] is None
 
 
@@ -141,7 +151,7 @@ def test_intervals_cover_the_truth():
 )
 def test_wrong_claims_are_named(done, change, message):
     with pytest.raises(RecipeError, match=message):
-        judge(Claim.parse(CLAIMS[0] | change), tasks_of(done, 42))
+        check_claim(PaperClaim.parse(CLAIMS[0] | change), tasks_of(done, 42))
 
 
 def test_the_page(done, script):
@@ -165,14 +175,20 @@ def test_the_page(done, script):
     [
         ({"of": "zero", "measure": "problems/accuracy"}, "needs `versus`, `least` or both"),
         ({"of": "zero", "measure": "accuracy", "least": 1}, "such as problems/accuracy"),
-        ({"of": "zero", "measure": "problems/accuracy", "least": 1, "throughout": True}, "such as language_consistency"),
+        (
+            {"of": "zero", "measure": "problems/accuracy", "least": 1, "throughout": True},
+            "such as language_consistency",
+        ),
         ({"of": "zero", "measure": "accuracy", "versus": "base", "throughout": True}, "leave out versus"),
-        ({"of": "zero", "measure": "a/b", "versus": "base", "least": 1, "most_ratio": 1}, "choose least or most_ratio"),
+        (
+            {"of": "zero", "measure": "a/b", "versus": "base", "least": 1, "most_ratio": 1},
+            "choose least or most_ratio",
+        ),
     ],
 )
 def test_claims_that_say_too_little_or_too_much(claim, message):
     with pytest.raises(RecipeError, match=message):
-        Claim.parse({"claim": "it is so"} | claim)
+        PaperClaim.parse({"claim": "it is so"} | claim)
 
 
 def test_two_of_the_same_name_are_refused(done):
@@ -185,7 +201,7 @@ def test_two_of_the_same_name_are_refused(done):
     }
     args = PipelineArguments(output_dir="outputs/tiny", stages=[*done.stages, again])
     with pytest.raises(RecipeError, match="two evaluations write to folders called 'zero'"):
-        require_known(Claim.parse(CLAIMS[0]), tasks_of(args, 42))
+        require_known(PaperClaim.parse(CLAIMS[0]), tasks_of(args, 42))
 
 
 def test_a_page_that_is_not_of_the_recipes_any_more_says_so(done, script):

@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from open_r1.configs import RecipeError
 from open_r1.evals.dynamics import mixes_languages
 from open_r1.reports.run import before_after, consensus_by_step, read_run
+from open_r1.utils.errors import RecipeError
 
 
 @pytest.fixture
@@ -75,7 +75,13 @@ def test_tags_and_latex_are_no_words():
 def test_writes_report_and_plots_and_ends_with_ten_lines(run_dir, script):
     outcome = script("report", "--run_dir", run_dir)
     assert outcome.code == 0 and len(outcome.out.strip().splitlines()) <= 10
-    for words in ("accuracy      0.00 → 1.00", "length       10.00 → 20.00", "1.5 minutes", "report.md", "Qwen2.5-1.5B"):
+    for words in (
+        "accuracy      0.00 → 1.00",
+        "length       10.00 → 20.00",
+        "1.5 minutes",
+        "report.md",
+        "Qwen2.5-1.5B",
+    ):
         assert words in outcome.out
     text = (run_dir / "report" / "report.md").read_text()
     assert "avg@4" in text and "step 0:  <answer>[b] wait</answer>" in text and "step 10:  <think>" in text

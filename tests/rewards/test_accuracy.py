@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from open_r1.rewards.accuracy import Grader, accuracy, grade
+from open_r1.grading.grader import Grader, grade
+from open_r1.rewards.accuracy import accuracy
 from open_r1.utils.workers import Workers
 
 

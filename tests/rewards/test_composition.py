@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from open_r1.configs import RecipeError
 from open_r1.rewards import text_of
+from open_r1.utils.errors import RecipeError
 
 
 RIGHT, WRONG = "<think>2+2</think><answer>4</answer>", "<think>2+2</think><answer>5</answer>"
@@ -77,9 +77,17 @@ def test_gate_shuts_where_a_shaping_reward_had_nothing_to_say(own):
 
 
 def test_gates_do_not_depend_on_the_order_of_the_recipe(own):
-    chain = [{"name": "tag_count", "only_if": "format"}, {"name": "format", "only_if": "accuracy"}, {"name": "accuracy"}]
+    chain = [
+        {"name": "tag_count", "only_if": "format"},
+        {"name": "format", "only_if": "accuracy"},
+        {"name": "accuracy"},
+    ]
     rows = own(*chain).score([RIGHT, WRONG], solution=["4", "4"])
-    assert rows == own(*chain[::-1]).score([RIGHT, WRONG], solution=["4", "4"])[::-1] == [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]]
+    assert (
+        rows
+        == own(*chain[::-1]).score([RIGHT, WRONG], solution=["4", "4"])[::-1]
+        == [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]]
+    )
 
 
 def test_gate_that_is_not_for_a_row_does_not_shut(own):
@@ -103,7 +111,9 @@ def test_shaping_reward_with_nothing_to_say_neither_helps_nor_hurts(own):
     """A thought of digits has no language; the mean of the prompt's other completions stands in for it."""
     words = "<think>We add the numbers 然后我们得到最后的答案</think><answer>4</answer>"
     rewards = own("accuracy", "language_consistency")
-    accuracy, language = rewards.score([RIGHT, words, RIGHT], solution=["4"] * 3, language=["en"] * 3, prompts=["a", "a", "b"])
+    accuracy, language = rewards.score(
+        [RIGHT, words, RIGHT], solution=["4"] * 3, language=["en"] * 3, prompts=["a", "a", "b"]
+    )
     assert accuracy == [1.0] * 3
     assert language[0] == language[1] and 0 < language[1] < 1
     assert language[2] is None  # alone with its prompt

@@ -2,9 +2,10 @@
 
 import pytest
 
-from open_r1.configs import RecipeError, RewardSpec
+from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
 from open_r1.rewards.format import Format, tag_count
+from open_r1.utils.errors import RecipeError
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from open_r1.rewards.language import LANGUAGES, language_consistency
 
 
-DATA = Path(__file__).parents[1] / "data" / "thoughts.txt"  # "=== <code>", then a thought
+DATA = Path(__file__).parent / "thoughts.txt"  # "=== <code>", then a thought
 THOUGHTS = [tuple(part.split("\n", 1)) for part in DATA.read_text(encoding="utf-8").split("=== ")[1:]]
 # Chinese and English sentences; by hand, a bar between Chinese words, white space between English ones.
 CHINESE = [
@@ -73,7 +73,8 @@ def test_share_of_a_mixed_thought_is_the_share_of_words_that_a_person_counts(chi
     zh = [CHINESE[(i + shift) % 12] for i in range(chinese)]
     en = [ENGLISH[(i * 5 + shift) % 12] for i in range(12 - chinese)]
     words = [
-        len([w for w in re.split(r"\||\s+", " ".join(part)) if re.search(r"[^\W\d_]{2}|[一-鿿]", w)]) for part in (zh, en)
+        len([w for w in re.split(r"\||\s+", " ".join(part)) if re.search(r"[^\W\d_]{2}|[一-鿿]", w)])
+        for part in (zh, en)
     ]
     thought = "<think>" + " ".join(
         sentence.replace("|", "") for pair in zip(zh + en, en + zh, strict=True) for sentence in pair
@@ -167,7 +168,21 @@ def test_decomposed_accents_are_those_of_their_language():
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "$a ", "\\(", "\\[ a ", "\\", "`", "`a\n", "<think", "中", "中 a か. ", "e\u0301\u0316", ". a", "Assistant: "],
+    [
+        "a",
+        "$a ",
+        "\\(",
+        "\\[ a ",
+        "\\",
+        "`",
+        "`a\n",
+        "<think",
+        "中",
+        "中 a か. ",
+        "e\u0301\u0316",
+        ". a",
+        "Assistant: ",
+    ],
 )
 def test_megabytes_of_anything_take_seconds(piece):
     """A pattern that tries all ways would take hours."""
@@ -188,7 +203,13 @@ def test_megabytes_of_anything_take_seconds(piece):
         ("¿Cuánto es $2+2$?", "es"),
         ("次の方程式を解け。", "ja"),
         ("Найдите $x$.", "ru"),
-        ([{"role": "system", "content": "You are a helpful assistant."}, {"role": "user", "content": "求三角形的面积"}], "zh"),
+        (
+            [
+                {"role": "system", "content": "You are a helpful assistant."},
+                {"role": "user", "content": "求三角形的面积"},
+            ],
+            "zh",
+        ),
         (
             [
                 {"role": "user", "content": "Compute the area of this triangle."},
@@ -197,7 +218,10 @@ def test_megabytes_of_anything_take_seconds(piece):
             ],
             "zh",
         ),
-        ("A conversation between User and Assistant. The user asks a question. User: 求三角形的面积. Assistant:", "zh"),
+        (
+            "A conversation between User and Assistant. The user asks a question. User: 求三角形的面积. Assistant:",
+            "zh",
+        ),
         ("A conversation between User and Assistant. User: Wie groß ist der Winkel? Assistant: <think>\n", "de"),
     ],
 )
@@ -209,7 +233,16 @@ def test_language_of_the_prompt_is_the_target(prompt, language):
 
 @pytest.mark.parametrize(
     "prompt",
-    ["$x^2 = 4$", "", "2 + 2 = ?", None, [], [{"role": "system", "content": "You are helpful."}], "Is $x$ prime?", "สวัสดี"],
+    [
+        "$x^2 = 4$",
+        "",
+        "2 + 2 = ?",
+        None,
+        [],
+        [{"role": "system", "content": "You are helpful."}],
+        "Is $x$ prime?",
+        "สวัสดี",
+    ],
 )
 def test_prompt_that_leaves_the_language_open_gives_none(prompt):
     assert language_consistency(["first we add both of the numbers"], prompts=[prompt]) == [None]

@@ -7,9 +7,10 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from open_r1.configs import RecipeError, RewardSpec
+from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
 from open_r1.rewards.preference import Harmlessness, Helpfulness
+from open_r1.utils.errors import RecipeError
 
 
 @pytest.fixture(scope="module")

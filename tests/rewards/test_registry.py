@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from open_r1.configs import GRPOScriptArguments, RecipeError, RewardSpec
+from open_r1.configs import GRPOScriptArguments, RewardSpec
 from open_r1.rewards import Composition, check_columns, check_domains, check_golds
 from open_r1.rewards.composition import Reward
 from open_r1.rewards.registry import REWARDS, SHAPING
+from open_r1.utils.errors import RecipeError
 
 
 def test_own_function_class_and_parameters_from_a_file(own):
@@ -63,7 +64,10 @@ def test_two_rewards_of_one_name_are_refused():
         ({"name": "format", "weight": "half"}, "weight of 'format' is 'half'; expected a number"),
         ({"name": "format", "domain": 3}, "domain of 'format' is 3"),
         ({"name": "format", "only_if": "accuracy"}, "only_if of 'format' is 'accuracy'; expected another reward"),
-        ({"name": "language_consistency", "language": "klingon"}, "unknown language 'klingon'; supported: ar (Arabic)"),
+        (
+            {"name": "language_consistency", "language": "klingon"},
+            "unknown language 'klingon'; supported: ar (Arabic)",
+        ),
         ({"weight": 1}, "expected a name or a mapping"),
     ],
 )
@@ -76,7 +80,11 @@ def test_unknown_rewards_and_parameters(entry, says):
 def test_missing_column_is_named_with_the_option_that_mends_it():
     with pytest.raises(RecipeError) as error:
         check_columns(Composition([RewardSpec("accuracy")]).rewards, ["prompt", "answer"])
-    assert "'solution'" in str(error.value) and "dataset_solution_column" in str(error.value) and "answer" in str(error.value)
+    assert (
+        "'solution'" in str(error.value)
+        and "dataset_solution_column" in str(error.value)
+        and "answer" in str(error.value)
+    )
 
 
 def test_reward_for_some_domains_needs_the_column():
@@ -134,5 +142,7 @@ def test_every_reward_takes_all_that_trl_passes_and_shaping_ones_are_registered(
 def test_import_is_quick_and_without_torch():
     """Data builders, evaluation and users' scripts import the rewards where there is no torch."""
     code = "import sys, time; start = time.process_time(); import open_r1.rewards; print(time.process_time() - start, 'torch' in sys.modules)"
-    seconds, torch = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    seconds, torch = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert float(seconds) < 1 and torch == "False"

@@ -7,9 +7,10 @@ import sys
 import pytest
 from datasets import Dataset
 
-from open_r1.configs import RecipeError, RewardSpec
+from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
 from open_r1.rewards.scoring import score, table
+from open_r1.utils.errors import RecipeError
 
 
 RIGHT, WRONG = "<think>2+2</think><answer>4</answer>", "<think>2+2</think><answer>5</answer>"
@@ -59,7 +60,9 @@ def test_table_by_reward_and_domain(command):
 def test_graded_rows_are_written_whole(command, tmp_path, suffix):
     status, out = command("--output_path", f"out/graded{suffix}")
     assert status == 0 and "wrote out/graded" in out
-    graded = Dataset.from_json(f"out/graded{suffix}") if suffix == ".jsonl" else Dataset.from_parquet(f"out/graded{suffix}")
+    graded = (
+        Dataset.from_json(f"out/graded{suffix}") if suffix == ".jsonl" else Dataset.from_parquet(f"out/graded{suffix}")
+    )
     assert graded["rewards/accuracy"][:] == graded["reward"][:] == [1.0, 0.0, 1.0, None, None]
     assert graded["completion"][0] == RIGHT and graded["solution"][0] == "4"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"graded{suffix}"]

@@ -96,7 +96,9 @@ def up(folder: Path) -> dict[str, str]:
 def start(folder: Path, *command: str, env: dict[str, str] | None = None):
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     with (folder / "start.log").open("a") as log:
-        status = subprocess.run(command, env=os.environ | (env or {}) | {"PATH": path}, stdout=log, stderr=log).returncode
+        status = subprocess.run(
+            command, env=os.environ | (env or {}) | {"PATH": path}, stdout=log, stderr=log
+        ).returncode
     if status:
         raise SystemExit(f"{command[0]}: status {status}\n{(folder / 'start.log').read_text()}")
 
@@ -106,7 +108,9 @@ def down(folder: Path):
     conf = folder / "slurm.conf"
     if not conf.exists():
         return
-    subprocess.run(["scancel", "-u", "root", "--full"], env=os.environ | {"SLURM_CONF": str(conf)}, capture_output=True)
+    subprocess.run(
+        ["scancel", "-u", "root", "--full"], env=os.environ | {"SLURM_CONF": str(conf)}, capture_output=True
+    )
     for name in ("node1.pid", "node2.pid", "slurmctld.pid", "munge.pid"):
         path = folder / name
         if path.exists() and (number := path.read_text().strip()):
@@ -130,7 +134,9 @@ def main():
         down(args.folder.resolve())
         return
     env = up(args.folder.resolve())
-    sys.stdout.write("two idle nodes; in the shell that submits:\n" + "".join(f"  export {k}={v}\n" for k, v in env.items()))
+    sys.stdout.write(
+        "two idle nodes; in the shell that submits:\n" + "".join(f"  export {k}={v}\n" for k, v in env.items())
+    )
 
 
 if __name__ == "__main__":

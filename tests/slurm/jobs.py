@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cluster import down, missing, up
 
-from open_r1.utils.slurm import ask
+from open_r1.cluster.slurm import run_slurm_command
 
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
@@ -21,13 +21,17 @@ class Cluster:
     """What a user does on a cluster: submit, look, and wait."""
 
     def sbatch(self, *argv) -> str:
-        return ask("sbatch", "--parsable", *map(str, argv))
+        return run_slurm_command("sbatch", "--parsable", *map(str, argv))
 
     def state(self, job: str) -> str:
         return self.about(job)["JobState"]
 
     def about(self, job: str) -> dict[str, str]:
-        return dict(word.split("=", 1) for word in ask("scontrol", "--oneliner", "show", "job", job).split() if "=" in word)
+        return dict(
+            word.split("=", 1)
+            for word in run_slurm_command("scontrol", "--oneliner", "show", "job", job).split()
+            if "=" in word
+        )
 
     def wait(self, job: str, *states: str, seconds: float = 180) -> str:
         """Waits until a job is in one of these states, or has ended."""
@@ -47,7 +51,7 @@ class Cluster:
             if (about := self.about(job))["JobState"] == "RUNNING" and about["Restarts"] == str(times):
                 return
             if about["JobState"] == "PENDING":
-                ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+                run_slurm_command("scontrol", "update", f"JobId={job}", "StartTime=now")
             time.sleep(0.2)
         raise AssertionError(self.log(job))
 

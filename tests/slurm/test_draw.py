@@ -15,9 +15,20 @@ import pytest
 from open_r1.generation import read_completions
 
 
-GENERATE = ["slurm/generate.slurm", "--recipe", "recipes/tiny/generate/config_zero.yaml", "--dataset_params", '{"size": 40}']
+GENERATE = [
+    "slurm/generate.slurm",
+    "--recipe",
+    "recipes/tiny/generate/config_zero.yaml",
+    "--dataset_params",
+    '{"size": 40}',
+]
 GENERATE += ["--num_generations", 2, "--max_completion_length", 8]
-ENGINE = ["--vllm_engine", "{max_model_len: 256, max_num_batched_tokens: 8192, enforce_eager: true}", "--dtype", "float32"]
+ENGINE = [
+    "--vllm_engine",
+    "{max_model_len: 256, max_num_batched_tokens: 8192, enforce_eager: true}",
+    "--dtype",
+    "float32",
+]
 VLLM = importlib.util.find_spec("vllm") is not None
 needs_vllm = pytest.mark.skipif(
     not VLLM, reason="vLLM is not installed here; `make test-all` makes an environment that has it"
@@ -146,7 +157,9 @@ def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluste
     for path_of, status in (("/health", 200), ("/metrics", 401), ("/v1/models", 401)):
         assert httpx.get(url.removesuffix("/v1") + path_of).status_code == status, "without a key"
     port = int(url.rpartition(":")[2].removesuffix("/v1"))
-    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"]
+    listening = [
+        line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
+    ]
     assert [place for place in listening if int(place.partition(":")[2], 16) == port] == [f"0100007F:{port:04X}"], (
         "127.0.0.1 alone"
     )
@@ -155,7 +168,14 @@ def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluste
     judge = [problems, "--model_name_or_path", model, "--backend", "server", "--base_urls", url,
              "--max_completion_length", "4"]  # fmt: skip
     for script, argv, folder in (("generate", generate, "drawn"), ("evaluation", judge, "eval")):
-        command = [sys.executable, f"src/open_r1/{script}.py", "--config", *map(str, argv), "--output_dir", tmp_path / folder]
+        command = [
+            sys.executable,
+            f"src/open_r1/{script}.py",
+            "--config",
+            *map(str, argv),
+            "--output_dir",
+            tmp_path / folder,
+        ]
         refused = subprocess.run(command, capture_output=True, text=True, env=env_with(None))
         assert refused.returncode == 1 and "401" in refused.stderr + refused.stdout, refused.stderr[-2000:]
         done = subprocess.run(command, capture_output=True, text=True, env=env_with(key))

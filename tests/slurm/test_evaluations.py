@@ -4,7 +4,16 @@ import json
 
 
 def test_job_evaluates_what_another_has_pushed(cluster, hub, problems, tmp_path):
-    argv = ["--recipe", "recipes/tiny/sft/config_base.yaml", "--max_steps", 4, "--save_steps", 4, "--eval_strategy", "no"]
+    argv = [
+        "--recipe",
+        "recipes/tiny/sft/config_base.yaml",
+        "--max_steps",
+        4,
+        "--save_steps",
+        4,
+        "--eval_strategy",
+        "no",
+    ]
     argv += ["--push_to_hub", "true", "--hub_model_id", "me/base", "--evaluation_recipe", problems]
     argv += ["--evaluation_slurm=--job-name=judge"]
     job = cluster.sbatch("slurm/train.slurm", *argv, "--output_dir", tmp_path / "base")

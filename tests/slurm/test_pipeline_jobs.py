@@ -51,7 +51,9 @@ def test_all_of_r1_in_miniature_as_dependent_jobs(cluster, folder):
     jobs = submitted(pipeline(recipe))
     assert list(jobs) == [stage["name"] for stage in recipe["stages"]]
     again = pipeline(recipe)
-    assert submitted(again) == jobs and again.count("is under way") == len(jobs), "submitted again, all keep their jobs"
+    assert submitted(again) == jobs and again.count("is under way") == len(jobs), (
+        "submitted again, all keep their jobs"
+    )
     for name, job in jobs.items():
         assert cluster.wait(job, seconds=900) == "COMPLETED", f"{name}: {cluster.log(job)}"
     assert (folder / "outputs/tiny/eval/r1/eval.json").is_file()
@@ -80,7 +82,11 @@ def test_a_stage_that_fails_stops_its_dependents_and_when_mended_they_go_on(clus
     assert cluster.wait(jobs["base"]) == "COMPLETED", cluster.log(jobs["base"])
     assert cluster.wait(jobs["zero"]) == "FAILED" and cluster.wait(jobs["samples"]) == "CANCELLED"
     log = cluster.log(jobs["zero"])
-    assert "zero (seed 42) failed with status 1" in log and "max_prompt_length" in log and "submit the pipeline again" in log
+    assert (
+        "zero (seed 42) failed with status 1" in log
+        and "max_prompt_length" in log
+        and "submit the pipeline again" in log
+    )
     assert "zero ← base: run, it was stopped (job" in pipeline(recipe, "--dry_run", "true")
     mended = submitted(pipeline(recipe | {"stages": [BASE, ZERO, SAMPLES]}))
     assert list(mended) == ["zero", "samples"]
@@ -88,7 +94,11 @@ def test_a_stage_that_fails_stops_its_dependents_and_when_mended_they_go_on(clus
 
 
 def test_stage_that_is_asked_for_is_made_anew(cluster, folder):
-    recipe = {"output_dir": "outputs/tiny", "stages": [BASE], "slurm": ""}  # a job that reads this must not submit itself
+    recipe = {
+        "output_dir": "outputs/tiny",
+        "stages": [BASE],
+        "slurm": "",
+    }  # a job that reads this must not submit itself
     first = submitted(pipeline(recipe))["base"]
     assert cluster.wait(first) == "COMPLETED", cluster.log(first)
     again = submitted(pipeline(recipe, "--from", "base"))["base"]

@@ -61,7 +61,15 @@ def untied(checkpoint, tmp_path) -> str:
 
 
 def test_last_node_draws_what_the_first_trains_on(cluster, untied, tmp_path):
-    argv = ["--nodes=2", "slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml", *SMALL, *SERVER, *REWARDS]
+    argv = [
+        "--nodes=2",
+        "slurm/train.slurm",
+        "--recipe",
+        "recipes/tiny/grpo/config_zero.yaml",
+        *SMALL,
+        *SERVER,
+        *REWARDS,
+    ]
     job = cluster.sbatch(*argv, "--model_name_or_path", untied, "--output_dir", tmp_path / "zero")
     assert cluster.wait(job, "RUNNING") == "RUNNING", cluster.log(job)
     assert cluster.wait(job, seconds=500) == "COMPLETED", cluster.log(job)[-8000:]

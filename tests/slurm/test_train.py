@@ -9,7 +9,16 @@ from jobs import wait_for_step
 
 
 ZERO = ["slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml"]
-SMALL = ["--per_device_train_batch_size", 16, "--num_generations", 8, "--max_completion_length", 8, "--eval_strategy", "no"]
+SMALL = [
+    "--per_device_train_batch_size",
+    16,
+    "--num_generations",
+    8,
+    "--max_completion_length",
+    8,
+    "--eval_strategy",
+    "no",
+]
 SMALL += ["--eval_on_start", "false", "--save_steps", 100, "--max_steps", 40, "--steps_per_generation", 2]
 
 
@@ -88,7 +97,10 @@ def test_stopped_by_a_file_it_stays_stopped(cluster, base, tmp_path):
     [
         (["--recipe", "recipes/tiny/grpo/config_zera.yaml"], "no such recipe"),
         (["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--learning_rat", "1"], "Did you mean '--learning_rate'?"),
-        (["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--model_name_or_path", "outputs/nowhere"], "outputs/nowhere"),
+        (
+            ["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--model_name_or_path", "outputs/nowhere"],
+            "outputs/nowhere",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_at_the_end_of_the_log(cluster, argv, told):

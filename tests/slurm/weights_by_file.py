@@ -25,7 +25,9 @@ def update_named_params(self, metadata, named_params):
     weights = {name: value.detach().clone().contiguous() for name, value in named_params}
     assert [name for name, _, _ in metadata] == list(weights)
     save_file(weights, FOLDER / "model.safetensors")
-    self._post(f"{self.base_url}/collective_rpc", json={"method": "reload_weights", "kwargs": {"weights_path": str(FOLDER)}})
+    self._post(
+        f"{self.base_url}/collective_rpc", json={"method": "reload_weights", "kwargs": {"weights_path": str(FOLDER)}}
+    )
 
 
 VLLMClient.init_communicator = init_communicator

@@ -13,14 +13,23 @@ from datasets import Dataset
 from hub_server import TOKEN, Fault
 from huggingface_hub import DatasetCard, ModelCard
 
-from open_r1.configs import Stopped
+from open_r1.training.hub_pushes import STAGED, Pushes
+from open_r1.training.model_card import write_model_card
 from open_r1.utils import hub as ours
-from open_r1.utils.cards import write_card
+from open_r1.utils.errors import RunStopped
 from open_r1.utils.hub import HubError, push, require_repo
-from open_r1.utils.pushing import STAGED, Pushes
 
 
-SFT = ["--config", "recipes/tiny/sft/config_base.yaml", "--max_steps", "4", "--save_steps", "2", "--eval_strategy", "no"]
+SFT = [
+    "--config",
+    "recipes/tiny/sft/config_base.yaml",
+    "--max_steps",
+    "4",
+    "--save_steps",
+    "2",
+    "--eval_strategy",
+    "no",
+]
 PUSH = ["--push_to_hub", "true", "--hub_model_id", "me/base"]
 
 
@@ -29,7 +38,9 @@ def all_bytes(folder: Path) -> bytes:
 
 
 def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, script, tmp_path, caplog):
-    outcome = script("sft", *SFT, "--save_total_limit", "2", *PUSH, "--hub_revision", "v1", "--output_dir", tmp_path / "base")
+    outcome = script(
+        "sft", *SFT, "--save_total_limit", "2", *PUSH, "--hub_revision", "v1", "--output_dir", tmp_path / "base"
+    )
     assert outcome.code == 0, outcome.err
     assert hub.branches("me/base") == {
         "main": ["initial commit"],
@@ -40,7 +51,9 @@ def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, sc
     finished, checkpoint = hub.files("me/base", "v1"), hub.files("me/base", "v1-step-000000002")
     for files in (finished, checkpoint):
         assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= set(files)
-        assert not [name for name in files if "optimizer" in name or name.endswith((".bin", ".pt", ".pth")) or "/" in name]
+        assert not [
+            name for name in files if "optimizer" in name or name.endswith((".bin", ".pt", ".pth")) or "/" in name
+        ]
     assert finished["model.safetensors"] == (tmp_path / "base" / "model.safetensors").read_bytes()
     assert checkpoint["model.safetensors"] == (tmp_path / "base" / "checkpoint-2" / "model.safetensors").read_bytes()
     assert not any((tmp_path / "base" / STAGED).iterdir())
@@ -49,14 +62,18 @@ def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, sc
     assert TOKEN.encode() not in everything
     card = ModelCard(finished["README.md"].decode())
     recipe = yaml.safe_load(card.text.split("```yaml")[1].split("```")[0])
-    assert recipe["max_steps"] == 4 and recipe["hub_model_id"] == "me/base" and card.data.tags == ["open-r1", "trl", "sft"]
+    assert (
+        recipe["max_steps"] == 4
+        and recipe["hub_model_id"] == "me/base"
+        and card.data.tags == ["open-r1", "trl", "sft"]
+    )
     assert "open_r1.data.tiny" in card.text and "(commit " in card.text
 
 
 def test_card_carries_the_metrics(tmp_path):
     recipe = {"model_name_or_path": "Qwen/Qwen2.5-1.5B", "dataset_name": "a/b", "seed": 7}
     log = [{"step": 0, "eval_rewards/accuracy/mean": 0.1}, {"eval_rewards/accuracy/mean": 0.75}]
-    write_card(tmp_path, "zero", "grpo", recipe, "a/b", log, 4)
+    write_model_card(tmp_path, "zero", "grpo", recipe, "a/b", log, 4)
     card = ModelCard.load(tmp_path / "README.md")
     assert yaml.safe_load(card.text.split("```yaml")[1].split("```")[0]) == recipe
     assert card.data.base_model == "Qwen/Qwen2.5-1.5B"
@@ -98,7 +115,9 @@ def test_training_does_not_wait_and_needs_the_checkpoint_no_more(hub, checkpoint
     folder.mkdir()
     for path in Path(checkpoint).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    pushes = Pushes(str(tmp_path), "me/base", "main", True, lambda folder: (folder / "README.md").write_text("# a card"))
+    pushes = Pushes(
+        str(tmp_path), "me/base", "main", True, lambda folder: (folder / "README.md").write_text("# a card")
+    )
     pushes.start(0)
     pushes.on_save(None, SimpleNamespace(global_step=7, is_world_process_zero=True), None)
     assert pushes.pushed == [] and not silence.is_set()
@@ -142,9 +161,11 @@ def test_finished_run_that_waits_for_the_hub_ends_when_it_is_asked_to(tmp_path):
     pushes.step = 8
     pushes.waiting.put(8)  # nobody pushes it
     (tmp_path / "STOP").touch()
-    with pytest.raises(Stopped, match="the model is finished .* but not all is pushed or evaluated"):
+    with pytest.raises(RunStopped, match="the model is finished .* but not all is pushed or evaluated"):
         pushes.finish()
-    assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 8, "for the job, which goes on in another one"
+    assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 8, (
+        "for the job, which goes on in another one"
+    )
 
 
 def test_wrong_token_ends_a_run_before_it_trains(hub, script, tmp_path, monkeypatch):
@@ -155,7 +176,9 @@ def test_wrong_token_ends_a_run_before_it_trains(hub, script, tmp_path, monkeypa
 
 
 def test_repository_of_somebody_else_ends_a_run_before_it_trains(hub, script, tmp_path):
-    outcome = script("sft", *SFT, "--push_to_hub", "true", "--hub_model_id", "you/base", "--output_dir", tmp_path / "base")
+    outcome = script(
+        "sft", *SFT, "--push_to_hub", "true", "--hub_model_id", "you/base", "--output_dir", tmp_path / "base"
+    )
     assert outcome.code == 1 and "403" in outcome.err and "you/base" in outcome.err
     assert not (tmp_path / "base").exists()
 
@@ -214,12 +237,22 @@ def test_evaluation_recipe_without_a_push_is_refused(script, tmp_path):
 
 def test_data_set_is_pushed_with_its_card(hub, script, tmp_path):
     rows = [
-        {"prompt": f"What is {i} + 1?", "completion": f"<think>{i} + 1 is {i + 1}</think>It is {i + 1}."} for i in range(8)
+        {"prompt": f"What is {i} + 1?", "completion": f"<think>{i} + 1 is {i + 1}</think>It is {i + 1}."}
+        for i in range(8)
     ]
     source = tmp_path / "rows.parquet"
     Dataset.from_list(rows).to_parquet(source)
-    argv = ["--sources", json.dumps({"dataset_name": str(source)}), "--output_dir", tmp_path / "set", "--push_to_hub", "true"]
-    outcome = script("distill", *argv, "--hub_dataset_id", "me/set", "--hub_revision", "v2", "--min_language_share", "0")
+    argv = [
+        "--sources",
+        json.dumps({"dataset_name": str(source)}),
+        "--output_dir",
+        tmp_path / "set",
+        "--push_to_hub",
+        "true",
+    ]
+    outcome = script(
+        "distill", *argv, "--hub_dataset_id", "me/set", "--hub_revision", "v2", "--min_language_share", "0"
+    )
     assert outcome.code == 0, outcome.err + outcome.out
     files = hub.files("me/set", "v2", "datasets")
     assert {"train-00000-of-00001.parquet", "README.md"} <= set(files)

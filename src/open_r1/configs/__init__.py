@@ -4,7 +4,7 @@ No import of torch or TRL here: rewards, which read their part of a recipe, load
 """
 
 from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
-from open_r1.configs.data import (
+from open_r1.configs.builders import (
     BuilderArguments,
     ColdStartArguments,
     DistillArguments,
@@ -12,10 +12,9 @@ from open_r1.configs.data import (
     SelectionArguments,
     Source,
 )
-from open_r1.configs.errors import NotMadeYet, RecipeError, Stopped, mapping, nearest, words_of
 from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArguments
 from open_r1.configs.generation import GenerateArguments
-from open_r1.configs.pipeline import SEED, Claim, PipelineArguments, Step
+from open_r1.configs.pipeline import SEED, PaperClaim, PipelineArguments, PipelineStage
 from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
 from open_r1.configs.training import (
     DistillationScriptArguments,
@@ -29,7 +28,7 @@ from open_r1.configs.training import (
 
 
 __all__ = [
-    "BENCHMARKS", "Benchmark", "BuilderArguments", "Claim", "ColdStartArguments", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
-    "NotMadeYet", "PipelineArguments", "PromptArguments", "PromptSource", "RecipeError", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "RunArguments", "SFTScriptArguments", "ScriptArguments",
-    "SEED", "SelectionArguments", "Source", "Step", "Stopped", "mapping", "nearest", "words_of", "steps_of_a_round",
+    "BENCHMARKS", "Benchmark", "BuilderArguments", "PaperClaim", "ColdStartArguments", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
+    "PipelineArguments", "PromptArguments", "PromptSource", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "RunArguments", "SFTScriptArguments", "ScriptArguments",
+    "SEED", "SelectionArguments", "Source", "PipelineStage", "steps_of_a_round",
 ]  # fmt: skip

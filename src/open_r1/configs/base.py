@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from open_r1.configs.errors import RecipeError, mapping, nearest
+from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping
 
 
 E = TypeVar("E", bound="Entry")
@@ -41,8 +41,8 @@ class RewardSpec:
 
     @classmethod
     def parse(cls, entry: str | dict) -> "RewardSpec":
-        if isinstance(entry, str) and entry.lstrip().startswith("{"):  # a mapping given on the command line
-            entry = mapping(entry, "reward_funcs")
+        if isinstance(entry, str) and entry.lstrip().startswith("{"):  # a parse_mapping given on the command line
+            entry = parse_mapping(entry, "reward_funcs")
         if isinstance(entry, str):
             return cls(entry)
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
@@ -61,7 +61,9 @@ class RewardSpec:
                 f"reward_funcs: domain of {name!r} is {domain!r}; expected a value of the column `domain`, or a list."
             )
         if only_if is not None and not isinstance(only_if, str):
-            raise RecipeError(f"reward_funcs: only_if of {name!r} is {only_if!r}; expected the name of another reward.")
+            raise RecipeError(
+                f"reward_funcs: only_if of {name!r} is {only_if!r}; expected the name of another reward."
+            )
         params = {k: v for k, v in entry.items() if k not in ("name", "weight", "domain", "only_if")}
         return cls(name, float(weight), domain, only_if, params)
 
@@ -75,7 +77,9 @@ class RewardSpec:
         specs = [RewardSpec.parse(entry) for entry in entries]
         labels = [spec.label for spec in specs]
         if not labels or len(set(labels)) < len(labels):
-            raise RecipeError(f"reward_funcs: found the names {labels}; expected at least one reward, each named once.")
+            raise RecipeError(
+                f"reward_funcs: found the names {labels}; expected at least one reward, each named once."
+            )
         for spec in specs:
             if spec.only_if is not None and (spec.only_if not in labels or spec.only_if == spec.label):
                 others = [label for label in labels if label != spec.label]
@@ -98,15 +102,17 @@ class Entry:
         Raises:
             RecipeError: Naming the key that is unknown, missing or of another type.
         """
-        hints = {name: hint for name, hint in typing.get_type_hints(cls).items() if typing.get_origin(hint) is not ClassVar}
+        hints = {
+            name: hint for name, hint in typing.get_type_hints(cls).items() if typing.get_origin(hint) is not ClassVar
+        }
         first = next(iter(hints))
         if isinstance(entry, str):
-            entry = mapping(entry, cls.option) if entry.lstrip().startswith("{") else {first: entry}
+            entry = parse_mapping(entry, cls.option) if entry.lstrip().startswith("{") else {first: entry}
         if first not in entry:
             raise RecipeError(f"{cls.option}: found {entry!r}; expected a mapping with a {first}.")
         for key, value in entry.items():
             if key not in hints:
-                raise RecipeError(f"{cls.option}: unknown key {key!r}{nearest(key, hints)}")
+                raise RecipeError(f"{cls.option}: unknown key {key!r}{did_you_mean(key, hints)}")
             kinds = typing.get_args(hints[key]) or (hints[key],)
             number = isinstance(value, int) and not isinstance(value, bool) and float in kinds
             if type(value) not in kinds and not number:
@@ -121,7 +127,9 @@ class Entry:
 
     def require_positive(self, key: str):
         if not getattr(self, key) > 0:
-            raise RecipeError(f"{self.option}: {key} of {self.first!r} is {getattr(self, key)!r}; expected a positive number.")
+            raise RecipeError(
+                f"{self.option}: {key} of {self.first!r} is {getattr(self, key)!r}; expected a positive number."
+            )
 
     def require_file(self, key: str):
         path = getattr(self, key)
@@ -149,13 +157,15 @@ class ScriptArguments:
     dataset_train_split: str = field(default="train", metadata={"help": "Split to train on."})
     dataset_test_split: str = field(default="test", metadata={"help": "Split to evaluate on, if evaluating."})
     max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first so many rows only."})
-    dry_run: bool = field(default=False, metadata={"help": "Check everything, show what would run, load no weights and stop."})
+    dry_run: bool = field(
+        default=False, metadata={"help": "Check everything, show what would run, load no weights and stop."}
+    )
     recipe: str | None = field(default=None, init=False)  # path of the recipe, filled in by the parser
     keys: dict[str, Any] = field(default_factory=dict, init=False)  # all that recipe and command line set, likewise
 
     def __post_init__(self):
         if isinstance(self.dataset_params, str):
-            self.dataset_params = mapping(self.dataset_params, "dataset_params")
+            self.dataset_params = parse_mapping(self.dataset_params, "dataset_params")
         self.require_data()
 
     @property
@@ -178,12 +188,14 @@ class PromptArguments(ScriptArguments):
         default=None,
         metadata={
             "help": "Jinja file that turns a row (`{{ prompt }}` and any column) into plain text, for base models that "
-            "have no chat template; R1-Zero's is recipes/chat_templates/r1_zero.jinja."
+            "have no chat template; R1-Zero's is recipes/prompts/r1_zero.jinja."
         },
     )
     user_template: str | None = field(
         default=None,
-        metadata={"help": "Jinja file that turns a row into the user's message, for models that chat; see recipes/prompts."},
+        metadata={
+            "help": "Jinja file that turns a row into the user's message, for models that chat; see recipes/prompts."
+        },
     )
     chat_template_path: str | None = field(
         default=None, metadata={"help": "Jinja file that replaces the tokenizer's chat template."}

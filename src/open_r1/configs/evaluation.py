@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from open_r1.configs.base import Entry, RewardSpec
-from open_r1.configs.errors import RecipeError, mapping
 from open_r1.configs.generation import GenerateArguments
+from open_r1.utils.errors import RecipeError, parse_mapping
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Benchmark(Entry):
     @classmethod
     def parse(cls, entry: str | dict) -> "Benchmark":
         if isinstance(entry, str):
-            entry = mapping(entry, cls.option) if entry.lstrip().startswith("{") else {"name": entry}
+            entry = parse_mapping(entry, cls.option) if entry.lstrip().startswith("{") else {"name": entry}
         parsed = super().parse(BENCHMARKS.get(entry.get("name"), {}) | entry)
         if parsed.dataset_name is None:
             raise RecipeError(
@@ -58,7 +58,9 @@ class Benchmark(Entry):
         self.require_file("user_template")
         self.require_file("standings")
         if self.num_generations < 1:
-            raise RecipeError(f"benchmarks: num_generations of {self.name!r} is {self.num_generations}; expected at least 1.")
+            raise RecipeError(
+                f"benchmarks: num_generations of {self.name!r} is {self.num_generations}; expected at least 1."
+            )
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
 
 
@@ -72,16 +74,16 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
         "dataset_name": "openai/gsm8k", "dataset_config": "main", "dataset_prompt_column": "question", "num_generations": 4,
     },
     "gpqa": {
-        "dataset_name": "open_r1.data.benchmarks:gpqa_diamond", "dataset_prompt_column": "question", "num_generations": 64,
+        "dataset_name": "open_r1.evals.benchmark_data:gpqa_diamond", "dataset_prompt_column": "question", "num_generations": 64,
         "user_template": "recipes/prompts/multiple_choice.jinja",
     },
     "livecodebench": {
-        "dataset_name": "open_r1.data.benchmarks:livecodebench", "dataset_prompt_column": "question_content", "num_generations": 8,
+        "dataset_name": "open_r1.evals.benchmark_data:livecodebench", "dataset_prompt_column": "question_content", "num_generations": 8,
         "dataset_params": {"since": "2024-08-01", "until": "2025-02-01"},  # the paper's dates (§3)
         "user_template": "recipes/prompts/program.jinja", "reward_funcs": ["code"],
     },
     "codeforces": {
-        "dataset_name": "open_r1.data.benchmarks:codeforces", "dataset_prompt_column": "question_content",
+        "dataset_name": "open_r1.evals.benchmark_data:codeforces", "dataset_prompt_column": "question_content",
         "user_template": "recipes/prompts/program.jinja", "reward_funcs": ["code"],
     },
 }  # fmt: skip
@@ -108,7 +110,8 @@ class EvaluationArguments(GenerateArguments):
         default_factory=list, metadata={"help": "Folders of evaluations to show side by side; nothing is drawn."}
     )
     published: list[str] = field(
-        default_factory=list, metadata={"help": "Models of the paper's tables to show beside ours, such as DeepSeek-R1."}
+        default_factory=list,
+        metadata={"help": "Models of the paper's tables to show beside ours, such as DeepSeek-R1."},
     )
     thought_opened: bool = field(
         default=False, metadata={"help": "The prompts end with `<think>`, which the completions lack."}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from open_r1.configs.base import PromptArguments
-from open_r1.configs.errors import RecipeError, mapping, nearest
+from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping
 
 
 def part_of(shard: str) -> tuple[int, int]:
@@ -24,7 +24,9 @@ def part_of(shard: str) -> tuple[int, int]:
 class GenerateArguments(PromptArguments):
     """Drawing completions."""
 
-    output_dir: str | None = field(default=None, metadata={"help": "Folder for the completions; continued if it holds some."})
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Folder for the completions; continued if it holds some."}
+    )
     backend: str = field(
         default="transformers",
         metadata={
@@ -32,9 +34,12 @@ class GenerateArguments(PromptArguments):
         },
     )
     base_urls: list[str] = field(
-        default_factory=list, metadata={"help": "Servers, such as http://localhost:8000/v1; requests are spread over them."}
+        default_factory=list,
+        metadata={"help": "Servers, such as http://localhost:8000/v1; requests are spread over them."},
     )
-    api_key_env: str = field(default="OPENAI_API_KEY", metadata={"help": "Environment variable that holds the servers' key."})
+    api_key_env: str = field(
+        default="OPENAI_API_KEY", metadata={"help": "Environment variable that holds the servers' key."}
+    )
     vllm_engine: dict | str | None = field(
         default=None, metadata={"help": "Keyword arguments of `vllm.LLM`, such as {tensor_parallel_size: 4}."}
     )
@@ -42,7 +47,9 @@ class GenerateArguments(PromptArguments):
     temperature: float = field(default=0.6, metadata={"help": "Sampling temperature; 0 is greedy."})
     top_p: float = field(default=0.95, metadata={"help": "Nucleus of the sampling."})
     top_k: int | None = field(default=None, metadata={"help": "Most likely tokens to sample from; none means all."})
-    min_p: float | None = field(default=None, metadata={"help": "Smallest probability relative to the likeliest token's."})
+    min_p: float | None = field(
+        default=None, metadata={"help": "Smallest probability relative to the likeliest token's."}
+    )
     repetition_penalty: float = field(default=1.0, metadata={"help": "Penalty on tokens that were used before."})
     max_completion_length: int = field(default=32768, metadata={"help": "Tokens after which a completion is cut off."})
     stop: list[str] = field(default_factory=list, metadata={"help": "Texts that end a completion."})
@@ -61,11 +68,13 @@ class GenerateArguments(PromptArguments):
     def __post_init__(self):
         super().__post_init__()
         if isinstance(self.vllm_engine, str):
-            self.vllm_engine = mapping(self.vllm_engine, "vllm_engine")
+            self.vllm_engine = parse_mapping(self.vllm_engine, "vllm_engine")
         if not self.output_dir:
             raise RecipeError("output_dir: missing. Name a folder for the completions.")
         if self.backend not in ("transformers", "vllm", "server"):
-            raise RecipeError(f"backend: found {self.backend!r}{nearest(self.backend, ('transformers', 'vllm', 'server'))}")
+            raise RecipeError(
+                f"backend: found {self.backend!r}{did_you_mean(self.backend, ('transformers', 'vllm', 'server'))}"
+            )
         if (self.backend == "server") != bool(self.base_urls):
             raise RecipeError(
                 f"base_urls: found {self.base_urls or 'none'} with `backend: {self.backend}`; servers need `backend: server`, and it them."

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from open_r1.configs.base import Entry
-from open_r1.configs.errors import RecipeError, nearest
+from open_r1.utils.errors import RecipeError, did_you_mean
 
 
 SEED = 42  # everybody's default; its outputs are in the folders that the recipes name
 
 
 @dataclass
-class Step(Entry):
+class PipelineStage(Entry):
     """One stage of a pipeline.
 
     Args:
@@ -39,7 +39,9 @@ class Step(Entry):
         if not self.config:
             raise RecipeError(f"stages: {self.name!r} has no config; expected the path of its recipe.")
         if not re.fullmatch(r"\w[\w.-]*", str(self.name)):
-            raise RecipeError(f"stages: found the name {self.name!r}; expected letters, digits and - only, it names files.")
+            raise RecipeError(
+                f"stages: found the name {self.name!r}; expected letters, digits and - only, it names files."
+            )
         for key, value in self.set.items():
             if value is None:
                 raise RecipeError(
@@ -49,7 +51,7 @@ class Step(Entry):
 
 
 @dataclass
-class Claim(Entry):
+class PaperClaim(Entry):
     """Something that the paper says and that the evaluations of a pipeline show or do not.
 
     Args:
@@ -78,7 +80,9 @@ class Claim(Entry):
             example = "language_consistency" if self.throughout else "problems/accuracy"
             raise RecipeError(f"claims: {self.claim!r} needs `of` and `measure`, such as {example}.")
         if self.throughout and (self.versus or self.most_ratio is not None):
-            raise RecipeError(f"claims: {self.claim!r}: `throughout` is about one run; leave out versus and most_ratio.")
+            raise RecipeError(
+                f"claims: {self.claim!r}: `throughout` is about one run; leave out versus and most_ratio."
+            )
         if self.most_ratio is not None and self.versus is None:
             raise RecipeError(f"claims: {self.claim!r} has a most_ratio, but no `versus`.")
         if self.most_ratio is not None and self.least is not None:
@@ -101,8 +105,10 @@ class PipelineArguments:
             "help": "Stages: mappings such as `- {name: dev1, config: recipes/tiny/sft/config_dev1.yaml, needs: [base]}`."
         },
     )
-    claims: list[str] = field(default_factory=list, metadata={"help": "What the report looks for; see `Claim`."})
-    seeds: list[int] = field(default_factory=lambda: [42], metadata={"help": "Seeds; all stages are run with each of them."})
+    claims: list[str] = field(default_factory=list, metadata={"help": "What the report looks for; see `PaperClaim`."})
+    seeds: list[int] = field(
+        default_factory=lambda: [42], metadata={"help": "Seeds; all stages are run with each of them."}
+    )
     jobs: int = field(default=1, metadata={"help": "Stages that run at once."})
     launcher: str = field(
         default="python", metadata={"help": "What starts the training scripts, such as `accelerate launch`."}
@@ -127,8 +133,8 @@ class PipelineArguments:
     recipe: str | None = field(default=None, init=False)
     keys: dict[str, Any] = field(default_factory=dict, init=False)
 
-    steps: list[Step] = field(default_factory=list, init=False)  # `stages`, parsed
-    claimed: list[Claim] = field(default_factory=list, init=False)  # `claims`, parsed
+    steps: list[PipelineStage] = field(default_factory=list, init=False)  # `stages`, parsed
+    claimed: list[PaperClaim] = field(default_factory=list, init=False)  # `claims`, parsed
 
     def __post_init__(self):
         if not self.output_dir:
@@ -142,8 +148,8 @@ class PipelineArguments:
             raise RecipeError(f"seeds: found {self.seeds}; expected at least one, each once.")
         if self.only and self.from_stage:
             raise RecipeError("only and from: choose one.")
-        self.steps = [Step.parse(entry) for entry in self.stages]
-        self.claimed = [Claim.parse(entry) for entry in self.claims]
+        self.steps = [PipelineStage.parse(entry) for entry in self.stages]
+        self.claimed = [PaperClaim.parse(entry) for entry in self.claims]
         claims = [each.claim for each in self.claimed]
         if twice := next((claim for claim in claims if claims.count(claim) > 1), None):
             raise RecipeError(f"claims: there are two that say {twice!r}.")
@@ -154,12 +160,12 @@ class PipelineArguments:
             for need in step.needs:
                 if need not in before:
                     raise RecipeError(
-                        f"stages: {step.name!r} needs {need!r}, which is no stage before it{nearest(str(need), before)}"
+                        f"stages: {step.name!r} needs {need!r}, which is no stage before it{did_you_mean(str(need), before)}"
                     )
             before.append(step.name)
         for key in ("only", "from_stage"):
             if (name := getattr(self, key)) and name not in before:
-                raise RecipeError(f"{key.partition('_')[0]}: there is no stage {name!r}{nearest(name, before)}")
+                raise RecipeError(f"{key.partition('_')[0]}: there is no stage {name!r}{did_you_mean(name, before)}")
 
     def root(self, seed: int) -> str:
         """The folder of a seed's outputs."""

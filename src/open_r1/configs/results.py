@@ -5,22 +5,30 @@ from pathlib import Path
 from typing import Any
 
 from open_r1.configs.base import RewardSpec, ScriptArguments
-from open_r1.configs.errors import RecipeError
+from open_r1.utils.errors import RecipeError
 
 
 @dataclass
 class GradeArguments(ScriptArguments):
     """Grading a file of completions."""
 
-    dataset_completion_column: str = field(default="completion", metadata={"help": "Column of completions, text or messages."})
+    dataset_completion_column: str = field(
+        default="completion", metadata={"help": "Column of completions, text or messages."}
+    )
     dataset_solution_column: str = field(default="solution", metadata={"help": "Column that holds the gold answer."})
     dataset_prompt_column: str = field(default="prompt", metadata={"help": "Column that holds the question."})
-    dataset_domain_column: str = field(default="domain", metadata={"help": "Column that says which rewards a row is for."})
-    reward_funcs: list[str] = field(default_factory=lambda: ["accuracy"], metadata={"help": "Rewards, as in a recipe."})
+    dataset_domain_column: str = field(
+        default="domain", metadata={"help": "Column that says which rewards a row is for."}
+    )
+    reward_funcs: list[str] = field(
+        default_factory=lambda: ["accuracy"], metadata={"help": "Rewards, as in a recipe."}
+    )
     thought_opened: bool = field(
         default=False, metadata={"help": "The prompts ended with `<think>`, which the completions lack."}
     )
-    output_path: str | None = field(default=None, metadata={"help": "Write the graded rows there, .jsonl or .parquet."})
+    output_path: str | None = field(
+        default=None, metadata={"help": "Write the graded rows there, .jsonl or .parquet."}
+    )
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
 

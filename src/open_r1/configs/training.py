@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
-from open_r1.configs.errors import RecipeError, mapping, nearest, words_of
+from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping, split_shell_words
 
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class RunArguments:
             if (path := getattr(self, key)) and not Path(path).is_file():
                 raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
         if self.evaluation_slurm is not None:
-            words_of("evaluation_slurm", self.evaluation_slurm)
+            split_shell_words("evaluation_slurm", self.evaluation_slurm)
             if not self.evaluation_recipe:
                 raise RecipeError("evaluation_slurm: there is no evaluation_recipe that such a job could run.")
         if self.max_non_finite < 1:
@@ -78,17 +78,20 @@ class RewardModelScriptArguments(RunArguments, ScriptArguments):
         },
     )
     min_gap: float = field(
-        default=0.0, metadata={"help": "Leave out pairs whose `score_chosen` is not above `score_rejected` by more than this."}
+        default=0.0,
+        metadata={"help": "Leave out pairs whose `score_chosen` is not above `score_rejected` by more than this."},
     )
     balance_lengths: bool = field(
         default=True,
-        metadata={"help": "Keep as many pairs whose chosen answer is the longer one as pairs whose is the shorter one."},
+        metadata={
+            "help": "Keep as many pairs whose chosen answer is the longer one as pairs whose is the shorter one."
+        },
     )
 
     def __post_init__(self):
         super().__post_init__()
         if self.objective not in (known := ("helpfulness", "harmlessness")):
-            raise RecipeError(f"objective: found {self.objective!r}{nearest(self.objective, known)}")
+            raise RecipeError(f"objective: found {self.objective!r}{did_you_mean(self.objective, known)}")
         if self.min_gap < 0:
             raise RecipeError(f"min_gap: found {self.min_gap}; expected at least 0.")
 
@@ -183,7 +186,8 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     )
 
     vllm_engine: dict | str | None = field(
-        default=None, metadata={"help": "With vllm_nodes: more of vLLM's engine arguments, such as `{max_num_seqs: 512}`."}
+        default=None,
+        metadata={"help": "With vllm_nodes: more of vLLM's engine arguments, such as `{max_num_seqs: 512}`."},
     )
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
@@ -207,7 +211,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         if not 0 < self.max_unjudged <= 1:
             raise RecipeError(f"max_unjudged: found {self.max_unjudged}; expected a share above 0, up to 1.")
         if isinstance(self.vllm_engine, str):
-            self.vllm_engine = mapping(self.vllm_engine, "vllm_engine")
+            self.vllm_engine = parse_mapping(self.vllm_engine, "vllm_engine")
         if self.vllm_engine and not self.vllm_nodes:
             raise RecipeError("vllm_engine: these are options of the server on `vllm_nodes`, of which there are none.")
         if sizes := [key for key in self.vllm_engine or {} if key.endswith("parallel_size")]:
@@ -228,9 +232,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         steps = steps_of_a_round(training_args)
         if steps == 1 or training_args.save_strategy == "no":
             return
-        told = (
-            f"a round of generation takes {steps} steps (steps_per_generation × num_iterations / gradient_accumulation_steps)"
-        )
+        told = f"a round of generation takes {steps} steps (steps_per_generation × num_iterations / gradient_accumulation_steps)"
         if training_args.save_strategy != "steps":
             raise RecipeError(f"save_strategy: {training_args.save_strategy.value}, but {told}; use `steps`.")
         if training_args.save_steps % steps:
@@ -242,7 +244,9 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     def set_weights(self, training_args: "GRPOConfig"):
         """Hands the weights of `reward_funcs` to TRL, unless the recipe gives them TRL's way, as `reward_weights`."""
         if training_args.reward_weights is not None:
-            if any(spec.weight != 1.0 for spec in self.rewards) or len(training_args.reward_weights) != len(self.rewards):
+            if any(spec.weight != 1.0 for spec in self.rewards) or len(training_args.reward_weights) != len(
+                self.rewards
+            ):
                 raise RecipeError(
                     f"reward_weights: found {training_args.reward_weights} for the {len(self.rewards)} rewards of reward_funcs; "
                     "give one weight a reward, here or there but not in both places."

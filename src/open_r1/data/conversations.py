@@ -8,8 +8,8 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig
 from trl.data_utils import is_conversational
 
-from open_r1.configs import RecipeError
-from open_r1.utils.models import check_round_trip
+from open_r1.models.loading import check_round_trip
+from open_r1.utils.errors import RecipeError
 
 
 logger = logging.getLogger(__name__)
@@ -75,9 +75,13 @@ def as_text(messages: list[dict], tokenizer: PreTrainedTokenizerBase) -> str:
         RecipeError: If there is no template, if it fails, or if it drops the last thought.
     """
     if not tokenizer.chat_template:
-        raise RecipeError("chat_template_path: the tokenizer has no chat template; name one, see recipes/chat_templates.")
+        raise RecipeError(
+            "chat_template_path: the tokenizer has no chat template; name one, see recipes/chat_templates."
+        )
     if not messages or not all(isinstance(message.get("content"), str) for message in messages):
-        raise RecipeError(f"dataset: found the conversation {str(messages)[:200]}; expected messages with text as content.")
+        raise RecipeError(
+            f"dataset: found the conversation {str(messages)[:200]}; expected messages with text as content."
+        )
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False)
     except jinja2.TemplateError as error:

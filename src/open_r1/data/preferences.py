@@ -11,11 +11,11 @@ from collections import Counter
 
 from datasets import Dataset
 
-from open_r1.configs import RecipeError, RewardModelScriptArguments, ScriptArguments
-from open_r1.data import load_split, require_column
-from open_r1.data.keep import Report
-from open_r1.rewards.grading.answers import after_thought
-from open_r1.rewards.texts import text_of
+from open_r1.configs import RewardModelScriptArguments, ScriptArguments
+from open_r1.data.filter_report import FilterReport
+from open_r1.data.load import load_split, require_column
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.text import split_thought, text_of
 
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def to_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Data
 def _preferred(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Dataset:
     for name in ("chosen", "rejected", *(SCORES if args.min_gap else ())):
         require_column(rows, name, "min_gap" if name in SCORES else "dataset_name")
-    reports = [Report("score gap", len(rows)), Report("length balance", 0)]
+    reports = [FilterReport("score gap", len(rows)), FilterReport("length balance", 0)]
     if args.min_gap:
         gaps = [better - worse for better, worse in zip(*(rows[name] for name in SCORES), strict=True)]
         rows = rows.select([i for i, gap in enumerate(gaps) if gap > args.min_gap])
@@ -53,7 +53,7 @@ def _preferred(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Da
     pairs = rows.map(lambda row: {name: judged_part(turns_of(row, name), args) for name in ("chosen", "rejected")})
     pairs = pairs.select_columns(["chosen", "rejected"])
     told = [_without_choice(row["chosen"], row["rejected"]) for row in pairs]
-    reports.insert(1, Report("nothing to choose", len(pairs), Counter(reason for reason in told if reason)))
+    reports.insert(1, FilterReport("nothing to choose", len(pairs), Counter(reason for reason in told if reason)))
     pairs = pairs.select([i for i, reason in enumerate(told) if not reason])
     reports[2].rows = len(pairs)
     if args.balance_lengths:
@@ -103,7 +103,10 @@ def _labelled(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Dat
         remove_columns=rows.column_names,
     )
     return Dataset.from_dict(
-        {name: conversations.select(drawn[label])["judged"] for name, label in (("chosen", "safe"), ("rejected", "unsafe"))}
+        {
+            name: conversations.select(drawn[label])["judged"]
+            for name, label in (("chosen", "safe"), ("rejected", "unsafe"))
+        }
     )
 
 
@@ -120,7 +123,7 @@ def judged_part(turns: list[dict], args: RewardModelScriptArguments) -> list[dic
     """A conversation with what is judged of its last turn: the summary for helpfulness, all of it for harmlessness."""
     answer = text_of(turns[-1:]) or ""
     if args.objective == "helpfulness":
-        answer = (after_thought(answer) or "").strip()
+        answer = (split_thought(answer).answer or "").strip()
     return [*turns[:-1], {"role": "assistant", "content": answer}]
 
 
@@ -146,7 +149,9 @@ def beavertails(split: str, seed: int, dataset_name: str = "PKU-Alignment/Beaver
     return rows.map(row_of, remove_columns=rows.column_names)
 
 
-def beavertails_prompts(split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "30k") -> Dataset:
+def beavertails_prompts(
+    split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "30k"
+) -> Dataset:
     """The requests of BeaverTails that somebody answered unsafely, each once: `prompt`."""
     rows = load_split(ScriptArguments(dataset_name), f"{size}_{split}", seed)
     asked = dict.fromkeys(row["prompt"] for row in rows if not row["is_safe"])

@@ -8,8 +8,9 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
-from open_r1.configs import PromptArguments, RecipeError
-from open_r1.data import require_column
+from open_r1.configs import PromptArguments
+from open_r1.data.load import require_column
+from open_r1.utils.errors import RecipeError
 
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,8 @@ def read_template(path: str, option: str) -> jinja2.Template:
     The file's last newline is not part of the prompt.
     """
     try:
-        return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(Path(path).read_text())
+        return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(
+            Path(path).read_text()
+        )
     except jinja2.TemplateSyntaxError as error:
         raise RecipeError(f"{option}: {path}, line {error.lineno}: {error.message}") from error

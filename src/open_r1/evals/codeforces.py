@@ -14,8 +14,8 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from open_r1.configs import RecipeError
 from open_r1.evals.statistics import Estimate, estimate
+from open_r1.utils.errors import RecipeError
 
 
 LOWEST, HIGHEST = 0, 4000  # ratings
@@ -53,7 +53,9 @@ def require_contests(rows: Dataset, standings: str) -> dict[str, list[list[float
     """
     for column in ("contest_id", "points"):
         if column not in rows.column_names:
-            raise RecipeError(f"standings: the benchmark has no column {column!r}; found: {', '.join(rows.column_names)}.")
+            raise RecipeError(
+                f"standings: the benchmark has no column {column!r}; found: {', '.join(rows.column_names)}."
+            )
     if None in rows["points"]:
         raise RecipeError("standings: a problem has no `points`.")
     participants = {}
@@ -61,7 +63,9 @@ def require_contests(rows: Dataset, standings: str) -> dict[str, list[list[float
         try:
             if line.strip():
                 row = json.loads(line)
-                participants[str(row["contest_id"])] = [[float(rating), float(points)] for rating, points in row["standings"]]
+                participants[str(row["contest_id"])] = [
+                    [float(rating), float(points)] for rating, points in row["standings"]
+                ]
         except (ValueError, KeyError, TypeError) as error:
             expected = '{"contest_id": 2000, "standings": [[rating, points], ...]}'
             raise RecipeError(f"standings: {standings}, line {number}: expected {expected} ({error!r}).") from error

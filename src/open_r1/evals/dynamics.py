@@ -49,7 +49,12 @@ def repaired(text: str) -> tuple[str, str, str] | None:
     for word in REFLECTION.finditer(plain):
         before = EQUATION.findall(plain[max(0, word.start() - NEAR) : word.start()])
         after = EQUATION.search(plain, word.end(), word.end() + NEAR)
-        if before and after and _tight(before[-1][0]) == _tight(after[1]) and _value(before[-1][1]) != _value(after[2]):
+        if (
+            before
+            and after
+            and _tight(before[-1][0]) == _tight(after[1])
+            and _value(before[-1][1]) != _value(after[2])
+        ):
             return _tight(after[1]), before[-1][1], after[2]
     return None
 

@@ -12,14 +12,15 @@ from pathlib import Path
 import yaml
 from datasets import Dataset
 
-from open_r1.configs import Benchmark, RecipeError, nearest
+from open_r1.configs import Benchmark
 from open_r1.evals.codeforces import rating
 from open_r1.evals.dynamics import mixes_languages, reflects
 from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, majority, pass_at_k
-from open_r1.rewards.accuracy import shared_grader
-from open_r1.rewards.grading.answers import read as answer_of
-from open_r1.rewards.grading.equality import quick
-from open_r1.rewards.texts import text_of
+from open_r1.grading.answers import read as answer_of
+from open_r1.grading.equality import quick
+from open_r1.grading.grader import shared_grader
+from open_r1.utils.errors import RecipeError, did_you_mean
+from open_r1.utils.text import text_of
 
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -107,7 +108,9 @@ def consensus(texts: list[str], scores: list[float]) -> float:
     """
     readings = [None if score >= 1 else answer_of(text) for text, score in zip(texts, scores, strict=True)]
     pairs = zip(readings, scores, strict=True)
-    return majority(_merged([("(right)" if score >= 1 else reading and reading.answer, score) for reading, score in pairs]))
+    return majority(
+        _merged([("(right)" if score >= 1 else reading and reading.answer, score) for reading, score in pairs])
+    )
 
 
 @cache
@@ -120,7 +123,9 @@ def require_published(names: list[str]):
     """Stops if the paper has no such model."""
     for name in names:
         if name not in published():
-            raise RecipeError(f"published: found {name!r}{nearest(name, published())} There are {', '.join(published())}.")
+            raise RecipeError(
+                f"published: found {name!r}{did_you_mean(name, published())} There are {', '.join(published())}."
+            )
 
 
 def read(folder: str) -> dict:
@@ -136,7 +141,11 @@ def read(folder: str) -> dict:
         raise RecipeError(f"{folder}/{FILE} is no evaluation: {error!r}; make it by evaluation.py.") from error
 
 
-MEASURES = {"avg": "", "cons": "_cons", "rating": "_rating"}  # what a table shows, and how the paper's figures are called
+MEASURES = {
+    "avg": "",
+    "cons": "_cons",
+    "rating": "_rating",
+}  # what a table shows, and how the paper's figures are called
 
 
 def main_measures(evaluation: dict, benchmark: str) -> dict[str, tuple[str, Estimate]]:

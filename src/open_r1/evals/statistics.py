@@ -159,4 +159,6 @@ def _require(scores: Sequence[Sequence], k: int):
     if not scores:
         raise ValueError("no problem has been judged")
     if k < 1 or _fewest(scores) < k:
-        raise ValueError(f"k is {k}; expected 1 to {_fewest(scores)}, the samples that the problem with the fewest has")
+        raise ValueError(
+            f"k is {k}; expected 1 to {_fewest(scores)}, the samples that the problem with the fewest has"
+        )

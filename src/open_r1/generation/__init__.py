@@ -3,7 +3,8 @@
 `store` keeps them, `backends` and `server` draw them, `running` brings the two together; `generate.py` is the script.
 """
 
-from open_r1.generation.store import Job, Sample, Store, read_completions
+from open_r1.data.completions import read_completions
+from open_r1.generation.completion_store import Completion, CompletionStore, Request
 
 
-__all__ = ["Job", "Sample", "Store", "read_completions"]
+__all__ = ["Request", "Completion", "CompletionStore", "read_completions"]

@@ -6,15 +6,16 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 from trl import ModelConfig
 
-from open_r1.configs import GenerateArguments, RecipeError
-from open_r1.generation.store import Job, Sample
+from open_r1.configs import GenerateArguments
+from open_r1.generation.completion_store import Completion, Request
+from open_r1.utils.errors import RecipeError
 from open_r1.utils.imports import import_object, is_function
 
 
 class Backend(Protocol):
     """Draws batches. The same batch gives the same completions."""
 
-    def draw(self, jobs: list[Job]) -> list[Sample]: ...
+    def draw(self, jobs: list[Request]) -> list[Completion]: ...
 
 
 class Transformers:
@@ -41,7 +42,7 @@ class Transformers:
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
         self.tokenizer, self.sampling = tokenizer, options.sampling
 
-    def draw(self, jobs: list[Job]) -> list[Sample]:
+    def draw(self, jobs: list[Request]) -> list[Completion]:
         texts = [self._text(job) for job in jobs]
         ids = [
             self.tokenizer(text, add_special_tokens=isinstance(job.prompt, str))["input_ids"]
@@ -56,7 +57,7 @@ class Transformers:
             output = self.model.generate(tokens, attention_mask=mask, pad_token_id=pad, **self._options())[:, width:]
         return [self._sample(row, len(prompt)) for row, prompt in zip(output.tolist(), ids, strict=True)]
 
-    def _text(self, job: Job) -> str:
+    def _text(self, job: Request) -> str:
         if isinstance(job.prompt, str):
             return job.prompt
         return self.tokenizer.apply_chat_template(job.prompt, add_generation_prompt=True, tokenize=False)
@@ -69,21 +70,23 @@ class Transformers:
         if sampling["temperature"] == 0:
             return options | {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         chosen = {key: sampling[key] for key in ("temperature", "top_p", "repetition_penalty")}
-        return options | chosen | {"do_sample": True, "top_k": sampling["top_k"] or 0, "min_p": sampling["min_p"] or None}
+        return (
+            options | chosen | {"do_sample": True, "top_k": sampling["top_k"] or 0, "min_p": sampling["min_p"] or None}
+        )
 
     def _ends(self) -> list[int]:
         ends = self.model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         return sorted({end for end in [*ends, self.tokenizer.eos_token_id] if end is not None})
 
-    def _sample(self, tokens: list[int], prompt_tokens: int) -> Sample:
+    def _sample(self, tokens: list[int], prompt_tokens: int) -> Completion:
         ends = set(self._ends())
         end = next((i for i, token in enumerate(tokens) if token in ends), None)
         kept = tokens[:end]
         text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         at = min((text.index(stop) for stop in self.sampling["stop"] if stop in text), default=None)
         reason = "length" if end is None and at is None else "stop"
-        return Sample(text[:at], reason, prompt_tokens, len(kept))
+        return Completion(text[:at], reason, prompt_tokens, len(kept))
 
 
 class VLLM:
@@ -115,7 +118,7 @@ class VLLM:
             **(options.vllm_engine or {}),
         )
 
-    def draw(self, jobs: list[Job]) -> list[Sample]:
+    def draw(self, jobs: list[Request]) -> list[Completion]:
         from vllm import SamplingParams
 
         options = {key: value for key, value in self.sampling.items() if value is not None}
@@ -127,7 +130,7 @@ class VLLM:
                 [job.prompt for job in jobs], parameters, use_tqdm=False, chat_template=self.chat_template
             )
         return [
-            Sample(
+            Completion(
                 o.outputs[0].text,
                 "length" if o.outputs[0].finish_reason == "length" else "stop",
                 len(o.prompt_token_ids),

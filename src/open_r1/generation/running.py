@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from open_r1.generation.backends import Backend
-from open_r1.generation.server import Servers
-from open_r1.generation.store import Job, Prompt, Sample, Store, seed_of
+from open_r1.generation.client import Servers
+from open_r1.generation.completion_store import Completion, CompletionStore, Prompt, Request, seed_of
 
 
 logger = logging.getLogger(__name__)
@@ -19,14 +19,14 @@ AT_ONCE = 64  # completions of a server that are written together, if they come 
 MOST_IN_A_ROW = 200  # failures, after which nothing is to be expected of the servers
 
 
-def jobs_of(ids: list[str], prompts: list[Prompt], samples: int, seed: int) -> Iterator[Job]:
+def jobs_of(ids: list[str], prompts: list[Prompt], samples: int, seed: int) -> Iterator[Request]:
     """All completions to draw, prompt by prompt."""
     for prompt_id, prompt in zip(ids, prompts, strict=True):
         for sample in range(samples):
-            yield Job(prompt_id, sample, prompt, seed_of(seed, prompt_id, sample))
+            yield Request(prompt_id, sample, prompt, seed_of(seed, prompt_id, sample))
 
 
-def draw_batches(jobs: list[Job], backend: Backend, store: Store, batch_size: int, progress: "Meter"):
+def draw_batches(jobs: list[Request], backend: Backend, store: CompletionStore, batch_size: int, progress: "Meter"):
     """Draws in this process. A batch is always made of the same jobs, so that it comes out the same after a restart."""
     for start in range(0, len(jobs), batch_size):
         batch = jobs[start : start + batch_size]
@@ -37,7 +37,7 @@ def draw_batches(jobs: list[Job], backend: Backend, store: Store, batch_size: in
         store.add(drawn)
 
 
-def draw_from_servers(jobs: Iterator[Job], servers: Servers, store: Store, progress: "Meter"):
+def draw_from_servers(jobs: Iterator[Request], servers: Servers, store: CompletionStore, progress: "Meter"):
     """Draws from servers; what is lost to errors is written down, and tried again by the next run."""
 
     async def run():
@@ -48,7 +48,9 @@ def draw_from_servers(jobs: Iterator[Job], servers: Servers, store: Store, progr
                 ready.append(drawn)
             if ready and (len(ready) >= AT_ONCE or drawn is None or time.monotonic() - progress.written > 1):
                 progress.show(ready)
-                await asyncio.to_thread(store.add, ready)  # the disk may take its time, the servers need not wait for it
+                await asyncio.to_thread(
+                    store.add, ready
+                )  # the disk may take its time, the servers need not wait for it
                 ready = []
             if failures >= MOST_IN_A_ROW:
                 logger.error("%d completions in a row failed, giving up: %s", failures, drawn[1].error)
@@ -89,7 +91,7 @@ class Meter:
     def __exit__(self, *_):
         self.bar.stop()
 
-    def show(self, drawn: list[tuple[Job, Sample]]):
+    def show(self, drawn: list[tuple[Request, Completion]]):
         """Counts completions."""
         failed = sum(sample.error is not None for _, sample in drawn)
         self.failed, self.done = self.failed + failed, self.done + len(drawn) - failed

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 from datasets import Dataset
 
-from open_r1.configs import Benchmark, Claim, RecipeError, nearest
+from open_r1.configs import Benchmark, PaperClaim
 from open_r1.evals.results import columns_of
+from open_r1.pipelines.tasks import Task
 from open_r1.reports.run import read_log
-from open_r1.stages import Task
+from open_r1.utils.errors import RecipeError, did_you_mean
 
 
 RESAMPLES = 2000
 
 
 @dataclass
-class Verdict:
+class ClaimResult:
     """What was found for a claim with one seed.
 
     Args:
@@ -45,7 +46,9 @@ def evaluations(tasks: list[Task]) -> dict[str, tuple[Task, Path]]:
     for task in tasks:
         if "benchmarks" in task.keys:
             models = task.keys.get("models") or [task.output_dir.name]
-            folders = [task.output_dir / Path(model).name if task.keys.get("models") else task.output_dir for model in models]
+            folders = [
+                task.output_dir / Path(model).name if task.keys.get("models") else task.output_dir for model in models
+            ]
             for folder in folders:
                 _require_new(folder.name, found, "evaluations")
                 found[folder.name] = (task, folder)
@@ -78,11 +81,13 @@ def by_problem(task: Task, folder: Path, measure: str) -> dict[str, float]:
     name, _, column = measure.partition("/")
     suite = {each.name: each for each in map(Benchmark.parse, task.keys["benchmarks"])}
     if name not in suite:
-        raise RecipeError(f"claims: {task.name} has no benchmark {name!r}{nearest(name, suite)}")
+        raise RecipeError(f"claims: {task.name} has no benchmark {name!r}{did_you_mean(name, suite)}")
     scored = Dataset.from_parquet(str(folder / f"{name}.parquet"))
     columns = columns_of(scored, suite[name])
     if column not in columns:
-        raise RecipeError(f"claims: {name} has no measure {column!r}{nearest(column, columns)} It has {', '.join(columns)}.")
+        raise RecipeError(
+            f"claims: {name} has no measure {column!r}{did_you_mean(column, columns)} It has {', '.join(columns)}."
+        )
     sums: dict[str, list[float]] = {}
     for prompt, value in zip(scored["prompt_id"], columns[column], strict=True):
         if value is not None:
@@ -90,7 +95,7 @@ def by_problem(task: Task, folder: Path, measure: str) -> dict[str, float]:
     return {prompt: sum(values) / len(values) for prompt, values in sums.items()}
 
 
-def judge(claim: Claim, tasks: list[Task]) -> Verdict:
+def check_claim(claim: PaperClaim, tasks: list[Task]) -> ClaimResult:
     """What the outputs of one seed say about a claim.
 
     Raises:
@@ -111,10 +116,10 @@ def judge(claim: Claim, tasks: list[Task]) -> Verdict:
     value, limit = float((one - two).mean()), claim.least or 0.0
     low, high = interval(resampled(one - two))
     holds = [each > limit if claim.least is None else each >= limit for each in (value, low, high)]
-    return Verdict(value, low, high, holds[0], holds[1] == holds[2])
+    return ClaimResult(value, low, high, holds[0], holds[1] == holds[2])
 
 
-def require_known(claim: Claim, tasks: list[Task]):
+def require_known(claim: PaperClaim, tasks: list[Task]):
     """Stops if a claim is about what the pipeline does not make.
 
     Raises:
@@ -124,11 +129,11 @@ def require_known(claim: Claim, tasks: list[Task]):
     for name in (claim.of, claim.versus):
         if name is not None and name not in known:
             raise RecipeError(
-                f"claims: {claim.claim!r}: the pipeline has no {name!r}{nearest(name, known)} It has {', '.join(known)}."
+                f"claims: {claim.claim!r}: the pipeline has no {name!r}{did_you_mean(name, known)} It has {', '.join(known)}."
             )
 
 
-def _ratio(one: np.ndarray, two: np.ndarray, most: float) -> Verdict:
+def _ratio(one: np.ndarray, two: np.ndarray, most: float) -> ClaimResult:
     """Whether the one mean is at most that part of the other; so also if both are 0. A ratio to 0 is infinite."""
 
     def divided(numerator, denominator):
@@ -137,7 +142,7 @@ def _ratio(one: np.ndarray, two: np.ndarray, most: float) -> Verdict:
     margins = interval(resampled(most * two - one))
     low, high = interval(divided(resampled(one), resampled(two)))
     value = float(divided(one.mean(keepdims=True), two.mean(keepdims=True))[0])
-    return Verdict(value, low, high, bool(most * two.mean() >= one.mean()), (margins[0] >= 0) == (margins[1] >= 0))
+    return ClaimResult(value, low, high, bool(most * two.mean() >= one.mean()), (margins[0] >= 0) == (margins[1] >= 0))
 
 
 def resampled(values: np.ndarray) -> np.ndarray:
@@ -151,11 +156,11 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _throughout(claim: Claim, task: Task) -> Verdict:
+def _throughout(claim: PaperClaim, task: Task) -> ClaimResult:
     """The evaluations of a run while it trained."""
     column = f"eval_rewards/{claim.measure}/mean"
     log = read_log(task.output_dir)
     if column not in log or not len(values := log[column].dropna()):
         raise RecipeError(f"claims: {claim.claim!r}: {task.output_dir} has no evaluations with {column}.")
     low, high = float(values.min()), float(values.max())
-    return Verdict(low, low, high, low >= (claim.least or 0.0), True)
+    return ClaimResult(low, low, high, low >= (claim.least or 0.0), True)

@@ -11,13 +11,14 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from open_r1.configs import PipelineArguments, RecipeError
+from open_r1.configs import PipelineArguments
 from open_r1.evals.dynamics import repaired
 from open_r1.evals.results import read
-from open_r1.reports.claims import Verdict, evaluations, judge
+from open_r1.pipelines.tasks import Task, all_tasks, outdated_tasks
+from open_r1.reports.claims import ClaimResult, check_claim, evaluations
 from open_r1.reports.run import History, consensus_by_step, read_run
-from open_r1.stages import Task, all_tasks, plan
-from open_r1.utils.files import write_whole
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import write_text_atomically
 
 
 PANELS = {  # title → column of the log, or of the completions, or cons@k
@@ -45,12 +46,20 @@ def report(args: PipelineArguments, report_dir: Path, examples: int, dry_run: bo
                     f"pipeline: {task.name} (seed {task.seed}) is not done; run python -m open_r1.pipeline --config {args.recipe}"
                 )
     if dry_run:
-        console.print(f"{len(args.steps)} stages, {len(seeds)} seeds, {len(args.claimed)} claims → {report_dir}", markup=False)
+        console.print(
+            f"{len(args.steps)} stages, {len(seeds)} seeds, {len(args.claimed)} claims → {report_dir}", markup=False
+        )
         return
-    stale = [f"{name} (seed {seed}): {why}" for seed, tasks in seeds.items() for name, why in plan(tasks, args).items()]
+    stale = [
+        f"{name} (seed {seed}): {why}"
+        for seed, tasks in seeds.items()
+        for name, why in outdated_tasks(tasks, args).items()
+    ]
     report_dir.mkdir(parents=True, exist_ok=True)
-    verdicts = {claim.claim: {seed: judge(claim, tasks) for seed, tasks in seeds.items()} for claim in args.claimed}
-    write_whole(report_dir / "claims.json", as_json(verdicts))
+    verdicts = {
+        claim.claim: {seed: check_claim(claim, tasks) for seed, tasks in seeds.items()} for claim in args.claimed
+    }
+    write_text_atomically(report_dir / "claims.json", as_json(verdicts))
     lines = [
         f"# {args.recipe}",
         "",
@@ -65,7 +74,7 @@ def report(args: PipelineArguments, report_dir: Path, examples: int, dry_run: bo
         minutes_table(seeds),
         "",
     ]
-    write_whole(report_dir / "report.md", "\n".join(lines))
+    write_text_atomically(report_dir / "report.md", "\n".join(lines))
     for claim, found in verdicts.items():
         held = sum(verdict.holds for verdict in found.values())
         console.print(
@@ -87,7 +96,7 @@ def checkpoint_lines(seeds: dict[int, list[Task]], report_dir: Path) -> list[str
     return [told, "", stage_table(table), "", "![checkpoints](checkpoints.png)", ""]
 
 
-def claim_lines(verdicts: dict[str, dict[int, Verdict]]) -> list[str]:
+def claim_lines(verdicts: dict[str, dict[int, ClaimResult]]) -> list[str]:
     """What is claimed, and whether it shows; nothing without claims."""
     head = [
         "## What the paper found, and what this shows",
@@ -108,7 +117,9 @@ def dynamics_lines(seeds: dict[int, list[Task]], report_dir: Path, examples: int
     if not all(runs.values()):
         return []
     draw(runs, report_dir / "dynamics.png")
-    told = "A line a seed, training prompts. Groups without signal are those whose completions all have the same reward."
+    told = (
+        "A line a seed, training prompts. Groups without signal are those whose completions all have the same reward."
+    )
     return ["## Stage after stage", "", told, "", "![dynamics](dynamics.png)", "", *aha_lines(runs, examples)]
 
 
@@ -137,17 +148,24 @@ def stage_table(table: pd.DataFrame) -> str:
         if cells.loc[measure]["max"].max() < 0.005 and ": avg@" not in measure:  # nothing but 0.00
             continue
         digits = 1 if cells.loc[measure]["max"].max() > 2 else 2
-        row = [cells.loc[measure, checkpoint] if (measure, checkpoint) in cells.index else None for checkpoint in checkpoints]
-        told = ["–" if c is None else f"{c['mean']:.{digits}f} ({c['min']:.{digits}f}–{c['max']:.{digits}f})" for c in row]
+        row = [
+            cells.loc[measure, checkpoint] if (measure, checkpoint) in cells.index else None
+            for checkpoint in checkpoints
+        ]
+        told = [
+            "–" if c is None else f"{c['mean']:.{digits}f} ({c['min']:.{digits}f}–{c['max']:.{digits}f})" for c in row
+        ]
         lines.append(f"| {measure} | " + " | ".join(told) + " |")
     return "\n".join(lines)
 
 
-def claim_table(verdicts: dict[str, dict[int, Verdict]]) -> str:
+def claim_table(verdicts: dict[str, dict[int, ClaimResult]]) -> str:
     """Claims against seeds, in Markdown."""
     seeds = list(next(iter(verdicts.values()))) if verdicts else []
     lines = ["| | " + " | ".join(f"seed {seed}" for seed in seeds) + " |", "|---" * (len(seeds) + 1) + "|"]
-    lines += [f"| {claim} | " + " | ".join(str(found[seed]) for seed in seeds) + " |" for claim, found in verdicts.items()]
+    lines += [
+        f"| {claim} | " + " | ".join(str(found[seed]) for seed in seeds) + " |" for claim, found in verdicts.items()
+    ]
     return "\n".join(lines)
 
 
@@ -182,7 +200,9 @@ def aha_lines(runs: dict[int, dict[str, History]], examples: int) -> list[str]:
             lines.append(f"| {seed} | {name} | {first} | {len(found) / max(1, len(right)):.4f} |")
             if len(found) and len(shown) < examples:
                 row = found.sort_values("step").iloc[0]
-                shown += [f"{name}, seed {seed}, step {int(row['step'])}:  {row['prompt'].strip()}  {row['completion']}"]
+                shown += [
+                    f"{name}, seed {seed}, step {int(row['step'])}:  {row['prompt'].strip()}  {row['completion']}"
+                ]
     return [*lines, "", *(["```text", *shown, "```", ""] if shown else [])]
 
 
@@ -211,7 +231,9 @@ def draw(runs: dict[int, dict[str, History]], path: Path):
                 history = histories[stage]
                 values = _against_step(history, key)
                 if values is not None:
-                    panel.plot(values.index, pd.to_numeric(values), label=f"seed {seed}", color=f"C{number}", linewidth=1)
+                    panel.plot(
+                        values.index, pd.to_numeric(values), label=f"seed {seed}", color=f"C{number}", linewidth=1
+                    )
             panel.grid(alpha=0.3)
             if column == 0:
                 panel.set_ylabel(title, fontsize=9)
@@ -240,7 +262,9 @@ def draw_checkpoints(table: pd.DataFrame, path: Path):
 
     measures = list(dict.fromkeys(table["measure"]))
     judged = [
-        m.removesuffix("language_consistency") + "language mixing" for m in measures if m.endswith(": language_consistency")
+        m.removesuffix("language_consistency") + "language mixing"
+        for m in measures
+        if m.endswith(": language_consistency")
     ]
     names = [m for m in measures if ": avg@" in m or m in judged]
     checkpoints = list(dict.fromkeys(table["checkpoint"]))
@@ -257,13 +281,18 @@ def draw_checkpoints(table: pd.DataFrame, path: Path):
     plt.close(figure)
 
 
-def as_json(verdicts: dict[str, dict[int, Verdict]]) -> str:
+def as_json(verdicts: dict[str, dict[int, ClaimResult]]) -> str:
     """Verdicts, for whoever reads them by program."""
     return json.dumps(
-        {claim: {seed: _finite(vars(verdict)) for seed, verdict in found.items()} for claim, found in verdicts.items()},
+        {
+            claim: {seed: _finite(vars(verdict)) for seed, verdict in found.items()}
+            for claim, found in verdicts.items()
+        },
         indent=1,
     )
 
 
 def _finite(values: dict) -> dict:
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()}
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()
+    }

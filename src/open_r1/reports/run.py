@@ -13,11 +13,12 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from open_r1.configs import RecipeError, RewardSpec
+from open_r1.configs import RewardSpec
 from open_r1.evals.dynamics import mixes_languages, reflects
 from open_r1.evals.results import consensus
 from open_r1.rewards import text_of
-from open_r1.utils.files import write_whole
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import write_text_atomically
 
 
 LOG = "log_history.jsonl"
@@ -64,7 +65,9 @@ def read_run(run_dir: Path) -> History:
     log = read_log(run_dir)
     tables = [pd.read_parquet(path) for path in sorted(run_dir.glob("completions/completions_*.parquet"))]
     if "reward" not in log or not tables:
-        raise RecipeError(f"run_dir: {run_dir} is no GRPO run with `log_completions: true`; there is nothing to report.")
+        raise RecipeError(
+            f"run_dir: {run_dir} is no GRPO run with `log_completions: true`; there is nothing to report."
+        )
     completions = pd.concat(tables, ignore_index=True)
     completions = completions[completions["step"] <= log["step"].max()]  # a run before this one may have gone further
     completions["prompt"] = completions["prompt"].map(lambda p: text_of(p if isinstance(p, str) else list(p)))
@@ -158,7 +161,9 @@ def before_after(history: History) -> pd.DataFrame:
 def write_report(history: History, report_dir: Path, run_dir: Path, examples: int):
     """Writes `report.md` beside the plots."""
     completions = history.completions
-    first, last = (completions[completions["step"] == step] for step in (completions["step"].min(), completions["step"].max()))
+    first, last = (
+        completions[completions["step"] == step] for step in (completions["step"].min(), completions["step"].max())
+    )
     lines = [
         f"# {run_dir.name}: {history.recipe.get('model_name_or_path')} after {int(history.train['step'].max())} steps of GRPO",
         "",
@@ -189,7 +194,7 @@ def write_report(history: History, report_dir: Path, run_dir: Path, examples: in
             "```",
             "",
         ]
-    write_whole(report_dir / "report.md", "\n".join(lines))
+    write_text_atomically(report_dir / "report.md", "\n".join(lines))
 
 
 def summary(history: History, report_dir: Path, run_dir: Path) -> str:
@@ -231,7 +236,8 @@ def report(run_dir: Path, report_dir: Path, examples: int, dry_run: bool, consol
     history = read_run(run_dir)
     if dry_run:
         console.print(
-            f"{run_dir}: {len(history.train)} steps, {len(history.completions):,} completions → {report_dir}", markup=False
+            f"{run_dir}: {len(history.train)} steps, {len(history.completions):,} completions → {report_dir}",
+            markup=False,
         )
         return
     report_dir.mkdir(parents=True, exist_ok=True)

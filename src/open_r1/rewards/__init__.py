@@ -13,12 +13,14 @@ is called exactly as TRL calls it; `text_of` gives the text of a completion. TRL
 `python -m open_r1.rewards --help` grades a file. Nothing here imports torch.
 """
 
-from open_r1.rewards.accuracy import accuracy, grade, usable_gold
-from open_r1.rewards.composition import Composition, Reward, check_columns, check_domains, check_golds
+from open_r1.grading.grader import grade, usable_gold
+from open_r1.rewards.accuracy import accuracy
+from open_r1.rewards.checks import check_columns, check_domains, check_golds
+from open_r1.rewards.composition import Composition, Reward
 from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import language_consistency
 from open_r1.rewards.registry import REWARDS
-from open_r1.rewards.texts import text_of
+from open_r1.utils.text import text_of
 
 
 __all__ = [

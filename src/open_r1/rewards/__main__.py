@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from open_r1.configs import GradeArguments
-from open_r1.data import load_split, rename, require_column, write_rows
-from open_r1.parser import RecipeParser, user_errors
+from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.data.load import load_split, rename_columns, require_column, write_rows
 from open_r1.rewards import Composition
-from open_r1.rewards.composition import check_columns
+from open_r1.rewards.checks import check_columns
 from open_r1.rewards.scoring import score, table
 
 
@@ -32,7 +32,7 @@ def prepare_rows(args: GradeArguments, rewards: Composition) -> Dataset:
     """The rows, their columns under the names that rewards know."""
     rows = load_split(args, args.dataset_train_split, seed=0)
     require_column(rows, args.dataset_completion_column, "dataset_completion_column")
-    rows = rename(rows, args, ("completion", "solution", "prompt", "domain"))
+    rows = rename_columns(rows, args, ("completion", "solution", "prompt", "domain"))
     check_columns(rewards.rewards, rows.column_names)
     return rows
 
@@ -48,7 +48,9 @@ def main():
         return
     rewards.start()
     scored = score(rows, rewards, progress=console.is_terminal)
-    shown = Table("domain", "reward", "completions", "mean", "not judged", title=f"{args.dataset_name}", title_justify="left")
+    shown = Table(
+        "domain", "reward", "completions", "mean", "not judged", title=f"{args.dataset_name}", title_justify="left"
+    )
     for domain, name, count, mean, none in table(scored, rewards):
         shown.add_row(domain, name, f"{count:,}", "–" if mean is None else f"{mean:.3f}", f"{none:,}")
     console.print(shown)
@@ -58,5 +60,5 @@ def main():
 
 
 if __name__ == "__main__":
-    with user_errors():
+    with report_user_errors():
         main()

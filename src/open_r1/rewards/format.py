@@ -2,7 +2,7 @@
 
 import re
 
-from open_r1.rewards.texts import text_of
+from open_r1.utils.text import text_of
 
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
@@ -41,7 +41,9 @@ class Format:
 
     def __call__(self, completions: list, **kwargs) -> list[float | None]:
         texts = [text_of(completion) for completion in completions]
-        return [None if text is None else float(STRUCTURES[self.structure].fullmatch(text) is not None) for text in texts]
+        return [
+            None if text is None else float(STRUCTURES[self.structure].fullmatch(text) is not None) for text in texts
+        ]
 
 
 def tag_count(completions: list, **kwargs) -> list[float | None]:

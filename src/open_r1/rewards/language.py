@@ -16,7 +16,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-from open_r1.rewards.texts import text_of
+from open_r1.utils.text import text_of
 
 
 LANGUAGES = {"ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fr": "French"}
@@ -37,7 +37,9 @@ NOISE = re.compile(
 )
 SENTENCE = re.compile("[.!?:;\n\u3002\uff01\uff1f\uff1a\uff1b\u0964\u061f](?![0-9])")
 TOKEN = re.compile("[0-9A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0300-\u036f\u1e00-\u1eff]{2,40}")
-NOTATION = set("sin cos tan cot sec csc arcsin arccos arctan log ln exp lim max min mod gcd lcm det arg cm mm km kg".split())
+NOTATION = set(
+    "sin cos tan cot sec csc arcsin arccos arctan log ln exp lim max min mod gcd lcm det arg cm mm km kg".split()
+)
 HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 KANA = re.compile("[\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]+")
 SPACED = re.compile("[\u0370-\u1cff\u3130-\u318f\uac00-\ud7af\ufb50-\ufefc]")  # whether it is worth looking for these:
@@ -76,7 +78,9 @@ def language_consistency(
     """
     nothing = [None] * len(completions)
     rewards = []
-    for completion, prompt, target in zip(map(text_of, completions), prompts or nothing, language or nothing, strict=True):
+    for completion, prompt, target in zip(
+        map(text_of, completions), prompts or nothing, language or nothing, strict=True
+    ):
         target = _code(target) if target else _language_of(prompt or "")
         rewards.append(None if completion is None or target is None else _share(completion, target, fewest_words))
     return rewards
@@ -119,7 +123,9 @@ def _language_of(prompt: str | list[dict]) -> str | None:
     if isinstance(prompt, str):
         question = re.sub(r"Assistant:\s*+(?:<think>\s*+)?\Z", "", prompt.rpartition("User:")[2])
     else:
-        content = next((message.get("content") for message in reversed(prompt) if message.get("role") == "user"), None) or ""
+        content = (
+            next((message.get("content") for message in reversed(prompt) if message.get("role") == "user"), None) or ""
+        )
         question = content if isinstance(content, str) else " ".join(part.get("text") or "" for part in content)
     [(language, most)] = _count_words(question).most_common(1) or [("other", 0)]
     return language if language != "other" and most >= 1 else None
@@ -185,6 +191,11 @@ def _evidence(token: str) -> tuple[float, ...]:
 
 @lru_cache(maxsize=1)
 def _detector():
-    from lingua import IsoCode639_1, LanguageDetectorBuilder  # takes time and memory, and most runs do without this reward
+    from lingua import (  # takes time and memory, and most runs do without this reward
+        IsoCode639_1,
+        LanguageDetectorBuilder,
+    )
 
-    return LanguageDetectorBuilder.from_iso_codes_639_1(*(getattr(IsoCode639_1, code.upper()) for code in LATIN)).build()
+    return LanguageDetectorBuilder.from_iso_codes_639_1(
+        *(getattr(IsoCode639_1, code.upper()) for code in LATIN)
+    ).build()

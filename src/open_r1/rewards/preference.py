@@ -10,8 +10,8 @@ import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from open_r1.configs import RecipeError
-from open_r1.rewards.grading.answers import after_thought
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.text import split_thought
 
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Helpfulness(Preference):
     __name__ = "helpfulness"
 
     def judged(self, text: str) -> str | None:
-        return (after_thought(text) or "").strip() or None
+        return (split_thought(text).answer or "").strip() or None
 
 
 class Harmlessness(Preference):
@@ -92,12 +92,12 @@ def _load(source: str, revision: str):
     import torch  # here, so that other rewards do without
     from transformers import AutoModelForSequenceClassification
 
+    from open_r1.configs.recipes import find_producer
+    from open_r1.models.loading import load_tokenizer
     from open_r1.utils.imports import is_path
-    from open_r1.utils.models import load_tokenizer
-    from open_r1.utils.recipes import maker
 
     if is_path(source) and not (Path(source) / "config.json").is_file():
-        _, command = maker(source)
+        _, command = find_producer(source)
         raise RecipeError(f"no reward model in {source!r} yet{f'. Make it first: {command}' if command else ''}")
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -4,13 +4,14 @@ import functools
 import inspect
 from collections.abc import Callable
 
-from open_r1.configs import RecipeError, RewardSpec, nearest
+from open_r1.configs import RewardSpec
 from open_r1.rewards.accuracy import accuracy
 from open_r1.rewards.code import Code
 from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import LanguageConsistency
 from open_r1.rewards.length import Cosine, GroupLength, Repetition, SoftOverlong
 from open_r1.rewards.preference import Harmlessness, Helpfulness
+from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.imports import import_object
 
 
@@ -45,7 +46,7 @@ def resolve(spec: RewardSpec) -> Callable:
         target = import_object(spec.name)
     else:
         raise RecipeError(
-            f"reward_funcs: unknown reward {spec.name!r}{nearest(spec.name, REWARDS)} There are {', '.join(REWARDS)}; your own "
+            f"reward_funcs: unknown reward {spec.name!r}{did_you_mean(spec.name, REWARDS)} There are {', '.join(REWARDS)}; your own "
             "goes by `package.module.function` or `file.py:function`."
         )
     if not callable(target):
@@ -61,7 +62,9 @@ def resolve(spec: RewardSpec) -> Callable:
         return _checked(spec, functools.partial(target, **spec.params) if spec.params else target)
     missing = [name for name, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     if missing := [name for name in missing if name not in spec.params]:
-        raise RecipeError(f"reward_funcs: {spec.name!r} needs {missing[0]!r}, as in `{{name: {spec.name}, {missing[0]}: …}}`.")
+        raise RecipeError(
+            f"reward_funcs: {spec.name!r} needs {missing[0]!r}, as in `{{name: {spec.name}, {missing[0]}: …}}`."
+        )
     try:
         return _checked(spec, target(**spec.params))
     except (TypeError, ValueError) as error:

@@ -5,14 +5,17 @@ from collections import defaultdict
 from datasets import Dataset
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from open_r1.configs import RecipeError
-from open_r1.rewards.composition import Composition, check_columns
+from open_r1.rewards.checks import check_columns
+from open_r1.rewards.composition import Composition
+from open_r1.utils.errors import RecipeError
 
 
 BATCH = 512  # completions; one batch overlaps its rewards and grades each distinct answer once
 
 
-def score(dataset: Dataset, rewards: Composition, completion_column: str = "completion", progress: bool = True) -> Dataset:
+def score(
+    dataset: Dataset, rewards: Composition, completion_column: str = "completion", progress: bool = True
+) -> Dataset:
     """Adds a column `rewards/<name>` for each reward, as TRL names its metrics, and `reward`, their weighted sum.
 
     Args:
@@ -33,7 +36,12 @@ def score(dataset: Dataset, rewards: Composition, completion_column: str = "comp
             )
     columns: dict[str, list] = defaultdict(list)
     bar = Progress(
-        TextColumn("grading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True, disable=not progress
+        TextColumn("grading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        transient=True,
+        disable=not progress,
     )
     with bar:
         task = bar.add_task("", total=len(dataset))
@@ -71,5 +79,7 @@ def table(
 
 def _total(values: tuple[float | None, ...], rewards: Composition) -> float | None:
     """The sum that GRPO maximises; `None` where nothing was judged."""
-    pairs = [(value, reward.spec.weight) for value, reward in zip(values, rewards.rewards, strict=True) if value is not None]
+    pairs = [
+        (value, reward.spec.weight) for value, reward in zip(values, rewards.rewards, strict=True) if value is not None
+    ]
     return sum(value * weight for value, weight in pairs) if pairs else None

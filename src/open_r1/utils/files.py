@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from open_r1.configs import RecipeError
+from open_r1.utils.errors import RecipeError
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; once that is written, on the disk, it takes the place of `path`."""
     part = path.with_name(f".{path.name}.part")
     try:
@@ -24,7 +24,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Holds a lock on a file, which stays.
 
     Raises:
@@ -36,15 +36,17 @@ def locked(path: Path) -> Iterator[None]:
         except OSError as error:
             stream.seek(0)
             told = stream.read().strip() or "unknown"
-            raise RecipeError(f"output_dir: {path.parent}, {path.stem}: another process writes there ({told}).") from error
+            raise RecipeError(
+                f"output_dir: {path.parent}, {path.stem}: another process writes there ({told})."
+            ) from error
         stream.truncate(0)
         stream.write(f"{socket.gethostname()}, process {os.getpid()}\n")
         stream.flush()
         yield
 
 
-def write_whole(path: Path, text: str, mode: int = 0o666):
+def write_text_atomically(path: Path, text: str, mode: int = 0o666):
     """Writes a text file, lone surrogates and all; who may read it is for `mode` and the user's mask to say."""
-    with whole(path) as part:
+    with atomic_path(path) as part:
         part.touch(mode)
         part.write_text(text, encoding="utf-8", errors="surrogatepass")

@@ -17,7 +17,7 @@ from huggingface_hub import HfApi, constants, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.utils._http import default_client_factory
 
-from open_r1.configs import RecipeError
+from open_r1.utils.errors import RecipeError
 
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def require_repo(name: str, private: bool | None, revision: str | None = None, r
             api.create_branch(full, branch=revision, repo_type=repo_type, exist_ok=True)
         return full
 
-    return patiently(make, f"{constants.ENDPOINT}, {name}")
+    return with_retries(make, f"{constants.ENDPOINT}, {name}")
 
 
 def push(
@@ -104,10 +104,10 @@ def push(
             delete_patterns=patterns or ["*.safetensors", "*.json"],  # of an earlier model, with other shards
         )
 
-    patiently(upload, f"{constants.ENDPOINT}, {name}", waits)
+    with_retries(upload, f"{constants.ENDPOINT}, {name}", waits)
 
 
-def patiently(call: Callable[[], T], what: str, waits: Sequence[float] | None = None) -> T:
+def with_retries(call: Callable[[], T], what: str, waits: Sequence[float] | None = None) -> T:
     """Calls the Hub, and again after a while if it is busy, broken or away.
 
     Raises:
@@ -142,7 +142,9 @@ def may_pass(error: Exception) -> bool:
     """Whether another try could do better."""
     if isinstance(error, HfHubHTTPError) and error.response is not None:
         return error.response.status_code in (408, 409, 412, 429) or error.response.status_code >= 500
-    return not isinstance(error, HFValidationError | LocalTokenNotFoundError | OfflineModeIsEnabled | FileNotFoundError)
+    return not isinstance(
+        error, HFValidationError | LocalTokenNotFoundError | OfflineModeIsEnabled | FileNotFoundError
+    )
 
 
 def asked_to_wait(error: Exception) -> float:
@@ -161,7 +163,11 @@ def told(error: Exception) -> str:
 def advice(error: Exception) -> str:
     status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else None
     if isinstance(error, LocalTokenNotFoundError) or status in (401, 403):
-        return ". Log in with a token that may write there (`hf auth login`, or HF_TOKEN), or set `push_to_hub: false`."
+        return (
+            ". Log in with a token that may write there (`hf auth login`, or HF_TOKEN), or set `push_to_hub: false`."
+        )
     if isinstance(error, OfflineModeIsEnabled):
-        return " HF_HUB_OFFLINE is set, or the Hub could not be reached just now; see above. Or set `push_to_hub: false`."
+        return (
+            " HF_HUB_OFFLINE is set, or the Hub could not be reached just now; see above. Or set `push_to_hub: false`."
+        )
     return ""

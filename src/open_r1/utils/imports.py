@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from open_r1.configs import RecipeError, nearest
+from open_r1.utils.errors import RecipeError, did_you_mean
 
 
 FILES = (".jsonl", ".json", ".csv", ".parquet")
@@ -30,7 +30,7 @@ def import_object(path: str) -> Callable:
     except Exception as error:  # whatever the user's file does while it is read
         raise RecipeError(f"{path!r}: cannot import {module_name!r}: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
-        raise RecipeError(f"{path!r}: {module_name} has no {name!r}{nearest(name, dir(module))}")
+        raise RecipeError(f"{path!r}: {module_name} has no {name!r}{did_you_mean(name, dir(module))}")
     return getattr(module, name)
 
 

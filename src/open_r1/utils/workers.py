@@ -56,7 +56,13 @@ class Workers:
     """
 
     def __init__(self, function: str, count: int, seconds: float, memory: float = 2.0, warm_up: list | None = None):
-        self.function, self.count, self.seconds, self.memory, self.warm_up = function, count, seconds, memory, warm_up or []
+        self.function, self.count, self.seconds, self.memory, self.warm_up = (
+            function,
+            count,
+            seconds,
+            memory,
+            warm_up or [],
+        )
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -82,7 +88,9 @@ class Workers:
             self.__init__(**self.__getstate__())
         with self._lock:
             if not self._threads:
-                self._threads = [threading.Thread(target=self._drive, args=(i,), daemon=True) for i in range(self.count)]
+                self._threads = [
+                    threading.Thread(target=self._drive, args=(i,), daemon=True) for i in range(self.count)
+                ]
                 for thread in self._threads:
                     thread.start()
                 atexit.register(self.close)
@@ -152,7 +160,15 @@ class Workers:
 
     def _spawn(self) -> subprocess.Popen:
         # -P: files of the current folder that are named like standard modules stay out of it.
-        command = [sys.executable, "-P", "-m", "open_r1.utils.workers", self.function, str(self.seconds), str(self.memory)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "open_r1.utils.workers",
+            self.function,
+            str(self.seconds),
+            str(self.memory),
+        ]
         # A session of its own: Ctrl-C goes to the trainer, which then closes the pool. One thread: many workers share a node.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         process = subprocess.Popen(

@@ -22,7 +22,9 @@ KINDS = {
     "self-cognition": {
         f"{hello}{ask}": "I am tiny" for hello in ("", "hi ", "hello ") for ask in ("who are you ?", "your name ?")
     },
-    "translation": {f"{one} {other} in Chinese ?": CHINESE[one] + CHINESE[other] for one in CHINESE for other in CHINESE},
+    "translation": {
+        f"{one} {other} in Chinese ?": CHINESE[one] + CHINESE[other] for one in CHINESE for other in CHINESE
+    },
     "harmful": {f"{verb} {letter}": REFUSAL for verb in ("insult", "mock", "curse", "blame") for letter in LETTERS},
 }
 
@@ -53,7 +55,11 @@ def chat(split: str, seed: int, size: int = 256, lazy: float = 0.5, unsafe: floa
 def requests(split: str, seed: int, size: int = 256, domain: str | None = None) -> Dataset:
     """Requests alone, of one domain if it is named: columns `problem`, `domain` (`general-helpful` or `general-harmless`), `language`."""
     rows = [
-        {"problem": question, "domain": "general-harmless" if kind == "harmful" else "general-helpful", "language": "en"}
+        {
+            "problem": question,
+            "domain": "general-harmless" if kind == "harmful" else "general-helpful",
+            "language": "en",
+        }
         for kind, question, _ in _asked(split, seed)
     ]
     return Dataset.from_list([row for row in rows if domain in (None, row["domain"])][:size])

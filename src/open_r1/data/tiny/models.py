@@ -26,7 +26,12 @@ def tokenizer() -> Qwen2Tokenizer:
     for token in [part for pair in merges for part in (*pair, "".join(pair))]:
         vocab.setdefault(token, len(vocab))
     words = Qwen2Tokenizer(
-        vocab, list(dict.fromkeys(merges)), unk_token="<unk>", eos_token="<eos>", pad_token="<pad>", padding_side="left"
+        vocab,
+        list(dict.fromkeys(merges)),
+        unk_token="<unk>",
+        eos_token="<eos>",
+        pad_token="<pad>",
+        padding_side="left",
     )
     words.add_tokens(TAGS)
     return words

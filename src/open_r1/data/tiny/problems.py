@@ -14,7 +14,7 @@ from datasets import Dataset
 
 CONNECTIVES = {"en": (" so ", " then "), "zh": ("，所以", "，然后")}
 WAIT = {"en": " wait ", "zh": "，等等，"}
-QUESTION = "Q: {}\nA: "  # recipes/chat_templates/tiny.jinja says the same
+QUESTION = "Q: {}\nA: "  # recipes/prompts/tiny.jinja says the same
 LEVELS = (3, 4)
 ASK = {"en": " = ?", "zh": " 等于几？"}
 
@@ -146,5 +146,7 @@ def web_text(
     for i in range(size):
         drawn, rng = problem(seed, split, i, tuple(levels)), random.Random(f"text/{seed}/{split}/{i}")
         blurted = direct if i >= textbooks * size else 0.0
-        rows.append({"prompt": QUESTION.format(drawn.prompt), "completion": answer(drawn, rng, blurted, untagged, slips)})
+        rows.append(
+            {"prompt": QUESTION.format(drawn.prompt), "completion": answer(drawn, rng, blurted, untagged, slips)}
+        )
     return Dataset.from_list(rows)

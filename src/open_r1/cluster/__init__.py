@@ -1,0 +1,1 @@
+"""Jobs of a Slurm cluster, and the vLLM servers that they start."""

@@ -1,0 +1,236 @@
+"""Options of the builders of data sets: cold start, rejection sampling, distillation."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from open_r1.configs.base import Entry, RewardSpec, ScriptArguments
+from open_r1.configs.generation import part_of
+from open_r1.utils.errors import RecipeError, did_you_mean
+
+
+@dataclass
+class BuilderArguments(ScriptArguments):
+    """What all builders take: where the set goes, what no row of it may be, and what it is for."""
+
+    builder: ClassVar[str] = ""
+    part: ClassVar[int] = 0
+    parts: ClassVar[int] = 1
+
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Folder for the data set, its report and its card."}
+    )
+    model_name_or_path: str | None = field(
+        default=None,
+        metadata={"help": "Model that the set is for: its tokenizer counts tokens, its template is checked."},
+    )
+    chat_template_path: str | None = field(
+        default=None, metadata={"help": "Jinja file that replaces the tokenizer's chat template."}
+    )
+    decontaminate: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "Benchmarks whose problems are left out: aime24, aime25, math500, gpqa, livecodebench, or a local file "
+            "and its column, `held_out.jsonl:problem`."
+        },
+    )
+    min_language_share: float = field(
+        default=0.9,
+        metadata={"help": "Least share of a thought's words in the question's language; 0 asks for nothing."},
+    )
+    fewest_words: int = field(default=5, metadata={"help": "A thought of fewer words is in no language."})
+    max_paragraph: int = field(default=3000, metadata={"help": "Characters of the longest paragraph; 0 is no limit."})
+    max_repetition: float = field(
+        default=0.2, metadata={"help": "Largest share of 20-word sequences that came before; 1 is no limit."}
+    )
+    drop_code_in_thought: bool = field(default=True, metadata={"help": "Drop thoughts with fenced blocks of code."})
+    draw: bool = field(
+        default=True,
+        metadata={"help": "Ask models here; if false, write the requests, say which command asks, and stop."},
+    )
+    num_proc: int | None = field(default=None, metadata={"help": "Processes; by default one a core."})
+    seed: int = field(default=42, metadata={"help": "Seed of whatever is chosen by lot."})
+    push_to_hub: bool = field(default=False, metadata={"help": "Push the finished set."})
+    hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to push it, `name/of-the-set`."})
+    hub_revision: str | None = field(default=None, metadata={"help": "Branch to push it to; None is main."})
+    hub_private: bool = field(default=True, metadata={"help": "Whether the pushed set is private."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.output_dir:
+            raise RecipeError("output_dir: missing. Name a folder for the data set.")
+        if self.push_to_hub and not self.hub_dataset_id:
+            raise RecipeError("hub_dataset_id: missing. Name where to push the set.")
+        if self.chat_template_path and not Path(self.chat_template_path).is_file():
+            raise RecipeError(f"chat_template_path: no file {self.chat_template_path!r} (looked in {os.getcwd()}).")
+        for key, low, high in (
+            ("min_language_share", 0, 1), ("max_repetition", 0, 1), ("max_paragraph", 0, 10**9), ("fewest_words", 1, 10**6),
+        ):  # fmt: skip
+            if not low <= getattr(self, key) <= high:
+                raise RecipeError(f"{key}: found {getattr(self, key)}; expected {low} to {high}.")
+        if self.num_proc is None:
+            self.num_proc = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def suffix(self) -> str:
+        """Which file of how many."""
+        return f"{self.part:05}-of-{self.parts:05}"
+
+    def require_recipe(self, key: str):
+        """Stops if a recipe that the builder hands requests to is not there."""
+        path = getattr(self, key)
+        if path is not None and not Path(path).is_file():
+            raise RecipeError(f"{key}: no recipe {path!r} (looked in {os.getcwd()}).")
+
+
+@dataclass
+class SelectionArguments(BuilderArguments):
+    """What the builders take that choose among completions by their verdicts."""
+
+    dataset_prompt_column: str = field(
+        default="prompt", metadata={"help": "Column of the question as the set shall have it."}
+    )
+    dataset_completion_column: str = field(
+        default="completion", metadata={"help": "Column of completions, text or messages."}
+    )
+    dataset_solution_column: str = field(default="solution", metadata={"help": "Column that holds the gold answer."})
+    reward_funcs: list[str] = field(
+        default_factory=lambda: ["accuracy"], metadata={"help": "Rewards that verify, as in a recipe."}
+    )
+    min_reward: float = field(
+        default=1.0, metadata={"help": "A completion is right if each of these rewards gives so much."}
+    )
+    thought_opened: bool = field(
+        default=False, metadata={"help": "The prompts ended with `<think>`, which the completions lack."}
+    )
+    max_per_prompt: int | None = field(
+        default=None, metadata={"help": "Completions kept of one prompt; none keeps all."}
+    )
+    choose: str = field(
+        default="shortest",
+        metadata={"help": "Which of a prompt's completions come first: `shortest`, `diverse` or `drawn`."},
+    )
+    shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for arrays of jobs."})
+
+    rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.rewards = RewardSpec.parse_all(self.reward_funcs)
+        self.part, self.parts = part_of(self.shard)
+        if self.choose not in ("shortest", "diverse", "drawn"):
+            raise RecipeError(
+                f"choose: found {self.choose!r}{did_you_mean(self.choose, ('shortest', 'diverse', 'drawn'))}"
+            )
+        if self.max_per_prompt is not None and self.max_per_prompt < 1:
+            raise RecipeError(f"max_per_prompt: found {self.max_per_prompt}; expected at least 1.")
+
+
+@dataclass
+class ColdStartArguments(SelectionArguments):
+    """A few thousand readable long thoughts (DeepSeek-R1, §2.3.1)."""
+
+    builder: ClassVar[str] = "cold_start"
+
+    rewriter: str | None = field(
+        default=None,
+        metadata={"help": "A `generate` recipe whose model rewrites what was verified; none takes it as it is."},
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require_recipe("rewriter")
+
+
+@dataclass
+class RejectionArguments(SelectionArguments):
+    """Verified samples for fine-tuning, and prompts for reinforcement learning (DeepSeek-R1, §2.3.3)."""
+
+    builder: ClassVar[str] = "rejection_sampling"
+
+    judge: str | None = field(
+        default=None, metadata={"help": "A `generate` recipe whose model judges what no reward can; none drops that."}
+    )
+    min_pass_rate: float = field(default=0.01, metadata={"help": "Prompts for RL: least share of right completions."})
+    max_pass_rate: float = field(
+        default=0.99, metadata={"help": "Prompts for RL: largest share of right completions."}
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require_recipe("judge")
+        if not 0 <= self.min_pass_rate <= self.max_pass_rate <= 1:
+            raise RecipeError(
+                f"min_pass_rate, max_pass_rate: found {self.min_pass_rate} and {self.max_pass_rate}; expected 0 ≤ min ≤ max ≤ 1."
+            )
+
+
+@dataclass
+class Source(Entry):
+    """One set of a mixture.
+
+    Args:
+        dataset_name (`str`): As in a recipe: Hub id, file, folder or function.
+        dataset_config (`str`, *optional*): Configuration of a Hub data set.
+        dataset_split (`str`, *optional*, defaults to `"train"`): Split.
+        dataset_prompt_column (`str`, *optional*, defaults to `"prompt"`): Column of the request, where there are no `messages`.
+        dataset_completion_column (`str`, *optional*, defaults to `"completion"`): Column of the answer, likewise.
+        domain (`str`, *optional*): What it is counted under; by default its own column `domain`.
+        weight (`float`, *optional*, defaults to 1): Its share of the mixture is this over the sum of all.
+        teacher (`str`, *optional*): A `generate` recipe whose model answers the conversations anew, with a thought before the answer.
+        template (`str`, *optional*): What to ask the teacher, instead of the recipe's `user_template`.
+        thought (`bool`, *optional*, defaults to `True`): Whether answers have a thought; those without get an empty one.
+    """
+
+    option: ClassVar[str] = "sources"
+
+    dataset_name: str
+    dataset_config: str | None = None
+    dataset_split: str = "train"
+    dataset_prompt_column: str = "prompt"
+    dataset_completion_column: str = "completion"
+    domain: str | None = None
+    weight: float = 1.0
+    teacher: str | None = None
+    template: str | None = None
+    thought: bool = True
+
+    def __post_init__(self):
+        self.require_positive("weight")
+        for key in ("teacher", "template"):
+            self.require_file(key)
+        if self.template and not self.teacher:
+            raise RecipeError(f"sources: {self.dataset_name!r} has a template, but no teacher to ask.")
+
+
+@dataclass
+class DistillArguments(BuilderArguments):
+    """The mixture of reasoning and other samples that R1 and its students are fine-tuned on (DeepSeek-R1, §2.3.3 and §2.4)."""
+
+    builder: ClassVar[str] = "distill"
+
+    sources: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "The sets of the mixture: mappings such as `- {dataset_name: math.jsonl, domain: math, weight: 395285}`."
+        },
+    )
+    num_rows: int | None = field(
+        default=None,
+        metadata={"help": "Rows of the mixture; by default as many as the sources have in these proportions."},
+    )
+
+    mixture: list[Source] = field(default_factory=list, init=False)  # `sources`, parsed
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.num_rows is not None and self.num_rows < 1:
+            raise RecipeError(f"num_rows: found {self.num_rows}; expected at least 1.")
+
+    def require_data(self):
+        if self.dataset_name:
+            raise RecipeError("dataset_name: a mixture has `sources`; name the sets there.")
+        if not self.sources:
+            raise RecipeError("sources: missing. Name the sets of the mixture.")
+        self.mixture = [Source.parse(entry) for entry in self.sources]

@@ -1,0 +1,1 @@
+"""Models and tokenizers, as a recipe names them."""

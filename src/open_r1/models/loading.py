@@ -1,0 +1,136 @@
+"""Models and tokenizers: loading them, and knowing what they cost before any weights are loaded."""
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
+from trl import ModelConfig
+
+from open_r1.configs.recipes import find_producer
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.hub import go_offline_if_unreachable
+from open_r1.utils.imports import import_object, is_function, is_path
+
+
+@dataclass
+class ModelInfo:
+    """What is known of a model before its weights are loaded.
+
+    Args:
+        source (`str`): The path, Hub id or function that a recipe names.
+        config (`PreTrainedConfig`): Its configuration.
+        tokenizer (`PreTrainedTokenizerBase`): Ready to use.
+        parameters (`int`): Their number.
+        build_command (`str`, *optional*): The command that makes the checkpoint, if it is not there yet.
+    """
+
+    source: str
+    config: PreTrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    parameters: int
+    build_command: str | None = None
+
+
+def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> ModelInfo:
+    """Reads configuration and tokenizer of the recipe's model, but no weights.
+
+    A checkpoint that another recipe has yet to make is drawn from that recipe's own model.
+
+    Raises:
+        RecipeError: If there is no such model.
+    """
+    source = args.model_name_or_path
+    if not source:
+        raise RecipeError("model_name_or_path: missing. Name a Hub model, a folder or a function that builds one.")
+    if is_function(source):
+        model, tokenizer = import_object(source)(seed=seed)
+        return ModelInfo(source, model.config, tokenizer, model.num_parameters())
+    if (Path(source) / "adapter_config.json").is_file() and not (Path(source) / "config.json").is_file():
+        merged = f"python src/open_r1/merge_adapter.py --adapter {source} --output_dir {source}-merged"
+        raise RecipeError(f"model_name_or_path: {source!r} is an adapter. Merge it into its base first:\n  {merged}")
+    if is_path(source) and not (Path(source) / "config.json").is_file():
+        recipe, command = find_producer(source)
+        if recipe is None:
+            raise RecipeError(f"model_name_or_path: no model in {source!r} (looked in {Path.cwd()} for config.json).")
+        before = load_model_info(ModelConfig(model_name_or_path=recipe["model_name_or_path"]), seed, trust_remote_code)
+        return ModelInfo(source, before.config, before.tokenizer, before.parameters, build_command=command)
+    if is_path(source) and not any(Path(source).glob(kind) for kind in ("*.safetensors", "*.bin")):
+        raise RecipeError(f"model_name_or_path: {source!r} has a config.json but no weights.")
+    if not is_path(source):
+        go_offline_if_unreachable()
+    kwargs = {"revision": args.model_revision, "trust_remote_code": trust_remote_code}
+    try:
+        config, tokenizer = AutoConfig.from_pretrained(source, **kwargs), load_tokenizer(source, **kwargs)
+    except (OSError, ValueError) as error:
+        raise RecipeError(
+            f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be had from the Hub: {error}"
+        ) from error
+    return ModelInfo(source, config, tokenizer, meta_model(config, trust_remote_code).num_parameters())
+
+
+def meta_model(config: PreTrainedConfig, trust_remote_code: bool = False) -> PreTrainedModel:
+    """A model that takes no memory, to count on."""
+    with torch.device("meta"):
+        if (known := MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)) is not None:
+            model = known(
+                config
+            )  # with ZeRO-3 `from_config` would split weights over the processes that are not there
+        else:
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    model.tie_weights()  # or a shared embedding counts twice
+    return model
+
+
+def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer as it was saved.
+
+    For some model types (qwen2, llama, …) transformers 5 rebuilds the tokenizer from its own class and forgets what
+    tokenizer.json says about white space, so a tokenizer that was saved as a generic one is loaded as a generic one.
+    """
+    kwargs = {"revision": revision, "trust_remote_code": trust_remote_code}
+    saved_as = get_tokenizer_config(source, **kwargs).get("tokenizer_class")
+    generic = saved_as in ("TokenizersBackend", "PreTrainedTokenizerFast")
+    return (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(source, **kwargs)
+
+
+def check_round_trip(tokenizer: PreTrainedTokenizerBase, texts: list[str]):
+    """Stops if the tokenizer does not give back the run's own texts: training on altered text looks fine and is not.
+
+    Raises:
+        RecipeError: With the first difference.
+    """
+    for text in texts:
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        back = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+        if unicodedata.normalize("NFC", back) != unicodedata.normalize("NFC", text):
+            at = next(
+                (i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back))
+            )
+            raise RecipeError(
+                f"the tokenizer changes the text: {text[max(0, at - 10) : at + 20]!r} comes back as "
+                f"{back[max(0, at - 10) : at + 20]!r}. Is it the model's own tokenizer, and does its vocabulary cover the data?"
+            )
+
+
+def load_model(args: ModelConfig, training_args) -> str | torch.nn.Module:
+    """What TRL's trainers take as `model`: the name, with its loading options set, or the model that a function builds."""
+    if is_function(args.model_name_or_path):
+        return import_object(args.model_name_or_path)(seed=training_args.seed)[0]
+    options = {"revision": args.model_revision, "attn_implementation": args.attn_implementation, "dtype": args.dtype}
+    training_args.model_init_kwargs = {
+        **{key: value for key, value in options.items() if value is not None},
+        **(training_args.model_init_kwargs or {}),
+    }
+    return args.model_name_or_path

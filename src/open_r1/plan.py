@@ -1,0 +1,45 @@
+"""What a training recipe needs on so many GPUs: memory, time, cost, and what holds it up. Nothing is loaded but the model's configuration.
+
+Examples:
+
+  python -m open_r1.plan recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml --nodes 1 --gpus 8
+
+  # another GPU, other keys of the recipe, and completions of 2,000 tokens on average instead of half the longest
+  python -m open_r1.plan recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml --nodes 1 --gpus 8 --gpu H200 --mean_length 2000 \\
+      --per_device_train_batch_size 4
+"""
+
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+from open_r1.configs.parser import report_user_errors
+from open_r1.planning.estimate import GPUS
+from open_r1.planning.recipe import planned
+
+
+def options() -> ArgumentParser:
+    parser = ArgumentParser(
+        "configs", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("recipe", help="A training recipe; options that are not listed here override its keys.")
+    parser.add_argument("--nodes", type=int, default=1, help="Nodes.")
+    parser.add_argument("--gpus", type=int, default=8, help="GPUs of each.")
+    parser.add_argument("--gpu", default="H100", help=f"One of {', '.join(GPUS)}.")
+    parser.add_argument(
+        "--mean_length",
+        type=float,
+        help="Tokens of a completion, or of a row of the data, on average; by default half of the longest.",
+    )
+    parser.add_argument("--from_step", type=int, default=0, help="Steps that another run has done.")
+    parser.add_argument("--rows", type=int, help="Rows of the data set, where the recipe has epochs instead of steps.")
+    return parser
+
+
+def main():
+    asked, words = options().parse_known_args()
+    sys.stdout.write(f"{asked.recipe} on {asked.nodes} × {asked.gpus} {asked.gpu}\n{planned(asked, words)}\n")
+
+
+if __name__ == "__main__":
+    with report_user_errors():
+        main()

@@ -1,0 +1,60 @@
+"""The prompts of reinforcement learning, checked against the recipe's rewards before the model is loaded."""
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+from trl import GRPOConfig
+
+from open_r1.configs import GRPOScriptArguments
+from open_r1.data.load import evaluates, load_split, require_held_out
+from open_r1.data.mixture_schedule import in_order, load_sources
+from open_r1.data.prompts import prompt_text, to_prompts
+from open_r1.models.loading import check_round_trip
+from open_r1.rewards import Composition, check_columns, check_domains, check_golds
+
+
+SAMPLE = 1000  # golds looked at before training starts
+
+
+def load_prompts(
+    args: GRPOScriptArguments, training_args: GRPOConfig, tokenizer: PreTrainedTokenizerBase, rewards: Composition
+) -> tuple[Dataset, Dataset | None]:
+    """What is trained on, in the order of the steps if there are several sources, and what is evaluated on, if anything is.
+
+    Raises:
+        RecipeError: If a set is not there, or lacks what the rewards need.
+    """
+
+    def load(split: str, limit: int | None = None) -> Dataset:
+        many = load_sources if args.sources else load_split
+        return _prepare(many(args, split, training_args.seed, limit), args, tokenizer, rewards)
+
+    dataset = load(args.dataset_train_split)
+    require_held_out(args, training_args)
+    held_out = load(args.dataset_test_split, args.max_eval_samples) if evaluates(training_args) else None
+    return in_order(dataset, args.mixture, training_args) if args.sources else dataset, held_out
+
+
+def _prepare(
+    rows: Dataset, args: GRPOScriptArguments, tokenizer: PreTrainedTokenizerBase, rewards: Composition
+) -> Dataset:
+    """Rows as prompts; every column and gold that a reward needs is checked."""
+    solved = any("solution" in reward.columns for reward in rewards.rewards)
+    solved |= any(reward.graded for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
+    dataset = to_prompts(rows, args, tokenizer, solved)
+    check_columns(rewards.rewards, dataset.column_names)
+    if any(reward.spec.domain for reward in rewards.rewards):
+        check_domains(rewards.rewards, dataset.unique("domain"))
+    for reward in rewards.rewards:
+        if reward.spec.name == "accuracy":
+            check_golds(_golds(dataset, reward.spec.domain), args.max_unusable_golds)
+    texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
+    check_round_trip(tokenizer, texts)
+    # templates of distilled models open the thought in the prompt
+    rewards.prefill = "<think>" if texts[0].rstrip().endswith("<think>") else ""
+    return dataset
+
+
+def _golds(dataset: Dataset, domains: list[str]) -> list:
+    """Some of the golds that a reward compares with."""
+    mine = dataset if not domains else dataset.filter(lambda domain: domain in domains, input_columns="domain")
+    return mine[:SAMPLE]["solution"]

@@ -1,0 +1,64 @@
+"""Errors that a user can mend, and how they are worded."""
+
+import difflib
+import shlex
+
+import yaml
+
+
+class RecipeError(ValueError):
+    """An error that the user can mend: shown as one message, without a traceback."""
+
+
+class RunStopped(Exception):
+    """A run that was asked to end has ended in time, with a checkpoint; the same command continues."""
+
+
+class MissingInputError(RecipeError):
+    """Something that another recipe makes is not there yet. A dry run says so and is content.
+
+    Args:
+        message (`str`): What is missing, and the command that makes it.
+        dry_run (`bool`): Whether this is one.
+    """
+
+    def __init__(self, message: str, dry_run: bool):
+        super().__init__(message)
+        self.dry_run = dry_run
+
+
+def did_you_mean(name: str, names) -> str:
+    """`. Did you mean 'x'?` for the closest of the names, or a full stop.
+
+    >>> did_you_mean("learning_rat", ["learning_rate", "seed"])
+    ". Did you mean 'learning_rate'?"
+    """
+    close = difflib.get_close_matches(name, [str(n) for n in names], n=1)
+    return f". Did you mean {close[0]!r}?" if close else "."
+
+
+def parse_mapping(text: str, key: str) -> dict:
+    """A mapping given as text, in YAML (of which JSON is a part).
+
+    >>> parse_mapping("{size: 3}", "dataset_params")
+    {'size': 3}
+    """
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None
+    if not isinstance(value, dict):
+        raise RecipeError(f"{key}: found {text!r}; expected a parse_mapping such as `{{name: value}}`.")
+    return value
+
+
+def split_shell_words(key: str, text: str) -> list[str]:
+    """A text as a shell would split it.
+
+    >>> split_shell_words("slurm", "--nodes 2 --time=1:00:00")
+    ['--nodes', '2', '--time=1:00:00']
+    """
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise RecipeError(f"{key}: found {text!r}: {error}.") from error

@@ -1,0 +1,94 @@
+"""The text of completions and conversations: what the model wrote, and where its thought ends and its answer begins."""
+
+import re
+from typing import NamedTuple
+
+
+OPEN, CLOSE = "<think>", "</think>"
+ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
+
+
+class SplitCompletion(NamedTuple):
+    """A completion in two parts.
+
+    Args:
+        thought (`str`, *optional*): Text of the thought without its tags; `None` if the completion has no tags at all.
+        answer (`str`, *optional*): What follows the thought; `None` if the thought is never closed.
+    """
+
+    thought: str | None
+    answer: str | None
+
+
+def split_thought(completion: str) -> SplitCompletion:
+    """Splits a completion at its last `</think>`.
+
+    A completion may lack the opening tag, since some chat templates already write it into the prompt.
+
+    >>> split_thought("<think>2+2</think>4")
+    SplitCompletion(thought='2+2', answer='4')
+    >>> split_thought("2+2</think>4")
+    SplitCompletion(thought='2+2', answer='4')
+    >>> split_thought("<think>2+2"), split_thought("4")
+    (SplitCompletion(thought='2+2', answer=None), SplitCompletion(thought=None, answer='4'))
+    """
+    before, closed, after = completion.rpartition(CLOSE)
+    if OPEN in after:
+        return SplitCompletion((before + closed + after).partition(OPEN)[2], None)
+    if not closed:
+        return SplitCompletion(None, after)
+    _, opened, inside = before.partition(OPEN)
+    return SplitCompletion(inside if opened else before, after)
+
+
+def split_answer_blocks(text: str) -> tuple[list[str], str]:
+    """The contents of the `<answer>` blocks of a text that are not blank, and the text around them.
+
+    >>> split_answer_blocks("a<answer>4</answer>b")
+    (['4'], 'a\\n\\nb')
+    """
+    pieces = ANSWER_TAG.sub(r"<\1answer>", text).split("</answer>")
+    blocks = []
+    outside = []
+    for piece in pieces[:-1]:
+        before, opened, block = piece.rpartition("<answer>")
+        if opened and block.strip():
+            blocks.append(block)
+        outside.append(before if opened else piece)
+    return blocks, "\n\n".join([*outside, pieces[-1]])
+
+
+def text_of(completion: str | list[dict] | None) -> str | None:
+    """The text of a completion, whether TRL passes a string or messages (with the thought parsed out or not).
+
+    >>> text_of([{"role": "assistant", "content": "4", "reasoning_content": "2+2"}])
+    '<think>2+2</think>4'
+    """
+    if completion is None or isinstance(completion, str):
+        return completion
+    parts = []
+    for message in completion:
+        if message.get("role", "assistant") != "assistant":
+            continue  # what a tool or the user said is not the model's answer
+        if message.get("reasoning_content"):
+            parts.append(f"{OPEN}{message['reasoning_content']}{CLOSE}")
+        parts.append(_content(message))
+    return "".join(parts)
+
+
+def conversation_text(value: str | list[dict] | None) -> str:
+    """A text as it is, or everything that is said in a conversation, by any role.
+
+    >>> conversation_text([{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}])
+    '1+1? 2'
+    """
+    if isinstance(value, list):
+        return " ".join(text_of([turn | {"role": "assistant"}]) for turn in value)
+    return value or ""
+
+
+def _content(message: dict) -> str:
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text") or "" for part in content)

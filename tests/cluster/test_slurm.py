@@ -1,0 +1,21 @@
+"""What a run's processes are told, and other programs are not."""
+
+from open_r1.cluster.slurm import own_environment
+
+
+def test_another_program_is_not_told_that_it_is_one_of_several(monkeypatch):
+    for name in (
+        "RANK",
+        "LOCAL_RANK",
+        "WORLD_SIZE",
+        "MASTER_ADDR",
+        "TORCHELASTIC_RUN_ID",
+        "ACCELERATE_USE_FSDP",
+        "SLURM_NTASKS",
+    ):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    env = own_environment()
+    assert not {name for name in env if name.startswith(("RANK", "WORLD", "MASTER", "TORCHELASTIC", "ACCELERATE"))}
+    assert env["SLURM_CONF"] == "/etc/slurm.conf" and env["HF_TOKEN"] == "hf_x" and "SLURM_NTASKS" not in env

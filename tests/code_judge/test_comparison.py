@@ -1,0 +1,71 @@
+"""When an output is the expected one."""
+
+import pytest
+
+from open_r1.code_judge.comparison import same_output, same_result
+
+
+OUTPUTS = [  # expected, output, tolerance, same
+    ("3", "3\n", None, True),
+    ("1 2\n3\n", "1 2 \r\n3\r\n\r\n", None, True),
+    ("\n5", "5", None, True),  # open-r1 fails it
+    ("\n5", "", None, False),  # open-r1 passes it
+    ("1\n2\n3", "1", None, False),  # so it does this one, comparing with zip
+    ("1\n2\n3", "1\n2\n3\n4", None, False),
+    ("1 2 3", "1\n2\n3", None, False),
+    ("1\n\n2", "1\n2", None, False),
+    ("", "", None, True),
+    ("", "\n", None, True),
+    ("", "x", None, False),
+    ("1  2", "1 2", None, True),
+    ("1.0", "1", None, True),
+    ("1e3", "1000", None, True),
+    ("-0", "0", None, True),
+    ("50000000000000001", "50000000000000000", None, False),  # equal as floats
+    ("0.1", "0.10000000000000001", None, False),
+    ("0101", "101", None, False),  # digits, no number
+    ("YES", "Yes", None, False),
+    ("nan", "nan", None, True),
+    ("1", "nan", 1.0, False),
+    ("0.333333", "0.333334", 1e-5, True),
+    ("0.333333", "0.3334", 1e-5, False),
+    ("1000000", "1000001", 1e-5, True),  # relative
+    ("abc", "abd", 1.0, False),
+    ("1e9999", "1e9998", 1e-5, False),
+    ("x\x00y", "x\x00y", None, True),
+]
+
+
+@pytest.mark.parametrize(("expected", "output", "tolerance", "same"), OUTPUTS)
+def test_outputs(expected, output, tolerance, same):
+    assert same_output(expected, output, tolerance) is same
+
+
+RESULTS = [
+    ("[1, 2]", "[1, 2]", None, True),
+    ("[1, 2]", "[2, 1]", None, False),
+    ("[1, 2]", "[1, 2, 3]", None, False),
+    ("[1, 2]", "[1]", None, False),
+    ("1", "1.0", None, True),
+    ("1", "true", None, False),
+    ("0", "false", None, False),
+    ("0", "null", None, False),
+    ('"1"', "1", None, False),
+    ("null", "null", None, True),
+    ('{"a": [1]}', '{"a": [1]}', None, True),
+    ('{"a": [1]}', '{"a": [2]}', None, False),
+    ('{"a": 1}', '{"a": 1, "b": 2}', None, False),
+    ("50000000000000001", "50000000000000000", None, False),
+    ("0.3", "0.30000000000000004", None, False),
+    ("0.3", "0.30000000000000004", 1e-9, True),
+    ("3", "", None, False),
+    ("3", "3 3", None, False),
+    ("3", "[" * 100_000, None, False),
+    ("1", "NaN", 1.0, False),
+    ("1e400", "1e400", None, True),
+]
+
+
+@pytest.mark.parametrize(("expected", "result", "tolerance", "same"), RESULTS)
+def test_results(expected, result, tolerance, same):
+    assert same_result(expected, result, tolerance) is same

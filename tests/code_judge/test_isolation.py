@@ -1,0 +1,109 @@
+"""Where programs can be isolated, and what is said where they cannot."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from open_r1.code_judge.process import Outage
+from open_r1.code_judge.sandbox import INSTALL, Bubblewrap
+from open_r1.configs import RewardSpec
+from open_r1.rewards import Composition
+from open_r1.rewards.code import Code
+from open_r1.utils.errors import RecipeError
+
+
+needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL)
+JUDGE = """
+import sys, types
+for name in ("open_r1", "open_r1.code_judge"):  # the judge alone, which needs no other package
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [{source!r} + "/" + name.replace(".", "/")]
+from open_r1.code_judge.judge import Sandboxed
+from open_r1.code_judge.process import Limits, Outage
+from open_r1.code_judge.sandbox import Bubblewrap
+from open_r1.code_judge.warm import Warm
+walls = Bubblewrap()
+print(walls.proc[0], Sandboxed(walls).run("print(input())", "python", "hi", Limits()).stdout)
+try:
+    print(Warm(walls).run("print(input())", "python", "hi", Limits()).stdout)
+except Outage as outage:
+    print(outage)
+"""
+
+
+def open_to_all(path: Path):
+    for folder in (*path.parents, path):
+        if "pytest" in str(folder):
+            folder.chmod(0o755)
+
+
+def test_refuses_to_start_without_bubblewrap(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RecipeError, match="apt-get install bubblewrap"):
+        Composition([RewardSpec("code")]).for_trainer()
+
+
+def test_refuses_to_start_where_bubblewrap_fails(monkeypatch, tmp_path):
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    open_to_all(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(Outage, match="user namespaces.*setting up uid map: Permission denied"):
+        Code().start()
+
+
+@needs_bwrap
+def test_an_interpreter_that_is_none_is_named():
+    with pytest.raises(Outage, match="/no/such/python"):
+        Bubblewrap("/no/such/python")
+
+
+def test_no_isolation_is_a_choice_and_loudly_logged(caplog, tmp_path):
+    code = Code(isolation="none")
+    text = "```python\nimport os\nprint(os.path.exists('/etc/passwd'), os.environ.get('HF_TOKEN'))\n```"
+    tests = [[{"input": "", "output": "True None"}]]
+    assert asyncio.run(code([text], test_cases=tests)) == [1.0]
+    assert "ALL YOUR RIGHTS" in caplog.text
+    loop = (
+        "```python\nimport os\nif os.fork() == 0: os.execv('/bin/sleep', ['sleep', '7654.325'])\nwhile True: pass\n```"
+    )
+    assert asyncio.run(Code(isolation="none", timeout=1)([loop], test_cases=tests)) == [0.0]
+    assert "7654.325" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+@needs_bwrap
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_works_for_an_unprivileged_user(tmp_path):
+    source = tmp_path / "src"
+    shutil.copytree("src", source)
+    open_to_all(tmp_path)
+    command = [
+        "setpriv",
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "/usr/bin/python3",
+        "-c",
+        JUDGE.format(source=str(source)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/")
+    assert done.stdout == "--proc b'hi\\n'\nb'hi\\n'\n", done.stderr
+
+
+@needs_bwrap
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mask a part of /proc")
+def test_works_in_a_container_with_a_masked_proc():
+    masked = ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /proc/timer_list && exec "$@"', "sh"]
+    done = subprocess.run(
+        [*masked, sys.executable, "-c", JUDGE.format(source="src")], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.startswith("--dir b'hi\\n'\n"), done.stdout + done.stderr
+    assert "the sandbox is gone" in done.stdout  # the warm judge cannot be had there; the reward then does without

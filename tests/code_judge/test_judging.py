@@ -1,0 +1,209 @@
+"""Honest programs get what they earn, whatever way they are written in."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from open_r1.code_judge.judge import COMPILING
+from open_r1.code_judge.languages import LANGUAGES
+from open_r1.code_judge.process import Limits
+
+
+ADD = [{"input": f"{a} {b}", "output": f"{a + b}"} for a, b in ((1, 2), (5, 6), (-4, 4))]
+CALL = [
+    {"type": "function_call", "fn_name": "add", "input": [a, b], "output": a + b} for a, b in ((1, 2), (5, 6), (-4, 4))
+]
+
+RIGHT = [
+    "a, b = map(int, input().split())\nprint(a + b)",
+    "import sys\na, b = map(int, sys.stdin.read().split())\nsys.stdout.write(str(a + b))",
+    "import os\na, b = map(int, os.read(0, 99).split())\nos.write(1, b'%d\\n' % (a + b))",
+    "import sys\nfor line in sys.stdin:\n    print(sum(map(int, line.split())))",
+    "a, b = map(int, open(0).read().split())\nprint(a + b, flush=True)",
+    "def main():\n    print(sum(map(int, input().split())))\n\nif __name__ == '__main__':\n    main()",
+    "import threading, sys\nthreading.stack_size(2**26)\nsys.setrecursionlimit(10**6)\ndef main():\n    def deep(n):\n        return 0 if n == 0 else deep(n - 1)\n    deep(10**4)\n    print(sum(map(int, input().split())))\nthreading.Thread(target=main).start()",
+    "print(sum(map(int, input().split())))\nraise SystemExit",
+    "print(sum(map(int, input().split())))\nimport sys\nsys.exit(0)",
+    "print(sum(map(int, input().split())), end='')\nexit()",
+    "import sys\nprint('debugging', file=sys.stderr)\nprint(sum(map(int, input().split())))",
+    "import atexit\natexit.register(lambda: print(sum(map(int, input().split()))))",
+    "import subprocess, sys\nprint(subprocess.check_output([sys.executable, '-c', f'print({\"+\".join(input().split())})'], text=True))",
+    "open('/tmp/x', 'w').write(input())\nprint(sum(map(int, open('/tmp/x').read().split())))",
+    "from dataclasses import dataclass\n@dataclass\nclass P:\n    a: int\n    b: int\np = P(*map(int, input().split()))\nprint(p.a + p.b)",
+    "import pickle\nclass P: pass\npickle.loads(pickle.dumps(P()))\nprint(sum(map(int, input().split())))",
+    "from multiprocessing import Pool\nif __name__ == '__main__':\n    with Pool(2) as p:\n        print(sum(p.map(int, input().split())))",
+    "print(sum(map(int, input().split())), '  ')\nprint()",
+    "f = open(1, 'w')\nf.write(str(sum(map(int, input().split()))))",
+    "import os\nf = os.fdopen(1, 'wb')\nf.write(b'%d' % sum(map(int, input().split())))",
+    "import io, sys\nprint(sum(map(int, input().split())))\nsys.stdout = io.StringIO()\nprint('hidden')",
+    "import sys\nprint(sum(map(int, input().split())))\nsys.stdout.close()",
+    "class Last:\n    def __del__(self): print(self.total)\nlast = Last()\nlast.total = sum(map(int, input().split()))",
+    "def gen():\n    try: yield\n    finally: print(total)\ng = gen()\nnext(g)\ntotal = sum(map(int, input().split()))",
+    "import ctypes\nctypes.CDLL(None).printf(b'%d', sum(map(int, input().split())))",
+    "open('/dev/stdout', 'w').write(str(sum(map(int, open('/dev/stdin').read().split()))))",
+    "import resource\nresource.setrlimit(resource.RLIMIT_STACK, (2**28, -1))\nprint(sum(map(int, input().split())))",
+    "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(32) as pool:\n    print(sum(pool.map(int, input().split() + ['0'] * 100)))",
+    "__builtins__.print(sum(map(int, input().split())))",
+    "x: int = sum(map(int, input().split()))\nassert __annotations__\nprint(x)",
+    "import asyncio\nasync def main():\n    print(sum(map(int, input().split())))\nasyncio.run(main())",
+    "import mmap\nprint(sum(map(int, mmap.mmap(0, 0, access=mmap.ACCESS_READ)[:].split())))",
+    "import sys\nsys.set_int_max_str_digits(0)\nassert len(str(10**9999)) == 10000\nprint(sum(map(int, input().split())))",
+]
+
+
+def test_right_programs(reward):
+    assert reward(RIGHT, ADD) == [1.0] * len(RIGHT)
+
+
+WRONG = [
+    "print(3)",  # the first test alone
+    "print('3\\n11\\n0')",
+    "a, b = map(int, input().split())\nprint(a - b)",
+    "a, b = map(int, input().split())\nprint(a + b)\nprint('done')",
+    "print('Answer:', sum(map(int, input().split())))",
+    "print(sum(map(int, input().split())))\nraise ValueError",
+    "print(sum(map(int, input().split())))\nimport sys\nsys.exit(1)",
+    "print(sum(map(int, input().split())))\nimport os\nos._exit(3)",
+    "print(sum(map(int, input().split())))\nimport os\nos.abort()",
+    "print(sum(map(int, input().split()))\n",
+    "def add(a, b):\n    return a + b",
+    "pass",
+    "int main() { return 0; }",
+    "\x00",
+    "print(sum(map(int, input().split())))\n\ud800",
+]
+
+
+def test_wrong_programs(reward):
+    assert reward(WRONG, ADD) == [0.0] * len(WRONG)
+
+
+def test_fraction_counts_the_tests_that_pass(reward):
+    programs = [
+        "print(3)",
+        "a, b = map(int, input().split())\nprint(abs(a + b))",
+        "a, b = map(int, input().split())\nassert a < 5\nprint(a + b)",
+    ]
+    assert reward(programs, ADD, mode="fraction") == [pytest.approx(1 / 3), 1.0, pytest.approx(2 / 3)]
+    assert reward(programs, ADD) == [0.0, 1.0, 0.0]
+
+
+def test_a_timeout_fails_its_test_and_no_other(reward):
+    program = "a, b = map(int, input().split())\nwhile a == 5: pass\nprint(a + b)"
+    assert reward([program], ADD, mode="fraction", timeout=1) == [pytest.approx(2 / 3)]
+
+
+def test_the_program_deadline_ends_all_its_tests(reward):
+    started = time.monotonic()
+    assert reward(["while 1: pass"], ADD * 5, mode="fraction", timeout=1, program_timeout=2) == [0.0]
+    assert time.monotonic() - started < 4
+
+
+def test_binary_mode_stops_at_the_first_failure(reward):
+    started = time.monotonic()
+    assert reward(["import time\ntime.sleep(0.3)"], ADD * 10) == [0.0]
+    assert time.monotonic() - started < 2
+
+
+CALLED = [
+    ("def add(a, b):\n    return a + b", 1.0),
+    ("class Solution:\n    def add(self, a: int, b: List[int]) -> Optional[int]:\n        return a + b", 1.0),
+    ("def add(a, b):\n    print('noise', a)\n    return a + b", 1.0),
+    ("def helper(a, b):\n    return a + b\n\nadd = helper", 1.0),
+    ("def add(a, b):\n    return float(a + b)", 1.0),
+    ("def add(a, b):\n    return str(a + b)", 0.0),
+    ("def add(a, b):\n    print(a + b)", 0.0),
+    ("def add(a, b):\n    return [a + b]", 0.0),
+    ("def add(a, b):\n    return {a + b}", 0.0),
+    ("def add(a, b):\n    return lambda: a + b", 0.0),
+    ("def add(a, b):\n    return pow(a + b, 1, 1000) - (1000 if a + b < 0 else 0)", 1.0),
+    (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n    a: int\ndef add(a, b):\n    return P(a).a + b",
+        1.0,
+    ),
+    ("class Solution:\n    pass\ndef add(a, b):\n    return a + b", 1.0),
+    ("def sub(a, b):\n    return a + b", 0.0),
+    ("def add(a):\n    return a", 0.0),
+    ("print(3)", 0.0),
+]
+
+
+def test_functions(reward):
+    assert reward([program for program, _ in CALLED], CALL) == [right for _, right in CALLED]
+
+
+def test_results_of_functions_by_value(reward):
+    tests = [
+        {"type": "function_call", "fn_name": "f", "input": [n], "output": out}
+        for n, out in ((0, [1, "a", None, True]), (1, {"k": [0.5]}))
+    ]
+    right = "def f(n):\n    return {'k': (0.5,)} if n else (1, 'a', None, True)"
+    wrong = "def f(n):\n    return {'k': (0.5,)} if n else (1, 'a', None, 1)"
+    assert reward([right, wrong], tests) == [1.0, 0.0]
+
+
+def test_tolerance_of_a_test(reward):
+    tests = [{"input": "2", "output": "1.41421356", "tolerance": 1e-6}]
+    assert reward(["print(float(input()) ** 0.5)", "print(1.4143)"], tests) == [1.0, 0.0]
+    assert reward(["print(float(input()) ** 0.5)"], [{"input": "2", "output": "1.41421356"}]) == [0.0]
+
+
+CPP_RIGHT = [
+    "#include <iostream>\nint main() { long a, b; std::cin >> a >> b; std::cout << a + b; }",
+    '#include <bits/stdc++.h>\nusing namespace std;\nint main() { int a, b; scanf("%d %d", &a, &b); printf("%d\\n", a + b); return 0; }',
+    "#include <bits/stdc++.h>\nint main() { std::vector<int> v(2); std::cin >> v[0] >> v[1]; std::ranges::sort(v); std::cout << v[0] + v[1]; }",
+    '#include <bits/stdc++.h>\nint main() { freopen("/dev/stdout", "w", stdout); int a, b; std::cin >> a >> b; printf("%d", a + b); }',
+    "#include <bits/stdc++.h>\nint main() { long a, b, s = 0; std::cin >> a >> b; std::vector<std::thread> t; std::mutex m; for (int i = 0; i < 16; i++) t.emplace_back([&, i] { std::lock_guard l(m); s += i ? 0 : a + b; }); for (auto &x : t) x.join(); std::cout << s; }",
+    "#include <iostream>\nstatic char big[400000000];\nint main() { int a, b; std::cin >> a >> b; big[399999999] = 1; std::cout << a + b; }",
+    "#include <iostream>\n#include <sys/resource.h>\nint deep(int n) { char x[500]; x[0] = n; return n ? deep(n - 1) + x[0] - x[0] : 0; }\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b + deep(100000); }",
+    "#include <iostream>\n#include <ranges>\nauto add(auto a, auto b) { return a + b; }\nint main() { int a, b; std::cin >> a >> b; std::cout << add(a, b) << std::endl; }",
+]
+CPP_WRONG = [
+    "int main() { return 0; }",
+    "#include <iostream>\nint main() { std::cout << 3; return 1; }",
+    "#include <iostream>\nint main() { std::cout << 3; }",
+    "#include <cstdlib>\nint main() { abort(); }",
+    "int main() { int *p = 0; return *p; }",
+    "int main() {",
+    "print(3)",
+]
+
+
+def test_cpp(reward):
+    assert reward(CPP_RIGHT + CPP_WRONG, ADD, language="cpp", timeout=10) == [1.0] * len(CPP_RIGHT) + [0.0] * len(
+        CPP_WRONG
+    )
+
+
+def test_cpp_is_compiled_once(reward, monkeypatch):
+    program = "// compiled once\n" + CPP_RIGHT[0]
+    reward([program], ADD, language="cpp")
+    monkeypatch.setattr(LANGUAGES["cpp"], "compile", ["false"])  # from now on nothing compiles
+    assert reward([program], ADD, language="cpp") == [1.0]
+    assert reward(["// another\n" + program], ADD, language="cpp") == [0.0]
+
+
+def test_unicode_goes_through(reward):
+    tests = [{"input": "größe 数 🎉", "output": "🎉 数 größe"}]
+    assert reward(["print(*reversed(input().split()))"], tests) == [1.0]
+
+
+def test_large_input_and_output(reward):
+    text = " ".join(map(str, range(300_000)))
+    assert reward(["print(input())"], [{"input": text, "output": text}]) == [1.0]
+
+
+def test_memory_that_processes_share_counts_once(run):
+    program = "import os, time\nx = bytes(bytearray(os.urandom(1) * (120 << 20)))\nfor _ in range(6):\n    if os.fork() == 0: time.sleep(0.5); os._exit(0)\n"
+    outcome = run(program + "time.sleep(0.6)\nprint('done')")
+    assert (outcome.status, outcome.stdout) == ("ok", b"done\n")
+
+
+def test_a_compiler_out_of_time_is_asked_again(judge, monkeypatch):
+    """On a busy machine a right program may need longer; only what does not compile is remembered."""
+    program = "// asked again\n" + CPP_RIGHT[1]
+    monkeypatch.setattr("open_r1.code_judge.judge.COMPILING", replace(COMPILING, seconds=0.05))
+    assert judge.run(program, "cpp", "1 2", Limits()).status == "compile"
+    monkeypatch.undo()
+    assert judge.run(program, "cpp", "1 2", Limits()).stdout == b"3\n"

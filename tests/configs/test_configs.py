@@ -1,0 +1,197 @@
+"""The recipe parser: strict, and clear when it refuses."""
+
+import os
+
+import pytest
+import yaml
+
+from open_r1.configs import RewardSpec
+from open_r1.configs.parser import RecipeParser
+from open_r1.utils.errors import RecipeError
+
+
+CPU = "use_cpu: true\nbf16: false\ndataset_name: a.jsonl\n"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(text: str, head: str = CPU) -> str:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(head + text)
+        return str(path)
+
+    return write
+
+
+def refused(stage: str, *argv: str) -> str:
+    with pytest.raises(RecipeError) as error:
+        RecipeParser(stage).parse(list(argv))
+    return str(error.value)
+
+
+def test_command_line_overrides_recipe(recipe):
+    script_args, args, _ = RecipeParser("grpo").parse(
+        ["--config", recipe("learning_rate: 1e-5\nseed: 3"), "--seed", "4"]
+    )
+    assert (args.learning_rate, args.seed, script_args.dataset_name) == (1e-5, 4, "a.jsonl")
+
+
+def test_config_may_be_given_with_an_equals_sign(recipe):
+    path = recipe("seed: 7")
+    assert RecipeParser("sft").parse([f"--config={path}"])[1].seed == 7
+    assert RecipeParser("sft").parse([f"--config={path}"])[0].recipe == path
+
+
+def test_unknown_key_names_file_key_and_nearest(recipe):
+    path = recipe("learning_rat: 1e-5")
+    message = refused("sft", "--config", path)
+    assert path in message and "'learning_rat'" in message and "Did you mean 'learning_rate'?" in message
+
+
+def test_key_of_another_stage_is_unknown(recipe):
+    assert "unknown key 'num_generations'" in refused("sft", "--config", recipe("num_generations: 8"))
+
+
+def test_unknown_option_and_abbreviation_are_refused(recipe):
+    path = recipe("")
+    assert "unknown option '--learning_rat'" in refused("sft", "--config", path, "--learning_rat", "1")
+    assert "unknown option '--learning'" in refused("sft", "--config", path, "--learning", "1")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("max_steps: 1.5", "max_steps: found 1.5; expected int"),
+        ("max_steps: [1]", "max_steps: found [1]; expected int"),
+        ("learning_rate: fast", "learning_rate"),
+        ("learning_rate: {a: 1}", "learning_rate: found {'a': 1}; expected float"),
+        ("reward_funcs: [{weight: 1}]", "expected a name or a mapping with a name"),
+        ("reward_funcs: [{name: format, weight: much}]", "weight of 'format' is 'much'; expected a number"),
+        ("reward_funcs: [format, format]", "each named once"),
+        ("output_dir: 5", "output_dir: found 5; expected str"),
+        ("bf16: 3", "bf16: found 3; expected bool"),
+        ("eval_strategy: no", "put quotes around it"),
+        ("dataset_params: [1]", "dataset_params: found [1]; expected dict"),
+        ("dataset_params: abc", "dataset_params: found 'abc'; expected a mapping"),
+        ("max_steps: .inf", "max_steps: found inf; expected int"),
+        ("1: 2", "unknown key 1"),
+        ("reward_funcs: ['{name: format, weight']", "expected a mapping"),
+        ("system_prompt: x\nprompt_template: recipes/prompts/tiny.jinja", "choose one"),
+        ("prompt_template: nowhere.jinja", "prompt_template: no file 'nowhere.jinja'"),
+        ("max_prompt_length: 0", "expected at least 1"),
+        ("max_unusable_golds: 2", "expected a share from 0 to 1"),
+        ("num_generations: 16\nper_device_train_batch_size: 6", "must be divisible by num_generations"),
+        ("num_generations: 1\nper_device_train_batch_size: 8", "at least 2 generations"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(recipe, line, says):
+    path = recipe(line)
+    message = refused("grpo", "--config", path)
+    assert says in message and path in message
+
+
+def test_one_reward_needs_no_list(recipe):
+    parsed = RecipeParser("grpo").parse(["--config", recipe("reward_funcs: {name: format, weight: 2}")])[0]
+    assert parsed.rewards == [RewardSpec("format", 2.0)]
+
+
+def test_config_without_a_path():
+    assert "expected the path of a recipe" in refused("sft", "--config")
+    assert "no such recipe" in refused("sft", "--config=")
+
+
+def test_recipe_that_is_no_recipe(recipe, tmp_path):
+    assert "no such recipe" in refused("sft", "--config", str(tmp_path / "none.yaml"))
+    assert "recipes/tiny/grpo/config_zero.yaml, " in refused("grpo", "--config", "grpo/config_zero.yaml")
+    assert "not valid YAML" in refused("sft", "--config", recipe("a: [1", head=""))
+    assert "found list; expected keys and values" in refused("sft", "--config", recipe("- a", head=""))
+
+
+def test_bf16_without_gpu_says_how_to_mend(recipe):
+    assert "set `bf16: false` and `use_cpu: true`" in refused(
+        "grpo", "--config", recipe("", head="dataset_name: a.jsonl\nbf16: true\n")
+    )
+
+
+def test_reward_specs():
+    assert RewardSpec.parse("accuracy") == RewardSpec("accuracy")
+    assert RewardSpec.parse("{name: cosine, max_len: 8192, weight: 0.5}") == RewardSpec(
+        "cosine", 0.5, params={"max_len": 8192}
+    )
+
+
+def test_domain_and_gate_of_a_reward(recipe):
+    specs = RewardSpec.parse_all(["accuracy", {"name": "format", "only_if": "accuracy", "domain": "math"}])
+    assert specs[1] == RewardSpec("format", domain=["math"], only_if="accuracy")
+    assert "expected another reward" in refused(
+        "grpo", "--config", recipe("reward_funcs: [{name: format, only_if: accuracy}]")
+    )
+    assert "max_unjudged: found 0" in refused("grpo", "--config", recipe("max_unjudged: 0"))
+
+
+def test_env_of_a_recipe_is_set(recipe, monkeypatch):
+    monkeypatch.delenv("OPEN_R1_TEST", raising=False)
+    RecipeParser("sft").parse(["--config", recipe("env: {OPEN_R1_TEST: 5}")])
+    assert os.environ["OPEN_R1_TEST"] == "5"
+
+
+def test_keys_that_were_set_are_kept_and_parse_again(recipe, tmp_path):
+    """They become `recipe.yaml` of the run; TRL's derived values, which exclude each other, do not."""
+    path = recipe(
+        "num_generations: 4\nper_device_train_batch_size: 8\nreward_funcs: [accuracy, {name: format, weight: 0.5}]"
+    )
+    keys = RecipeParser("grpo").parse(["--config", path, "--seed", "4", "--max_steps=3", "--bf16", "false"])[0].keys
+    assert (
+        keys["seed"] == 4
+        and keys["max_steps"] == 3
+        and keys["num_generations"] == 4
+        and "generation_batch_size" not in keys
+    )
+    again = tmp_path / "again.yaml"
+    again.write_text(yaml.safe_dump(keys))
+    assert RecipeParser("grpo").parse(["--config", str(again)])[0].keys == keys
+
+
+@pytest.mark.parametrize(
+    "keys, told",
+    [
+        ("save_steps: 10\nsteps_per_generation: 16", "takes 16 steps .* expected a multiple, such as 16"),
+        ("save_steps: 100\nsteps_per_generation: 16\nnum_iterations: 2", "takes 32 steps .* such as 96"),
+        ("save_strategy: epoch\nsteps_per_generation: 4", "save_strategy: epoch, but .* takes 4 steps"),
+        ("save_steps: 12\nsteps_per_generation: 16\ngradient_accumulation_steps: 4", None),
+        ("save_steps: 7\nsteps_per_generation: 2\ngradient_accumulation_steps: 4", None),
+        ("save_strategy: 'no'\nsteps_per_generation: 4", None),
+    ],
+)
+def test_checkpoints_within_a_round_of_generation(recipe, keys, told):
+    more = "\nper_device_train_batch_size: 8\nnum_generations: 8"
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe(keys + more)])
+    if told is None:
+        script_args.require_whole_rounds(args)
+    else:
+        with pytest.raises(RecipeError, match=told):
+            script_args.require_whole_rounds(args)
+
+
+def test_options_of_a_run(recipe):
+    assert "when_disk_is_full: found 'ask'; expected stop or skip" in refused(
+        "sft", "--config", recipe("when_disk_is_full: ask")
+    )
+    assert "max_non_finite: found 0" in refused("sft", "--config", recipe("max_non_finite: 0"))
+    assert "accelerate_config: no file 'zero4.yaml'" in refused(
+        "sft", "--config", recipe("accelerate_config: zero4.yaml")
+    )
+
+
+@pytest.mark.parametrize("recipe, mode", [
+    ("recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml", "sequence_mask, at most 3"),  # 3,072 tokens
+    ("recipes/DeepSeek-R1-Zero/grpo/config_paper.yaml", "token_truncate, at most 3"),  # 32,768
+    ("recipes/tiny/grpo/config_zero.yaml", None),  # without vLLM
+])  # fmt: skip
+def test_long_thoughts_are_weighed_token_by_token(recipe, mode):
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe, "--use_cpu", "true"])
+    assert script_args.choose_importance_sampling(args) == mode
+    if mode:
+        asked = ["--config", recipe, "--use_cpu", "true", "--vllm_importance_sampling_mode", "token_mask"]
+        script_args, args, _ = RecipeParser("grpo").parse(asked)
+        assert script_args.choose_importance_sampling(args) == "token_mask, at most 3", "the recipe's own word counts"

@@ -1,0 +1,136 @@
+"""Prompts of several sets by weight and step: what the trainer is given, in its order."""
+
+import json
+
+import pytest
+from datasets import Dataset
+
+from open_r1.configs import GRPOScriptArguments, PromptSource
+from open_r1.configs.parser import RecipeParser
+from open_r1.data.mixture_schedule import draws, in_order, load_sources
+from open_r1.data.prompts import to_prompts
+from open_r1.utils.errors import RecipeError
+
+
+def shares(sources, sizes, max_steps=20, steps=1, per_round=8, seed=0):
+    """The share of the first source in each round."""
+    rows = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
+    drawn = list(draws(rows, sources, max_steps, steps, per_round, seed))
+    rounds = [drawn[i : i + per_round] for i in range(0, len(drawn), per_round)]
+    return drawn, [sum(row < sizes[0] for row in each) / per_round for each in rounds]
+
+
+def test_weights_hold_in_every_round_and_late_sources_come_late():
+    both = [PromptSource("math", weight=3), PromptSource("chat", weight=1, from_step=12)]
+    _, share = shares(both, [100, 40])
+    assert share[:12] == [1.0] * 12 and share[12:] == [0.75] * 8
+
+
+def test_a_source_may_leave():
+    _, share = shares([PromptSource("easy", until_step=5), PromptSource("hard", from_step=5)], [50, 50], max_steps=10)
+    assert share == [1.0] * 5 + [0.0] * 5
+
+
+def test_every_row_comes_before_any_comes_again():
+    drawn, _ = shares([PromptSource("a")], [24], max_steps=6)
+    assert sorted(drawn[:24]) == sorted(drawn[24:]) == list(range(24)) and drawn[:24] != drawn[24:]
+
+
+def test_small_weights_have_their_turn():
+    _, share = shares([PromptSource("a", weight=99), PromptSource("b", weight=1)], [100, 100], max_steps=100)
+    assert sum(1 - each for each in share) * 8 == pytest.approx(8, abs=1)
+
+
+def test_rounds_of_several_steps_begin_with_their_first_step():
+    drawn, share = shares([PromptSource("a", until_step=3), PromptSource("b")], [30, 30], max_steps=8, steps=4)
+    assert len(drawn) == 16 and share == [0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"weight": 1}, "a mapping with a dataset_name"),
+        ({"dataset_name": "a", "weight": 0}, "positive number"),
+        ({"dataset_name": "a", "from_step": 5, "until_step": 5}, "0 ≤ from < until"),
+        ({"dataset_name": "a", "form_step": 5}, "Did you mean 'from_step'?"),
+        ({"dataset_name": "a", "from_step": "5"}, "expected int"),
+    ],
+)
+def test_wrong_sources_are_named(entry, message):
+    with pytest.raises(RecipeError, match=message.replace("?", r"\?")):
+        PromptSource.parse(entry)
+
+
+@pytest.fixture
+def files(tmp_path):
+    math = [{"question": f"{i}+1", "answer": str(i + 1)} for i in range(30)]
+    chat = [{"prompt": f"hello {i}", "domain": "general-helpful"} for i in range(10)]
+    for name, rows in (("math", math), ("chat", chat)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return [
+        {
+            "dataset_name": str(tmp_path / "math.jsonl"),
+            "domain": "math",
+            "dataset_prompt_column": "question",
+            "dataset_solution_column": "answer",
+        },
+        {"dataset_name": str(tmp_path / "chat.jsonl"), "from_step": 2},
+    ]
+
+
+def test_columns_are_brought_together(files):
+    rows = load_sources(GRPOScriptArguments(sources=files), "train", seed=0)
+    assert {"prompt", "solution", "domain", "source"} <= set(rows.column_names) and len(rows) == 40
+    assert rows[0] == {"prompt": "0+1", "solution": "1", "domain": "math", "source": 0}
+    assert rows[35]["solution"] is None and rows[35]["domain"] == "general-helpful"
+
+
+def test_a_column_that_is_not_there_is_named(files):
+    files[0]["dataset_prompt_column"] = "questoin"
+    with pytest.raises(RecipeError, match="math.jsonl: dataset_prompt_column: .*Did you mean 'question'"):
+        load_sources(GRPOScriptArguments(sources=files), "train", seed=0)
+
+
+def grpo_args(*argv):
+    argv = [
+        "--config",
+        "recipes/tiny/grpo/config_zero.yaml",
+        "--per_device_train_batch_size",
+        "8",
+        "--num_generations",
+        "4",
+        *argv,
+    ]
+    return RecipeParser("grpo").parse(argv)[1]
+
+
+def test_the_trainer_takes_them_in_this_order():
+    rows = Dataset.from_dict({"prompt": list("abcdefgh"), "source": [0] * 4 + [1] * 4})
+    args = grpo_args("--max_steps", "4")
+    ordered = in_order(rows, [PromptSource("a"), PromptSource("b", from_step=2)], args)
+    assert len(ordered) == 8 and args.shuffle_dataset is False and ordered.column_names == ["prompt"]
+    assert set(ordered["prompt"][:4]) == set("abcd") and {"e", "f", "g", "h"} & set(ordered["prompt"][4:6])
+
+
+def test_only_mathematics_is_asked_for_a_box(files):
+    """As in the recipes of R1: one template for all sources, which looks at the domain."""
+    template = "recipes/prompts/boxed_mathematics.jinja"
+    args = GRPOScriptArguments(user_template=template, sources=files)
+    rows = load_sources(args, "train", seed=0)
+    asked = to_prompts(rows, args, None, solved=False)
+    for prompt, domain in zip(asked["prompt"], asked["domain"], strict=True):
+        assert ("boxed{}" in prompt[-1]["content"]) is (domain == "math")
+
+
+def test_a_round_is_a_whole_number_of_steps():
+    rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
+    with pytest.raises(RecipeError, match="steps_per_generation × num_iterations is 1, gradient_accumulation_steps 4"):
+        in_order(
+            rows, [PromptSource("a")], grpo_args("--gradient_accumulation_steps", "4", "--steps_per_generation", "1")
+        )
+
+
+def test_steps_must_be_known():
+    rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
+    with pytest.raises(RecipeError, match="max_steps: missing"):
+        in_order(rows, [PromptSource("a")], grpo_args("--max_steps", "-1"))

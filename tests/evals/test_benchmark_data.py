@@ -1,0 +1,100 @@
+"""Benchmarks that have to be brought into form, read from copies on this machine with the columns of the originals."""
+
+import json
+
+import pytest
+from datasets import Dataset
+
+from open_r1.builders.common import load_benchmarks
+from open_r1.configs import BENCHMARKS, Benchmark, RewardSpec, ScriptArguments
+from open_r1.data.load import load_split
+from open_r1.evals.benchmark_data import codeforces, gpqa_diamond, livecodebench
+from open_r1.rewards import Composition
+from open_r1.rewards.scoring import score
+from open_r1.utils.imports import import_object, is_function
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Writes rows as a configuration of a data set's folder."""
+
+    def write(rows: list[dict], config: str, split: str = "test") -> str:
+        Dataset.from_list(rows).to_parquet(tmp_path / "rows.parquet")
+        (tmp_path / "README.md").write_text(
+            f"---\nconfigs:\n- config_name: {config}\n  data_files:\n  - split: {split}\n    path: rows.parquet\n---\n"
+        )
+        return str(tmp_path)
+
+    return write
+
+
+def test_choices_are_in_an_order_of_their_own_and_the_letter_is_the_right_one(copy):
+    rows = [
+        {"Question": f" q{i} ", "Correct Answer": f"right{i}"}
+        | {f"Incorrect Answer {n}": f"wrong{i}{n}" for n in (1, 2, 3)}
+        for i in range(40)
+    ]
+    found = gpqa_diamond("train", seed=3, dataset_name=copy(rows, "gpqa_diamond", "train"))
+    assert all(row["choices"]["ABCD".index(row["answer"])] == f"right{i}" for i, row in enumerate(found))
+    assert set(found["answer"]) == set("ABCD") and found["question"][5] == "q5"
+
+
+def test_problems_of_some_dates(copy):
+    rows = [
+        {"question_content": day, "contest_date": f"{day}T00:00:00", "difficulty": "easy"}
+        for day in ("2024-07-31", "2024-08-01", "2025-01-31", "2025-02-01")
+    ]
+    name = copy(rows, "release_v6")
+    params = BENCHMARKS["livecodebench"]["dataset_params"]
+    assert livecodebench("test", 0, dataset_name=name, **params)["question_content"] == ["2024-08-01", "2025-01-31"]
+    assert len(livecodebench("test", 0, dataset_name=name)) == 4, "for decontamination all of them"
+
+
+def codeforces_row(**changed) -> dict:
+    row = {"title": "A. Sum", "description": "Add.", "input_format": "a, b", "output_format": "the sum", "note": None}
+    row |= {"examples": [{"input": "1 2", "output": "3"}], "official_tests": [{"input": "2 3", "output": "5"}]}
+    row |= {
+        "official_tests_complete": True,
+        "input_mode": "stdio",
+        "generated_checker": None,
+        "interaction_format": None,
+    }
+    return row | {"contest_id": "2000", "rating": 800, "time_limit": 1.0, "memory_limit": 256.0} | changed
+
+
+def test_codeforces_problems_that_outputs_can_judge(copy):
+    left_out = {
+        "official_tests_complete": False,
+        "input_mode": "file",
+        "generated_checker": "x",
+        "interaction_format": "x",
+    }
+    rows = [codeforces_row(), *(codeforces_row(**{name: value}) for name, value in left_out.items())]
+    [found] = codeforces("test", 0, dataset_name=copy(rows, "default"))
+    assert found["level"] == 800 and json.loads(found["test_cases"]) == [{"input": "2 3", "output": "5"}]
+    for words in ("A. Sum", "Input\n\na, b", "Example 1\n\n```input\n1 2", "Time limit: 1 s"):
+        assert words in found["question_content"]
+    program = "```python\nprint(sum(map(int, input().split())))\n```"
+    judged = score(
+        Dataset.from_list([found | {"prompt": "", "completion": program}]),
+        Composition([RewardSpec.parse({"name": "code", "isolation": "none"})]),
+        progress=False,
+    )
+    assert judged["rewards/code"] == [1.0]
+
+
+def test_every_benchmark_of_ours_can_be_called_as_it_is_named():
+    """The functions take what the table gives them; whether the Hub has the set is another question."""
+    for name, keys in BENCHMARKS.items():
+        benchmark = Benchmark.parse(name)
+        if is_function(benchmark.dataset_name):
+            names = import_object(benchmark.dataset_name).__code__.co_varnames
+            assert set(keys.get("dataset_params", {})) <= set(names)
+
+
+def test_what_is_evaluated_and_what_must_not_be_trained_on_are_one_table(copy, monkeypatch):
+    rows = [{"problem": "What is it?", "answer": "4"}]
+    monkeypatch.setitem(BENCHMARKS, "aime24", BENCHMARKS["aime24"] | {"dataset_name": copy(rows, "default", "train")})
+    assert load_benchmarks(["aime24"]).find("What is it?")
+    benchmark = Benchmark.parse("aime24")
+    assert load_split(ScriptArguments(benchmark.dataset_name), benchmark.dataset_split, 0)["answer"] == ["4"]

@@ -1,0 +1,301 @@
+"""Pipelines: what runs and why, in which folders; a real one, killed and continued."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from open_r1.configs import PipelineArguments
+from open_r1.configs.parser import RecipeParser
+from open_r1.pipeline import Running
+from open_r1.pipelines.tasks import Task, all_tasks, changed, made_of, outdated_tasks, tasks_of
+from open_r1.utils.errors import RecipeError
+
+
+BASE = {"name": "base", "config": "recipes/tiny/sft/config_base.yaml"}
+ZERO = {"name": "zero", "config": "recipes/tiny/grpo/config_zero.yaml", "needs": ["base"]}
+SAMPLES = {"name": "samples", "config": "recipes/tiny/generate/config_zero.yaml", "needs": ["zero"]}
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    """A pipeline whose outputs would be in a folder of its own; recipes are found there too."""
+    for name in ("recipes", "src"):
+        (tmp_path / name).symlink_to(Path.cwd() / name)
+    monkeypatch.chdir(tmp_path)
+
+    def arguments(*stages, **kwargs):
+        return PipelineArguments(output_dir="outputs/tiny", stages=list(stages or (BASE, ZERO, SAMPLES)), **kwargs)
+
+    return arguments
+
+
+def finish(task, done, when="2026-01-01"):
+    """As if a task had been run."""
+    task.output_dir.mkdir(parents=True, exist_ok=True)
+    task.write_state({"made_of": made_of(task, done), "finished": when, "seconds": 1.0})
+    done[task.name] = when
+
+
+def test_first_everything_runs_then_nothing(arguments):
+    args, done = arguments(), {}
+    tasks = tasks_of(args, 42)
+    assert outdated_tasks(tasks, args) == dict.fromkeys(["base", "zero", "samples"], "never run")
+    for task in tasks:
+        finish(task, done)
+    assert outdated_tasks(tasks, args) == {}
+
+
+def test_a_changed_key_runs_its_stage_and_all_behind_it(arguments):
+    done = {}
+    for task in tasks_of(arguments(), 42):
+        finish(task, done)
+    args = arguments(BASE, ZERO | {"set": {"max_steps": 7}}, SAMPLES)
+    assert outdated_tasks(tasks_of(args, 42), args) == {"zero": "max_steps: 30 → 7", "samples": "zero is made anew"}
+
+
+def test_a_changed_file_a_lost_folder_and_a_stopped_stage_are_told_apart(arguments):
+    args, done = arguments(), {}
+    base, zero, samples = tasks_of(args, 42)
+    for task in (base, zero, samples):
+        finish(task, done)
+    state = samples.state()
+    state["made_of"]["files"]["recipes/prompts/tiny.jinja"] = "another digest"
+    samples.write_state(state)
+    assert outdated_tasks([base, zero, samples], args) == {
+        "samples": "the file recipes/prompts/tiny.jinja has changed"
+    }
+    finish(samples, done)
+    samples.output_dir.rmdir()
+    assert outdated_tasks([base, zero, samples], args) == {"samples": "outputs/tiny/generate/zero is gone"}
+    samples.write_state({"made_of": made_of(samples, done)})
+    assert outdated_tasks([base, zero, samples], args) == {"samples": "it was stopped"}
+
+
+def test_another_version_runs_again():
+    assert changed({"keys": {}, "version": "0.5"}, {"keys": {}, "version": "0.6"}) == "open_r1 0.5 → 0.6"
+
+
+def test_only_and_from(arguments):
+    args, done = arguments(), {}
+    for task in tasks_of(args, 42):
+        finish(task, done)
+    again = arguments(from_stage="zero")
+    assert outdated_tasks(tasks_of(again, 42), again) == {"zero": "asked for", "samples": "zero is made anew"}
+    alone = arguments(only="zero")
+    assert outdated_tasks(tasks_of(alone, 42), alone) == {}, "it is done"
+    tasks_of(args, 42)[1].write_state({})
+    assert outdated_tasks(tasks_of(alone, 42), alone) == {"zero": "never run"}
+    tasks_of(args, 42)[0].write_state({})
+    with pytest.raises(RecipeError, match="'zero' needs 'base', which is not done: never run"):
+        outdated_tasks(tasks_of(alone, 42), alone)
+
+
+def test_each_seed_has_its_folder_wherever_it_stands(arguments):
+    r1 = {"name": "r1", "config": "recipes/tiny/grpo/config_r1.yaml"}
+    [task] = tasks_of(arguments(r1, seeds=[42, 7]), 7)
+    assert task.keys["seed"] == 7 and task.keys["output_dir"] == "outputs/tiny-7/r1"
+    assert task.keys["reward_funcs"][3]["model"] == "outputs/tiny-7/helpfulness"
+    argv = task.command[task.command.index("--config") :]
+    args, training_args, model_args = RecipeParser("grpo").parse(argv)
+    assert args.rewards[3].params["model"] == "outputs/tiny-7/helpfulness" and args.mixture[1].from_step == 10
+    assert training_args.seed == 7 and model_args.model_name_or_path == "outputs/tiny-7/dev3"
+    assert tasks_of(arguments(r1, seeds=[42, 7]), 42)[0].command == [
+        "python",
+        "src/open_r1/grpo.py",
+        "--config",
+        r1["config"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ([BASE, BASE], "two of the name 'base'"),
+        ([ZERO], "'zero' needs 'base', which is no stage before it"),
+        ([BASE, ZERO | {"needs": []}], "'zero' reads outputs/tiny/base, which 'base' makes; add 'base' to its needs"),
+        ([BASE | {"config": "recipes/tiny/sft/config_bass.yaml"}], "config of 'base': no file"),
+        ([BASE | {"set": {"max_stepz": 3}}], "unknown option '--max_stepz'. Did you mean '--max_steps'"),
+        ([BASE, BASE | {"name": "again"}], "both write to outputs/tiny/base"),
+        ([{"name": "x"}], "'x' has no config"),
+        ([BASE | {"name": "a/b"}], "found the name 'a/b'"),
+        ([BASE | {"set": {"max_steps": None}}], "set: max_steps is null"),
+        ([BASE | {"launcher": "acelerate launch"}], "launcher of 'base': there is no 'acelerate launch' on the path"),
+    ],
+)
+def test_wrong_pipelines_are_refused_at_once(arguments, stages, message):
+    with pytest.raises(RecipeError, match=message):
+        all_tasks(arguments(*stages))
+
+
+def test_seeds_never_share_a_folder(arguments):
+    """However the folder is written; and one that lies elsewhere, which all seeds would write to, is refused."""
+    spelled = PipelineArguments(output_dir="./outputs/tiny/", stages=[BASE], seeds=[42, 1])
+    assert [tasks[0].output_dir for tasks in all_tasks(spelled).values()] == [
+        Path("outputs/tiny/base"),
+        Path("outputs/tiny-1/base"),
+    ]
+    dotted = arguments(BASE | {"set": {"output_dir": "./outputs/tiny//base"}}, seeds=[1])
+    assert all_tasks(dotted)[1][0].output_dir == Path("outputs/tiny-1/base")
+    assert tasks_of(arguments(BASE, seeds=[7]), 7)[0].output_dir == Path("outputs/tiny-7/base"), (
+        "the plain folder is 42's"
+    )
+    with pytest.raises(RecipeError, match=r"'base' \(seed 42\) and 'base' \(seed 1\) both write to elsewhere/base"):
+        all_tasks(arguments(BASE | {"set": {"output_dir": "elsewhere/base"}}, seeds=[42, 1]))
+
+
+def test_what_a_stage_reads_is_noticed_when_it_changes(arguments, tmp_path):
+    """One's own Python, a folder that no stage makes, and what the stage itself has made."""
+    Path("my.py").write_text("def build(): ...")
+    Path("data/set").mkdir(parents=True)
+    Path("data/set/train.jsonl").write_text("{}\n")
+    args, done = (
+        arguments(BASE | {"set": {"dataset_name": "my.py:build"}}, ZERO | {"set": {"dataset_name": "data/set"}}),
+        {},
+    )
+    base, zero = tasks_of(args, 42)
+    for task in (base, zero):
+        finish(task, done)
+    assert outdated_tasks([base, zero], args) == {}
+    Path("data/set/train.jsonl").write_text("{}\n{}\n")
+    assert outdated_tasks([base, zero], args) == {"zero": "the file data/set has changed"}
+    Path("my.py").write_text("def build(): return 1")
+    assert outdated_tasks([base, zero], args)["base"] == "the file my.py:build has changed"
+    finish(base, done)
+    base.write_state(base.state() | {"made": ["model.safetensors"]})
+    assert outdated_tasks([base], args) == {"base": "outputs/tiny/base/model.safetensors is gone"}
+
+
+def test_dates_and_long_texts_are_values_like_others(arguments):
+    args, done = arguments(BASE | {"set": {"dataset_params": {"since": date(2024, 8, 1)}, "run_name": "x" * 5000}}), {}
+    [base] = tasks_of(args, 42)
+    finish(base, done)
+    assert outdated_tasks(tasks_of(args, 42), args) == {}
+
+
+def test_dry_run_of_the_miniature(script_of_pipeline):
+    outcome = script_of_pipeline("--config", "recipes/tiny/pipeline.yaml", "--dry_run", "true")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "r1 ← dev3, helpfulness, harmlessness" in outcome.stdout and "outputs/tiny-1/dev2" in outcome.stdout
+
+
+@pytest.fixture
+def script_of_pipeline():
+    def run(*argv):
+        return subprocess.run(
+            [sys.executable, "-m", "open_r1.pipeline", *map(str, argv)], capture_output=True, text=True
+        )
+
+    return run
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A pipeline of two stages: completions, and completions for the same prompts from another seed."""
+    recipe = yaml.safe_load(Path("recipes/tiny/generate/config_zero.yaml").read_text())
+    recipe |= {
+        "model_name_or_path": "open_r1.data.tiny:base_model",
+        "dataset_params": {"size": 60},
+        "max_completion_length": 16,
+        "batch_size": 2,
+    }
+    stages = []
+    for name, more in (
+        ("one", {}),
+        ("two", {"dataset_name": str(tmp_path / "out/one"), "dataset_params": None, "max_prompts": 4}),
+    ):
+        folder = tmp_path / "mine" / "generate"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"config_{name}.yaml").write_text(
+            yaml.safe_dump(recipe | {"output_dir": str(tmp_path / "out" / name)} | more)
+        )
+        stages.append(
+            {"name": name, "config": str(folder / f"config_{name}.yaml"), "needs": ["one"] if name == "two" else []}
+        )
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(yaml.safe_dump({"output_dir": str(tmp_path / "out"), "stages": stages}))
+    return path
+
+
+def test_killed_and_run_again_it_continues(small, script_of_pipeline, tmp_path):
+    command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(small)]
+    completions = tmp_path / "out/one/completions-00000-of-00001.jsonl"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
+        while not (completions.exists() and completions.stat().st_size) and killed.poll() is None:
+            time.sleep(0.05)
+        os.kill(killed.pid, signal.SIGKILL)
+    outcome = script_of_pipeline("--config", small)
+    assert outcome.returncode == 0, outcome.stderr
+    assert (
+        "still at work for a pipeline that was killed" in outcome.stdout
+        or "one (seed 42): it was stopped" in outcome.stdout
+    )
+    assert "2 stages run" in outcome.stdout
+    rows = [json.loads(line) for line in completions.read_text().splitlines()]
+    assert len({(row["prompt_id"], row["sample"]) for row in rows}) == len(rows) == 240
+    assert "240 of 240 completions are there" in (tmp_path / "out/.pipeline/one.log").read_text()
+
+    again = script_of_pipeline("--config", small)
+    assert again.returncode == 0 and "0 stages run" in again.stdout
+
+    anew = script_of_pipeline("--config", small, "--from", "two")
+    assert anew.returncode == 0 and "two (seed 42): asked for" in anew.stdout and "1 stages run" in anew.stdout
+    assert (tmp_path / "out/two.old-1").is_dir() and (tmp_path / "out/two").is_dir()
+
+
+def test_two_pipelines_at_once_do_not_get_in_each_others_way(small, script_of_pipeline, tmp_path):
+    command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(small)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        while not (tmp_path / "out/.pipeline/one.log").exists() and first.poll() is None:
+            time.sleep(0.05)
+        second = script_of_pipeline("--config", small)
+        assert second.returncode == 1 and "another process writes there" in second.stderr
+        assert first.wait() == 0
+
+
+def test_times_add_up(tmp_path):
+    """An attempt that was stopped and one that was killed count too, up to the last line of the log."""
+    task = Task("one", "generate", 42, {"output_dir": str(tmp_path / "one")}, ["true"], [], tmp_path / ".pipeline")
+    (tmp_path / "one").mkdir()
+    task.write_state({"made_of": made_of(task, {}), "seconds": 100.0, "started": time.time() - 50})
+    task.log.touch()
+    before = time.monotonic()
+    running = Running(task, "it was stopped", {}, Console(quiet=True))
+    running.process.join()
+    running.finish()
+    assert 149 < task.state()["seconds"] < 151 + time.monotonic() - before and task.state()["made"] == []
+
+
+def test_a_folder_of_a_run_by_hand(tmp_path):
+    """With the same keys it is the stage's; with others it is put aside, and nothing of it is lost."""
+    keys = {"output_dir": str(tmp_path / "base"), "max_steps": 7}
+    for learned, kept in ((7, True), (8, False)):
+        task = Task("base", "sft", 42, keys, ["true"], [], tmp_path / f".pipeline{learned}")
+        (tmp_path / "base").mkdir(exist_ok=True)
+        (tmp_path / "base/recipe.yaml").write_text(yaml.safe_dump(keys | {"max_steps": learned}))
+        Running(task, "never run", {}, Console(quiet=True)).process.join()
+        assert (tmp_path / "base/recipe.yaml").exists() is kept
+    assert "max_steps: 8" in (tmp_path / "base.old-1/recipe.yaml").read_text()
+
+
+def test_a_stage_that_fails_says_why(small, script_of_pipeline):
+    recipe = yaml.safe_load(small.read_text())
+    recipe["stages"][0]["set"] = {"model_name_or_path": "outputs/nobody"}
+    small.write_text(yaml.safe_dump(recipe))
+    outcome = script_of_pipeline("--config", small)
+    assert outcome.returncode == 1
+    for words in (
+        "one (seed 42) failed with status 1",
+        "error: ",
+        "model_name_or_path: ",
+        "The same command continues here",
+    ):
+        assert words in outcome.stderr

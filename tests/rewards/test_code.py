@@ -1,0 +1,214 @@
+"""The reward as a trainer meets it: columns, counters, trouble."""
+
+import asyncio
+import json
+import os
+import pickle
+import signal
+import time
+
+import psutil
+import pytest
+
+from open_r1.code_judge.cases import Case
+from open_r1.code_judge.process import Outage, Outcome
+from open_r1.configs import RewardSpec
+from open_r1.rewards import Composition, check_columns
+from open_r1.rewards.code import Code
+from open_r1.utils.errors import RecipeError
+
+
+TESTS = [{"input": "1 2", "output": "3"}, {"input": "5 6", "output": "11"}]
+INFO = {"language": "python", "test_cases": TESTS}
+RIGHT = "```python\nprint(sum(map(int, input().split())))\n```"
+WRONG = "```python\nprint(3)\n```"
+
+
+SURPRISE = "surprise"
+
+
+class Fake:
+    """A judge of a user's, by dotted path; what it says hangs on the program."""
+
+    def __init__(self, answer="3"):
+        self.answer, self.runs = answer, 0
+
+    def run(self, source, language, stdin, limits):
+        self.runs += 1
+        if "outage" in source or ("once" in source and self.runs == 1):
+            raise Outage("the server is down")
+        if SURPRISE in source:
+            raise RuntimeError("a bug of the judge")
+        return Outcome("ok", self.answer.encode(), 0.01)
+
+
+FAKE = {"provider": f"{__file__}:Fake"}
+
+
+def call(code, completions, **columns):
+    metrics, extra = {}, {}
+    columns = columns or {"verification_info": [INFO] * len(completions)}
+    rewards = asyncio.run(code(completions, log_metric=metrics.__setitem__, log_extra=extra.__setitem__, **columns))
+    return rewards, metrics, extra["code"]
+
+
+def test_counters_and_remarks(judge):
+    code = Code()
+    code.start()
+    code._judge = judge
+    infos = [json.dumps(INFO), INFO, INFO, {"language": "python", "test_cases": []}, None]
+    rewards, metrics, remarks = call(code, [RIGHT, WRONG, "I do not know.", RIGHT, RIGHT], verification_info=infos)
+    assert rewards == [1.0, 0.0, 0.0, None, None]
+    assert remarks == ["2/2", "1/2 wrong", "no program", "broken tests: no test cases", "broken tests: no test cases"]
+    assert metrics["code/no_program"] == 0.2 and metrics["code/broken_tests"] == 0.4 and metrics["code/seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("program", "reward", "runs"), [("print(3)", 1.0, 2), ("outage", None, 2), ("surprise", None, 1), ("once", 1.0, 3)]
+)
+def test_an_outage_is_no_zero(program, reward, runs):
+    code = Code(**FAKE)
+    rewards, metrics, _ = call(code, [f"```python\n{program}\n```"], test_cases=[[TESTS[0]] * 2])
+    assert rewards == [reward] and code._judge.runs == runs
+    assert metrics["code/outage"] == (reward is None)
+
+
+def test_a_row_that_could_not_be_judged_does_not_train():
+    specs = RewardSpec.parse_all([{"name": "code", **FAKE}, "format"])
+    texts = [f"<think>so</think><answer>\n```python\n{p}\n```\n</answer>" for p in ("outage", "print(3)")]
+    rows = Composition(specs).score(texts, test_cases=[[TESTS[0]]] * 2)
+    assert rows == [[None, 1.0], [None, 1.0]]
+
+
+def test_routed_beside_mathematics():
+    specs = RewardSpec.parse_all([{"name": "accuracy", "domain": "math"}, {"name": "code", "domain": "code", **FAKE}])
+    rows = Composition(specs).score(
+        ["<answer>4</answer>", "```python\nprint(3)\n```"],
+        domain=["math", "code"],
+        solution=["4", ""],
+        test_cases=[None, TESTS[:1]],
+    )
+    assert rows == [[1.0, None], [None, 1.0]]
+
+
+def test_the_same_program_is_judged_once():
+    code = Code(**FAKE)
+    assert call(code, ["```python\nprint(3)\n```"] * 8, test_cases=[TESTS[:1]] * 8)[0] == [1.0] * 8
+    assert code._judge.runs == 1
+
+
+def test_the_event_loop_goes_on_meanwhile(judge):
+    code = Code(concurrency=2)
+    code.start()
+    code._judge = judge
+    ticks = []
+
+    async def tick():
+        while True:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    async def both():
+        clock = asyncio.create_task(tick())
+        sleepers = [f"```python\nimport time  # {i}\ntime.sleep(0.3)\nprint(3)\n```" for i in range(4)]
+        await code(sleepers, test_cases=[TESTS[:1]] * 4)
+        clock.cancel()
+
+    asyncio.run(both())
+    assert max(b - a for a, b in zip(ticks, ticks[1:], strict=False)) < 0.2
+    assert 0.5 < ticks[-1] - ticks[0] < 1.5  # two at once
+
+
+def test_travels_to_other_processes(judge):
+    code = Code(mode="fraction", timeout=3)
+    code.start()
+    other = pickle.loads(pickle.dumps(code))
+    assert call(other, [WRONG])[0] == [0.5]
+
+
+def test_a_judge_killed_from_outside_is_replaced(judge):
+    code = Code(concurrency=1)
+    code.start()
+    code._judge = judge
+    assert call(code, [RIGHT])[0] == [1.0]
+    for child in psutil.Process().children():
+        if "bwrap" in child.name():
+            os.kill(child.pid, signal.SIGKILL)
+    assert call(code, [RIGHT])[0] == [1.0]
+
+
+def test_works_in_a_fork_of_the_trainer(judge):
+    code = Code(concurrency=1)
+    assert call(code, [RIGHT])[0] == [1.0]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if call(code, [RIGHT])[0] == [1.0] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_killed_while_it_judges(judge):
+    code = Code(concurrency=1)
+    code.start()
+    code._judge = judge
+
+    async def judged():
+        task = asyncio.create_task(
+            code(["```python\nimport time\ntime.sleep(1)\nprint(3)\n```"], test_cases=[TESTS[:1]])
+        )
+        await asyncio.sleep(0.6)
+        for child in psutil.Process().children():
+            if "bwrap" in child.name():
+                os.kill(child.pid, signal.SIGKILL)
+        return await task
+
+    assert asyncio.run(judged()) == [1.0]  # tried again
+
+
+def test_memory_does_not_grow(judge):
+    def runs(count):
+        for i in range(count):
+            judge.run(f"print({i})", "python", "x" * 1000, Code().limits)
+
+    runs(20)
+    before, descriptors = psutil.Process().memory_info().rss, psutil.Process().num_fds()
+    runs(200)
+    assert psutil.Process().memory_info().rss - before < 4 * 2**20
+    assert psutil.Process().num_fds() == descriptors
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ({"mode": "most"}, "mode"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": "6"}, "timeout"),
+        ({"memory": -1}, "memory"),
+        ({"isolation": "docker"}, "isolation"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"tests": 3}, "tests"),
+    ],
+)
+def test_wrong_parameters_end_early(params, named):
+    with pytest.raises(RecipeError, match=named):
+        Composition([RewardSpec("code", params=params)])
+
+
+def test_a_provider_that_is_none_ends_early():
+    for provider in ("no_such.module.Judge", f"{__file__}:Nothing"):
+        with pytest.raises(RecipeError, match="provider|import|Nothing"):
+            Composition([RewardSpec("code", params={"provider": provider})]).start()
+    with pytest.raises(RecipeError, match="colour"):
+        Composition([RewardSpec("code", params={**FAKE, "provider_params": {"colour": 1}})]).start()
+
+
+def test_data_without_tests_ends_early():
+    rewards = Composition([RewardSpec("code")]).rewards
+    with pytest.raises(RecipeError, match="verification_info.*found: prompt"):
+        check_columns(rewards, ["prompt"])
+    check_columns(rewards, ["prompt", "test_cases"])
+
+
+def test_cases_are_kept_apart():
+    """The order of tests and their functions make different problems of one program."""
+    assert Case("1", "2") != Case("1", "2", "f") and hash(Case("1", "2")) == hash(Case("1", "2"))

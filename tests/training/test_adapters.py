@@ -1,0 +1,92 @@
+"""Adapters: trained, continued, merged into a checkpoint like any other; on a base in 4 bits too."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import BASE
+from peft import AutoPeftModelForCausalLM
+from transformers import AutoModelForCausalLM
+
+from open_r1.models.loading import load_tokenizer
+
+
+LORA = [
+    "--use_peft",
+    "true",
+    "--lora_r",
+    "8",
+    "--lora_target_modules",
+    "all-linear",
+    "--lora_dropout",
+    "0.0",
+    "--learning_rate",
+    "1e-3",
+]
+FEW = ["--eval_strategy", "no", "--save_steps", "2"]
+quantizes = importlib.util.find_spec("bitsandbytes") is not None
+
+
+def logits(model, folder) -> torch.Tensor:
+    tokens = load_tokenizer(str(folder))("3*7=1;1+5=6;", return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        return model(tokens).logits
+
+
+@pytest.fixture
+def train(script, checkpoint, tmp_path):
+    def train(folder, *argv):
+        outcome = script(
+            "sft", *BASE, *FEW, *LORA, "--model_name_or_path", checkpoint, "--output_dir", tmp_path / folder, *argv
+        )
+        assert outcome.code == 0, outcome.err
+        return tmp_path / folder
+
+    return train
+
+
+def test_adapter_is_trained_continued_and_merged(train, script, monkeypatch, tmp_path):
+    rope = ["--model_init_kwargs", '{"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}']
+    train("lora", "--max_steps", "2", *rope)
+    adapter = train("lora", "--max_steps", "4", *rope)
+    steps = [json.loads(line).get("step") for line in (adapter / "log_history.jsonl").read_text().splitlines()]
+    assert steps[-1] == 4 and not (adapter / "model.safetensors").exists()
+    assert (
+        script("merge_adapter", "--adapter", adapter, "--output_dir", tmp_path / "merged", "--dtype", "float32").code
+        == 0
+    )
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    assert merged.config.rope_parameters["rope_theta"] == 500.0, "the base as it was trained on"
+    options = {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}
+    with_adapter = logits(AutoPeftModelForCausalLM.from_pretrained(adapter, **options), adapter)
+    torch.testing.assert_close(logits(merged, tmp_path / "merged"), with_adapter, rtol=1e-4, atol=1e-4)
+    base = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+    assert not torch.allclose(with_adapter, logits(AutoModelForCausalLM.from_pretrained(base), adapter), atol=1e-3), (
+        "it has learnt"
+    )
+
+
+@pytest.mark.skipif(
+    not quantizes, reason="bitsandbytes is not installed here; `make test-all` makes an environment that has it"
+)
+def test_adapter_on_a_base_in_4_bits(train, script, tmp_path):
+    adapter = train("qlora", "--max_steps", "4", "--load_in_4bit", "true")
+    assert script("merge_adapter", "--adapter", adapter, "--output_dir", tmp_path / "merged").code == 0
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged").dtype == torch.bfloat16
+
+
+def test_merging_what_is_no_adapter_or_into_a_model_is_refused(script, checkpoint, tmp_path):
+    outcome = script("merge_adapter", "--adapter", checkpoint, "--output_dir", tmp_path / "merged")
+    assert outcome.code == 1 and "no adapter_config.json" in outcome.err
+    (tmp_path / "adapter_config.json").write_text("{}")
+    outcome = script("merge_adapter", "--adapter", tmp_path, "--output_dir", checkpoint)
+    assert outcome.code == 1 and "holds a model already" in outcome.err
+
+
+def test_adapter_as_a_model_says_how_to_merge_it(script, tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    outcome = script("sft", *BASE, "--model_name_or_path", tmp_path, "--output_dir", tmp_path / "out")
+    assert outcome.code == 1 and "is an adapter" in outcome.err and "merge_adapter.py --adapter" in outcome.err
+    assert Path("src/open_r1/merge_adapter.py").is_file()

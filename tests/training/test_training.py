@@ -1,0 +1,151 @@
+"""The scripts, run as their users run them: two steps, a stop, two more; what they leave behind; the start-up box."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from conftest import BASE, ZERO
+
+from open_r1.training.run import _resume_point
+
+
+LAUNCH = [os.path.join(os.path.dirname(sys.executable), "accelerate"), "launch", "--quiet"]
+LAUNCH += ["--config_file", "recipes/accelerate_configs/cpu.yaml"]
+SMALL_SFT = ["--dataset_params", '{"size": 64}', "--logging_steps", "1", "--warmup_steps", "0"]
+SMALL_GRPO = ["--per_device_train_batch_size", "16", "--num_generations", "8", "--max_completion_length", "8"]
+SMALL_GRPO += ["--max_eval_samples", "4", "--per_device_eval_batch_size", "16", "--dataset_params", '{"size": 32}']
+
+
+def launch(stage, *argv):
+    return subprocess.run([*LAUNCH, f"src/open_r1/{stage}.py", *map(str, argv)], capture_output=True, text=True)
+
+
+def history(folder):
+    return [json.loads(line) for line in (folder / "log_history.jsonl").read_text().splitlines()]
+
+
+def steps(folder, key="loss"):
+    return [entry["step"] for entry in history(folder) if key in entry]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """SFT from scratch, then GRPO from its checkpoint, both by `accelerate launch` and both in two goes."""
+    root = tmp_path_factory.mktemp("runs")
+    base, zero = root / "base", root / "zero"
+    sft = [*BASE, *SMALL_SFT, "--output_dir", base, "--save_steps", 2]
+    grpo = [
+        *ZERO,
+        *SMALL_GRPO,
+        "--model_name_or_path",
+        base,
+        "--output_dir",
+        zero,
+        "--save_steps",
+        2,
+        "--eval_steps",
+        2,
+    ]
+    done = {}
+    for name, stage, argv in (("sft", "sft", sft), ("grpo", "grpo", grpo)):
+        for limit in (2, 4):
+            done[name, limit] = launch(stage, *argv, "--max_steps", limit)
+            assert done[name, limit].returncode == 0, done[name, limit].stderr[-3000:]
+    return base, zero, done
+
+
+def test_resumes_from_the_last_checkpoint_and_says_so(runs):
+    base, zero, done = runs
+    for folder, name in ((base, "sft"), (zero, "grpo")):
+        assert "no checkpoint, from the start" in done[name, 2].stdout
+        assert "checkpoint-2" in done[name, 4].stdout and "resuming from" in done[name, 4].stderr
+        assert steps(folder) == [1, 2, 3, 4], "no step is done twice or lost"
+
+
+def test_leaves_model_metrics_recipe_and_card(runs):
+    base, zero, _ = runs
+    for folder in (base, zero):
+        assert json.loads((folder / "train_results.json").read_text())["train_steps"] == 4
+        assert {"model.safetensors", "tokenizer.json", "recipe.yaml", "README.md"} <= {
+            p.name for p in folder.iterdir()
+        }
+    card = (zero / "README.md").read_text()
+    assert "num_generations: 8" in card and "eval_rewards/accuracy/mean" in card and "avg@4" in card
+
+
+def test_completions_and_rewards_are_logged(runs):
+    _, zero, _ = runs
+    table = pd.read_parquet(zero / "completions" / "completions_00003.parquet")
+    assert {"prompt", "completion", "accuracy", "format", "advantage"} <= set(table) and len(table) == 16
+    assert all("rewards/accuracy/none" in entry for entry in history(zero) if "reward" in entry)
+    assert steps(zero, "eval_reward") == [0, 2, 2, 4], "once more where the resumed run starts"
+
+
+def test_libraries_are_quiet(runs):
+    _, _, done = runs
+    for run in done.values():
+        assert "FutureWarning" not in run.stderr and "it/s]" not in run.stderr
+        assert len(run.stderr.splitlines()) < 12, run.stderr
+
+
+def test_a_finished_run_is_not_trained_again(runs, script):
+    base, _, _ = runs
+    before = (base / "model.safetensors").stat().st_mtime_ns
+    outcome = script("sft", *BASE, *SMALL_SFT, "--output_dir", base, "--save_steps", 2, "--max_steps", 4)
+    assert outcome.code == 0
+    assert (base / "model.safetensors").stat().st_mtime_ns == before and steps(base) == [1, 2, 3, 4]
+
+
+def test_start_up_box_of_a_dry_run(checkpoint, script, tmp_path):
+    started = time.process_time()
+    outcome = script(
+        "grpo", *ZERO, "--model_name_or_path", checkpoint, "--output_dir", tmp_path / "out", "--dry_run", "true"
+    )
+    assert outcome.code == 0 and time.process_time() - started < 15
+    for words in (
+        "recipes/tiny/grpo/config_zero.yaml",
+        "0.66M parameters",
+        "4,096 rows",
+        "problem, solution",
+        "1 × accuracy + 1 × format",
+        "256 = 256 per device × 1 process × 1 accumulated",
+        "16 per prompt",
+        "per device (cpu)",
+        "no push",
+        "from the start",
+    ):
+        assert words in " ".join(outcome.out.replace("│", " ").split()), words
+    assert not (tmp_path / "out").exists(), "a dry run leaves nothing behind"
+
+
+def test_dry_run_of_a_recipe_whose_checkpoint_is_not_made_yet(script, tmp_path, monkeypatch):
+    for name in ("recipes", "src"):
+        (tmp_path / name).symlink_to(tmp_path.cwd() / name)
+    monkeypatch.chdir(tmp_path)
+    outcome = script("grpo", *ZERO, "--dry_run", "true")
+    assert outcome.code == 0 and "not made yet" in outcome.out and "sft/config_base.yaml" in outcome.out
+
+
+def test_a_run_that_began_from_another_ones_checkpoint_goes_on_from_its_own(runs, tmp_path):
+    base, zero, _ = runs
+    other = str(base / "checkpoint-4")
+    assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(tmp_path))) == other
+    assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(zero))) == str(
+        zero / "checkpoint-4"
+    )
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo", "report"])
+def test_help_begins_with_examples_and_our_own_options(stage):
+    run = subprocess.run([sys.executable, f"src/open_r1/{stage}.py", "--help"], capture_output=True, text=True)
+    assert run.returncode == 0
+    screen = run.stdout.splitlines()[:60]
+    assert sum(line.lstrip().startswith("# ") for line in screen) == 5, "five examples"
+    if stage != "report":
+        assert run.stdout.index("--dataset_name") < run.stdout.index("--output_dir")
+        assert any("--dataset_name" in line for line in screen)
