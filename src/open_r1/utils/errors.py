@@ -48,7 +48,7 @@ def parse_mapping(text: str, key: str) -> dict:
     except yaml.YAMLError:
         value = None
     if not isinstance(value, dict):
-        raise RecipeError(f"{key}: found {text!r}; expected a parse_mapping such as `{{name: value}}`.")
+        raise RecipeError(f"{key}: found {text!r}; expected a mapping such as `{{name: value}}`.")
     return value
 
 
