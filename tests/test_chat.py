@@ -1,0 +1,59 @@
+"""The chat command: prompts written as in training, answers streamed."""
+
+import io
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def trained(checkpoint, tmp_path):
+    """A checkpoint with the recipe that `grpo.py` leaves beside it."""
+    folder = tmp_path / "trained"
+    folder.symlink_to(checkpoint)
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"prompt_template": "recipes/prompts/tiny.jinja"}))
+    yield folder
+    recipe.unlink()
+
+
+def test_answers_one_question_with_the_recipes_template(script, trained):
+    answers = [script("chat", trained, "--question", "1+1 = ?", "--max_new_tokens", 8, "--seed", 1) for _ in range(2)]
+    assert answers[0].code == 0, answers[0].err
+    assert answers[0].out.strip()
+    assert answers[0].out == answers[1].out, "the same seed gives the same answer"
+
+
+def test_talks_until_quit(script, trained, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("1+1 = ?\n/new\n\n2+2 = ?\n/quit\nnever read\n"))
+    outcome = script("chat", trained, "--max_new_tokens", 4, "--temperature", 0)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.count("> ") == 5, "a prompt for each line until /quit"
+
+
+def test_conversations_go_on_with_a_chat_template(checkpoint, monkeypatch):
+    monkeypatch.setattr(
+        "sys.argv", ["chat", checkpoint, "--chat_template_path", "recipes/chat_templates/tiny_chat.jinja"]
+    )
+    from open_r1.chat import Chat, parse_arguments
+
+    args = parse_arguments()
+    args.max_new_tokens = 4
+    chat = Chat(args)
+    chat.answer("1+1 = ?")
+    chat.answer("2+2 = ?")
+    assert [message["role"] for message in chat.messages] == ["user", "assistant", "user", "assistant"]
+    chat.start_over()
+    assert chat.messages == []
+
+
+def test_a_model_without_any_template_says_what_to_name(script, checkpoint):
+    outcome = script("chat", checkpoint, "--question", "1+1 = ?")
+    assert outcome.code == 1
+    assert "chat_template_path" in outcome.err and "prompt_template" in outcome.err
+
+
+def test_a_checkpoint_that_is_not_there_names_the_command_that_makes_it(script):
+    outcome = script("chat", "outputs/tiny/distill_rl")
+    assert outcome.code == 1
+    assert "config_distill_rl.yaml" in outcome.err
