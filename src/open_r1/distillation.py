@@ -15,13 +15,12 @@ Examples:
   ... --teacher_model_name_or_path my/teacher --dataset_name my.jsonl --dataset_prompt_column question
 """
 
-from pathlib import Path
-
 from trl import DistillationTrainer, ModelConfig
 
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.load import load_held_out, load_split
 from open_r1.data.prompts import prompt_length, to_prompts
+from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import load_model_info
 from open_r1.training import run as training
 from open_r1.utils.errors import RecipeError
@@ -34,15 +33,12 @@ def main():
     script_args, args, model_args = RecipeParser("distillation", __doc__).parse()
     run = training.prepare("distillation", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
-    if script_args.chat_template_path:
-        tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
+    use_chat_template(tokenizer, script_args.chat_template_path)
     teacher = load_model_info(
         ModelConfig(model_name_or_path=args.teacher_model_name_or_path), args.seed, args.trust_remote_code
     )
-    if teacher.build_command and not script_args.dry_run:
-        raise RecipeError(
-            f"teacher_model_name_or_path: no checkpoint in {teacher.source!r} yet. Make it first:\n  {teacher.build_command}"
-        )
+    if not script_args.dry_run:
+        teacher.require_checkpoint("teacher_model_name_or_path")
     if teacher.tokenizer.get_vocab() != tokenizer.get_vocab():
         raise RecipeError(f"teacher_model_name_or_path: {teacher.source!r} has another vocabulary than the student.")
     rows = load_split(script_args, script_args.dataset_train_split, args.seed)

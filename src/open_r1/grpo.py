@@ -19,14 +19,13 @@ Examples:
   ... --reward_funcs accuracy '{name: my_rewards.py:brevity, weight: 0.2}'
 """
 
-from pathlib import Path
-
 from trl import GRPOTrainer
 
 from open_r1.cluster.rollout_client import use_our_client
 from open_r1.configs import steps_of_a_round
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.prompts import prompt_length, require_full_batch
+from open_r1.models.chat_template import use_chat_template
 from open_r1.rewards import Composition
 from open_r1.training import run as training
 from open_r1.training.rl_prompts import load_prompts
@@ -39,8 +38,7 @@ def main():
     script_args, args, model_args = RecipeParser("grpo", __doc__).parse()
     run = training.prepare("grpo", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
-    if script_args.chat_template_path:
-        tokenizer.chat_template = Path(script_args.chat_template_path).read_text()
+    use_chat_template(tokenizer, script_args.chat_template_path)
     script_args.set_weights(args)
     script_args.require_whole_rounds(args)
     script_args.require_server(args)

@@ -16,8 +16,6 @@ Examples:
   ... --dataset_name trl-lib/ultrafeedback_binarized --min_gap 1
 """
 
-from pathlib import Path
-
 import torch
 from torch.nn.functional import logsigmoid
 from trl import RewardTrainer
@@ -26,9 +24,9 @@ from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.conversations import as_text
 from open_r1.data.load import load_held_out, load_split
 from open_r1.data.preferences import to_pairs
+from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import check_round_trip
 from open_r1.training import run as training
-from open_r1.utils.errors import RecipeError
 
 
 SAMPLE = 256  # rows looked at before training starts
@@ -57,10 +55,7 @@ def main():
     script_args, args, model_args = RecipeParser("reward_model", __doc__).parse()
     run = training.prepare("reward_model", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
-    if args.chat_template_path:
-        if not Path(args.chat_template_path).is_file():
-            raise RecipeError(f"chat_template_path: no Jinja file {args.chat_template_path!r}.")
-        tokenizer.chat_template = Path(args.chat_template_path).read_text()
+    use_chat_template(tokenizer, args.chat_template_path)
     pairs = to_pairs(load_split(script_args, script_args.dataset_train_split, args.seed), script_args, args.seed)
     held_out = load_held_out(script_args, args)
     held_out = held_out and to_pairs(held_out, script_args, args.seed)

@@ -18,27 +18,20 @@ Examples:
   ... --output_dir outputs/my-run --save_steps 100
 """
 
-from pathlib import Path
-
 from trl import SFTTrainer
 
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.conversations import check_conversations
 from open_r1.data.load import load_held_out, load_split
+from open_r1.models.chat_template import use_chat_template
 from open_r1.training import run as training
-from open_r1.utils.errors import RecipeError
 
 
 def main():
     script_args, args, model_args = RecipeParser("sft", __doc__).parse()
     run = training.prepare("sft", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
-    if args.chat_template_path:
-        if not args.chat_template_path.endswith((".jinja", ".j2")) or not Path(args.chat_template_path).is_file():
-            raise RecipeError(
-                f"chat_template_path: no Jinja file {args.chat_template_path!r}; expected a .jinja file."
-            )
-        tokenizer.chat_template = Path(args.chat_template_path).read_text()
+    use_chat_template(tokenizer, args.chat_template_path)
     dataset = load_split(script_args, script_args.dataset_train_split, args.seed)
     held_out = load_held_out(script_args, args)
     lengths = check_conversations(dataset, tokenizer, args)

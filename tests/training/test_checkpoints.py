@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-from open_r1.training.checkpoints import last_complete_checkpoint, put_aside, what_is_missing
+from open_r1.training.checkpoints import last_complete_checkpoint, rename_incomplete, what_is_missing
 from open_r1.utils.errors import RecipeError
 
 
@@ -133,18 +133,18 @@ DAMAGES += [
 
 
 @pytest.mark.parametrize("name, damage", DAMAGES, ids=lambda value: getattr(value, "__name__", value))
-def test_damaged_one_is_named_passed_over_and_put_aside(folder, caplog, name, damage):
+def test_damaged_one_is_named_passed_over_and_renamed(folder, caplog, name, damage):
     whole, broken = folder / "checkpoint-2", folder / "checkpoint-4"
     damage(broken / name)
     assert last_complete_checkpoint(str(folder)) == str(whole)
     assert f"{broken} is incomplete" in caplog.text
-    put_aside(str(folder), str(whole))
+    rename_incomplete(str(folder), str(whole))
     assert not broken.exists() and (folder / "checkpoint-4.incomplete-1").is_dir() and whole.is_dir()
 
 
 def test_whole_ones_are_whole_and_stay(folder):
     assert what_is_missing(folder / "checkpoint-2") is None and what_is_missing(folder / "checkpoint-4") is None
-    put_aside(str(folder), last_complete_checkpoint(str(folder)))
+    rename_incomplete(str(folder), last_complete_checkpoint(str(folder)))
     assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
 
 

@@ -39,6 +39,7 @@ from open_r1.configs.parser import RecipeParser
 from open_r1.data.conversations import as_text
 from open_r1.data.filter_report import FilterReport
 from open_r1.data.load import load_split, rename_columns, require_column, write_rows
+from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import load_model_info
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
@@ -195,8 +196,8 @@ def to_messages(rows: Dataset, args: BuilderArguments) -> Dataset:
         if args.model_name_or_path
         else None
     )
-    if tokenizer and args.chat_template_path:
-        tokenizer.chat_template = Path(args.chat_template_path).read_text()
+    if tokenizer:
+        use_chat_template(tokenizer, args.chat_template_path)
 
     def row_to_messages(row: dict) -> dict:
         messages = [*turns_of(row["prompt"]), {"role": "assistant", "content": row["completion"].strip()}]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping
+from open_r1.utils.files import require_file
 
 
 E = TypeVar("E", bound="Entry")
@@ -212,7 +213,7 @@ class PromptArguments(ScriptArguments):
             raise RecipeError("user_template and prompt_template: choose one; a plain-text prompt has no turns.")
         for key in ("prompt_template", "user_template", "chat_template_path"):
             path = getattr(self, key)
-            if path and not Path(path).is_file():
-                raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
+            if path:
+                require_file(key, path)
         if self.max_prompt_length is not None and self.max_prompt_length < 1:
             raise RecipeError(f"max_prompt_length: found {self.max_prompt_length}; expected at least 1.")

@@ -8,6 +8,7 @@ from typing import ClassVar
 from open_r1.configs.base import Entry, RewardSpec, ScriptArguments
 from open_r1.configs.generation import part_of
 from open_r1.utils.errors import RecipeError, did_you_mean
+from open_r1.utils.files import require_file
 
 
 @dataclass
@@ -62,8 +63,8 @@ class BuilderArguments(ScriptArguments):
             raise RecipeError("output_dir: missing. Name a folder for the data set.")
         if self.push_to_hub and not self.hub_dataset_id:
             raise RecipeError("hub_dataset_id: missing. Name where to push the set.")
-        if self.chat_template_path and not Path(self.chat_template_path).is_file():
-            raise RecipeError(f"chat_template_path: no file {self.chat_template_path!r} (looked in {os.getcwd()}).")
+        if self.chat_template_path:
+            require_file("chat_template_path", self.chat_template_path)
         for key, low, high in (
             ("min_language_share", 0, 1), ("max_repetition", 0, 1), ("max_paragraph", 0, 10**9), ("fewest_words", 1, 10**6),
         ):  # fmt: skip

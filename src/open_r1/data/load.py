@@ -125,9 +125,7 @@ def _raise_missing(name: str, dry_run: bool):
 
     _, command = find_producer(name)
     if command:
-        raise MissingInputError(
-            f"dataset_name: there is nothing in {name!r} yet. Make it first:\n  {command}", dry_run
-        )
+        raise MissingInputError("dataset_name", name, command, dry_run)
     raise RecipeError(f"dataset_name: no file or folder {name!r} (looked in {Path.cwd()}).")
 
 

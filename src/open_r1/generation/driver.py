@@ -18,8 +18,9 @@ from open_r1.generation.backends import VLLM, Backend, Transformers
 from open_r1.generation.client import Servers
 from open_r1.generation.completion_store import CompletionStore, check_writable, prompt_ids
 from open_r1.generation.running import Meter, draw_batches, draw_from_servers, jobs_of
+from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import ModelInfo, load_model_info
-from open_r1.utils.errors import MissingInputError, RecipeError
+from open_r1.utils.errors import RecipeError
 
 
 logger = logging.getLogger(__name__)
@@ -70,9 +71,8 @@ def generate_completions(args: GenerateArguments, model_args: ModelConfig, conso
     console.print(
         f"{wanted:,} completions: {args.num_generations} of each of {len(rows):,} prompts, shard {args.shard}, into {args.output_dir}"
     )
-    if blueprint and blueprint.build_command:
-        told = f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.build_command}"
-        raise MissingInputError(told, args.dry_run)
+    if blueprint:
+        blueprint.require_checkpoint("model_name_or_path", args.dry_run)
     if args.dry_run:
         return 0
     description = _description(args, model_args, tokenizer, rows[0]["prompt"]) | {"prompts_digest": digest}
@@ -181,8 +181,7 @@ def _blueprint(args: GenerateArguments, model_args: ModelConfig) -> ModelInfo | 
             raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
         return None
     blueprint = load_model_info(model_args, args.seed, args.trust_remote_code)
-    if args.chat_template_path:
-        blueprint.tokenizer.chat_template = Path(args.chat_template_path).read_text()
+    use_chat_template(blueprint.tokenizer, args.chat_template_path)
     return blueprint
 
 

@@ -19,7 +19,7 @@ from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from trl import ModelConfig
 
 from open_r1.configs.recipes import find_producer
-from open_r1.utils.errors import RecipeError
+from open_r1.utils.errors import MissingInputError, RecipeError
 from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
 
@@ -41,6 +41,19 @@ class ModelInfo:
     tokenizer: PreTrainedTokenizerBase
     parameters: int
     build_command: str | None = None
+
+    def require_checkpoint(self, key: str, dry_run: bool = False) -> None:
+        """Stops if the checkpoint is not there yet.
+
+        Args:
+            key (`str`): The recipe's key that names it.
+            dry_run (`bool`, *optional*, defaults to `False`): Whether the run ends here as a dry run, successfully.
+
+        Raises:
+            MissingInputError: With the command that makes it.
+        """
+        if self.build_command is not None:
+            raise MissingInputError(key, self.source, self.build_command, dry_run)
 
 
 def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> ModelInfo:

@@ -22,7 +22,7 @@ from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
 from open_r1.configs.recipes import command_of, stage_of
 from open_r1.data.load import folder_fingerprint
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.files import write_text_atomically
+from open_r1.utils.files import rename_aside, write_text_atomically
 
 
 ASKED = "asked for"  # why a stage runs that is done: its output is made anew
@@ -280,8 +280,5 @@ def _narrowed(reasons: dict[str, str], tasks: list[Task], args: PipelineArgument
 
 def put_aside(folder: Path, console: Console):
     """Renames a folder that is to be made anew; nothing is deleted."""
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
-        number += 1
-    folder.rename(aside)
-    console.print(f"  {folder} is of an earlier run; it is {aside.name} now", markup=False)
+    aside = rename_aside(folder, "old")
+    console.print(f"  {folder} is from an earlier run; it was renamed to {aside.name}", markup=False)

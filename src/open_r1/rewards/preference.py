@@ -10,7 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from open_r1.utils.errors import RecipeError
+from open_r1.utils.errors import MissingInputError, RecipeError
 from open_r1.utils.text import split_thought
 
 
@@ -98,7 +98,9 @@ def _load(source: str, revision: str):
 
     if is_path(source) and not (Path(source) / "config.json").is_file():
         _, command = find_producer(source)
-        raise RecipeError(f"no reward model in {source!r} yet{f'. Make it first: {command}' if command else ''}")
+        if command:
+            raise MissingInputError("model", source, command)
+        raise RecipeError(f"no reward model in {source!r} (looked in {Path.cwd()} for config.json).")
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import rename_aside
 
 
 logger = logging.getLogger(__name__)
@@ -53,17 +54,14 @@ def checkpoints(output_dir: str) -> list[Path]:
     return sorted(folders, key=step_of, reverse=True)
 
 
-def put_aside(output_dir: str, resume_from: str | None):
+def rename_incomplete(output_dir: str, resume_from: str | None):
     """Renames the incomplete checkpoints after the one that is resumed from: the run is about to write others of the same steps."""
     for folder in checkpoints(output_dir):
         if folder == Path(resume_from or ""):
             return
         if what_is_missing(folder) is not None:
-            number = 1
-            while (aside := folder.with_name(f"{folder.name}.{ASIDE}-{number}")).exists():
-                number += 1
-            folder.rename(aside)
-            logger.warning("%s is called %s now", folder, aside.name)
+            aside = rename_aside(folder, ASIDE)
+            logger.warning("%s is incomplete and was renamed to %s", folder, aside.name)
 
 
 def what_is_missing(folder: Path) -> str | None:

@@ -34,7 +34,7 @@ from open_r1.configs import ScriptArguments
 from open_r1.models.loading import ModelInfo, load_model, load_model_info
 from open_r1.planning.estimate import Shape, memory_of, sharding
 from open_r1.training.callbacks import LogHistory, Processes, ProgressLine
-from open_r1.training.checkpoints import last_complete_checkpoint, put_aside, what_is_missing
+from open_r1.training.checkpoints import last_complete_checkpoint, rename_incomplete, what_is_missing
 from open_r1.training.hub_pushes import of_each, pushes_of, repo_of
 from open_r1.training.model_card import write_model_card
 from open_r1.training.preemption import Preemption
@@ -97,10 +97,8 @@ def prepare(
     if training_args.device.type == "cpu" and (training_args.bf16 or training_args.fp16):
         raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
     blueprint = load_model_info(model_args, training_args.seed, getattr(training_args, "trust_remote_code", False))
-    if blueprint.build_command and not script_args.dry_run:
-        raise RecipeError(
-            f"model_name_or_path: no checkpoint in {blueprint.source!r} yet. Make it first:\n  {blueprint.build_command}"
-        )
+    if not script_args.dry_run:
+        blueprint.require_checkpoint("model_name_or_path")
     _check_output_dir(training_args, blueprint, model_args)
     if not script_args.dry_run:
         _check_packages(training_args)
@@ -204,7 +202,7 @@ def train(
         write_text_atomically(
             output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True)
         )
-        put_aside(args.output_dir, run.resume_from)
+        rename_incomplete(args.output_dir, run.resume_from)
     if run.resume_from:
         logger.info("resuming from %s", run.resume_from)
     result = trainer.train(resume_from_checkpoint=run.resume_from)

@@ -15,15 +15,20 @@ class RunStopped(Exception):
 
 
 class MissingInputError(RecipeError):
-    """Something that another recipe makes is not there yet. A dry run says so and is content.
+    """An input that another recipe makes is not there yet. A dry run reports it and succeeds.
 
     Args:
-        message (`str`): What is missing, and the command that makes it.
-        dry_run (`bool`): Whether this is one.
+        key (`str`): The recipe's key that names the input.
+        path (`str`): The input, a folder or a file.
+        command (`str`): The command that makes it.
+        dry_run (`bool`, *optional*, defaults to `False`): Whether this is a dry run.
+
+    >>> str(MissingInputError("model_name_or_path", "outputs/tiny/base", "make base"))
+    "model_name_or_path: there is nothing in 'outputs/tiny/base' yet. Make it first:\\n  make base"
     """
 
-    def __init__(self, message: str, dry_run: bool):
-        super().__init__(message)
+    def __init__(self, key: str, path: str, command: str, dry_run: bool = False):
+        super().__init__(f"{key}: there is nothing in {path!r} yet. Make it first:\n  {command}")
         self.dry_run = dry_run
 
 

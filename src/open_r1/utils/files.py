@@ -45,6 +45,32 @@ def file_lock(path: Path) -> Iterator[None]:
         yield
 
 
+def require_file(key: str, path: str) -> None:
+    """Stops if a file that a recipe names does not exist.
+
+    Args:
+        key (`str`): The recipe's key.
+        path (`str`): Its value.
+
+    Raises:
+        RecipeError: If there is no such file.
+    """
+    if not Path(path).is_file():
+        raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
+
+
+def rename_aside(path: Path, suffix: str) -> Path:
+    """Renames a file or folder that is in the way to `<name>.<suffix>-<number>`, with the first number that is free.
+
+    Returns:
+        `Path`: The new path.
+    """
+    number = 1
+    while path.with_name(f"{path.name}.{suffix}-{number}").exists():
+        number += 1
+    return path.rename(path.with_name(f"{path.name}.{suffix}-{number}"))
+
+
 def write_text_atomically(path: Path, text: str, mode: int = 0o666):
     """Writes a text file, lone surrogates and all; who may read it is for `mode` and the user's mask to say."""
     with atomic_path(path) as part:
