@@ -18,7 +18,7 @@ Examples:
 from trl import DistillationTrainer, ModelConfig
 
 from open_r1.configs.parser import RecipeParser, report_user_errors
-from open_r1.data.load import load_held_out, load_split
+from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.data.prompts import prompt_length, to_prompts
 from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import load_model_info
@@ -41,9 +41,9 @@ def main():
         teacher.require_checkpoint("teacher_model_name_or_path")
     if teacher.tokenizer.get_vocab() != tokenizer.get_vocab():
         raise RecipeError(f"teacher_model_name_or_path: {teacher.source!r} has another vocabulary than the student.")
-    rows = load_split(script_args, script_args.dataset_train_split, args.seed)
+    rows, held_out = load_train_and_eval(script_args.dataset, script_args, args)
+    hide_short_progress_bars(rows)
     dataset = to_prompts(rows, script_args, tokenizer, solved=False)
-    held_out = load_held_out(script_args, args)
     held_out = held_out and to_prompts(held_out, script_args, tokenizer, solved=False)
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     told = f"{teacher.source} · {teacher.parameters / 1e6:,.2f}M parameters"

@@ -34,7 +34,7 @@ from datasets import Dataset, disable_progress_bars
 from rich.console import Console
 from trl import ModelConfig
 
-from open_r1.configs import Benchmark, EvaluationArguments, GenerateArguments, ScriptArguments
+from open_r1.configs import Benchmark, DatasetSpec, EvaluationArguments, GenerateArguments
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.load import load_split, rename_columns, write_rows
 from open_r1.evals.codeforces import require_contests
@@ -68,9 +68,8 @@ def evaluate(
     """
     drawing = drawing_of(args, benchmark)
     if benchmark.standings:
-        require_contests(
-            load_split(drawing, benchmark.dataset_split, args.seed, benchmark.max_prompts), benchmark.standings
-        )
+        problems = load_split(benchmark.dataset, args.seed, benchmark.max_prompts, args.dry_run)
+        require_contests(problems, benchmark.standings)
     rewards = Composition(benchmark.rewards)
     missing = generate_completions(drawing, model_args, console)
     if args.dry_run:
@@ -84,12 +83,9 @@ def evaluate(
 
 def grade(folder: str, benchmark: Benchmark, rewards: Composition, thought_opened: bool, progress: bool) -> Dataset:
     """The completions of a folder, with the tag that their prompts held already, and a column a reward."""
-    rows = load_split(ScriptArguments(dataset_name=folder), "train", seed=0)
-    columns = {"solution": benchmark.dataset_solution_column}
-    if columns["solution"] in rows.column_names:
-        named = ScriptArguments(dataset_name=folder)
-        named.dataset_solution_column = columns["solution"]
-        rows = rename_columns(rows, named, ["solution"])
+    rows = load_split(DatasetSpec(folder), seed=0)
+    if benchmark.dataset_solution_column in rows.column_names:
+        rows = rename_columns(rows, {"solution": benchmark.dataset_solution_column})
     if thought_opened:
         rows = rows.map(lambda row: {"completion": "<think>" + row["completion"]})
     rewards.start()

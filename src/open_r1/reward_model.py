@@ -22,7 +22,7 @@ from trl import RewardTrainer
 
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.conversations import as_text
-from open_r1.data.load import load_held_out, load_split
+from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.data.preferences import to_pairs
 from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import check_round_trip
@@ -56,8 +56,9 @@ def main():
     run = training.prepare("reward_model", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)
-    pairs = to_pairs(load_split(script_args, script_args.dataset_train_split, args.seed), script_args, args.seed)
-    held_out = load_held_out(script_args, args)
+    rows, held_out = load_train_and_eval(script_args.dataset, script_args, args)
+    hide_short_progress_bars(rows)
+    pairs = to_pairs(rows, script_args, args.seed)
     held_out = held_out and to_pairs(held_out, script_args, args.seed)
     texts = [
         as_text(row[name], tokenizer)

@@ -22,7 +22,7 @@ from trl import SFTTrainer
 
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.conversations import check_conversations
-from open_r1.data.load import load_held_out, load_split
+from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.models.chat_template import use_chat_template
 from open_r1.training import run as training
 
@@ -32,8 +32,8 @@ def main():
     run = training.prepare("sft", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)
-    dataset = load_split(script_args, script_args.dataset_train_split, args.seed)
-    held_out = load_held_out(script_args, args)
+    dataset, held_out = load_train_and_eval(script_args.dataset, script_args, args)
+    hide_short_progress_bars(dataset)
     lengths = check_conversations(dataset, tokenizer, args)
     mean, longest = sum(lengths) / len(lengths), max(lengths)
     training.show(

@@ -10,7 +10,7 @@ from datasets import Dataset
 from openai_server import Server
 
 from open_r1.builders.selection import choose
-from open_r1.configs import ScriptArguments
+from open_r1.configs import DatasetSpec
 from open_r1.configs.parser import RecipeParser
 from open_r1.data.load import load_split
 from open_r1.generation.completion_store import Completion, CompletionStore, Request
@@ -72,7 +72,7 @@ def build(script, tmp_path):
 
 
 def built(folder, config="default"):
-    return load_split(ScriptArguments(dataset_name=str(folder), dataset_config=config), "train", 0)
+    return load_split(DatasetSpec(str(folder), config), seed=0)
 
 
 def contents(folder):

@@ -8,7 +8,7 @@ import yaml
 from datasets import Dataset
 from openai_server import Server
 
-from open_r1.configs import ScriptArguments
+from open_r1.configs import DatasetSpec
 from open_r1.data.load import load_split
 
 
@@ -51,7 +51,7 @@ def greetings(count):
 
 
 def mixture(tmp_path):
-    return load_split(ScriptArguments(dataset_name=str(tmp_path / "set")), "train", 0)
+    return load_split(DatasetSpec(str(tmp_path / "set")), seed=0)
 
 
 def test_proportions_are_those_of_the_weights(build, source, tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 from trl import SFTConfig
 
-from open_r1.configs import ScriptArguments
-from open_r1.data.load import load_held_out, load_split
+from open_r1.configs import DatasetSpec, ScriptArguments
+from open_r1.data.load import load_split, load_train_and_eval
 from open_r1.utils.errors import RecipeError
 
 
@@ -15,7 +15,12 @@ ROWS = [{"prompt": "1+1", "solution": "2"}, {"prompt": "2+2", "solution": "4"}]
 
 
 def load(name, split="train", **kwargs):
-    return load_split(ScriptArguments(dataset_name=str(name), **kwargs), split, seed=0)
+    return load_split(DatasetSpec(str(name), split=split, **kwargs), seed=0)
+
+
+def load_for_run(training_args, **options):
+    args = ScriptArguments(**options)
+    return load_train_and_eval(args.dataset, args, training_args)
 
 
 def evaluating(eval_strategy="epoch"):
@@ -43,21 +48,65 @@ def test_function_of_the_users_own(tmp_path):
         "def build(split, seed, size=1):\n"
         "    return Dataset.from_list([{'prompt': split, 'seed': seed}] * size)\n"
     )
-    assert load(f"{path}:build", dataset_params={"size": 2, "seed": 5})[:] == {"prompt": ["train"] * 2, "seed": [5, 5]}
+    assert load(f"{path}:build", params={"size": 2, "seed": 5})[:] == {"prompt": ["train"] * 2, "seed": [5, 5]}
     with pytest.raises(RecipeError, match="dataset_params.*it takes: split, seed, size"):
-        load(f"{path}:build", dataset_params={"sise": 2})
+        load(f"{path}:build", params={"sise": 2})
 
 
 def test_evaluation_rows_can_be_limited():
-    args = ScriptArguments(dataset_name="open_r1.data.tiny:problems", max_eval_samples=3)
-    assert len(load_held_out(args, evaluating())) == 3 and len(load_split(args, "train", seed=0)) == 4096
+    train, held_out = load_for_run(evaluating(), dataset_name="open_r1.data.tiny:problems", max_eval_samples=3)
+    assert len(train) == 4096 and len(held_out) == 3
 
 
 def test_nothing_is_held_out_unless_the_recipe_evaluates_and_never_what_is_trained_on():
-    args = ScriptArguments(dataset_name="open_r1.data.tiny:problems", dataset_test_split="train")
-    assert load_held_out(args, evaluating(eval_strategy="no")) is None
+    options = {"dataset_name": "open_r1.data.tiny:problems", "dataset_test_split": "train"}
+    _, held_out = load_for_run(evaluating(eval_strategy="no"), **options)
+    assert held_out is None
     with pytest.raises(RecipeError, match="is what is trained on"):
-        load_held_out(args, evaluating())
+        load_for_run(evaluating(), **options)
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """A file of ten rows, and so without a test split."""
+    Dataset.from_dict({"text": [str(i) for i in range(10)]}).to_json(tmp_path / "numbers.jsonl")
+    return str(tmp_path / "numbers.jsonl")
+
+
+@pytest.mark.parametrize(("size", "count"), [(0.2, 2), (3, 3)])
+def test_rows_are_held_out_of_a_data_set_without_a_test_split(numbers, size, count):
+    train, held_out = load_for_run(evaluating(), dataset_name=numbers, eval_split_size=size)
+    assert len(held_out) == count and sorted([*train["text"], *held_out["text"]]) == [str(i) for i in range(10)]
+    assert train["text"] == sorted(train["text"])  # the order of a curriculum is kept
+    again = load_for_run(evaluating(), dataset_name=numbers, eval_split_size=size)
+    assert [part["text"] for part in again] == [train["text"], held_out["text"]]
+
+
+def test_held_out_rows_stay_held_out_where_a_run_does_not_evaluate(numbers):
+    options = {"dataset_name": numbers, "eval_split_size": 0.2}
+    train, held_out = load_for_run(evaluating(eval_strategy="no"), **options)
+    assert held_out is None and train["text"] == load_for_run(evaluating(), **options)[0]["text"]
+
+
+def test_a_test_split_goes_before_held_out_rows(tmp_path):
+    for split, text in (("train", "a"), ("test", "b")):
+        Dataset.from_dict({"text": [text] * 4}).to_json(tmp_path / f"{split}.jsonl")
+    train, held_out = load_for_run(evaluating(), dataset_name=str(tmp_path), eval_split_size=1)
+    assert len(train) == 4 and held_out["text"] == ["b"] * 4
+
+
+def test_without_a_test_split_both_ways_out_are_named(numbers):
+    with pytest.raises(
+        RecipeError, match="no split 'test'; it has: train.*Name one of its other splits.*eval_split_size"
+    ):
+        load_for_run(evaluating(), dataset_name=numbers)
+
+
+def test_rows_to_train_on_must_be_left(numbers):
+    with pytest.raises(RecipeError, match="eval_split_size: found 10, which is 10 of 10 rows"):
+        load_for_run(evaluating(), dataset_name=numbers, eval_split_size=10)
+    with pytest.raises(RecipeError, match="eval_split_size: found 1.5; expected a share between 0 and 1, or a number"):
+        ScriptArguments(dataset_name=numbers, eval_split_size=1.5)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +139,4 @@ def test_a_folder_whose_files_have_changed_is_read_again(tmp_path):
     )
     for count in (3, 5):
         Dataset.from_dict({"a": list(range(count))}).to_parquet(tmp_path / "train-00000-of-00001.parquet")
-        assert len(load_split(ScriptArguments(dataset_name=str(tmp_path)), "train", 0)) == count
+        assert len(load_split(DatasetSpec(str(tmp_path)), seed=0)) == count

@@ -12,6 +12,9 @@ from open_r1.data.prompts import to_prompts
 from open_r1.utils.errors import RecipeError
 
 
+NO_EVALUATION = ("--eval_strategy", "no", "--eval_on_start", "false")
+
+
 def shares(sources, sizes, max_steps=20, steps=1, per_round=8, seed=0):
     """The share of the first source in each round."""
     rows = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
@@ -79,7 +82,8 @@ def files(tmp_path):
 
 
 def test_columns_are_brought_together(files):
-    rows = load_sources(GRPOScriptArguments(sources=files), "train", seed=0)
+    rows, held_out = load_sources(GRPOScriptArguments(sources=files), grpo_args(*NO_EVALUATION))
+    assert held_out is None
     assert {"prompt", "solution", "domain", "source"} <= set(rows.column_names) and len(rows) == 40
     assert rows[0] == {"prompt": "0+1", "solution": "1", "domain": "math", "source": 0}
     assert rows[35]["solution"] is None and rows[35]["domain"] == "general-helpful"
@@ -88,7 +92,14 @@ def test_columns_are_brought_together(files):
 def test_a_column_that_is_not_there_is_named(files):
     files[0]["dataset_prompt_column"] = "questoin"
     with pytest.raises(RecipeError, match="math.jsonl: dataset_prompt_column: .*Did you mean 'question'"):
-        load_sources(GRPOScriptArguments(sources=files), "train", seed=0)
+        load_sources(GRPOScriptArguments(sources=files), grpo_args(*NO_EVALUATION))
+
+
+def test_rows_of_each_source_are_held_out_and_never_trained_on(files):
+    args = GRPOScriptArguments(sources=files, eval_split_size=0.1)
+    rows, held_out = load_sources(args, grpo_args())
+    assert len(rows) == 36 and len(held_out) == 4 and set(held_out["source"]) == {0, 1}
+    assert not set(held_out["prompt"]) & set(rows["prompt"])
 
 
 def grpo_args(*argv):
@@ -116,7 +127,7 @@ def test_only_mathematics_is_asked_for_a_box(files):
     """As in the recipes of R1: one template for all sources, which looks at the domain."""
     template = "recipes/prompts/boxed_mathematics.jinja"
     args = GRPOScriptArguments(user_template=template, sources=files)
-    rows = load_sources(args, "train", seed=0)
+    rows, _ = load_sources(args, grpo_args(*NO_EVALUATION))
     asked = to_prompts(rows, args, None, solved=False)
     for prompt, domain in zip(asked["prompt"], asked["domain"], strict=True):
         assert ("boxed{}" in prompt[-1]["content"]) is (domain == "math")

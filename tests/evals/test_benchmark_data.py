@@ -6,7 +6,7 @@ import pytest
 from datasets import Dataset
 
 from open_r1.builders.common import load_benchmarks
-from open_r1.configs import BENCHMARKS, Benchmark, RewardSpec, ScriptArguments
+from open_r1.configs import BENCHMARKS, Benchmark, RewardSpec
 from open_r1.data.load import load_split
 from open_r1.evals.benchmark_data import codeforces, gpqa_diamond, livecodebench
 from open_r1.rewards import Composition
@@ -97,4 +97,4 @@ def test_what_is_evaluated_and_what_must_not_be_trained_on_are_one_table(copy, m
     monkeypatch.setitem(BENCHMARKS, "aime24", BENCHMARKS["aime24"] | {"dataset_name": copy(rows, "default", "train")})
     assert load_benchmarks(["aime24"]).find("What is it?")
     benchmark = Benchmark.parse("aime24")
-    assert load_split(ScriptArguments(benchmark.dataset_name), benchmark.dataset_split, 0)["answer"] == ["4"]
+    assert load_split(benchmark.dataset, seed=0)["answer"] == ["4"]

@@ -123,6 +123,24 @@ def test_start_up_box_of_a_dry_run(checkpoint, script, tmp_path):
     assert not (tmp_path / "out").exists(), "a dry run leaves nothing behind"
 
 
+@pytest.mark.parametrize(
+    ("stage", "recipe", "row"),
+    [
+        ("sft", [*BASE, "--eval_strategy", "steps"], {"prompt": "1+1=?", "completion": "<think>1+1=2</think>2"}),
+        ("grpo", ZERO, {"problem": "1+1", "solution": "2"}),
+    ],
+)
+def test_a_file_of_ones_own_has_no_test_split_so_rows_are_held_out(stage, recipe, row, checkpoint, script, tmp_path):
+    (tmp_path / "mine.jsonl").write_text(f"{json.dumps(row)}\n" * 64)
+    options = ["--dataset_name", tmp_path / "mine.jsonl", "--dataset_params", "{}", "--model_name_or_path", checkpoint]
+    options += ["--output_dir", tmp_path / "out", "--dry_run", "true"]
+    outcome = script(stage, *recipe, *options)
+    assert outcome.code == 1 and "has no split 'test'" in outcome.err and "eval_split_size" in outcome.err
+    outcome = script(stage, *recipe, *options, "--eval_split_size", "0.25")
+    shown = " ".join(outcome.out.replace("│", " ").split())
+    assert outcome.code == 0 and "48 rows" in shown and "held out 16 rows" in shown
+
+
 def test_dry_run_of_a_recipe_whose_checkpoint_is_not_made_yet(script, tmp_path, monkeypatch):
     for name in ("recipes", "src"):
         (tmp_path / name).symlink_to(tmp_path.cwd() / name)

@@ -10,6 +10,7 @@ it. The finished set has `messages` in place of both, since TRL would take a `pr
     <output_dir>/.work/                           verdicts, requests to models; for a run that continues, else of no use
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -34,11 +35,11 @@ from open_r1.builders.filters import (
     Repetition,
     Unstructured,
 )
-from open_r1.configs import BENCHMARKS, Benchmark, BuilderArguments, ScriptArguments, SelectionArguments
+from open_r1.configs import BENCHMARKS, Benchmark, BuilderArguments, DatasetSpec, SelectionArguments
 from open_r1.configs.parser import RecipeParser
 from open_r1.data.conversations import as_text
 from open_r1.data.filter_report import FilterReport
-from open_r1.data.load import load_split, rename_columns, require_column, write_rows
+from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column, write_rows
 from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import load_model_info
 from open_r1.utils.errors import RecipeError
@@ -99,10 +100,11 @@ def load_completions(args: SelectionArguments) -> Dataset:
     Raises:
         RecipeError: If a column is missing.
     """
-    rows = load_split(args, args.dataset_train_split, args.seed)
+    rows = load_split(args.dataset, args.seed, dry_run=args.dry_run)
+    hide_short_progress_bars(rows)
     for name in ("prompt", "completion"):
         require_column(rows, getattr(args, f"dataset_{name}_column"), f"dataset_{name}_column")
-    rows = rename_columns(rows, args, ("prompt", "completion", "solution"))
+    rows = rename_columns(rows, args.dataset.columns)
     opened = "<think>" if args.thought_opened else ""
     texts = all(
         name in rows.column_names and rows.features[name] == Value("string") for name in ("completion", "prompt_id")
@@ -143,15 +145,14 @@ def load_benchmarks(names: list[str]) -> Benchmarks:
     """The problems that must not be trained on, of benchmarks by name and of files."""
     problems = {}
     for name in names:
-        path, _, own_column = name.rpartition(":")
-        own = {"name": name, "dataset_name": path, "dataset_split": "train", "dataset_prompt_column": own_column}
-        benchmark = Benchmark.parse(name if name in BENCHMARKS else own)
-        split, column = benchmark.dataset_split, benchmark.dataset_prompt_column
-        # without its dataset_params: all problems, not those alone that an evaluation asks
-        asked = ScriptArguments(
-            dataset_name=benchmark.dataset_name, dataset_config=benchmark.dataset_config, dataset_train_split=split
-        )
-        rows = load_split(asked, split, seed=0)
+        if name in BENCHMARKS:
+            # without its params: all problems, not those alone that an evaluation asks
+            spec = dataclasses.replace(Benchmark.parse(name).dataset, params={})
+        else:
+            path, _, own_column = name.rpartition(":")
+            spec = DatasetSpec(path, columns={"prompt": own_column})
+        rows = load_split(spec, seed=0)
+        column = spec.columns["prompt"]
         if column not in rows.column_names:
             raise RecipeError(f"decontaminate: {name}: no column {column!r}; found: {', '.join(rows.column_names)}.")
         problems[name] = [text for text in rows[column] if text]

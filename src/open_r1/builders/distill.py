@@ -29,10 +29,10 @@ from rich.console import Console
 from open_r1.builders.common import begin, filters_of, finish, show_plan, to_messages, turns_of, work_of
 from open_r1.builders.filters import Duplicates, Empty
 from open_r1.builders.run_filters import run_filters
-from open_r1.configs import DistillArguments, ScriptArguments, Source
+from open_r1.configs import DistillArguments, Source
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.filter_report import FilterReport
-from open_r1.data.load import load_split
+from open_r1.data.load import hide_short_progress_bars, load_split
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import conversation_text, text_of
@@ -94,10 +94,8 @@ def read_source(source: Source, args: DistillArguments) -> Dataset:
     Raises:
         RecipeError: If it has no conversations.
     """
-    named = ScriptArguments(
-        dataset_name=source.dataset_name, dataset_config=source.dataset_config, dry_run=args.dry_run
-    )
-    rows = load_split(named, source.dataset_split, args.seed)
+    rows = load_split(source.dataset, args.seed, dry_run=args.dry_run)
+    hide_short_progress_bars(rows)
     asked, answered = source.dataset_prompt_column, source.dataset_completion_column
     if "messages" not in rows.column_names and not {asked, answered} <= set(rows.column_names):
         raise RecipeError(

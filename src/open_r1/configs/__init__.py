@@ -12,6 +12,7 @@ from open_r1.configs.builders import (
     SelectionArguments,
     Source,
 )
+from open_r1.configs.dataset import DatasetSpec
 from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArguments
 from open_r1.configs.generation import GenerateArguments
 from open_r1.configs.pipeline import SEED, PaperClaim, PipelineArguments, PipelineStage
@@ -28,7 +29,7 @@ from open_r1.configs.training import (
 
 
 __all__ = [
-    "BENCHMARKS", "Benchmark", "BuilderArguments", "PaperClaim", "ColdStartArguments", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
+    "BENCHMARKS", "Benchmark", "BuilderArguments", "PaperClaim", "ColdStartArguments", "DatasetSpec", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
     "PipelineArguments", "PromptArguments", "PromptSource", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "RunArguments", "SFTScriptArguments", "ScriptArguments",
     "SEED", "SelectionArguments", "Source", "PipelineStage", "steps_of_a_round",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from open_r1.configs.dataset import DatasetSpec
 from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping
 from open_r1.utils.files import require_file
 
@@ -157,6 +158,13 @@ class ScriptArguments:
     )
     dataset_train_split: str = field(default="train", metadata={"help": "Split to train on."})
     dataset_test_split: str = field(default="test", metadata={"help": "Split to evaluate on, if evaluating."})
+    eval_split_size: float | None = field(
+        default=None,
+        metadata={
+            "help": "If the data set has no dataset_test_split, hold out that many rows of dataset_train_split, chosen at "
+            "random by the seed, and never train on them: a share below 1, or a number of rows."
+        },
+    )
     max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first so many rows only."})
     dry_run: bool = field(
         default=False, metadata={"help": "Check everything, show what would run, load no weights and stop."}
@@ -167,7 +175,32 @@ class ScriptArguments:
     def __post_init__(self):
         if isinstance(self.dataset_params, str):
             self.dataset_params = parse_mapping(self.dataset_params, "dataset_params")
+        if self.eval_split_size is not None:
+            self._check_eval_split_size()
         self.require_data()
+
+    def _check_eval_split_size(self) -> None:
+        size = self.eval_split_size
+        is_share = 0 < size < 1
+        is_row_count = size >= 1 and size == int(size)
+        if not is_share and not is_row_count:
+            raise RecipeError(f"eval_split_size: found {size}; expected a share between 0 and 1, or a number of rows.")
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        """The training split of the data set that the options name."""
+        return DatasetSpec(
+            self.dataset_name,
+            self.dataset_config,
+            self.dataset_params or {},
+            split=self.dataset_train_split,
+            columns=self.columns,
+        )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What the data set calls its columns, from the options `dataset_<name>_column`."""
+        return {}
 
     @property
     def data(self) -> str:
@@ -204,6 +237,10 @@ class PromptArguments(ScriptArguments):
     max_prompt_length: int | None = field(
         default=None, metadata={"help": "Drop prompts of more tokens than this (TRL does not truncate prompts)."}
     )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {"prompt": self.dataset_prompt_column}
 
     def __post_init__(self):
         super().__post_init__()

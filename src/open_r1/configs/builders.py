@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from open_r1.configs.base import Entry, RewardSpec, ScriptArguments
+from open_r1.configs.dataset import DatasetSpec
 from open_r1.configs.generation import part_of
 from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.files import require_file
@@ -116,6 +117,14 @@ class SelectionArguments(BuilderArguments):
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
 
+    @property
+    def columns(self) -> dict[str, str]:
+        return {
+            "prompt": self.dataset_prompt_column,
+            "completion": self.dataset_completion_column,
+            "solution": self.dataset_solution_column,
+        }
+
     def __post_init__(self):
         super().__post_init__()
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
@@ -203,6 +212,16 @@ class Source(Entry):
             self.require_file(key)
         if self.template and not self.teacher:
             raise RecipeError(f"sources: {self.dataset_name!r} has a template, but no teacher to ask.")
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        """The data set that the `dataset_*` keys name."""
+        return DatasetSpec(
+            self.dataset_name,
+            self.dataset_config,
+            split=self.dataset_split,
+            columns={"prompt": self.dataset_prompt_column, "completion": self.dataset_completion_column},
+        )
 
 
 @dataclass

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from open_r1.configs.base import Entry, RewardSpec
+from open_r1.configs.dataset import DatasetSpec
 from open_r1.configs.generation import GenerateArguments
 from open_r1.utils.errors import RecipeError, parse_mapping
 
@@ -62,6 +63,17 @@ class Benchmark(Entry):
                 f"benchmarks: num_generations of {self.name!r} is {self.num_generations}; expected at least 1."
             )
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        """The data set that the `dataset_*` keys name."""
+        return DatasetSpec(
+            self.dataset_name,
+            self.dataset_config,
+            self.dataset_params or {},
+            split=self.dataset_split,
+            columns={"prompt": self.dataset_prompt_column, "solution": self.dataset_solution_column},
+        )
 
 
 # Samples a problem are the paper's (v2, D.1). Data sets are public copies; LiveCodeBench's original wants a script run.

@@ -32,6 +32,15 @@ class GradeArguments(ScriptArguments):
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
 
+    @property
+    def columns(self) -> dict[str, str]:
+        return {
+            "completion": self.dataset_completion_column,
+            "solution": self.dataset_solution_column,
+            "prompt": self.dataset_prompt_column,
+            "domain": self.dataset_domain_column,
+        }
+
     def __post_init__(self):
         super().__post_init__()
         self.rewards = RewardSpec.parse_all(self.reward_funcs)

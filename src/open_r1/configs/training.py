@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
+from open_r1.configs.dataset import DatasetSpec
 from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping, split_shell_words
 
 
@@ -137,6 +138,13 @@ class PromptSource(Entry):
                 f"sources: {self.dataset_name!r} takes part from step {self.from_step} until step {self.until_step}; expected 0 ≤ from < until."
             )
 
+    @property
+    def dataset(self) -> DatasetSpec:
+        """The data set that the `dataset_*` keys name; `columns` has those alone that differ from the recipe's."""
+        columns = {"prompt": self.dataset_prompt_column, "solution": self.dataset_solution_column}
+        own_columns = {name: column for name, column in columns.items() if column is not None}
+        return DatasetSpec(self.dataset_name, self.dataset_config, self.dataset_params or {}, columns=own_columns)
+
     def __str__(self) -> str:
         since = f" from step {self.from_step}" if self.from_step else ""
         until = f" until step {self.until_step}" if self.until_step else ""
@@ -192,6 +200,10 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
     mixture: list[PromptSource] = field(default_factory=list, init=False)  # `sources`, parsed
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return super().columns | {"solution": self.dataset_solution_column}
 
     @property
     def data(self) -> str:

@@ -1,16 +1,20 @@
-"""Loading data sets, from wherever a recipe names them, with errors that come before any model is loaded."""
+"""Loads data sets from wherever a recipe names them, and reports what is wrong with them before any model is loaded.
+
+Start reading at `load_split`. `load_train_and_eval` is what the trainers call: it also finds the rows to evaluate on.
+"""
 
 import hashlib
 import inspect
+import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import datasets
 from datasets import Dataset, DatasetDict, Features, Value
 
-from open_r1.configs import ScriptArguments
+from open_r1.configs import DatasetSpec, ScriptArguments
 from open_r1.data.completions import read_completions, read_manifests
 from open_r1.utils.errors import MissingInputError, RecipeError, did_you_mean
 from open_r1.utils.files import atomic_path
@@ -19,108 +23,221 @@ from open_r1.utils.imports import import_object, is_function, is_path
 
 
 if TYPE_CHECKING:
-    from transformers import TrainingArguments  # and with it torch, which filters do without
+    from transformers import TrainingArguments  # imports torch, which filters do without
 
-LARGE = 50_000  # rows from which preparing them takes long enough to show a progress bar
-FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+MANY_ROWS = 50_000  # from here on, preparing the rows takes long enough to show a progress bar
+FILE_FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
-def load_split(args: ScriptArguments, split: str, seed: int, limit: int | None = None) -> Dataset:
-    """One split of the recipe's data set.
+class MissingSplitError(RecipeError):
+    """The data set is there, but it does not have the split that was asked for."""
+
+
+def load_split(spec: DatasetSpec, seed: int, limit: int | None = None, dry_run: bool = False) -> Dataset:
+    """Loads one split of a data set.
 
     Args:
-        args (`ScriptArguments`): Its `dataset_*` options.
-        split (`str`): `train` or `test` for a function; any split that a file, folder or Hub data set has.
-        seed (`int`): Seed for a function that builds rows, unless `dataset_params` has one.
-        limit (`int`, *optional*): Keep the first so many rows.
+        spec (`DatasetSpec`):
+            Data set and split. A function is called with `split` (`train` or `test`), `seed` and the spec's params.
+        seed (`int`): Seed for a function that builds rows, unless the params have one.
+        limit (`int`, *optional*): Keep only this many rows, the first ones.
+        dry_run (`bool`, *optional*, defaults to `False`): Whether it is fine if another recipe has yet to make the data set.
+
+    Returns:
+        `Dataset`: The rows, with all of their columns under the data set's own names.
 
     Raises:
-        RecipeError: If there is no such data set or split, or if it is empty.
+        MissingSplitError: If the data set has no such split.
+        RecipeError: If there is no such data set, if it cannot be read, or if the split is empty.
     """
-    name = args.dataset_name
-    if is_function(name):
-        dataset = _build(name, {"split": split, "seed": seed, **(args.dataset_params or {})})
+    if is_function(spec.name):
+        dataset = _call_function(spec.name, {"split": spec.split, "seed": seed, **spec.params})
     else:
-        if is_path(name) and not Path(name).expanduser().exists():
-            _raise_missing(name, args.dry_run)
-        found = _load_local(name, args.dataset_config) if is_path(name) else _load_hub(name, args.dataset_config)
-        if split not in found:
-            raise RecipeError(
-                f"dataset {name!r} has no split {split!r}; it has: {', '.join(found)}{did_you_mean(split, found)}"
+        splits = _load_all_splits(spec, dry_run)
+        if spec.split not in splits:
+            hint = did_you_mean(spec.split, splits)
+            raise MissingSplitError(
+                f"dataset {spec.name!r} has no split {spec.split!r}; it has: {', '.join(splits)}{hint}"
             )
-        dataset = found[split]
+        dataset = splits[spec.split]
     if limit is not None:
-        dataset = dataset.select(range(min(limit, len(dataset))))
+        dataset = first_rows(dataset, limit)
     if not len(dataset):
-        raise RecipeError(f"dataset {name!r}: split {split!r} is empty.")
-    if split == args.dataset_train_split and (len(dataset) < LARGE or not sys.stderr.isatty()):
-        datasets.disable_progress_bars()  # a few seconds of work, or a log file
+        raise RecipeError(f"dataset {spec.name!r}: split {spec.split!r} is empty.")
     return dataset
 
 
-def evaluates(args: "TrainingArguments") -> bool:
-    """Whether a run evaluates while it trains."""
-    return args.eval_strategy != "no" or args.eval_on_start
+def load_train_and_eval(
+    spec: DatasetSpec, args: ScriptArguments, training_args: "TrainingArguments"
+) -> tuple[Dataset, Dataset | None]:
+    """Loads what a run trains on and what it evaluates on.
+
+    The rows to evaluate on are the data set's test split. If it has none, they are `eval_split_size` rows of the training
+    split, drawn at random by the run's seed and never trained on.
+
+    Args:
+        spec (`DatasetSpec`): The data set; its split does not count.
+        args (`ScriptArguments`): Names the two splits, `eval_split_size` and `max_eval_samples`.
+        training_args (`TrainingArguments`): The seed, and whether the run evaluates.
+
+    Returns:
+        `tuple[Dataset, Dataset | None]`: Training and evaluation rows; `None` if the run does not evaluate.
+
+    Raises:
+        RecipeError: If the run would evaluate on what it trains on, or if there is nothing to evaluate on.
+    """
+    train_spec = spec.with_split(args.dataset_train_split)
+    test_spec = spec.with_split(args.dataset_test_split)
+    evaluates = training_args.eval_strategy != "no" or training_args.eval_on_start
+    if evaluates and test_spec.split == train_spec.split:
+        raise RecipeError(f"dataset_test_split: {test_spec.split!r} is what is trained on; name another split.")
+
+    train_dataset = load_split(train_spec, training_args.seed, dry_run=args.dry_run)
+    if not evaluates and args.eval_split_size is None:
+        return train_dataset, None
+    try:
+        eval_dataset = load_split(test_spec, training_args.seed, dry_run=args.dry_run)
+    except MissingSplitError as error:
+        if args.eval_split_size is None:
+            raise RecipeError(
+                f"dataset_test_split: {error} Name one of its other splits to evaluate on, or hold out rows of "
+                f"{train_spec.split!r} with `eval_split_size`, such as 0.05 for 5% of them."
+            ) from error
+        train_dataset, eval_dataset = _hold_out(train_dataset, args.eval_split_size, training_args.seed)
+    if not evaluates:
+        return train_dataset, None
+    if args.max_eval_samples is not None:
+        eval_dataset = first_rows(eval_dataset, args.max_eval_samples)
+    return train_dataset, eval_dataset
 
 
-def require_held_out(args: ScriptArguments, training_args: "TrainingArguments"):
-    """Stops if a run would evaluate on what it trains on."""
-    if evaluates(training_args) and args.dataset_test_split == args.dataset_train_split:
+def _hold_out(dataset: Dataset, size: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Splits rows at random into those to train on and those to evaluate on; both stay in their order.
+
+    Args:
+        dataset (`Dataset`): The training split.
+        size (`float`): What to evaluate on: a share below 1, or a number of rows.
+        seed (`int`): Seed of the choice.
+
+    Raises:
+        RecipeError: If nothing would be left to train or to evaluate on.
+    """
+    if size < 1:
+        count = round(size * len(dataset))
+    else:
+        count = int(size)
+    if not 1 <= count < len(dataset):
         raise RecipeError(
-            f"dataset_test_split: {args.dataset_test_split!r} is what is trained on; name another split."
+            f"eval_split_size: found {size:g}, which is {count} of {len(dataset)} rows; leave at least one row to train on "
+            "and one to evaluate on."
         )
+    held_out = set(random.Random(f"eval_split/{seed}").sample(range(len(dataset)), count))
+    train_rows = [i for i in range(len(dataset)) if i not in held_out]
+    return dataset.select(train_rows), dataset.select(sorted(held_out))
 
 
-def load_held_out(args: ScriptArguments, training_args: "TrainingArguments") -> Dataset | None:
-    """The split to evaluate on, `None` if the recipe does not evaluate."""
-    require_held_out(args, training_args)
-    if not evaluates(training_args):
-        return None
-    return load_split(args, args.dataset_test_split, training_args.seed, args.max_eval_samples)
+def first_rows(dataset: Dataset, limit: int) -> Dataset:
+    """The first `limit` rows, or all of them if there are fewer."""
+    return dataset.select(range(min(limit, len(dataset))))
 
 
-def require_column(dataset: Dataset, column: str, option: str):
-    """Stops if the data set lacks a column, naming the option that chooses it."""
+def require_column(dataset: Dataset, column: str, option: str) -> None:
+    """Stops if the data set lacks a column.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        column (`str`): Name of the column.
+        option (`str`): The recipe's key that chooses it, for the error message.
+
+    Raises:
+        RecipeError: If there is no such column.
+    """
     if column not in dataset.column_names:
+        hint = did_you_mean(column, dataset.column_names)
         raise RecipeError(
-            f"{option}: the data set has no column {column!r}; found: {', '.join(dataset.column_names)}"
-            f"{did_you_mean(column, dataset.column_names)}"
+            f"{option}: the data set has no column {column!r}; found: {', '.join(dataset.column_names)}{hint}"
         )
 
 
-def rename_columns(dataset: Dataset, args: ScriptArguments, names: Iterable[str]) -> Dataset:
-    """Columns under the names that rewards know, from those that `dataset_<name>_column` chooses; what had that name goes."""
-    for name in names:
-        column = getattr(args, f"dataset_{name}_column")
-        if column != name:
-            require_column(dataset, column, f"dataset_{name}_column")
-            dataset = dataset.remove_columns([name] if name in dataset.column_names else []).rename_column(
-                column, name
-            )
+def rename_column(dataset: Dataset, column: str, name: str, option: str) -> Dataset:
+    """Gives a column another name; a column that has this name already is removed.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        column (`str`): The column's name in the data set.
+        name (`str`): Its new name.
+        option (`str`): The recipe's key that chooses the column, for the error message.
+
+    Raises:
+        RecipeError: If there is no such column.
+    """
+    if column == name:
+        return dataset
+    require_column(dataset, column, option)
+    if name in dataset.column_names:
+        dataset = dataset.remove_columns(name)
+    return dataset.rename_column(column, name)
+
+
+def rename_columns(dataset: Dataset, columns: dict[str, str]) -> Dataset:
+    """Renames the columns of a data set to the names that our code and the rewards know.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        columns (`dict[str, str]`): The data set's own column names by ours, as in `DatasetSpec.columns`.
+
+    Raises:
+        RecipeError: If a column is missing, naming the option `dataset_<name>_column`.
+    """
+    for name, column in columns.items():
+        dataset = rename_column(dataset, column, name, f"dataset_{name}_column")
     return dataset
 
 
-def write_rows(rows: Dataset, path: Path):
-    """Writes a .jsonl or .parquet file, whole or not at all."""
+def hide_short_progress_bars(dataset: Dataset) -> None:
+    """Turns off the progress bars of `datasets` for what takes a few seconds only, and in log files."""
+    if len(dataset) < MANY_ROWS or not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+
+
+def write_rows(rows: Dataset, path: Path) -> None:
+    """Writes rows to a .jsonl or .parquet file, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as part:
-        (Dataset.to_parquet if path.suffix == ".parquet" else Dataset.to_json)(rows, str(part))
+        if path.suffix == ".parquet":
+            rows.to_parquet(str(part))
+        else:
+            rows.to_json(str(part))
 
 
-def _build(name: str, kwargs: dict) -> Dataset:
+def _call_function(name: str, kwargs: dict) -> Dataset:
+    """Calls a function that builds a data set, after a check of its arguments."""
     function = import_object(name)
     try:
         inspect.signature(function).bind(**kwargs)
     except TypeError as error:
-        takes = ", ".join(inspect.signature(function).parameters)
-        raise RecipeError(f"dataset_params: {name} {error}; it takes: {takes}.") from error
+        parameters = ", ".join(inspect.signature(function).parameters)
+        raise RecipeError(f"dataset_params: {name} {error}; it takes: {parameters}.") from error
     dataset = function(**kwargs)
     if not isinstance(dataset, Dataset):
-        raise RecipeError(f"dataset_name: {name} gave a {type(dataset).__name__}; expected a datasets.Dataset.")
+        raise RecipeError(f"dataset_name: {name} returned a {type(dataset).__name__}; expected a datasets.Dataset.")
     return dataset
 
 
-def _raise_missing(name: str, dry_run: bool):
+def _load_all_splits(spec: DatasetSpec, dry_run: bool) -> DatasetDict:
+    """Loads a file, a folder or a Hub data set."""
+    if not is_path(spec.name):
+        return _load_from_hub(spec.name, spec.config)
+    path = Path(spec.name).expanduser()
+    if not path.exists():
+        _raise_missing(spec.name, dry_run)
+    if path.is_file():
+        return _load_file(path)
+    return _load_folder(path, spec.config)
+
+
+def _raise_missing(name: str, dry_run: bool) -> None:
+    """Explains that there is no such file or folder, with the command that makes it if a recipe does."""
     from open_r1.configs.recipes import find_producer  # knows all stages, and so imports TRL and torch
 
     _, command = find_producer(name)
@@ -129,70 +246,85 @@ def _raise_missing(name: str, dry_run: bool):
     raise RecipeError(f"dataset_name: no file or folder {name!r} (looked in {Path.cwd()}).")
 
 
-def _load_local(name: str, config: str | None) -> DatasetDict:
-    """A folder of completions, a saved folder, a folder of data files (`train.jsonl`, …) or one file; the first and last are `train`."""
-    path = Path(name).expanduser()
-    if path.is_file() and path.suffix not in FORMATS:
-        raise RecipeError(f"dataset_name: cannot read {name!r}; expected {', '.join(FORMATS)} or a folder.")
-    if path.is_file() and not path.stat().st_size:
-        raise RecipeError(f"dataset_name: {name} is empty.")
-    require_all_shards(path)
-    if any(path.glob("manifest-*.json")):
-        return DatasetDict({"train": _load_completions(path)})
+def _load_file(path: Path) -> DatasetDict:
+    """Loads one file as the split `train`."""
+    if path.suffix not in FILE_FORMATS:
+        raise RecipeError(f"dataset_name: cannot read '{path}'; expected {', '.join(FILE_FORMATS)} or a folder.")
+    if not path.stat().st_size:
+        raise RecipeError(f"dataset_name: {path} is empty.")
     try:
-        if path.is_file():
-            return datasets.load_dataset(FORMATS[path.suffix], data_files={"train": str(path)})
-        if not (path / "state.json").is_file() and not (path / "dataset_dict.json").is_file():
-            cache = Path(
-                datasets.config.HF_DATASETS_CACHE, "folders", folder_fingerprint(path)
-            )  # or a card hides that files have changed
-            return datasets.load_dataset(str(path), config, cache_dir=str(cache))
-        saved = datasets.load_from_disk(str(path))
-        return saved if isinstance(saved, DatasetDict) else DatasetDict({"train": saved})
+        return datasets.load_dataset(FILE_FORMATS[path.suffix], data_files={"train": str(path)})
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
-        raise RecipeError(f"dataset_name: cannot read {name!r}: {error.__cause__ or error}") from error
+        raise RecipeError(f"dataset_name: cannot read '{path}': {error.__cause__ or error}") from error
 
 
-def folder_fingerprint(folder: Path) -> str:
-    """A digest of the names, sizes and times of a folder's files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    told = " ".join(f"{path.relative_to(folder)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
-    return hashlib.sha256(f"{folder.resolve()} {told}".encode()).hexdigest()[:16]
+def _load_folder(folder: Path, config: str | None) -> DatasetDict:
+    """Loads completions of `generate.py`, what `save_to_disk` wrote, or data files such as `train.jsonl` and `test.jsonl`."""
+    require_all_shards(folder)
+    if any(folder.glob("manifest-*.json")):
+        return DatasetDict({"train": _load_completions(folder)})
+    was_saved_to_disk = (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+    try:
+        if was_saved_to_disk:
+            saved = datasets.load_from_disk(str(folder))
+            if isinstance(saved, Dataset):
+                return DatasetDict({"train": saved})
+            return saved
+        # If a card names the files, datasets does not notice that they have changed; hence a cache for each state.
+        cache = Path(datasets.config.HF_DATASETS_CACHE, "folders", folder_fingerprint(folder))
+        return datasets.load_dataset(str(folder), config, cache_dir=str(cache))
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
+        raise RecipeError(f"dataset_name: cannot read '{folder}': {error.__cause__ or error}") from error
 
 
-def require_all_shards(folder: Path):
-    """Stops if a data set that several processes have built, a shard each, lacks one."""
-    names = (
-        [path.stem.removeprefix("report-") for path in folder.glob("report-*-of-*.json")] if folder.is_dir() else []
-    )
-    for count in {name.rpartition("-")[2] for name in names}:
-        missing = [name for i in range(int(count)) if (name := f"{i:05}-of-{count}") not in names]
-        if missing:
-            raise RecipeError(f"{folder}: not complete, build these shards: {', '.join(missing)}.")
-
-
-def _load_completions(folder: Path) -> Dataset:
-    """What `generate.py` wrote: a row a completion, with its prompt's columns. Read once, kept in the cache until a file changes."""
-    features = Features.from_dict(read_manifests(folder)[0]["features"])
-    features |= dict.fromkeys(("prompt_id", "completion", "finish_reason", "model"), Value("string"))
-    features |= dict.fromkeys(("sample", "seed", "prompt_tokens", "completion_tokens"), Value("int64"))
-    return Dataset.from_generator(
-        _rows_of,
-        features=Features(features),
-        gen_kwargs={"folder": str(folder), "names": tuple(features), "state": folder_fingerprint(folder)},
-    )
-
-
-def _rows_of(folder: str, names: tuple[str, ...], state: str) -> Iterator[dict]:
-    for row in read_completions(Path(folder)):
-        yield {name: row.get(name) for name in names}
-
-
-def _load_hub(name: str, config: str | None) -> DatasetDict:
+def _load_from_hub(name: str, config: str | None) -> DatasetDict:
     go_offline_if_unreachable()
     try:
         return datasets.load_dataset(name, config)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise RecipeError(
-            f"dataset_name: cannot load {name!r}, which is no local file and could not be had from the Hub: {error}"
+            f"dataset_name: cannot load {name!r}, which is not a local file and could not be loaded from the Hub: {error}"
         ) from error
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """A digest of the names, sizes and modification times of a folder's files."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    descriptions = []
+    for path in files:
+        status = path.stat()
+        descriptions.append(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256(f"{folder.resolve()} {' '.join(descriptions)}".encode()).hexdigest()[:16]
+
+
+def require_all_shards(folder: Path) -> None:
+    """Stops if a builder's data set, of which several processes build a shard each, is not complete.
+
+    Raises:
+        RecipeError: Naming the missing shards.
+    """
+    shards = {path.stem.removeprefix("report-") for path in folder.glob("report-*-of-*.json")}
+    shard_counts = {shard.rpartition("-")[2] for shard in shards}
+    for count in shard_counts:
+        expected = [f"{i:05}-of-{count}" for i in range(int(count))]
+        missing = [shard for shard in expected if shard not in shards]
+        if missing:
+            raise RecipeError(f"{folder}: not complete, build these shards: {', '.join(missing)}.")
+
+
+def _load_completions(folder: Path) -> Dataset:
+    """Loads what `generate.py` wrote: a row per completion, with its prompt's columns; cached until a file changes."""
+    features = Features.from_dict(read_manifests(folder)[0]["features"])
+    features |= dict.fromkeys(("prompt_id", "completion", "finish_reason", "model"), Value("string"))
+    features |= dict.fromkeys(("sample", "seed", "prompt_tokens", "completion_tokens"), Value("int64"))
+    return Dataset.from_generator(
+        _completion_rows,
+        features=Features(features),
+        gen_kwargs={"folder": str(folder), "columns": tuple(features), "fingerprint": folder_fingerprint(folder)},
+    )
+
+
+def _completion_rows(folder: str, columns: tuple[str, ...], fingerprint: str) -> Iterator[dict]:
+    """The rows of a folder of completions; `fingerprint` only tells datasets' cache when to read them again."""
+    for row in read_completions(Path(folder)):
+        yield {column: row.get(column) for column in columns}

@@ -12,46 +12,58 @@ from collections.abc import Iterator
 from datasets import Dataset, concatenate_datasets
 from trl import GRPOConfig
 
-from open_r1.configs import GRPOScriptArguments, PromptSource, ScriptArguments
-from open_r1.data.load import load_split, require_column
+from open_r1.configs import GRPOScriptArguments, PromptSource
+from open_r1.data.load import load_train_and_eval, rename_column, require_column
 from open_r1.utils.errors import RecipeError
 
 
 SOURCE = "source"  # column: number of the set that a row is of
 
 
-def load_sources(args: GRPOScriptArguments, split: str, seed: int, limit: int | None = None) -> Dataset:
-    """The rows of all sources, question and gold under the recipe's names for them, with `domain` and the number of their `source`.
+def load_sources(args: GRPOScriptArguments, training_args: GRPOConfig) -> tuple[Dataset, Dataset | None]:
+    """Loads what a run trains on and what it evaluates on, from all sources of its recipe.
 
     Args:
-        args (`GRPOScriptArguments`): The recipe.
-        split (`str`): Which split of each.
-        seed (`int`): Seed for functions that build rows.
-        limit (`int`, *optional*): Keep the first so many rows of each.
+        args (`GRPOScriptArguments`): The recipe; `max_eval_samples` and `eval_split_size` count for each source.
+        training_args (`GRPOConfig`): The seed, and whether the run evaluates.
+
+    Returns:
+        `tuple[Dataset, Dataset | None]`:
+            Training and evaluation rows, prompt and solution under the recipe's names for them, with `domain` and the number
+            of their `source`; `None` if the run does not evaluate.
 
     Raises:
-        RecipeError: If one is not there or lacks a column.
+        RecipeError: If a source is missing or lacks a column, or if the columns of two sources do not fit together.
     """
-    sources = [_load(source, args, split, seed, limit) for source in args.mixture]
+    train_parts = []
+    eval_parts = []
+    for number, source in enumerate(args.mixture):
+        train_rows, eval_rows = load_train_and_eval(source.dataset, args, training_args)
+        train_parts.append(_prepare_source(train_rows, number, source, args))
+        if eval_rows is not None:
+            eval_parts.append(_prepare_source(eval_rows, number, source, args))
     try:
-        return concatenate_datasets([rows.add_column(SOURCE, [i] * len(rows)) for i, rows in enumerate(sources)])
+        train_dataset = concatenate_datasets(train_parts)
+        eval_dataset = None
+        if eval_parts:
+            eval_dataset = concatenate_datasets(eval_parts)
     except ValueError as error:
-        raise RecipeError(f"sources: their columns do not go together: {error}") from error
+        raise RecipeError(f"sources: their columns do not fit together: {error}") from error
+    return train_dataset, eval_dataset
 
 
-def _load(source: PromptSource, args: GRPOScriptArguments, split: str, seed: int, limit: int | None) -> Dataset:
-    named = ScriptArguments(source.dataset_name, source.dataset_config, source.dataset_params, dry_run=args.dry_run)
-    rows = load_split(named, split, seed, limit)
-    for name in ("prompt", "solution"):
-        wanted, column = (getattr(where, f"dataset_{name}_column") for where in (args, source))
-        if column not in (None, wanted):
-            require_column(rows, column, f"sources: {source.dataset_name}: dataset_{name}_column")
-            rows = rows.remove_columns([wanted] if wanted in rows.column_names else []).rename_column(column, wanted)
+def _prepare_source(rows: Dataset, number: int, source: PromptSource, args: GRPOScriptArguments) -> Dataset:
+    """The rows of one source, their columns under the recipe's names, with the source's domain and number."""
+    for name, column in source.dataset.columns.items():
+        rows = rename_column(
+            rows, column, args.columns[name], f"sources: {source.dataset_name}: dataset_{name}_column"
+        )
     require_column(rows, args.dataset_prompt_column, f"sources: {source.dataset_name}: dataset_prompt_column")
     if source.domain:
-        rows = rows.remove_columns(["domain"] if "domain" in rows.column_names else [])
+        if "domain" in rows.column_names:
+            rows = rows.remove_columns("domain")
         rows = rows.add_column("domain", [source.domain] * len(rows))
-    return rows
+    return rows.add_column(SOURCE, [number] * len(rows))
 
 
 def in_order(rows: Dataset, mixture: list[PromptSource], args: GRPOConfig) -> Dataset:

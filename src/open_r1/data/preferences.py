@@ -11,7 +11,7 @@ from collections import Counter
 
 from datasets import Dataset
 
-from open_r1.configs import RewardModelScriptArguments, ScriptArguments
+from open_r1.configs import DatasetSpec, RewardModelScriptArguments
 from open_r1.data.filter_report import FilterReport
 from open_r1.data.load import load_split, require_column
 from open_r1.utils.errors import RecipeError
@@ -140,7 +140,7 @@ def beavertails(split: str, seed: int, dataset_name: str = "PKU-Alignment/Beaver
         dataset_name (`str`, *optional*): Another copy.
         size (`str`, *optional*): `330k` or `30k`.
     """
-    rows = load_split(ScriptArguments(dataset_name), f"{size}_{split}", seed)
+    rows = load_split(DatasetSpec(dataset_name, split=f"{size}_{split}"), seed)
 
     def row_of(row: dict) -> dict:
         asked, said = {"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["response"]}
@@ -153,6 +153,6 @@ def beavertails_prompts(
     split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "30k"
 ) -> Dataset:
     """The requests of BeaverTails that somebody answered unsafely, each once: `prompt`."""
-    rows = load_split(ScriptArguments(dataset_name), f"{size}_{split}", seed)
+    rows = load_split(DatasetSpec(dataset_name, split=f"{size}_{split}"), seed)
     asked = dict.fromkeys(row["prompt"] for row in rows if not row["is_safe"])
     return Dataset.from_dict({"prompt": list(asked)})

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
 from open_r1.configs import PromptArguments
-from open_r1.data.load import require_column
+from open_r1.data.load import rename_column, require_column
 from open_r1.utils.errors import RecipeError
 
 
@@ -50,9 +50,8 @@ def to_prompts(dataset: Dataset, args: PromptArguments, tokenizer: PreTrainedTok
         system = [{"role": "system", "content": args.system_prompt}] if args.system_prompt else []
         return {"prompt": system + turns}
 
-    if solved and args.dataset_solution_column != "solution":
-        dataset = dataset.remove_columns(["solution"] if "solution" in dataset.column_names else [])
-        dataset = dataset.rename_column(args.dataset_solution_column, "solution")
+    if solved:
+        dataset = rename_column(dataset, args.dataset_solution_column, "solution", "dataset_solution_column")
     # TRL takes a `messages` or `completion` column for the conversation itself (trl.data_utils.is_conversational).
     drop = [name for name in ("messages", "completion") if name in dataset.column_names]
     dataset = dataset.map(row_to_prompt, remove_columns=drop, desc="Writing prompts")

@@ -9,7 +9,7 @@ import random
 import datasets
 from datasets import Dataset
 
-from open_r1.configs import ScriptArguments
+from open_r1.configs import DatasetSpec
 from open_r1.data.load import load_split
 
 
@@ -24,7 +24,7 @@ def gpqa_diamond(split: str, seed: int, dataset_name: str = "Idavidrein/gpqa") -
         seed (`int`): Of the order of the choices.
         dataset_name (`str`, *optional*): Another copy.
     """
-    rows = load_split(ScriptArguments(dataset_name, "gpqa_diamond"), "train", seed)
+    rows = load_split(DatasetSpec(dataset_name, "gpqa_diamond"), seed)
     return rows.map(
         lambda row, i: _shuffled(row, random.Random(f"{seed}/{i}")),
         with_indices=True,
@@ -59,7 +59,7 @@ def livecodebench(
         dataset_name (`str`, *optional*): Another copy.
         version (`str`, *optional*): Its release.
     """
-    rows = load_split(ScriptArguments(dataset_name, version), split, seed)
+    rows = load_split(DatasetSpec(dataset_name, version, split=split), seed)
     kept = rows.filter(lambda date: since <= str(date)[:10] < until, input_columns="contest_date")
     if "difficulty" in kept.column_names and "domain" not in kept.column_names:
         kept = kept.rename_column("difficulty", "level")
@@ -76,7 +76,7 @@ def codeforces(split: str, seed: int, dataset_name: str = "open-r1/codeforces") 
         seed (`int`): Not used.
         dataset_name (`str`, *optional*): Another copy.
     """
-    rows = load_split(ScriptArguments(dataset_name, "default"), split, seed)
+    rows = load_split(DatasetSpec(dataset_name, "default", split=split), seed)
     rows = rows.filter(
         lambda row: (
             row["official_tests_complete"]

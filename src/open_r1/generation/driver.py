@@ -10,9 +10,9 @@ from datasets import Dataset
 from rich.console import Console
 from trl import ModelConfig
 
-from open_r1.configs import GenerateArguments, ScriptArguments
+from open_r1.configs import DatasetSpec, GenerateArguments
 from open_r1.configs.parser import RecipeParser
-from open_r1.data.load import load_split, write_rows
+from open_r1.data.load import hide_short_progress_bars, load_split, write_rows
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.generation.backends import VLLM, Backend, Transformers
 from open_r1.generation.client import Servers
@@ -56,9 +56,9 @@ def generate_completions(args: GenerateArguments, model_args: ModelConfig, conso
     """
     blueprint = _blueprint(args, model_args)
     tokenizer = blueprint and blueprint.tokenizer
-    rows = to_prompts(
-        load_split(args, args.dataset_train_split, args.seed, args.max_prompts), args, tokenizer, solved=False
-    )
+    rows = load_split(args.dataset, args.seed, args.max_prompts, args.dry_run)
+    hide_short_progress_bars(rows)
+    rows = to_prompts(rows, args, tokenizer, solved=False)
     if tokenizer is not None:
         prompt_text(rows[0]["prompt"], tokenizer)  # says early that there is no chat template
     rows = rows.remove_columns([name for name in rows.column_names if name in OF_COMPLETION])
@@ -171,7 +171,7 @@ def answer_requests(
             f"{len(requests):,} requests are in {path}. Draw their completions (add --shard i/n for a part), then give this command "
             f"again:\n  python src/open_r1/generate.py {shlex.join(flags)}"
         )
-    return load_split(ScriptArguments(dataset_name=str(drawn)), "train", args.seed)
+    return load_split(DatasetSpec(str(drawn)), args.seed)
 
 
 def _blueprint(args: GenerateArguments, model_args: ModelConfig) -> ModelInfo | None:

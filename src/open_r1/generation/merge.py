@@ -15,14 +15,15 @@ from rich.console import Console
 
 from open_r1.configs import MergeArguments
 from open_r1.configs.parser import RecipeParser, report_user_errors
-from open_r1.data.load import load_split, write_rows
+from open_r1.data.load import hide_short_progress_bars, load_split, write_rows
 from open_r1.utils.errors import RecipeError
 
 
 def main():
     args: MergeArguments
     (args,) = RecipeParser("merge", __doc__).parse()
-    rows = load_split(args, args.dataset_train_split, seed=0)
+    rows = load_split(args.dataset, seed=0, dry_run=args.dry_run)
+    hide_short_progress_bars(rows)
     if {"prompt_id", "sample"} <= set(rows.column_names):
         keys = list(zip(rows["prompt_id"], rows["sample"], strict=True))
         if len(set(keys)) < len(keys):

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from open_r1.configs import GradeArguments
 from open_r1.configs.parser import RecipeParser, report_user_errors
-from open_r1.data.load import load_split, rename_columns, require_column, write_rows
+from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column, write_rows
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
 from open_r1.rewards.scoring import score, table
@@ -30,9 +30,10 @@ from open_r1.rewards.scoring import score, table
 
 def prepare_rows(args: GradeArguments, rewards: Composition) -> Dataset:
     """The rows, their columns under the names that rewards know."""
-    rows = load_split(args, args.dataset_train_split, seed=0)
+    rows = load_split(args.dataset, seed=0, dry_run=args.dry_run)
+    hide_short_progress_bars(rows)
     require_column(rows, args.dataset_completion_column, "dataset_completion_column")
-    rows = rename_columns(rows, args, ("completion", "solution", "prompt", "domain"))
+    rows = rename_columns(rows, args.dataset.columns)
     check_columns(rewards.rewards, rows.column_names)
     return rows
 

@@ -5,7 +5,7 @@ from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
 from open_r1.configs import GRPOScriptArguments
-from open_r1.data.load import evaluates, load_split, require_held_out
+from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.data.mixture_schedule import in_order, load_sources
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.models.loading import check_round_trip
@@ -23,15 +23,19 @@ def load_prompts(
     Raises:
         RecipeError: If a set is not there, or lacks what the rewards need.
     """
+    if args.sources:
+        train_rows, eval_rows = load_sources(args, training_args)
+    else:
+        train_rows, eval_rows = load_train_and_eval(args.dataset, args, training_args)
+    hide_short_progress_bars(train_rows)
 
-    def load(split: str, limit: int | None = None) -> Dataset:
-        many = load_sources if args.sources else load_split
-        return _prepare(many(args, split, training_args.seed, limit), args, tokenizer, rewards)
-
-    dataset = load(args.dataset_train_split)
-    require_held_out(args, training_args)
-    held_out = load(args.dataset_test_split, args.max_eval_samples) if evaluates(training_args) else None
-    return in_order(dataset, args.mixture, training_args) if args.sources else dataset, held_out
+    train_dataset = _prepare(train_rows, args, tokenizer, rewards)
+    eval_dataset = None
+    if eval_rows is not None:
+        eval_dataset = _prepare(eval_rows, args, tokenizer, rewards)
+    if args.sources:
+        train_dataset = in_order(train_dataset, args.mixture, training_args)
+    return train_dataset, eval_dataset
 
 
 def _prepare(
