@@ -11,7 +11,7 @@ from transformers.utils.chat_template_utils import _compile_jinja_template
 
 from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
 from open_r1.configs.recipes import recipe_table, stage_of
-from open_r1.pipelines.tasks import tasks_of
+from open_r1.pipelines.tasks import build_tasks
 
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*/*.yaml"))
@@ -70,7 +70,7 @@ def test_table_of_recipes_agrees_with_the_recipes():
 )
 def test_pipelines_name_all_that_their_stages_read(path):
     (args,) = RecipeParser("pipeline").parse(["--config", str(path.relative_to(Path.cwd()))])
-    tasks = tasks_of(args, args.seeds[0])
+    tasks = build_tasks(args, args.seeds[0])
     made = {str(task.output_dir) for task in tasks}
     for task in tasks:
         for key in ("model_name_or_path", "dataset_name"):

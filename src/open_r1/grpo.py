@@ -21,7 +21,7 @@ Examples:
 
 from trl import GRPOTrainer
 
-from open_r1.cluster.rollout_client import use_our_client
+from open_r1.cluster.rollout_client import use_seeded_client
 from open_r1.configs import steps_of_a_round
 from open_r1.configs.parser import RecipeParser, report_user_errors
 from open_r1.data.prompts import prompt_length, require_full_batch
@@ -48,7 +48,7 @@ def main():
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     if args.use_vllm:
         args.vllm_max_model_length = script_args.length_for_vllm(args)
-        use_our_client()
+        use_seeded_client()
     weighed = script_args.choose_importance_sampling(args)
     most = f"at most {args.max_completion_length:,} tokens"
     training.show(

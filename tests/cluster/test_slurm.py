@@ -1,6 +1,6 @@
 """What a run's processes are told, and other programs are not."""
 
-from open_r1.cluster.slurm import own_environment
+from open_r1.cluster.slurm import clean_environment
 
 
 def test_another_program_is_not_told_that_it_is_one_of_several(monkeypatch):
@@ -16,6 +16,6 @@ def test_another_program_is_not_told_that_it_is_one_of_several(monkeypatch):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("SLURM_CONF", "/etc/slurm.conf")
     monkeypatch.setenv("HF_TOKEN", "hf_x")
-    env = own_environment()
+    env = clean_environment()
     assert not {name for name in env if name.startswith(("RANK", "WORLD", "MASTER", "TORCHELASTIC", "ACCELERATE"))}
     assert env["SLURM_CONF"] == "/etc/slurm.conf" and env["HF_TOKEN"] == "hf_x" and "SLURM_NTASKS" not in env

@@ -17,7 +17,7 @@ from trl.generation.vllm_client import VLLMClient
 from open_r1.cluster import launch
 from open_r1.cluster import vllm_server as serving
 from open_r1.cluster.api_key_guard import Guard
-from open_r1.cluster.rollout_client import Client
+from open_r1.cluster.rollout_client import SeededClient
 from open_r1.cluster.vllm_server import rollout_server, spread, without_proxy
 from open_r1.configs import GRPOScriptArguments
 from open_r1.utils.errors import RecipeError
@@ -180,7 +180,7 @@ def client(monkeypatch):
     monkeypatch.setattr(VLLMClient, "__init__", lambda self: None)
     monkeypatch.setattr(VLLMClient, "check_server", lambda self: None)
     monkeypatch.setattr(VLLMClient, "generate", answer)
-    client = Client()
+    client = SeededClient()
     session = SimpleNamespace(headers={}, mounted={}, get_adapter=lambda url: Adapter(64, 5))
     session.mount = session.mounted.__setitem__
     client.session, client.base_url = session, "http://10.0.0.4:20001"

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from open_r1.configs import PipelineArguments
 from open_r1.configs.parser import RecipeParser
-from open_r1.pipeline import Running
-from open_r1.pipelines.tasks import Task, all_tasks, changed, made_of, outdated_tasks, tasks_of
+from open_r1.pipelines.local_runner import StageProcess
+from open_r1.pipelines.outdated import describe_change, outdated_tasks, task_inputs
+from open_r1.pipelines.tasks import Task, build_tasks, build_tasks_by_seed
 from open_r1.utils.errors import RecipeError
 
 
@@ -41,13 +42,13 @@ def arguments(tmp_path, monkeypatch):
 def finish(task, done, when="2026-01-01"):
     """As if a task had been run."""
     task.output_dir.mkdir(parents=True, exist_ok=True)
-    task.write_state({"made_of": made_of(task, done), "finished": when, "seconds": 1.0})
+    task.write_state({"made_of": task_inputs(task, done), "finished": when, "seconds": 1.0})
     done[task.name] = when
 
 
 def test_first_everything_runs_then_nothing(arguments):
     args, done = arguments(), {}
-    tasks = tasks_of(args, 42)
+    tasks = build_tasks(args, 42)
     assert outdated_tasks(tasks, args) == dict.fromkeys(["base", "zero", "samples"], "never run")
     for task in tasks:
         finish(task, done)
@@ -56,15 +57,15 @@ def test_first_everything_runs_then_nothing(arguments):
 
 def test_a_changed_key_runs_its_stage_and_all_behind_it(arguments):
     done = {}
-    for task in tasks_of(arguments(), 42):
+    for task in build_tasks(arguments(), 42):
         finish(task, done)
     args = arguments(BASE, ZERO | {"set": {"max_steps": 7}}, SAMPLES)
-    assert outdated_tasks(tasks_of(args, 42), args) == {"zero": "max_steps: 30 → 7", "samples": "zero is made anew"}
+    assert outdated_tasks(build_tasks(args, 42), args) == {"zero": "max_steps: 30 → 7", "samples": "zero is made anew"}
 
 
 def test_a_changed_file_a_lost_folder_and_a_stopped_stage_are_told_apart(arguments):
     args, done = arguments(), {}
-    base, zero, samples = tasks_of(args, 42)
+    base, zero, samples = build_tasks(args, 42)
     for task in (base, zero, samples):
         finish(task, done)
     state = samples.state()
@@ -76,39 +77,39 @@ def test_a_changed_file_a_lost_folder_and_a_stopped_stage_are_told_apart(argumen
     finish(samples, done)
     samples.output_dir.rmdir()
     assert outdated_tasks([base, zero, samples], args) == {"samples": "outputs/tiny/generate/zero is gone"}
-    samples.write_state({"made_of": made_of(samples, done)})
+    samples.write_state({"made_of": task_inputs(samples, done)})
     assert outdated_tasks([base, zero, samples], args) == {"samples": "it was stopped"}
 
 
 def test_another_version_runs_again():
-    assert changed({"keys": {}, "version": "0.5"}, {"keys": {}, "version": "0.6"}) == "open_r1 0.5 → 0.6"
+    assert describe_change({"keys": {}, "version": "0.5"}, {"keys": {}, "version": "0.6"}) == "open_r1 0.5 → 0.6"
 
 
 def test_only_and_from(arguments):
     args, done = arguments(), {}
-    for task in tasks_of(args, 42):
+    for task in build_tasks(args, 42):
         finish(task, done)
     again = arguments(from_stage="zero")
-    assert outdated_tasks(tasks_of(again, 42), again) == {"zero": "asked for", "samples": "zero is made anew"}
+    assert outdated_tasks(build_tasks(again, 42), again) == {"zero": "asked for", "samples": "zero is made anew"}
     alone = arguments(only="zero")
-    assert outdated_tasks(tasks_of(alone, 42), alone) == {}, "it is done"
-    tasks_of(args, 42)[1].write_state({})
-    assert outdated_tasks(tasks_of(alone, 42), alone) == {"zero": "never run"}
-    tasks_of(args, 42)[0].write_state({})
+    assert outdated_tasks(build_tasks(alone, 42), alone) == {}, "it is done"
+    build_tasks(args, 42)[1].write_state({})
+    assert outdated_tasks(build_tasks(alone, 42), alone) == {"zero": "never run"}
+    build_tasks(args, 42)[0].write_state({})
     with pytest.raises(RecipeError, match="'zero' needs 'base', which is not done: never run"):
-        outdated_tasks(tasks_of(alone, 42), alone)
+        outdated_tasks(build_tasks(alone, 42), alone)
 
 
 def test_each_seed_has_its_folder_wherever_it_stands(arguments):
     r1 = {"name": "r1", "config": "recipes/tiny/grpo/config_r1.yaml"}
-    [task] = tasks_of(arguments(r1, seeds=[42, 7]), 7)
+    [task] = build_tasks(arguments(r1, seeds=[42, 7]), 7)
     assert task.keys["seed"] == 7 and task.keys["output_dir"] == "outputs/tiny-7/r1"
     assert task.keys["reward_funcs"][3]["model"] == "outputs/tiny-7/helpfulness"
     argv = task.command[task.command.index("--config") :]
     args, training_args, model_args = RecipeParser("grpo").parse(argv)
     assert args.rewards[3].params["model"] == "outputs/tiny-7/helpfulness" and args.mixture[1].from_step == 10
     assert training_args.seed == 7 and model_args.model_name_or_path == "outputs/tiny-7/dev3"
-    assert tasks_of(arguments(r1, seeds=[42, 7]), 42)[0].command == [
+    assert build_tasks(arguments(r1, seeds=[42, 7]), 42)[0].command == [
         "python",
         "src/open_r1/grpo.py",
         "--config",
@@ -133,23 +134,23 @@ def test_each_seed_has_its_folder_wherever_it_stands(arguments):
 )
 def test_wrong_pipelines_are_refused_at_once(arguments, stages, message):
     with pytest.raises(RecipeError, match=message):
-        all_tasks(arguments(*stages))
+        build_tasks_by_seed(arguments(*stages))
 
 
 def test_seeds_never_share_a_folder(arguments):
     """However the folder is written; and one that lies elsewhere, which all seeds would write to, is refused."""
     spelled = PipelineArguments(output_dir="./outputs/tiny/", stages=[BASE], seeds=[42, 1])
-    assert [tasks[0].output_dir for tasks in all_tasks(spelled).values()] == [
+    assert [tasks[0].output_dir for tasks in build_tasks_by_seed(spelled).values()] == [
         Path("outputs/tiny/base"),
         Path("outputs/tiny-1/base"),
     ]
     dotted = arguments(BASE | {"set": {"output_dir": "./outputs/tiny//base"}}, seeds=[1])
-    assert all_tasks(dotted)[1][0].output_dir == Path("outputs/tiny-1/base")
-    assert tasks_of(arguments(BASE, seeds=[7]), 7)[0].output_dir == Path("outputs/tiny-7/base"), (
+    assert build_tasks_by_seed(dotted)[1][0].output_dir == Path("outputs/tiny-1/base")
+    assert build_tasks(arguments(BASE, seeds=[7]), 7)[0].output_dir == Path("outputs/tiny-7/base"), (
         "the plain folder is 42's"
     )
     with pytest.raises(RecipeError, match=r"'base' \(seed 42\) and 'base' \(seed 1\) both write to elsewhere/base"):
-        all_tasks(arguments(BASE | {"set": {"output_dir": "elsewhere/base"}}, seeds=[42, 1]))
+        build_tasks_by_seed(arguments(BASE | {"set": {"output_dir": "elsewhere/base"}}, seeds=[42, 1]))
 
 
 def test_what_a_stage_reads_is_noticed_when_it_changes(arguments, tmp_path):
@@ -161,7 +162,7 @@ def test_what_a_stage_reads_is_noticed_when_it_changes(arguments, tmp_path):
         arguments(BASE | {"set": {"dataset_name": "my.py:build"}}, ZERO | {"set": {"dataset_name": "data/set"}}),
         {},
     )
-    base, zero = tasks_of(args, 42)
+    base, zero = build_tasks(args, 42)
     for task in (base, zero):
         finish(task, done)
     assert outdated_tasks([base, zero], args) == {}
@@ -176,9 +177,9 @@ def test_what_a_stage_reads_is_noticed_when_it_changes(arguments, tmp_path):
 
 def test_dates_and_long_texts_are_values_like_others(arguments):
     args, done = arguments(BASE | {"set": {"dataset_params": {"since": date(2024, 8, 1)}, "run_name": "x" * 5000}}), {}
-    [base] = tasks_of(args, 42)
+    [base] = build_tasks(args, 42)
     finish(base, done)
-    assert outdated_tasks(tasks_of(args, 42), args) == {}
+    assert outdated_tasks(build_tasks(args, 42), args) == {}
 
 
 def test_dry_run_of_the_miniature(script_of_pipeline):
@@ -235,7 +236,7 @@ def test_killed_and_run_again_it_continues(small, script_of_pipeline, tmp_path):
     outcome = script_of_pipeline("--config", small)
     assert outcome.returncode == 0, outcome.stderr
     assert (
-        "still at work for a pipeline that was killed" in outcome.stdout
+        "is still running, started by a pipeline that was killed" in outcome.stdout
         or "one (seed 42): it was stopped" in outcome.stdout
     )
     assert "2 stages run" in outcome.stdout
@@ -265,12 +266,12 @@ def test_times_add_up(tmp_path):
     """An attempt that was stopped and one that was killed count too, up to the last line of the log."""
     task = Task("one", "generate", 42, {"output_dir": str(tmp_path / "one")}, ["true"], [], tmp_path / ".pipeline")
     (tmp_path / "one").mkdir()
-    task.write_state({"made_of": made_of(task, {}), "seconds": 100.0, "started": time.time() - 50})
+    task.write_state({"made_of": task_inputs(task, {}), "seconds": 100.0, "started": time.time() - 50})
     task.log.touch()
     before = time.monotonic()
-    running = Running(task, "it was stopped", {}, Console(quiet=True))
-    running.process.join()
-    running.finish()
+    process = StageProcess(task, "it was stopped", {}, Console(quiet=True))
+    process.wait()
+    process.record_success()
     assert 149 < task.state()["seconds"] < 151 + time.monotonic() - before and task.state()["made"] == []
 
 
@@ -281,7 +282,7 @@ def test_a_folder_of_a_run_by_hand(tmp_path):
         task = Task("base", "sft", 42, keys, ["true"], [], tmp_path / f".pipeline{learned}")
         (tmp_path / "base").mkdir(exist_ok=True)
         (tmp_path / "base/recipe.yaml").write_text(yaml.safe_dump(keys | {"max_steps": learned}))
-        Running(task, "never run", {}, Console(quiet=True)).process.join()
+        StageProcess(task, "never run", {}, Console(quiet=True)).wait()
         assert (tmp_path / "base/recipe.yaml").exists() is kept
     assert "max_steps: 8" in (tmp_path / "base.old-1/recipe.yaml").read_text()
 

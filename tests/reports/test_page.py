@@ -11,7 +11,8 @@ from datasets import Dataset
 
 from open_r1.configs import Benchmark, PaperClaim, PipelineArguments
 from open_r1.evals.results import statistics_of
-from open_r1.pipelines.tasks import made_of, tasks_of
+from open_r1.pipelines.outdated import task_inputs
+from open_r1.pipelines.tasks import build_tasks
 from open_r1.reports.claims import ClaimResult, check_claim, interval, require_known, resampled
 from open_r1.reports.pipeline import as_json
 from open_r1.utils.errors import RecipeError
@@ -79,19 +80,21 @@ def done(tmp_path, monkeypatch):
     args = PipelineArguments(**keys)
     for seed in args.seeds:
         finished = {}
-        for task in tasks_of(args, seed):
+        for task in build_tasks(args, seed):
             if task.name == "zero":
                 rl_run(task.output_dir, [0.99, 0.985, 0.99 if seed == 42 else 0.9, 0.995])
             else:
                 evaluation(task.output_dir / "base", 0.2, 0.1, seed)
                 evaluation(task.output_dir / "zero", 0.9, 0.6, seed)
-            task.write_state({"made_of": made_of(task, finished), "finished": "now", "seconds": 60.0})
+            task.write_state({"made_of": task_inputs(task, finished), "finished": "now", "seconds": 60.0})
     Path("pipeline.yaml").write_text(json.dumps(keys))
     return args
 
 
 def test_verdicts(done):
-    found = {claim.claim: [check_claim(claim, tasks_of(done, seed)) for seed in done.seeds] for claim in done.claimed}
+    found = {
+        claim.claim: [check_claim(claim, build_tasks(done, seed)) for seed in done.seeds] for claim in done.claimed
+    }
     assert all(
         verdict.holds and verdict.sure and 0.6 < verdict.low < verdict.value < verdict.high
         for verdict in found["better"]
@@ -106,8 +109,8 @@ def test_verdicts(done):
 def test_no_difference_is_no_evidence(done):
     """Two sides that are the same: a claim of more does not hold, one of not less does."""
     same = {"claim": "more", "of": "zero", "versus": "zero", "measure": "problems/format"}
-    assert not check_claim(PaperClaim.parse(same), tasks_of(done, 42)).holds
-    assert check_claim(PaperClaim.parse(same | {"least": 0}), tasks_of(done, 42)).holds
+    assert not check_claim(PaperClaim.parse(same), build_tasks(done, 42)).holds
+    assert check_claim(PaperClaim.parse(same | {"least": 0}), build_tasks(done, 42)).holds
 
 
 def test_ratios_to_nothing(done):
@@ -117,13 +120,13 @@ def test_ratios_to_nothing(done):
             PaperClaim.parse(
                 {"claim": "x", "of": folder, "versus": "base", "measure": f"problems/{tokens}", "most_ratio": 0.5}
             ),
-            tasks_of(done, 42),
+            build_tasks(done, 42),
         ) == ClaimResult(0.0, 0.0, 0.0, True, True)
     found = check_claim(
         PaperClaim.parse(
             {"claim": "x", "of": "base", "versus": "base", "measure": "problems/language mixing", "most_ratio": 0.5}
         ),
-        tasks_of(done, 42),
+        build_tasks(done, 42),
     )
     assert found.value == found.low == found.high == 1.0 and not found.holds
     verdicts = {"x": {42: ClaimResult(float("inf"), 2.0, float("inf"), False, True)}}
@@ -151,7 +154,7 @@ def test_intervals_cover_the_truth():
 )
 def test_wrong_claims_are_named(done, change, message):
     with pytest.raises(RecipeError, match=message):
-        check_claim(PaperClaim.parse(CLAIMS[0] | change), tasks_of(done, 42))
+        check_claim(PaperClaim.parse(CLAIMS[0] | change), build_tasks(done, 42))
 
 
 def test_the_page(done, script):
@@ -201,7 +204,7 @@ def test_two_of_the_same_name_are_refused(done):
     }
     args = PipelineArguments(output_dir="outputs/tiny", stages=[*done.stages, again])
     with pytest.raises(RecipeError, match="two evaluations write to folders called 'zero'"):
-        require_known(PaperClaim.parse(CLAIMS[0]), tasks_of(args, 42))
+        require_known(PaperClaim.parse(CLAIMS[0]), build_tasks(args, 42))
 
 
 def test_a_page_that_is_not_of_the_recipes_any_more_says_so(done, script):
@@ -227,7 +230,7 @@ def test_a_pipeline_that_only_evaluates_or_only_trains_has_a_page_too(done, scri
 
 
 def test_a_pipeline_that_is_not_done(done, script):
-    tasks_of(done, 1)[1].write_state({})
+    build_tasks(done, 1)[1].write_state({})
     outcome = script("report", "--pipeline", "pipeline.yaml")
     assert (
         outcome.code == 1

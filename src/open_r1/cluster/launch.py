@@ -32,7 +32,7 @@ import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
-from open_r1.cluster.slurm import SlurmJob, on_nodes, submit_job
+from open_r1.cluster.slurm import SlurmJob, srun_command, submit_job
 from open_r1.cluster.vllm_server import Server, rollout_server, server_for
 from open_r1.configs import GRPOScriptArguments
 from open_r1.configs.parser import BUILDERS, STATUS_STOPPED, TRAINING, RecipeParser, option_name, report_user_errors
@@ -54,12 +54,12 @@ def launcher(job: SlurmJob, nodes: list[str], config: str | None, bf16: bool) ->
     """What starts a script on nodes of a job, the first ones."""
     count = len(nodes) * job.processes
     if count == 1:
-        return on_nodes(nodes, ["bash", "-c", ALONE, "launch"])
+        return srun_command(nodes, ["bash", "-c", ALONE, "launch"])
     shape = ["--num_machines", str(len(nodes)), "--num_processes", str(count), "--dynamo_backend", "no"]
     shape += ["--mixed_precision", "bf16" if bf16 else "no"]
     shape += ["--main_process_ip", job.address, "--main_process_port", str(job.port), "--rdzv_backend", "static"]
     shape += ["--config_file", config or "recipes/accelerate_configs/ddp.yaml"]
-    return on_nodes(nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
+    return srun_command(nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
 
 
 def run(command: list[str], job: SlurmJob, ask_to_stop: Path | None = None, server: Server | None = None) -> int:

@@ -12,7 +12,7 @@ from trl.generation.vllm_client import VLLMClient
 AT_ONCE = 256  # requests
 
 
-class Client(VLLMClient):
+class SeededClient(VLLMClient):
     """Asks for each prompt by itself.
 
     In one request for all, the engines of a server, which begin with the same random numbers, would draw the same completions for a group that is
@@ -43,6 +43,6 @@ class Client(VLLMClient):
                 for name, values in answers[0].items()}  # fmt: skip
 
 
-def use_our_client():
+def use_seeded_client():
     """From now on TRL makes its clients so."""
-    vllm_generation.VLLMClient = Client
+    vllm_generation.VLLMClient = SeededClient

@@ -128,11 +128,11 @@ def submit_job(script: str, options: list[str], words: list[str], after: list[st
     """
     needs = [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"] if after else []
     return run_slurm_command(
-        "sbatch", "--parsable", *needs, *options, script, *words, env=own_environment()
+        "sbatch", "--parsable", *needs, *options, script, *words, env=clean_environment()
     ).partition(";")[0]
 
 
-def own_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """The environment for a program that is not part of this run."""
     return {key: value for key, value in os.environ.items() if not OF_A_RUN.fullmatch(key)}
 
@@ -147,7 +147,7 @@ def job_state(job: str) -> str | None:
         raise
 
 
-def on_nodes(nodes: list[str], command: list[str]) -> list[str]:
+def srun_command(nodes: list[str], command: list[str]) -> list[str]:
     """A command, once on each of these nodes; if it fails on one, it is ended on all."""
     count = str(len(nodes))
     # Of the whole job, which a step on a part of its nodes would ask for too; and what sbatch was told not to hand on, the step is told.

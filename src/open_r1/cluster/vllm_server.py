@@ -23,7 +23,7 @@ from typing import Any
 
 from trl import GRPOConfig, ModelConfig
 
-from open_r1.cluster.slurm import SlurmJob, on_nodes
+from open_r1.cluster.slurm import SlurmJob, srun_command
 from open_r1.configs import GenerateArguments, GRPOScriptArguments
 from open_r1.models.loading import load_model_info
 from open_r1.utils.errors import RecipeError
@@ -169,7 +169,7 @@ def rollout_server(
         command = serve(
             model_args, args.trust_remote_code, addresses[0], job.port, engine | (many if len(nodes) > 1 else {})
         )
-        commands.append(on_nodes([node], ["env", f"VLLM_HOST_IP={address}", *command]))
+        commands.append(srun_command([node], ["env", f"VLLM_HOST_IP={address}", *command]))
     return Server(commands, addresses[0], job.port, env={"VLLM_SERVER_DEV_MODE": "1"})  # which lets weights in
 
 

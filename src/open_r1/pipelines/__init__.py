@@ -1,1 +1,1 @@
-"""Pipelines: the stages of a recipe as tasks, what is out of date, and how they are run, here or as Slurm jobs."""
+"""Pipelines: stages as tasks, which of them are outdated, and how they run, on this machine or as Slurm jobs."""

@@ -1,7 +1,8 @@
-"""A pipeline as jobs of Slurm: each stage is one, which starts when those that it needs have ended well.
+"""A pipeline as Slurm jobs: each stage is a job that starts when the jobs of the stages that it needs have succeeded.
 
-A job runs `python -m open_r1.pipeline --only <stage>`, so that what a stage is, whether it is done and what is kept of it is the same as on one
-machine. The jobs that were submitted are kept beside the stages' states: submitted again, a stage whose job waits or runs keeps it.
+A job runs `python -m open_r1.pipeline --only <stage>`, so a stage means the same there as on one machine: the same
+command, the same check whether it is done, the same state files. The ids of the submitted jobs are kept beside the
+states. When the pipeline is submitted again, a stage whose job is pending or running keeps it.
 """
 
 import json
@@ -11,13 +12,14 @@ from rich.console import Console
 
 from open_r1.cluster.slurm import job_state, run_slurm_command, submit_job
 from open_r1.configs import PipelineArguments
-from open_r1.pipelines.tasks import ASKED, LAUNCH, Task, put_aside
+from open_r1.pipelines.outdated import REQUESTED, OutdatedTask
+from open_r1.pipelines.tasks import SLURM_LAUNCHER, Task, set_output_aside
 from open_r1.utils.errors import split_shell_words
 from open_r1.utils.files import write_text_atomically
 
 
 SCRIPT = "slurm/pipeline.slurm"
-UNDER_WAY = (
+ACTIVE_STATES = (
     "PENDING",
     "CONFIGURING",
     "RUNNING",
@@ -30,56 +32,86 @@ UNDER_WAY = (
 )
 
 
-def path_of(home: Path) -> Path:
-    """Where the jobs of a seed are kept."""
-    return home / "jobs.json"
-
-
-def jobs_of(home: Path) -> dict[str, str]:
-    """The last job of each stage."""
-    return json.loads(path_of(home).read_text()) if path_of(home).is_file() else {}
-
-
-def submit_all(waiting: list[tuple[Task, str]], args: PipelineArguments, console: Console):
-    """Submits what is to run, and leaves alone what has been submitted and has not ended.
+def read_job_ids(home: Path) -> dict[str, str]:
+    """The id of the last job of each stage.
 
     Args:
-        waiting (`list[tuple[Task, str]]`): Tasks of all seeds, each after those that it needs, and why they run.
-        args (`PipelineArguments`): The pipeline.
+        home (`Path`): Folder of the states of a seed.
     """
-    options = {
-        step.name: [*split_shell_words("slurm", args.slurm), *split_shell_words("slurm", step.slurm)]
-        for step in args.steps
-    }
-    submitted: dict[tuple[str, int], str] = {}
-    anew: set[tuple[str, int]] = set()
-    for task, why in waiting:
-        jobs = jobs_of(task.home)
-        job, kept = jobs.get(task.name), False
-        if job and job_state(job) in UNDER_WAY:
-            kept = not any((need, task.seed) in anew for need in task.needs)
-            if not kept:  # it waits for a job that has failed, and is about to be cancelled
+    path = _job_ids_path(home)
+    if not path.is_file():
+        return {}
+    return json.loads(path.read_text())
+
+
+def submit_tasks(outdated: list[OutdatedTask], args: PipelineArguments, console: Console) -> None:
+    """Submits the tasks that have to run, except those whose job is still pending or running.
+
+    Args:
+        outdated (`list[OutdatedTask]`): Tasks of all seeds, each after those that it needs.
+        args (`PipelineArguments`): The pipeline.
+        console (`Console`): Shows the jobs.
+    """
+    sbatch_options = {}
+    for stage in args.steps:
+        words = [*split_shell_words("slurm", args.slurm), *split_shell_words("slurm", stage.slurm)]
+        sbatch_options[stage.name] = words
+    job_of_task: dict[tuple[str, int], str] = {}
+    newly_submitted: set[tuple[str, int]] = set()
+    for task, reason in outdated:
+        needed_tasks = [(need, task.seed) for need in task.needs]
+        job = read_job_ids(task.home).get(task.name)
+        is_active = job is not None and job_state(job) in ACTIVE_STATES
+        if is_active and not newly_submitted.intersection(needed_tasks):
+            action = "is under way"
+        else:
+            if is_active:  # it depends on a job that has failed, and Slurm is about to cancel it
                 run_slurm_command("scancel", job)
-        if not kept:
-            anew.add((task.name, task.seed))
-            if why == ASKED:  # the job is to find that it was never run
-                start_anew(task, console)
-            after = [submitted[need, task.seed] for need in task.needs if (need, task.seed) in submitted]
-            name = f"--job-name={task.name}{'' if task.seed == args.seeds[0] else f'-{task.seed}'}"
-            job = submit_job(SCRIPT, [name, *options[task.name]], told(task, args), after)
-            write_text_atomically(path_of(task.home), json.dumps(jobs | {task.name: job}, indent=1))
-        submitted[task.name, task.seed] = job
-        how = "is under way" if kept else f"submitted ({why})"
-        console.print(f"job {job}: {task.name} (seed {task.seed}) {how}", markup=False)
+            if reason == REQUESTED:
+                _forget_output(task, console)
+            after = [job_of_task[needed] for needed in needed_tasks if needed in job_of_task]
+            job = _submit_task(task, args, sbatch_options[task.name], after)
+            newly_submitted.add((task.name, task.seed))
+            action = f"submitted ({reason})"
+        job_of_task[task.name, task.seed] = job
+        console.print(f"job {job}: {task.label} {action}", markup=False)
 
 
-def told(task: Task, args: PipelineArguments) -> list[str]:
-    """What the job of a stage tells the pipeline."""
-    where = ["--config", args.recipe, "--output_dir", args.output_dir, "--seeds", str(task.seed)]
-    return [*where, "--only", task.name, "--launcher", LAUNCH]
+def describe_job(task: Task) -> str:
+    """The last job of a task and its state, in parentheses; nothing if it was never submitted."""
+    job = read_job_ids(task.home).get(task.name)
+    if job is None:
+        return ""
+    return f" (job {job}: {job_state(job) or 'ended'})"
 
 
-def start_anew(task: Task, console: Console):
+def _submit_task(task: Task, args: PipelineArguments, sbatch_options: list[str], after: list[str]) -> str:
+    """Submits a task, to run after other jobs, and records the id of its job."""
+    name = task.name if task.seed == args.seeds[0] else f"{task.name}-{task.seed}"
+    options = [f"--job-name={name}", *sbatch_options]
+    job = submit_job(SCRIPT, options, _pipeline_options(task, args), after)
+    job_ids = read_job_ids(task.home) | {task.name: job}
+    write_text_atomically(_job_ids_path(task.home), json.dumps(job_ids, indent=1))
+    return job
+
+
+def _pipeline_options(task: Task, args: PipelineArguments) -> list[str]:
+    """The options with which the job of a task starts the pipeline."""
+    return [
+        *("--config", args.recipe),
+        *("--output_dir", args.output_dir),
+        *("--seeds", str(task.seed)),
+        *("--only", task.name),
+        *("--launcher", SLURM_LAUNCHER),
+    ]
+
+
+def _forget_output(task: Task, console: Console) -> None:
+    """Makes a task that is up to date look as if it was never run, so that its job runs it."""
     if task.output_dir.exists():
-        put_aside(task.output_dir, console)
+        set_output_aside(task, console)
     task.write_state({})
+
+
+def _job_ids_path(home: Path) -> Path:
+    return home / "jobs.json"

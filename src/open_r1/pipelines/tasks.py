@@ -1,16 +1,11 @@
-"""The stages of a pipeline as tasks: their commands, what they read of each other, and whether they are done and unchanged.
+"""The stages of a pipeline as tasks: their folders, their commands, and what they read from each other."""
 
-A task is done if its command has ended well with the same keys, the same files that these name, the same version of open_r1 and the
-same runs of what it needs; each is kept, so that a plan can say what has changed.
-"""
-
-import hashlib
-import importlib.metadata
 import json
 import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,28 +15,26 @@ from rich.console import Console
 from open_r1.configs import SEED, PipelineArguments, PipelineStage
 from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
 from open_r1.configs.recipes import command_of, stage_of
-from open_r1.data.load import folder_fingerprint
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import rename_aside, write_text_atomically
 
 
-ASKED = "asked for"  # why a stage runs that is done: its output is made anew
-LAUNCH = "python -m open_r1.cluster.launch"  # the launcher in a job of Slurm, which knows its nodes
-LARGE = 2**26  # bytes of a file from which its size and time stand for its content
+# The launcher of a stage that runs as a Slurm job; it knows the nodes of the job.
+SLURM_LAUNCHER = "python -m open_r1.cluster.launch"
 
 
 @dataclass
 class Task:
-    """A stage with one seed.
+    """A stage of a pipeline, run with one seed.
 
     Args:
-        name (`str`): What the pipeline calls it.
-        stage (`str`): Whose recipe it is, such as `grpo`.
+        name (`str`): Name of the stage in the pipeline.
+        stage (`str`): Kind of recipe, such as `grpo`.
         seed (`int`): Seed.
-        keys (`dict`): What its script is given, recipe and command line together.
+        keys (`dict`): All keys that its script is given, by the recipe or on the command line.
         command (`list[str]`): The command that runs it.
-        needs (`list[str]`): Stages before it.
-        home (`Path`): Where state, log and lock are.
+        needs (`list[str]`): Names of the stages whose output it reads.
+        home (`Path`): Folder of its state, log and lock.
     """
 
     name: str
@@ -54,231 +47,222 @@ class Task:
 
     @property
     def output_dir(self) -> Path:
+        """The folder that it writes to."""
         return Path(self.keys["output_dir"])
 
     @property
     def log(self) -> Path:
+        """The file with the output of its command."""
         return self.home / f"{self.name}.log"
+
+    @property
+    def lock(self) -> Path:
+        """The file that its process locks while it runs."""
+        return self.home / f"{self.name}.lock"
+
+    @property
+    def label(self) -> str:
+        """Its name in messages."""
+        return f"{self.name} (seed {self.seed})"
+
+    @property
+    def runs_in_slurm_job(self) -> bool:
+        """Whether it is started by the launcher of a Slurm job."""
+        return SLURM_LAUNCHER.split()[-1] in self.command
 
     def __str__(self) -> str:
         return shlex.join(self.command)
 
     def state(self) -> dict:
-        """What is known of the last run: `made_of`, the `seconds` that it has taken with all its attempts, and if it ended well
-        `finished` and the files that it `made`."""
+        """Reads what was recorded about its last run.
+
+        Returns:
+            `dict`: Empty if it was never run. Otherwise `made_of` (see `task_inputs`), the `seconds` of all its
+            attempts and, if it succeeded, the time at which it `finished` and the files that it `made`.
+        """
         try:
-            return json.loads((self.home / f"{self.name}.json").read_text())
+            return json.loads(self._state_path.read_text())
         except (OSError, ValueError):
             return {}
 
-    def write_state(self, state: dict):
+    def write_state(self, state: dict) -> None:
+        """Records the state of a run."""
         self.home.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(self.home / f"{self.name}.json", json.dumps(state, indent=1))
+        write_text_atomically(self._state_path, json.dumps(state, indent=1))
+
+    @property
+    def _state_path(self) -> Path:
+        return self.home / f"{self.name}.json"
 
 
-def all_tasks(args: PipelineArguments) -> dict[int, list[Task]]:
-    """All stages with each seed, in order.
+def build_tasks_by_seed(args: PipelineArguments) -> dict[int, list[Task]]:
+    """Builds the tasks of all seeds.
+
+    Args:
+        args (`PipelineArguments`): The pipeline.
+
+    Returns:
+        `dict[int, list[Task]]`: The tasks of each seed, in the order of the recipe.
 
     Raises:
-        RecipeError: If a recipe is wrong, a stage reads the output of one that it does not need, or two write to the same folder.
+        RecipeError: If the recipe of a stage is wrong, a stage reads the output of one that it does not need, or two
+            tasks write to the same folder.
     """
-    seeds = {seed: tasks_of(args, seed) for seed in args.seeds}
-    _require_own_folders([task for tasks in seeds.values() for task in tasks])
-    return seeds
+    tasks_by_seed = {seed: build_tasks(args, seed) for seed in args.seeds}
+    all_tasks = []
+    for tasks in tasks_by_seed.values():
+        all_tasks.extend(tasks)
+    _require_separate_folders(all_tasks)
+    return tasks_by_seed
 
 
-def tasks_of(args: PipelineArguments, seed: int) -> list[Task]:
-    """All stages with a seed, in order.
+def build_tasks(args: PipelineArguments, seed: int) -> list[Task]:
+    """Builds the tasks of one seed, in the order of the recipe.
+
+    Args:
+        args (`PipelineArguments`): The pipeline.
+        seed (`int`): The seed.
 
     Raises:
-        RecipeError: If a recipe is wrong, or if a stage reads the output of one that it does not need.
+        RecipeError: If the recipe of a stage is wrong, or a stage reads the output of one that it does not need.
     """
-    tasks = [_task(step, args, seed) for step in args.steps]
-    _require_own_folders(tasks)
-    build_command = {task.output_dir: task.name for task in tasks}
+    tasks = [_build_task(stage, args, seed) for stage in args.steps]
+    _require_separate_folders(tasks)
     for task in tasks:
-        for text in _texts(task.keys):
-            read = {
-                name for folder, name in build_command.items() if Path(text) == folder or folder in Path(text).parents
-            }
-            for name in read - {task.name, *task.needs}:
-                raise RecipeError(
-                    f"stages: {task.name!r} reads {text}, which {name!r} makes; add {name!r} to its needs."
-                )
+        _require_declared_needs(task, tasks)
     return tasks
 
 
-def _require_own_folders(tasks: list[Task]):
-    folders: dict[Path, Task] = {}
-    for task in tasks:
-        if other := folders.get(task.output_dir):
-            same = f"{other.name!r} (seed {other.seed}) and {task.name!r} (seed {task.seed}) both write to {task.output_dir}"
-            raise RecipeError(f"stages: {same}; set an output_dir of its own, within that of the pipeline.")
-        folders[task.output_dir] = task
+def find_program(name: str) -> str | None:
+    """The path of a program. Those of this Python's environment come first, whether it is active or not."""
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    return shutil.which(name, path=os.pathsep.join(folders))
 
 
-def _task(step: PipelineStage, args: PipelineArguments, seed: int) -> Task:
-    path = Path(step.config)
-    stage, recipe = stage_of(path), read_recipe(step.config)
-    keys = recipe | step.set
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts within a value of a recipe.
+
+    >>> list(texts_in({"models": ["a", {"path": "b"}], "seed": 1}))
+    ['a', 'b']
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from texts_in(item)
+
+
+def set_output_aside(task: Task, console: Console) -> None:
+    """Renames the output folder of a task that is to be run from the start; nothing is deleted."""
+    new_path = rename_aside(task.output_dir, "old")
+    message = f"  {task.output_dir} is from an earlier run; it was renamed to {new_path.name}"
+    console.print(message, markup=False)
+
+
+def _build_task(stage: PipelineStage, args: PipelineArguments, seed: int) -> Task:
+    path = Path(stage.config)
+    kind = stage_of(path)
+    recipe = read_recipe(stage.config)
+    keys = _keys_of_task(stage, recipe, args, seed)
+    overrides = _overrides(keys, recipe)
+    if args.launcher == SLURM_LAUNCHER:
+        command = [*shlex.split(SLURM_LAUNCHER), "--recipe", str(path), *overrides]
+    else:
+        command = [*_launcher_words(stage, kind, args), *command_of(path), *overrides]
+
+    # A check of the keys only. Whether there is a GPU does not matter yet.
+    options = ["--config", stage.config, *overrides]
+    if kind in TRAINING:
+        options += ["--use_cpu", "true"]
+    RecipeParser(kind).parse(options)
+
+    json_keys = json.loads(_to_json(keys))
+    return Task(stage.name, kind, seed, json_keys, command, list(stage.needs), args.home(seed))
+
+
+def _keys_of_task(stage: PipelineStage, recipe: dict, args: PipelineArguments, seed: int) -> dict[str, Any]:
+    """The keys of a stage: its recipe, what the pipeline sets, the seed, and paths within the folder of that seed."""
+    keys = recipe | stage.set
     if keys.get("seed", SEED) != seed:
         keys["seed"] = seed
-    keys = {key: _moved(value, args.output_dir, args.root(seed)) for key, value in keys.items()}
+    root = args.root(seed)
+    keys = {key: _with_new_root(value, args.output_dir, root) for key, value in keys.items()}
     if "output_dir" not in keys:
-        raise RecipeError(f"{step.config}: output_dir: missing; a stage of a pipeline must say where it writes.")
-    given = [word for key, value in keys.items() if recipe.get(key) != value for word in (f"--{key}", *_words(value))]
-    if args.launcher == LAUNCH:
-        command = [*shlex.split(LAUNCH), "--recipe", str(path), *given]
-    else:
-        launcher = (step.launcher or args.launcher) if stage in TRAINING else "python"
-        command = [*_program(launcher, step), *command_of(path), *given]
-    here = ["--use_cpu", "true"] if stage in TRAINING else []  # whether there is a GPU is another question
-    RecipeParser(stage).parse(["--config", step.config, *given, *here])
-    return Task(step.name, stage, seed, json.loads(_json(keys)), command, list(step.needs), args.home(seed))
+        raise RecipeError(f"{stage.config}: output_dir: missing; a stage of a pipeline must say where it writes.")
+    return keys
 
 
-def _program(launcher: str, step: PipelineStage) -> list[str]:
-    """The words of a launcher, which must be there: on the path, or beside this Python."""
-    words = shlex.split(launcher)
-    if not words or not (words[0] == "python" or program(words[0])):
-        raise RecipeError(
-            f"launcher of {step.name!r}: there is no {launcher!r} on the path; expected such as `accelerate launch`."
-        )
-    return words
-
-
-def program(name: str) -> str | None:
-    """The path of a program; those of this Python's environment come first, whether it is active or not."""
-    return shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str)  # YAML has dates
-
-
-def _moved(value: Any, old: str, new: str) -> Any:
-    """A value with the folder of all outputs exchanged, wherever it stands in it."""
+def _with_new_root(value: Any, old_root: str, new_root: str) -> Any:
+    """A value of a recipe in which paths within the old root are replaced by paths within the new one."""
+    if isinstance(value, list):
+        return [_with_new_root(item, old_root, new_root) for item in value]
+    if isinstance(value, dict):
+        return {key: _with_new_root(item, old_root, new_root) for key, item in value.items()}
+    if value == old_root:
+        return new_root
     if isinstance(value, str) and "/" in value:
         path = os.path.normpath(value)
-        return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else value
-    if value == old:
-        return new
-    if isinstance(value, list):
-        return [_moved(part, old, new) for part in value]
-    if isinstance(value, dict):
-        return {key: _moved(part, old, new) for key, part in value.items()}
+        if path == old_root or path.startswith(f"{old_root}/"):
+            return new_root + path.removeprefix(old_root)
     return value
 
 
-def _words(value: Any) -> list[str]:
+def _overrides(keys: dict[str, Any], recipe: dict) -> list[str]:
+    """The options of the command line that turn a recipe into these keys."""
+    words = []
+    for key, value in keys.items():
+        if recipe.get(key) != value:
+            words += [f"--{key}", *_option_words(value)]
+    return words
+
+
+def _option_words(value: Any) -> list[str]:
     """A value as words of a command line."""
-    parts = value if isinstance(value, list) else [value]
-    return [_json(part) if isinstance(part, dict | bool) else str(part) for part in parts]
+    items = value if isinstance(value, list) else [value]
+    return [_to_json(item) if isinstance(item, dict | bool) else str(item) for item in items]
 
 
-def _texts(value: Any) -> list[str]:
-    """All texts within a value."""
-    if isinstance(value, dict | list):
-        parts = value.values() if isinstance(value, dict) else value
-        return [text for part in parts for text in _texts(part)]
-    return [value] if isinstance(value, str) else []
+def _to_json(value: Any) -> str:
+    """A value as JSON; dates, which YAML has and JSON has not, become text."""
+    return json.dumps(value, default=str)
 
 
-def made_of(task: Task, done: dict[str, str]) -> dict:
-    """What a task's output depends on.
-
-    Args:
-        task (`Task`): The task.
-        done (`dict[str, str]`): When each stage ended.
-    """
-    paths = {text: Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text) for text in _texts(task.keys)}
-    files = {text: _digest(path) for text, path in paths.items() if _is_input(path, task.home.parent)}
-    return {
-        "keys": task.keys,
-        "files": files,
-        "needs": {name: done.get(name) for name in task.needs},
-        "version": importlib.metadata.version("open_r1"),
-    }
+def _launcher_words(stage: PipelineStage, kind: str, args: PipelineArguments) -> list[str]:
+    """The words that start the script of a stage, such as `accelerate launch`."""
+    if kind not in TRAINING:
+        return ["python"]
+    launcher = stage.launcher or args.launcher
+    words = shlex.split(launcher)
+    if words and (words[0] == "python" or find_program(words[0])):
+        return words
+    raise RecipeError(
+        f"launcher of {stage.name!r}: there is no {launcher!r} on the path; "
+        "expected a program such as `accelerate launch`."
+    )
 
 
-def _is_input(path: Path, root: Path) -> bool:
-    """Whether it is a file, or a folder that no stage makes: those are known by when the stage ended."""
-    try:
-        return path.is_file() or (path.is_dir() and len(path.parts) > 1 and root not in (path, *path.parents))
-    except OSError:  # no path but a long text
-        return False
-
-
-def _digest(path: Path) -> str:
-    if path.is_dir():
-        return folder_fingerprint(path)
-    stat = path.stat()
-    if stat.st_size > LARGE:
-        return f"{stat.st_size} {stat.st_mtime_ns}"
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def changed(before: dict, now: dict) -> str | None:
-    """The first thing that is not as it was, in words; `None` if all is.
-
-    >>> changed({"keys": {"seed": 1}, "version": "1"}, {"keys": {"seed": 2}, "version": "1"})
-    'seed: 1 → 2'
-    """
-    for kind, told in (("keys", "{}: {} → {}"), ("files", "the file {} has changed"), ("needs", "{} was made anew")):
-        old, new = before.get(kind, {}), now.get(kind, {})
-        for name in [*new, *old]:
-            if old.get(name) != new.get(name):
-                return told.format(name, old.get(name), new.get(name))
-    old, new = before.get("version"), now.get("version")
-    return None if old == new else f"open_r1 {old} → {new}"
-
-
-def outdated_tasks(tasks: list[Task], args: PipelineArguments) -> dict[str, str]:
-    """Why each task that is to run has to, in order; those that are done and unchanged are not in it.
-
-    Raises:
-        RecipeError: If what `only` or `from` needs is not there.
-    """
-    reasons: dict[str, str] = {}
-    done = {task.name: task.state().get("finished") for task in tasks}
+def _require_separate_folders(tasks: list[Task]) -> None:
+    writers: dict[Path, Task] = {}
     for task in tasks:
-        state = task.state()
-        again = next((name for name in task.needs if name in reasons), None)
-        if not state:
-            reasons[task.name] = "never run"
-        elif task.name == args.from_stage:
-            reasons[task.name] = ASKED
-        elif again:
-            reasons[task.name] = f"{again} is made anew"
-        elif difference := changed(state["made_of"], made_of(task, done)):
-            reasons[task.name] = difference
-        elif not state.get("finished"):
-            reasons[task.name] = "it was stopped"
-        elif gone := [name for name in state.get("made", [""]) if not (task.output_dir / name).exists()]:
-            reasons[task.name] = f"{task.output_dir / gone[0]} is gone"
-    return _narrowed(reasons, tasks, args)
-
-
-def _narrowed(reasons: dict[str, str], tasks: list[Task], args: PipelineArguments) -> dict[str, str]:
-    """The plan as `only` or `from` restricts it."""
-    asked = args.only or args.from_stage
-    if not asked:
-        return reasons
-    wanted = {asked}
-    if args.from_stage:
-        for task in tasks:
-            wanted |= {task.name} if wanted & set(task.needs) else set()
-    kept = {name: reason for name, reason in reasons.items() if name in wanted}
-    for task in tasks:
-        missing = [need for need in task.needs if need in reasons and need not in wanted]
-        if task.name in kept and missing:
+        other = writers.get(task.output_dir)
+        if other is not None:
             raise RecipeError(
-                f"{asked}: {task.name!r} needs {missing[0]!r}, which is not done: {reasons[missing[0]]}."
+                f"stages: {other.name!r} (seed {other.seed}) and {task.name!r} (seed {task.seed}) both write to "
+                f"{task.output_dir}; give each its own output_dir, within that of the pipeline."
             )
-    return kept
+        writers[task.output_dir] = task
 
 
-def put_aside(folder: Path, console: Console):
-    """Renames a folder that is to be made anew; nothing is deleted."""
-    aside = rename_aside(folder, "old")
-    console.print(f"  {folder} is from an earlier run; it was renamed to {aside.name}", markup=False)
+def _require_declared_needs(task: Task, tasks: list[Task]) -> None:
+    """Raises a `RecipeError` if a task reads the folder of another one that it does not declare as needed."""
+    for text in texts_in(task.keys):
+        path = Path(text)
+        for other in tasks:
+            is_read = other.output_dir in (path, *path.parents)
+            if is_read and other.name not in (task.name, *task.needs):
+                raise RecipeError(
+                    f"stages: {task.name!r} reads {text}, which {other.name!r} makes; add {other.name!r} to its needs."
+                )

@@ -14,7 +14,8 @@ from rich.console import Console
 from open_r1.configs import PipelineArguments
 from open_r1.evals.dynamics import repaired
 from open_r1.evals.results import read
-from open_r1.pipelines.tasks import Task, all_tasks, outdated_tasks
+from open_r1.pipelines.outdated import outdated_tasks
+from open_r1.pipelines.tasks import Task, build_tasks_by_seed
 from open_r1.reports.claims import ClaimResult, check_claim, evaluations
 from open_r1.reports.run import History, consensus_by_step, read_run
 from open_r1.utils.errors import RecipeError
@@ -38,7 +39,7 @@ def report(args: PipelineArguments, report_dir: Path, examples: int, dry_run: bo
     Raises:
         RecipeError: If a stage that it is about is not done.
     """
-    seeds = all_tasks(args)
+    seeds = build_tasks_by_seed(args)
     for tasks in seeds.values():
         for task in tasks:
             if not task.state().get("finished"):

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from open_r1.cluster.slurm import own_environment, submit_job
+from open_r1.cluster.slurm import clean_environment, submit_job
 from open_r1.configs.recipes import command_of
 from open_r1.utils.errors import RecipeError, split_shell_words
 from open_r1.utils.files import write_text_atomically
@@ -82,7 +82,7 @@ class Evaluations:
         command = [sys.executable, *command_of(Path(self.recipe)), *self._keys(revision, folder)]
         with (folder / "log.txt").open("a") as log:
             process = subprocess.Popen(
-                command, env=own_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         atexit.register(process.terminate)  # or it would go on beside the next run's, into the same folder
         status = process.wait()

@@ -1,0 +1,304 @@
+"""Runs the tasks of a pipeline on this machine: several at once, each as soon as the stages that it needs are done."""
+
+import atexit
+import fcntl
+import json
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from open_r1.pipelines.outdated import REQUESTED, OutdatedTask, task_inputs
+from open_r1.pipelines.tasks import Task, find_program, set_output_aside
+from open_r1.utils.errors import RecipeError
+
+
+SHOWN_LOG_LINES = 25  # of the log of a stage that fails
+POLL = 0.2  # seconds
+# Imported once, by the server that stages are forked from, so that a stage does not spend 7 s on it. Nothing is
+# computed before the fork.
+PRELOADED_MODULES = [
+    "open_r1.training.run",
+    "open_r1.generation.driver",
+    "open_r1.evals.results",
+    "trl.trainer.grpo_trainer",
+    "trl.trainer.reward_trainer",
+]
+
+
+class LocalRunner:
+    """Runs tasks in processes.
+
+    Args:
+        waiting (`list[OutdatedTask]`): Tasks that have to run, in order.
+        finished (`dict[int, dict[str, str]]`): When each stage that is up to date finished, by seed.
+        jobs (`int`): Number of tasks that run at once.
+        console (`Console`): Shows the progress.
+    """
+
+    def __init__(self, waiting: list[OutdatedTask], finished: dict[int, dict[str, str]], jobs: int, console: Console):
+        self.waiting = waiting
+        self.finished = finished
+        self.jobs = jobs
+        self.console = console
+        self.total = len(waiting)
+        self.running: list[StageProcess] = []
+        self.failed: StageProcess | None = None
+
+    def run(self) -> None:
+        """Runs all tasks. When it is interrupted, the stages that run save their checkpoints first.
+
+        Raises:
+            RecipeError: If a task fails. Those that run at the same time finish first.
+        """
+        signal.signal(signal.SIGUSR1, self._forward_warning)
+        try:
+            while self.running or (self.waiting and not self.failed):
+                self._start_ready_tasks()
+                time.sleep(POLL)
+                self._collect_ended_tasks()
+        finally:  # something is left to stop only after Ctrl-C or SIGTERM
+            self._stop_running_tasks()
+        if self.failed:
+            raise RecipeError(_failure_message(self.failed))
+
+    def _forward_warning(self, *_: object) -> None:
+        for process in self.running:
+            process.warn()
+
+    def _start_ready_tasks(self) -> None:
+        for item in list(self.waiting):
+            if self.failed or len(self.running) >= self.jobs:
+                return
+            if self._is_ready(item.task):
+                self.waiting.remove(item)
+                self._print(f"{_clock()}  {item.task.label}: {item.reason}\n  {item.task}")
+                finished = self.finished[item.task.seed]
+                self.running.append(StageProcess(item.task, item.reason, finished, self.console))
+
+    def _is_ready(self, task: Task) -> bool:
+        """Whether nothing that a task needs is still to be run."""
+        unfinished = [item.task for item in self.waiting] + [process.task for process in self.running]
+        return not any(other.seed == task.seed and other.name in task.needs for other in unfinished)
+
+    def _collect_ended_tasks(self) -> None:
+        for process in list(self.running):
+            if process.exitcode is None:
+                continue
+            self.running.remove(process)
+            if process.exitcode != 0:
+                process.record_time()
+                self.failed = self.failed or process
+                continue
+            task = process.task
+            self.finished[task.seed][task.name] = process.record_success()
+            done = self.total - len(self.waiting) - len(self.running)
+            self._print(f"{_clock()}  {task.label} done in {process.seconds:,.0f} s, {done} of {self.total}")
+
+    def _stop_running_tasks(self) -> None:
+        """Stops what runs and waits for checkpoints, however long saving takes; Ctrl-C again ends the wait."""
+        if not self.running:
+            return
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm may send it more than once
+        for process in self.running:
+            self._print(
+                f"{_clock()}  stopping {process.task.label}, which may save a checkpoint; Ctrl-C again kills it"
+            )
+            process.terminate()
+        try:
+            for process in self.running:
+                process.wait()
+        finally:
+            for process in self.running:
+                process.kill()
+                process.record_time()
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+
+class StageProcess:
+    """The process of a task, started when this is created.
+
+    Args:
+        task (`Task`): The task.
+        reason (`str`): Why it runs.
+        finished (`dict[str, str]`): When the stages before it finished.
+        console (`Console`): Shows what happens.
+    """
+
+    def __init__(self, task: Task, reason: str, finished: dict[str, str], console: Console):
+        self.task = task
+        task.home.mkdir(parents=True, exist_ok=True)
+        _wait_for_earlier_process(task, console)
+        self.started = time.monotonic()
+        self.inputs = task_inputs(task, finished)
+        previous = task.state()
+        if _has_other_output(task, reason, previous, self.inputs):
+            set_output_aside(task, console)
+            previous = {}
+        self.earlier_seconds = _seconds_of_earlier_attempts(task, previous)
+        self._write_state(self.earlier_seconds, started=time.time())
+        with task.log.open("a") as log:
+            log.write(f"\n$ {task}\n")
+        self.process = self._start()
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit status, negative after a signal; `None` while it runs."""
+        return self.process.exitcode
+
+    @property
+    def seconds(self) -> float:
+        """Time since it started."""
+        return time.monotonic() - self.started
+
+    def record_success(self) -> str:
+        """Records that the task is done.
+
+        Returns:
+            `str`: The time at which it finished.
+        """
+        now = datetime.now(UTC).isoformat()
+        made = sorted(path.name for path in self.task.output_dir.iterdir() if path.is_file())
+        self._write_state(self._total_seconds(), finished=now, made=made)
+        return now
+
+    def record_time(self) -> None:
+        """Records the time that it has taken so far."""
+        self._write_state(self._total_seconds())
+
+    def warn(self) -> None:
+        """Warns it that its time is nearly over, by SIGUSR1."""
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(self.process.pid, signal.SIGUSR1)
+
+    def terminate(self) -> None:
+        """Asks it and its child processes to end."""
+        self._signal_group(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it and its child processes at once."""
+        self._signal_group(signal.SIGKILL)
+        self.process.join()
+
+    def wait(self) -> None:
+        """Waits until it has ended."""
+        self.process.join()
+
+    def _signal_group(self, number: int) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except ProcessLookupError:  # it has ended, or has not yet begun
+            self.process.kill()
+
+    def _start(self) -> multiprocessing.Process:
+        # The launcher in a Slurm job needs no more than what is imported here; a fork of this process has it.
+        context = multiprocessing.get_context("fork" if self.task.runs_in_slurm_job else "forkserver")
+        if not self.task.runs_in_slurm_job:
+            context.set_forkserver_preload(PRELOADED_MODULES)
+        process = context.Process(target=run_command, args=(self.task.command, self.task.log, self.task.lock))
+        process.start()
+        return process
+
+    def _total_seconds(self) -> float:
+        return round(self.earlier_seconds + self.seconds, 1)
+
+    def _write_state(self, seconds: float, **more: object) -> None:
+        self.task.write_state({"made_of": self.inputs, "seconds": seconds, **more})
+
+
+def run_command(command: list[str], log: Path, lock: Path) -> None:
+    """Runs the command of a task in this process.
+
+    The lock of the task is held until the process ends, even if the pipeline is killed meanwhile.
+
+    Args:
+        command (`list[str]`): The command; one that starts with `python` is run by this interpreter.
+        log (`Path`): File for its output.
+        lock (`Path`): File to lock.
+    """
+    os.setsid()
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the script installs a handler of its own
+    lock_descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock_descriptor, fcntl.LOCK_EX)
+    os.set_inheritable(lock_descriptor, True)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), 1)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), 2)
+    if command[0] != "python":
+        os.execv(find_program(command[0]), command)
+    try:
+        if command[1] == "-m":
+            sys.argv = command[2:]
+            runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = command[1:]
+            runpy.run_path(command[1], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # processes of multiprocessing do not call them
+
+
+def _wait_for_earlier_process(task: Task, console: Console) -> None:
+    """Waits for a process of this task that a killed pipeline has left behind."""
+    with task.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            message = f"{task.label} is still running, started by a pipeline that was killed; waiting for it"
+            console.print(message, markup=False)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _has_other_output(task: Task, reason: str, previous: dict, inputs: dict) -> bool:
+    """Whether the folder of a task holds something that the task must not continue."""
+    if not task.output_dir.exists():
+        return False
+    if reason == REQUESTED:
+        return True
+    if previous:
+        return previous["made_of"] != inputs
+    return _is_of_other_run(task)
+
+
+def _is_of_other_run(task: Task) -> bool:
+    """Whether the folder of a task that was never run belongs to a training run by hand with other keys."""
+    path = task.output_dir / "recipe.yaml"
+    if not path.is_file():
+        return False
+    recipe = yaml.safe_load(path.read_text())
+    return json.loads(json.dumps(recipe, default=str)) != task.keys
+
+
+def _seconds_of_earlier_attempts(task: Task, previous: dict) -> float:
+    """The time of attempts that were stopped, and of one that was killed up to the last line of its log."""
+    seconds = previous.get("seconds", 0.0)
+    if "started" in previous:
+        seconds += max(0.0, task.log.stat().st_mtime - previous["started"])
+    return seconds
+
+
+def _failure_message(failed: StageProcess) -> str:
+    task = failed.task
+    last_lines = task.log.read_text(errors="replace").rstrip().splitlines()[-SHOWN_LOG_LINES:]
+    excerpt = "\n".join(f"  {line}" for line in last_lines)
+    if task.runs_in_slurm_job:
+        advice = (
+            "Slurm cancels the jobs of the stages that need it. Fix the error and submit the pipeline again; "
+            "stages that are done are skipped."
+        )
+    else:
+        advice = f"The same command continues here; the stage alone is\n  {task}"
+    return f"{task.label} failed with status {failed.exitcode}. The end of {task.log}:\n\n{excerpt}\n\n{advice}"
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
