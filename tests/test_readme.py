@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from open_r1.configs.parser import STAGES, TRAINING, RecipeParser
+from open_r1.configs.parser import RecipeParser
 from open_r1.configs.recipes import stage_of
+from open_r1.configs.stages import STAGES, TRAINING
 from open_r1.plan import options
 
 

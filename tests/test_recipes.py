@@ -9,8 +9,9 @@ import yaml
 from jinja2 import meta
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
-from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
-from open_r1.configs.recipes import recipe_table, stage_of
+from open_r1.configs.parser import RecipeParser
+from open_r1.configs.recipes import read_recipe, recipe_table, stage_of
+from open_r1.configs.stages import TRAINING
 from open_r1.pipelines.tasks import build_tasks
 
 

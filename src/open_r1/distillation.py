@@ -17,7 +17,7 @@ Examples:
 
 from trl import DistillationTrainer, ModelConfig
 
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.data.prompts import prompt_length, to_prompts
 from open_r1.models.chat_template import use_chat_template
@@ -30,7 +30,7 @@ SAMPLE = 1000  # prompts measured before training starts
 
 
 def main():
-    script_args, args, model_args = RecipeParser("distillation", __doc__).parse()
+    script_args, args, model_args = parse_command_line("distillation", __doc__)
     run = training.prepare("distillation", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, script_args.chat_template_path)

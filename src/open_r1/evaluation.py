@@ -35,7 +35,7 @@ from rich.console import Console
 from trl import ModelConfig
 
 from open_r1.configs import Benchmark, DatasetSpec, EvaluationArguments, GenerateArguments
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.load import load_split, rename_columns, write_rows
 from open_r1.evals.codeforces import require_contests
 from open_r1.evals.results import FILE, read, require_published, statistics_of, table
@@ -93,7 +93,7 @@ def grade(folder: str, benchmark: Benchmark, rewards: Composition, thought_opene
 
 
 def main():
-    args, model_args = RecipeParser("evaluation", __doc__).parse()
+    args, model_args = parse_command_line("evaluation", __doc__)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers.utils.logging.disable_progress_bar()
     console = Console(soft_wrap=True, highlight=False)

@@ -23,12 +23,12 @@ import sys
 import transformers
 from rich.console import Console
 
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.generation.driver import generate_completions
 
 
 def main():
-    args, model_args = RecipeParser("generate", __doc__).parse()
+    args, model_args = parse_command_line("generate", __doc__)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers.utils.logging.disable_progress_bar()
     if generate_completions(args, model_args, Console(soft_wrap=True)):

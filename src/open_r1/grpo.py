@@ -23,7 +23,7 @@ from trl import GRPOTrainer
 
 from open_r1.cluster.rollout_client import use_seeded_client
 from open_r1.configs import steps_of_a_round
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.prompts import prompt_length, require_full_batch
 from open_r1.models.chat_template import use_chat_template
 from open_r1.rewards import Composition
@@ -35,7 +35,7 @@ SAMPLE = 1000  # prompts measured before training starts
 
 
 def main():
-    script_args, args, model_args = RecipeParser("grpo", __doc__).parse()
+    script_args, args, model_args = parse_command_line("grpo", __doc__)
     run = training.prepare("grpo", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, script_args.chat_template_path)

@@ -32,7 +32,7 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from open_r1.configs import PipelineArguments
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.pipelines.local_runner import LocalRunner
 from open_r1.pipelines.outdated import all_outdated_tasks, finish_times, outdated_tasks
 from open_r1.pipelines.slurm_jobs import describe_job, submit_tasks
@@ -42,7 +42,7 @@ from open_r1.utils.files import file_lock
 
 
 def main() -> None:
-    (args,) = RecipeParser("pipeline", __doc__).parse()
+    (args,) = parse_command_line("pipeline", __doc__)
     console = Console(soft_wrap=True, highlight=False)
     tasks_by_seed = build_tasks_by_seed(args)
     for claim in args.claimed:

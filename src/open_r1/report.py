@@ -23,12 +23,12 @@ from pathlib import Path
 from datasets import disable_progress_bars
 from rich.console import Console
 
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import RecipeParser, parse_command_line, report_user_errors
 from open_r1.reports import pipeline, run
 
 
 def main():
-    (args,) = RecipeParser("report", __doc__).parse()
+    (args,) = parse_command_line("report", __doc__)
     console = Console(soft_wrap=True, highlight=False)
     disable_progress_bars()
     if args.pipeline:

@@ -20,7 +20,7 @@ import torch
 from torch.nn.functional import logsigmoid
 from trl import RewardTrainer
 
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.conversations import as_text
 from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.data.preferences import to_pairs
@@ -52,7 +52,7 @@ def pointwise_loss(logits: torch.Tensor) -> torch.Tensor:
 
 
 def main():
-    script_args, args, model_args = RecipeParser("reward_model", __doc__).parse()
+    script_args, args, model_args = parse_command_line("reward_model", __doc__)
     run = training.prepare("reward_model", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)

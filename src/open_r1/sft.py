@@ -20,7 +20,7 @@ Examples:
 
 from trl import SFTTrainer
 
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.conversations import check_conversations
 from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.models.chat_template import use_chat_template
@@ -28,7 +28,7 @@ from open_r1.training import run as training
 
 
 def main():
-    script_args, args, model_args = RecipeParser("sft", __doc__).parse()
+    script_args, args, model_args = parse_command_line("sft", __doc__)
     run = training.prepare("sft", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
-from open_r1.configs.recipes import command_of, find_producer, recipe_table, stage_of
+from open_r1.configs.parser import RecipeParser
+from open_r1.configs.recipes import command_of, find_producer, read_recipe, recipe_table, stage_of
+from open_r1.configs.stages import TRAINING
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
 from open_r1.utils.imports import is_function, is_path

@@ -1,6 +1,8 @@
 """The recipe parser: strict, and clear when it refuses."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -129,10 +131,27 @@ def test_domain_and_gate_of_a_reward(recipe):
     assert "max_unjudged: found 0" in refused("grpo", "--config", recipe("max_unjudged: 0"))
 
 
-def test_env_of_a_recipe_is_set(recipe, monkeypatch):
+def test_parsing_leaves_the_environment_alone(recipe, monkeypatch):
     monkeypatch.delenv("OPEN_R1_TEST", raising=False)
-    RecipeParser("sft").parse(["--config", recipe("env: {OPEN_R1_TEST: 5}")])
-    assert os.environ["OPEN_R1_TEST"] == "5"
+    before = dict(os.environ)
+    args = RecipeParser("sft").parse(["--config", recipe("env: {OPEN_R1_TEST: 5}")])[0]
+    assert args.env == {"OPEN_R1_TEST": "5"} and "env" not in args.keys
+    assert dict(os.environ) == before
+
+
+def test_env_of_a_recipe_is_set_before_torch_is_imported(recipe, tmp_path):
+    """A script sets it, in a process of its own."""
+    path = recipe("env: {OMP_NUM_THREADS: 3}", head="run_dir: x\n")
+    program = (
+        "import os, sys; from open_r1.configs.parser import parse_command_line; parse_command_line('report', None); "
+        "print(os.environ['OMP_NUM_THREADS'], 'torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", program, "--config", path], capture_output=True, text=True)
+    assert run.stdout.split() == ["3", "False"], run.stderr
+
+
+def test_env_must_be_a_mapping(recipe):
+    assert "env: found 'A=1'; expected a mapping" in refused("sft", "--config", recipe("env: A=1"))
 
 
 def test_keys_that_were_set_are_kept_and_parse_again(recipe, tmp_path):

@@ -39,7 +39,7 @@ from open_r1.builders.run_filters import run_filters
 from open_r1.builders.selection import chosen
 from open_r1.builders.verification import report_of, verify
 from open_r1.configs import ColdStartArguments
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.filter_report import FilterReport
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
@@ -48,7 +48,7 @@ from open_r1.utils.text import conversation_text
 
 def main():
     args: ColdStartArguments
-    (args,) = RecipeParser("cold_start", __doc__).parse()
+    (args,) = parse_command_line("cold_start", __doc__)
     console = begin(args)
     rows = load_completions(args)
     if args.dry_run:

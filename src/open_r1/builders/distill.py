@@ -30,7 +30,7 @@ from open_r1.builders.common import begin, filters_of, finish, show_plan, to_mes
 from open_r1.builders.filters import Duplicates, Empty
 from open_r1.builders.run_filters import run_filters
 from open_r1.configs import DistillArguments, Source
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.filter_report import FilterReport
 from open_r1.data.load import hide_short_progress_bars, load_split
 from open_r1.generation.driver import answer_requests
@@ -43,7 +43,7 @@ EMPTY = "<think>\n\n</think>\n\n"  # what R1 itself writes where there is nothin
 
 def main():
     args: DistillArguments
-    (args,) = RecipeParser("distill", __doc__).parse()
+    (args,) = parse_command_line("distill", __doc__)
     console = begin(args)
     sources = [read_source(source, args) for source in args.mixture]
     if args.dry_run:

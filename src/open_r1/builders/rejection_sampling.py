@@ -34,12 +34,12 @@ from open_r1.builders.run_filters import run_filters
 from open_r1.builders.selection import chosen, prompts_between
 from open_r1.builders.verification import judge_by_model, report_of, verify
 from open_r1.configs import RejectionArguments
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
 def main():
     args: RejectionArguments
-    (args,) = RecipeParser("rejection_sampling", __doc__).parse()
+    (args,) = parse_command_line("rejection_sampling", __doc__)
     console = begin(args)
     rows = load_completions(args)
     if args.dry_run:

@@ -35,8 +35,10 @@ from pathlib import Path
 from open_r1.cluster.slurm import SlurmJob, srun_command, submit_job
 from open_r1.cluster.vllm_server import Server, rollout_server, server_for
 from open_r1.configs import GRPOScriptArguments
-from open_r1.configs.parser import BUILDERS, STATUS_STOPPED, TRAINING, RecipeParser, option_name, report_user_errors
+from open_r1.configs.command_line import option_name
+from open_r1.configs.parser import STATUS_STOPPED, RecipeParser, report_user_errors
 from open_r1.configs.recipes import command_of, stage_of
+from open_r1.configs.stages import BUILDERS, TRAINING
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.stop_files import REASONS, STOP, STOPPED
 
@@ -105,6 +107,7 @@ def train(path: Path, words: list[str], job: SlurmJob) -> tuple[int, bool]:
         `tuple[int, bool]`: A status, and whether the job is to go on in another one.
     """
     script_args, args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
+    os.environ.update(script_args.env)
     count = script_args.vllm_nodes if isinstance(script_args, GRPOScriptArguments) else 0
     if count:
         script_args.require_server_mode(args)
@@ -151,6 +154,7 @@ def trained(command: list[str], folder: Path, job: SlurmJob, server: Server | No
 def draw(path: Path, words: list[str], job: SlurmJob) -> tuple[int, bool]:
     """Draws completions, or evaluates; from a server on this node if the recipe wants one and the command line names none."""
     args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
+    os.environ.update(args.env)
     if args.backend != "server" or "--base_urls" in map(option_name, words):
         return work(path, words, args.output_dir, job)
     with server_for(args, model_args, "127.0.0.1", job.port, job.gpus) as server:

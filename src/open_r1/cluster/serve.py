@@ -8,6 +8,7 @@ Examples:
 """
 
 import logging
+import os
 import signal
 import sys
 import time
@@ -44,6 +45,7 @@ def main():
     if (stage := stage_of(Path(args.recipe))) not in ("generate", "evaluation"):
         raise RecipeError(f"--recipe: {args.recipe} is for {stage}; expected one of generate or eval.")
     asked, model_args = RecipeParser(stage).parse(["--config", args.recipe, *words])
+    os.environ.update(asked.env)
     job = SlurmJob.current()
     path = FOLDER / f"serve-{job.id}.env"
     for sign in (signal.SIGTERM, signal.SIGUSR1):

@@ -171,6 +171,7 @@ class ScriptArguments:
     )
     recipe: str | None = field(default=None, init=False)  # path of the recipe, filled in by the parser
     keys: dict[str, Any] = field(default_factory=dict, init=False)  # all that recipe and command line set, likewise
+    env: dict[str, str] = field(default_factory=dict, init=False)  # environment variables that the recipe asks for
 
     def __post_init__(self):
         if isinstance(self.dataset_params, str):

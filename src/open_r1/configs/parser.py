@@ -1,70 +1,34 @@
-"""The strict parser that reads recipes.
+"""The strict parser of recipes.
 
-A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it and the command line overrides it. Every key belongs to
-one of the dataclasses of its stage; what fits none of them, or has the wrong type, is an error that names file and key.
-`STAGES` says which dataclasses the recipes of a stage fill: ours, TRL's trainer config and TRL's `ModelConfig`.
+A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it, and options of the command line override it. Every key belongs to one of
+the dataclasses of its stage (`STAGES`); an unknown key or a value of another type is an error that names the file and the key.
+
+Parsing has two halves. `RecipeParser.read` checks keys, types and our own options within a second, without importing torch.
+`Recipe.build` then imports TRL and fills its dataclasses, which have checks of their own. A script calls `parse_command_line`, which in between
+sets the environment variables that the recipe asks for.
 """
 
-import dataclasses
 import os
 import sys
-import types
-import typing
-from argparse import ArgumentDefaultsHelpFormatter, RawDescriptionHelpFormatter
+from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import yaml
-from transformers import TrainingArguments
-from trl import DistillationConfig, GRPOConfig, ModelConfig, RewardConfig, SFTConfig, TrlParser
-
-from open_r1.configs import (
-    BuilderArguments,
-    ColdStartArguments,
-    DistillArguments,
-    DistillationScriptArguments,
-    EvaluationArguments,
-    GenerateArguments,
-    GradeArguments,
-    GRPOScriptArguments,
-    MergeArguments,
-    PipelineArguments,
-    RejectionArguments,
-    ReportArguments,
-    RewardModelScriptArguments,
-    SFTScriptArguments,
-)
+from open_r1.configs.command_line import HELP_OPTIONS, CommandLine, convert, recipe_argument, split_config, type_names
+from open_r1.configs.options import Option, options_of
+from open_r1.configs.recipes import RECIPE_FOLDERS, locate_files, read_recipe, recipes_of, stage_of
+from open_r1.configs.stages import STAGES
 from open_r1.utils.errors import MissingInputError, RecipeError, RunStopped, did_you_mean
 
 
-STAGES = {
-    "sft": (SFTScriptArguments, SFTConfig, ModelConfig),
-    "grpo": (GRPOScriptArguments, GRPOConfig, ModelConfig),
-    "reward_model": (RewardModelScriptArguments, RewardConfig, ModelConfig),
-    "distillation": (DistillationScriptArguments, DistillationConfig, ModelConfig),
-    "generate": (GenerateArguments, ModelConfig),
-    "evaluation": (EvaluationArguments, ModelConfig),
-    "cold_start": (ColdStartArguments,),
-    "rejection_sampling": (RejectionArguments,),
-    "distill": (DistillArguments,),
-    "merge": (MergeArguments,),
-    "rewards": (GradeArguments,),
-    "pipeline": (PipelineArguments,),
-    "report": (ReportArguments,),
-}
-
-TRAINING = [stage for stage, classes in STAGES.items() if any(issubclass(cls, TrainingArguments) for cls in classes)]
 STATUS_STOPPED = 85  # exit status of a run that was asked to end: neither done nor failed
-BUILDERS = [
-    stage for stage, classes in STAGES.items() if issubclass(classes[0], BuilderArguments)
-]  # recipes in `data`
 
 
 @contextmanager
-def report_user_errors():
-    """Ends the program with one clear message, recipe first, when the user can mend the error, and with status 1."""
+def report_user_errors() -> Iterator[None]:
+    """Ends the program with one clear message and status 1 when the user can fix the error; the recipe is named first."""
     try:
         yield
     except RecipeError as error:
@@ -72,8 +36,9 @@ def report_user_errors():
         if isinstance(error, MissingInputError) and error.dry_run:
             sys.stdout.write(f"the recipe is right, but {message}\n")
             sys.exit(0)
-        named = recipe is None or message.startswith(recipe)
-        sys.stderr.write(f"\nerror: {message if named else f'{recipe}: {message}'}\n")
+        if recipe is not None and not message.startswith(recipe):
+            message = f"{recipe}: {message}"
+        sys.stderr.write(f"\nerror: {message}\n")
         sys.exit(1)
     except RunStopped as stopped:
         sys.stderr.write(f"\n{stopped}; the same command continues\n")
@@ -83,193 +48,238 @@ def report_user_errors():
         sys.exit(130)
 
 
-class _HelpFormatter(RawDescriptionHelpFormatter, ArgumentDefaultsHelpFormatter):
-    pass
+def parse_command_line(stage: str, description: str | None) -> tuple:
+    """What a script does first: reads its command line, sets the recipe's `env`, and fills the dataclasses of its stage.
 
-
-class RecipeParser(TrlParser):
-    """`TrlParser` that forgives nothing: see the module docstring.
+    Torch is imported in the last step only. So mistakes are reported at once, and variables such as `CUDA_VISIBLE_DEVICES` are set before
+    anything reads them. Scripts import what needs torch after this call, for the same reasons.
 
     Args:
-        stage (`str`): Key of `STAGES`; it decides which dataclasses a recipe may fill.
-        description (`str`, *optional*): Text of the first screen of `--help`.
+        stage (`str`): Key of `STAGES`.
+        description (`str`): The script's docstring, which `--help` shows.
+
+    Returns:
+        `tuple`: As `RecipeParser.parse` returns it.
+    """
+    recipe = RecipeParser(stage, description).read()
+    os.environ.update(recipe.arguments.env)
+    return recipe.build()
+
+
+@dataclass
+class Recipe:
+    """A recipe and a command line whose keys and types are right.
+
+    Args:
+        stage (`str`): Key of `STAGES`.
+        source (`str`): What errors name: the path of the recipe, or `command line`.
+        arguments (`Any`): The dataclass of our own options.
+        values (`dict`): What recipe and command line set, by key.
+    """
+
+    stage: str
+    source: str
+    arguments: Any
+    values: dict[str, Any]
+
+    def build(self) -> tuple:
+        """Imports TRL and fills its dataclasses, too.
+
+        Returns:
+            `tuple`: Our options, then those of TRL's trainer and of the model, as far as the stage has them.
+
+        Raises:
+            RecipeError: If values do not fit together, or do not fit this machine.
+        """
+        names = STAGES[self.stage].library_classes
+        if not names:
+            return (self.arguments,)
+        import trl
+
+        built = [self.arguments]
+        with _errors_name(self.source):
+            for name in names:
+                built.append(_fill(getattr(trl, name), options_of(name), self.values))
+        return tuple(built)
+
+
+class RecipeParser:
+    """Reads recipes and command lines of a stage; see the module docstring.
+
+    Args:
+        stage (`str`): Key of `STAGES`; it decides which keys a recipe may have.
+        description (`str`, *optional*): What `--help` shows before the options.
     """
 
     def __init__(self, stage: str, description: str | None = None):
         self.stage = stage
-        self.types = {key: _kinds(hint) for cls in STAGES[stage] for key, hint in _fields(cls).items()}
-        super().__init__(
-            STAGES[stage],
-            usage="%(prog)s --config RECIPE [--key value ...]",
-            description=description,
-            formatter_class=_HelpFormatter,
-            allow_abbrev=False,
-        )
+        self.description = description
+        self.options = STAGES[stage].options()
 
     def parse(self, argv: list[str] | None = None) -> tuple:
-        """Reads `--config` and the command line into the stage's dataclasses.
+        """`read` and `build` in one, for callers that have imported torch already. The environment stays as it is.
+
+        Args:
+            argv (`list[str]`, *optional*): The command line; by default that of the process.
 
         Returns:
-            `tuple`: (script arguments, trainer config, model config); the first has `recipe` (the path or `None`) and `keys`
-            (all that was set, enough to run it again).
+            `tuple`: The stage's dataclasses: our options, the trainer's, the model's. The first one has `recipe` (the path or `None`), `keys` (all
+            that was set, enough to run it again) and `env`.
 
         Raises:
             RecipeError: Naming the recipe, the key, what was found and what was expected.
         """
-        recipe, argv = split_config(sys.argv[1:] if argv is None else argv)
-        where = recipe or "command line"
+        return self.read(argv).build()
+
+    def read(self, argv: list[str] | None = None) -> Recipe:
+        """Checks keys and types of `--config` and command line, and our own options, without importing torch.
+
+        Args:
+            argv (`list[str]`, *optional*): The command line; by default that of the process.
+
+        Raises:
+            RecipeError: Naming the recipe, the key, what was found and what was expected.
+        """
+        words = sys.argv[1:] if argv is None else argv
+        if not set(HELP_OPTIONS).isdisjoint(words):
+            self._show_help(show_libraries="--help_all" in words)
+        path, words = split_config(words)
+        source = path or "command line"
+        with _errors_name(source):
+            keys, env = self._read_recipe(path) if path is not None else ({}, {})
+            given = CommandLine(self.options, self._program()).read(words)
+            _refuse_token({**keys, **given})
+            if "model_name_or_path" in given and "models" not in given:
+                keys.pop("models", None)  # one model instead of the recipe's several
+            values = {key: self._converted(key, value) for key, value in keys.items()} | given
+            arguments = self._fill_own_options(values, path)
+        arguments.recipe = path
+        arguments.keys = keys | given
+        arguments.env = env
+        return Recipe(self.stage, source, arguments, values)
+
+    def _read_recipe(self, path: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """The keys of a recipe of this stage, known and of the right type, and its environment variables."""
+        recipe = read_recipe(path)
+        self._require_own_stage(path, recipe)
+        env = _read_env(recipe.pop("env", None))
+        recipe.pop("builder", None)
+        keys = {}
+        for key, value in locate_files(recipe, path).items():
+            option = self.options.get(key)
+            if option is None:
+                raise RecipeError(f"unknown key {key!r}{did_you_mean(str(key), self.options)}{_stages_with(key)}")
+            keys[key] = _checked(option, value)
+        return keys, env
+
+    def _require_own_stage(self, path: str, recipe: dict[str, Any]) -> None:
+        """Stops at a recipe that is in another stage's folder, or names another builder."""
+        stage = recipe.get("builder", self.stage)
+        file = Path(path)
+        if file.match("config_*.yaml") and file.parent.name in RECIPE_FOLDERS:
+            stage = stage_of(file)
+        if stage == self.stage:
+            return
+        if stage not in STAGES:
+            raise RecipeError(f"builder: found {stage!r}{did_you_mean(str(stage), STAGES)}")
+        command = " ".join(["python", *STAGES[stage].command, "--config", path])
+        raise RecipeError(f"this is a recipe for {stage}, not for {self.stage}; run it with `{command}`.")
+
+    def _converted(self, key: str, value: Any) -> Any:
+        """A recipe's value, with text converted as on the command line."""
+        option = self.options[key]
+        return convert(option, value) if isinstance(value, str) and not option.is_list else value
+
+    def _fill_own_options(self, values: dict[str, Any], path: str | None) -> Any:
+        """Our own dataclass. Where no recipe was given, an error says so."""
+        arguments = STAGES[self.stage].arguments
         try:
-            keys = read_recipe(recipe) if recipe is not None else {}
-            os.environ |= {str(name): str(value) for name, value in (keys.pop("env", None) or {}).items()}
-            self._check_builder(keys)
-            keys = {key: self._checked(key, value) for key, value in keys.items()}
-            self._check_flags(argv)
-            given = {option_name(arg).lstrip("-").replace("-", "_") for arg in argv if option_name(arg)}
-            self._check_secrets(given | set(keys))
-            if (
-                "model_name_or_path" in given and "models" not in given
-            ):  # one model instead of the several of the recipe
-                keys.pop("models", None)
-            self.set_defaults_with_config(**keys)
-            parsed = self.parse_args_into_dataclasses(args=argv)
+            return _fill(arguments, options_of(arguments), values)
         except RecipeError as error:
-            raise error if str(error).startswith(where) else RecipeError(f"{where}: {error}") from error
-        except (
-            ValueError,
-            TypeError,
-            ImportError,
-            OverflowError,
-        ) as error:  # from TRL's and transformers' __post_init__
-            raise RecipeError(f"{where}: {_explain(str(error))}") from error
-        parsed[0].recipe = recipe
-        parsed[0].keys = keys | self._given(argv)
-        return parsed
+            if path is not None:
+                raise
+            examples = [str(recipe) for recipe in recipes_of(self.stage)[:3]]
+            known = f", such as {', '.join(examples)}" if examples else ""
+            raise RecipeError(f"{error}\nNo recipe was given; name one with --config{known}.") from error
 
-    def _check_builder(self, keys: dict):
-        """Takes `builder` out of a builder's recipe, which must be this one."""
-        if self.stage in BUILDERS and (builder := keys.pop("builder", self.stage)) != self.stage:
-            raise RecipeError(
-                f"builder: the recipe is for {builder!r}; run it by `python -m open_r1.builders.{builder}`."
-            )
+    def _program(self) -> str:
+        """How the help says that the stage is run."""
+        if sys.argv[0].startswith("open-r1"):
+            return sys.argv[0]
+        return " ".join(["python", *STAGES[self.stage].command])
 
-    def error(self, message: str):
-        """Argparse's own complaints (a word where a number belongs) join ours."""
-        raise RecipeError(f"{message}. See --help.")
+    def _show_help(self, show_libraries: bool) -> NoReturn:
+        """Prints the help and ends the program."""
+        stage = STAGES[self.stage]
+        show_libraries = show_libraries or stage.trainer_config is None
+        command_line = CommandLine(self.options, self._program(), self.description, show_libraries)
+        sys.stdout.write(command_line.format_help())
+        if not show_libraries:
+            sys.stdout.write(f"\nAll options of {' and '.join(stage.library_classes)} are keys, too: --help_all.\n")
+        sys.exit(0)
 
-    def _given(self, argv: list[str]) -> dict[str, Any]:
-        """The keys that the command line itself sets."""
-        flags = {self._option_string_actions[option_name(arg)].dest for arg in argv if option_name(arg)}
-        values = vars(self.parse_known_args(argv)[0])
-        return {key: values[key] for key in values if key in flags}
 
-    def _checked(self, key: str, value: Any) -> Any:
-        """A recipe's value, known to be of its key's type; text is left to argparse, which converts it or refuses."""
-        if key not in self.types:
-            raise RecipeError(f"unknown key {key!r}{did_you_mean(str(key), self.types)}")
-        kinds = self.types[key]
-        if list in kinds and str not in kinds and isinstance(value, str | dict):
-            return [value]
-        whole = isinstance(value, float) and value.is_integer() and int in kinds
-        number = isinstance(value, int) and not isinstance(value, bool) and float in kinds
-        if value is None or isinstance(value, str) or type(value) in kinds or whole or number:
-            return int(value) if whole and float not in kinds else value
-        names = " or ".join(sorted(kind.__name__ for kind in kinds))
-        quote = (
-            " (YAML reads no, off, yes and on as booleans: put quotes around it)" if isinstance(value, bool) else ""
+def _fill(cls: type, options: dict[str, Option], values: dict[str, Any]) -> Any:
+    """A dataclass with the values that are its own."""
+    own = {key: value for key, value in values.items() if key in options}
+    return cls(**own)
+
+
+@contextmanager
+def _errors_name(source: str) -> Iterator[None]:
+    """Lets errors begin with what they are about, and turns those of TRL and transformers into ours."""
+    try:
+        yield
+    except RecipeError as error:
+        if str(error).startswith(source):
+            raise
+        raise RecipeError(f"{source}: {error}") from error
+    except (ValueError, TypeError, ImportError, OverflowError) as error:
+        raise RecipeError(f"{source}: {_explain(str(error))}") from error
+
+
+def _read_env(env: Any) -> dict[str, str]:
+    """The key `env`: environment variables as text."""
+    if env is None:
+        return {}
+    if not isinstance(env, dict):
+        raise RecipeError(f"env: found {env!r}; expected a mapping such as `{{NAME: value}}`.")
+    return {str(name): str(value) for name, value in env.items()}
+
+
+def _checked(option: Option, value: Any) -> Any:
+    """A recipe's value, known to be of its key's type. Text may still have to be converted."""
+    if option.is_list and isinstance(value, str | dict):
+        return [value]
+    if value is None or isinstance(value, str) or type(value) in option.types:
+        return value
+    is_whole = isinstance(value, float) and value.is_integer()
+    if is_whole and int in option.types:
+        return int(value)
+    if type(value) is int and float in option.types:
+        return value
+    hint = ""
+    if isinstance(value, bool):
+        hint = " (YAML reads no, off, yes and on as booleans: put quotes around it)"
+    raise RecipeError(f"{option.name}: found {value!r}; expected {type_names(option.types)}{hint}.")
+
+
+def _stages_with(key: str) -> str:
+    """Which stages know a key, as the end of an error."""
+    names = [name for name, stage in STAGES.items() if key in stage.options()]
+    return f" It is a key of {', '.join(names)}." if names else ""
+
+
+def _refuse_token(keys: dict[str, Any]) -> None:
+    if "hub_token" in keys:
+        raise RecipeError(
+            "hub_token: anybody on this machine can read a command line, and a recipe goes to the Hub with the model; "
+            "log in instead (`hf auth login`), or set HF_TOKEN."
         )
-        raise RecipeError(f"{key}: found {value!r}; expected {names}{quote}.")
-
-    def _check_flags(self, argv: list[str]):
-        known = {option for action in self._actions for option in action.option_strings} | {"--config"}
-        for arg in argv:
-            if (flag := option_name(arg)) and flag not in known:
-                raise RecipeError(f"unknown option {flag!r}{did_you_mean(flag, known)}")
-
-    def _check_secrets(self, given: set[str]):
-        if "hub_token" in given:
-            raise RecipeError(
-                "hub_token: everybody on this machine can read a command line, and a recipe goes to the Hub with the model; "
-                "log in instead (`hf auth login`), or set HF_TOKEN."
-            )
-
-
-def option_name(word: str) -> str:
-    """The option that a word of a command line names; nothing if it is a value.
-
-    >>> option_name("--seed=1"), option_name("1"), option_name("--time=1:00:00 --nodes 2")
-    ('--seed', '', '')
-    """
-    flag, _, value = word.partition("=")
-    several = " " in flag or " --" in value  # options of another program, in one word
-    return flag if flag.startswith("--") and not several else ""
-
-
-def _fields(cls: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
-
-
-def _kinds(hint: Any) -> set[type]:
-    """The Python types that a field's annotation admits; an enumeration or literal is given as text.
-
-    >>> sorted(kind.__name__ for kind in _kinds(dict[str, int] | float | None))
-    ['dict', 'float']
-    """
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        return set().union(*(_kinds(part) for part in typing.get_args(hint)))
-    if origin is typing.Literal:
-        return {type(value) for value in typing.get_args(hint)}
-    kind = origin or hint
-    if kind is type(None):
-        return set()
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return {str}
-    return {kind} if kind in (bool, int, float, str, list, dict) else {str, bool, int, float, list, dict}
-
-
-def split_config(argv: list[str]) -> tuple[str | None, list[str]]:
-    """The recipe that `--config path` or `--config=path` names (the last, of several) and the rest of a command line.
-
-    >>> split_config(["--config=a.yaml", "--seed", "1", "--config", "b.yaml"])
-    ('b.yaml', ['--seed', '1'])
-    """
-    words = [word for arg in argv for word in (arg.split("=", 1) if arg.startswith("--config=") else [arg])]
-    at = [i for i, word in enumerate(words) if word == "--config"]
-    if at and at[-1] + 1 == len(words):
-        raise RecipeError("--config: found nothing after it; expected the path of a recipe.")
-    rest = [word for i, word in enumerate(words) if i not in at and i - 1 not in at]
-    return (words[at[-1] + 1] if at else None), rest
-
-
-def recipe_argument(argv: list[str]) -> str | None:
-    """The recipe that a command line names, if any."""
-    try:
-        return split_config(argv)[0]
-    except RecipeError:
-        return None
-
-
-def read_recipe(path: str) -> dict:
-    """A recipe's raw keys.
-
-    Raises:
-        RecipeError: If the file is missing, is not YAML or is not a mapping.
-    """
-    if not Path(path).is_file():
-        near = [str(p) for p in Path("recipes").glob("*/*/*.yaml") if p.name == Path(path).name]
-        raise RecipeError(f"{path}: no such recipe.{' There is ' + ', '.join(near) + '.' if near else ''}")
-    try:
-        recipe = yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(recipe, dict):
-        raise RecipeError(f"{path}: found {type(recipe).__name__}; expected keys and values.")
-    return recipe
 
 
 def _explain(message: str) -> str:
-    """TRL's and transformers' complaints, with how to mend the ones that people meet."""
+    """TRL's and transformers' errors, with how to fix those that people meet."""
     if "bf16/gpu" in message:
         return "bf16 needs a GPU and there is none here. For the CPU set `bf16: false` and `use_cpu: true`."
     if "must be divisible by num_generations" in message:

@@ -132,6 +132,7 @@ class PipelineArguments:
     dry_run: bool = field(default=False, metadata={"help": "Show the stages, what would run and why, and stop."})
     recipe: str | None = field(default=None, init=False)
     keys: dict[str, Any] = field(default_factory=dict, init=False)
+    env: dict[str, str] = field(default_factory=dict, init=False)
 
     steps: list[PipelineStage] = field(default_factory=list, init=False)  # `stages`, parsed
     claimed: list[PaperClaim] = field(default_factory=list, init=False)  # `claims`, parsed

@@ -82,6 +82,7 @@ class ReportArguments:
     dry_run: bool = field(default=False, metadata={"help": "Say what would be read and written, and stop."})
     recipe: str | None = field(default=None, init=False)
     keys: dict[str, Any] = field(default_factory=dict, init=False)
+    env: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self):
         if bool(self.run_dir) == bool(self.pipeline):

@@ -15,6 +15,7 @@ import datasets
 from datasets import Dataset, DatasetDict, Features, Value
 
 from open_r1.configs import DatasetSpec, ScriptArguments
+from open_r1.configs.recipes import find_producer
 from open_r1.data.completions import read_completions, read_manifests
 from open_r1.utils.errors import MissingInputError, RecipeError, did_you_mean
 from open_r1.utils.files import atomic_path
@@ -238,8 +239,6 @@ def _load_all_splits(spec: DatasetSpec, dry_run: bool) -> DatasetDict:
 
 def _raise_missing(name: str, dry_run: bool) -> None:
     """Explains that there is no such file or folder, with the command that makes it if a recipe does."""
-    from open_r1.configs.recipes import find_producer  # knows all stages, and so imports TRL and torch
-
     _, command = find_producer(name)
     if command:
         raise MissingInputError("dataset_name", name, command, dry_run)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import shlex
 from pathlib import Path
 
@@ -164,7 +165,9 @@ def answer_requests(
         write_rows(requests, path)
     flags += ["--dataset_name", str(path), "--output_dir", str(drawn)]
     if here:
-        if missing := generate_completions(*RecipeParser("generate").parse(flags), console):
+        args, model_args = RecipeParser("generate").parse(flags)
+        os.environ.update(args.env)
+        if missing := generate_completions(args, model_args, console):
             raise RecipeError(f"{missing:,} of the requests in {path} have no answer; the same command asks again.")
     elif not any(drawn.glob("manifest-*.json")):
         raise RecipeError(

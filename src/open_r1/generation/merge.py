@@ -14,14 +14,14 @@ from pathlib import Path
 from rich.console import Console
 
 from open_r1.configs import MergeArguments
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.load import hide_short_progress_bars, load_split, write_rows
 from open_r1.utils.errors import RecipeError
 
 
 def main():
     args: MergeArguments
-    (args,) = RecipeParser("merge", __doc__).parse()
+    (args,) = parse_command_line("merge", __doc__)
     rows = load_split(args.dataset, seed=0, dry_run=args.dry_run)
     hide_short_progress_bars(rows)
     if {"prompt_id", "sample"} <= set(rows.column_names):

@@ -13,8 +13,9 @@ from typing import Any
 from rich.console import Console
 
 from open_r1.configs import SEED, PipelineArguments, PipelineStage
-from open_r1.configs.parser import TRAINING, RecipeParser, read_recipe
-from open_r1.configs.recipes import command_of, stage_of
+from open_r1.configs.parser import RecipeParser
+from open_r1.configs.recipes import command_of, read_recipe, stage_of
+from open_r1.configs.stages import TRAINING
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import rename_aside, write_text_atomically
 

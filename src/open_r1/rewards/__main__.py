@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from open_r1.configs import GradeArguments
-from open_r1.configs.parser import RecipeParser, report_user_errors
+from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column, write_rows
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
@@ -39,7 +39,7 @@ def prepare_rows(args: GradeArguments, rewards: Composition) -> Dataset:
 
 
 def main():
-    (args,) = RecipeParser("rewards", __doc__).parse()
+    (args,) = parse_command_line("rewards", __doc__)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     rewards = Composition(args.rewards, prefill="<think>" if args.thought_opened else "")
     rows = prepare_rows(args, rewards)

@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+from open_r1.configs.recipes import find_producer
 from open_r1.utils.errors import MissingInputError, RecipeError
 from open_r1.utils.text import split_thought
 
@@ -92,7 +93,6 @@ def _load(source: str, revision: str):
     import torch  # here, so that other rewards do without
     from transformers import AutoModelForSequenceClassification
 
-    from open_r1.configs.recipes import find_producer
     from open_r1.models.loading import load_tokenizer
     from open_r1.utils.imports import is_path
 

@@ -82,12 +82,8 @@ def require_evaluation(recipe: str, args: TrainingArguments):
     """
     if (stage := stage_of(Path(recipe))) != "evaluation":
         raise RecipeError(f"evaluation_recipe: {recipe} is for {stage}; expected one in a folder `eval`.")
-    before = dict(os.environ)
     asked = ["--config", recipe, "--model_name_or_path", "pushed", "--output_dir", args.output_dir]
     evaluation, _ = RecipeParser("evaluation").parse(asked)
-    for name in os.environ.keys() - before.keys():  # its `env` is for its own process
-        del os.environ[name]
-    os.environ |= before
     if evaluation.backend == "server":
         raise RecipeError(
             "evaluation_recipe: with `backend: server` it would ask a server of another model; use transformers or vllm."

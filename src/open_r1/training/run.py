@@ -56,7 +56,7 @@ class Run:
     """A recipe, checked and resolved.
 
     Args:
-        stage (`str`): Key of `parser.STAGES`.
+        stage (`str`): Key of `STAGES`.
         script_args (`ScriptArguments`): Our options.
         training_args (`TrainingArguments`): TRL's.
         model_args (`ModelConfig`): The model's.

@@ -1,0 +1,99 @@
+"""The stages: what each does, the module that runs it, and the dataclasses that its recipes fill."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from open_r1.configs.builders import ColdStartArguments, DistillArguments, RejectionArguments
+from open_r1.configs.evaluation import EvaluationArguments
+from open_r1.configs.generation import GenerateArguments
+from open_r1.configs.options import Option, options_of
+from open_r1.configs.pipeline import PipelineArguments
+from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
+from open_r1.configs.training import (
+    DistillationScriptArguments,
+    GRPOScriptArguments,
+    RewardModelScriptArguments,
+    SFTScriptArguments,
+)
+
+
+# What a model that only answers needs of TRL's `ModelConfig`; the rest is about adapters and quantization for training.
+INFERENCE_OPTIONS = ("model_name_or_path", "model_revision", "dtype", "attn_implementation")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a recipe can be for.
+
+    Args:
+        summary (`str`): What it does, in one line.
+        module (`str`): The module that runs it.
+        arguments (`type`): The dataclass of our own options.
+        trainer_config (`str`, *optional*): The name of TRL's dataclass of a trainer's options.
+        model_options (`tuple[str, ...]`, *optional*): Those of `ModelConfig` that it takes; `None` takes all of them.
+        has_model (`bool`, *optional*, defaults to `False`): Whether it takes options of `ModelConfig` at all.
+    """
+
+    summary: str
+    module: str
+    arguments: type
+    trainer_config: str | None = None
+    has_model: bool = False
+    model_options: tuple[str, ...] | None = None
+
+    @property
+    def library_classes(self) -> list[str]:
+        """The names of TRL's dataclasses that a recipe fills beside ours."""
+        names = [self.trainer_config] if self.trainer_config else []
+        if self.has_model:
+            names.append("ModelConfig")
+        return names
+
+    @property
+    def command(self) -> list[str]:
+        """How to run it from the top of the repository, without the interpreter: scripts by path, the modules of rooms by name."""
+        script = Path(__file__).parents[1] / f"{self.module.rpartition('.')[2]}.py"
+        return [f"src/open_r1/{script.name}"] if script.exists() else ["-m", self.module]
+
+    def options(self) -> dict[str, Option]:
+        """All keys that its recipes may have."""
+        options = options_of(self.arguments)
+        if self.trainer_config:
+            options |= options_of(self.trainer_config)
+        if self.has_model:
+            model_options = options_of("ModelConfig")
+            options |= {name: model_options[name] for name in self.model_options or model_options}
+        return options
+
+
+def _trainer(summary: str, name: str, arguments: type, trainer_config: str) -> Stage:
+    return Stage(summary, f"open_r1.{name}", arguments, trainer_config, has_model=True)
+
+
+def _inference(summary: str, name: str, arguments: type) -> Stage:
+    return Stage(summary, f"open_r1.{name}", arguments, has_model=True, model_options=INFERENCE_OPTIONS)
+
+
+STAGES = {
+    "sft": _trainer("supervised fine-tuning", "sft", SFTScriptArguments, "SFTConfig"),
+    "grpo": _trainer("reinforcement learning with verifiable rewards", "grpo", GRPOScriptArguments, "GRPOConfig"),
+    "reward_model": _trainer("train a reward model", "reward_model", RewardModelScriptArguments, "RewardConfig"),
+    "distillation": _trainer(
+        "on-policy distillation", "distillation", DistillationScriptArguments, "DistillationConfig"
+    ),
+    "generate": _inference("sample completions from a model or from servers", "generate", GenerateArguments),
+    "evaluation": _inference("avg@k, pass@k and cons@k on benchmarks", "evaluation", EvaluationArguments),
+    "cold_start": Stage("build the cold-start data set", "open_r1.builders.cold_start", ColdStartArguments),
+    "rejection_sampling": Stage(
+        "build a data set of verified completions", "open_r1.builders.rejection_sampling", RejectionArguments
+    ),
+    "distill": Stage("build the mixture for fine-tuning", "open_r1.builders.distill", DistillArguments),
+    "merge": Stage("merge the shards of an array job into one file", "open_r1.generation.merge", MergeArguments),
+    "rewards": Stage("grade a file of completions", "open_r1.rewards", GradeArguments),
+    "pipeline": Stage("run several stages in order", "open_r1.pipeline", PipelineArguments),
+    "report": Stage("report on a run or on a pipeline", "open_r1.report", ReportArguments),
+}
+TRAINING = [name for name, stage in STAGES.items() if stage.trainer_config]
+BUILDERS = [
+    name for name, stage in STAGES.items() if stage.module.startswith("open_r1.builders.")
+]  # recipes in `data`
