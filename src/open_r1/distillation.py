@@ -15,22 +15,24 @@ Examples:
   ... --teacher_model_name_or_path my/teacher --dataset_name my.jsonl --dataset_prompt_column question
 """
 
-from trl import DistillationTrainer, ModelConfig
-
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
-from open_r1.data.prompts import prompt_length, to_prompts
-from open_r1.models.chat_template import use_chat_template
-from open_r1.models.loading import load_model_info
-from open_r1.training import run as training
 from open_r1.utils.errors import RecipeError
 
 
 SAMPLE = 1000  # prompts measured before training starts
 
 
-def main():
+def main() -> None:
     script_args, args, model_args = parse_command_line("distillation", __doc__)
+    # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
+    from trl import DistillationTrainer, ModelConfig
+
+    from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
+    from open_r1.data.prompts import prompt_length, to_prompts
+    from open_r1.models.chat_template import use_chat_template
+    from open_r1.models.loading import load_model_info
+    from open_r1.training import run as training
+
     run = training.prepare("distillation", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, script_args.chat_template_path)

@@ -19,23 +19,25 @@ Examples:
   ... --reward_funcs accuracy '{name: my_rewards.py:brevity, weight: 0.2}'
 """
 
-from trl import GRPOTrainer
-
-from open_r1.cluster.rollout_client import use_seeded_client
 from open_r1.configs import steps_of_a_round
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.data.prompts import prompt_length, require_full_batch
-from open_r1.models.chat_template import use_chat_template
-from open_r1.rewards import Composition
-from open_r1.training import run as training
-from open_r1.training.rl_prompts import load_prompts
 
 
 SAMPLE = 1000  # prompts measured before training starts
 
 
-def main():
+def main() -> None:
     script_args, args, model_args = parse_command_line("grpo", __doc__)
+    # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
+    from trl import GRPOTrainer
+
+    from open_r1.cluster.rollout_client import use_seeded_client
+    from open_r1.data.prompts import prompt_length, require_full_batch
+    from open_r1.models.chat_template import use_chat_template
+    from open_r1.rewards import Composition
+    from open_r1.training import run as training
+    from open_r1.training.rl_prompts import load_prompts
+
     run = training.prepare("grpo", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, script_args.chat_template_path)

@@ -16,43 +16,25 @@ Examples:
   ... --dataset_name trl-lib/ultrafeedback_binarized --min_gap 1
 """
 
-import torch
-from torch.nn.functional import logsigmoid
-from trl import RewardTrainer
-
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.data.conversations import as_text
-from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
-from open_r1.data.preferences import to_pairs
-from open_r1.models.chat_template import use_chat_template
-from open_r1.models.loading import check_round_trip
-from open_r1.training import run as training
 
 
 SAMPLE = 256  # rows looked at before training starts
 
 
-class PointwiseTrainer(RewardTrainer):
-    """Judges each answer for itself."""
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        _, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)  # for TRL's metrics
-        loss = pointwise_loss(outputs.logits)
-        return (loss, outputs) if return_outputs else loss
-
-
-def pointwise_loss(logits: torch.Tensor) -> torch.Tensor:
-    """`-log σ(r)` of safe answers and `-log σ(-r)` of unsafe ones, on average (v2, §3.1).
-
-    Args:
-        logits (`torch.Tensor`): Scores, shape (2 × pairs, 1), the safe answers first.
-    """
-    safe, unsafe = torch.chunk(logits.squeeze(-1), 2)
-    return -torch.cat([logsigmoid(safe), logsigmoid(-unsafe)]).mean()
-
-
-def main():
+def main() -> None:
     script_args, args, model_args = parse_command_line("reward_model", __doc__)
+    # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
+    from trl import RewardTrainer
+
+    from open_r1.data.conversations import as_text
+    from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
+    from open_r1.data.preferences import to_pairs
+    from open_r1.models.chat_template import use_chat_template
+    from open_r1.models.loading import check_round_trip
+    from open_r1.training import run as training
+    from open_r1.training.pointwise import PointwiseTrainer
+
     run = training.prepare("reward_model", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)

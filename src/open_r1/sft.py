@@ -18,17 +18,19 @@ Examples:
   ... --output_dir outputs/my-run --save_steps 100
 """
 
-from trl import SFTTrainer
-
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.data.conversations import check_conversations
-from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
-from open_r1.models.chat_template import use_chat_template
-from open_r1.training import run as training
 
 
-def main():
+def main() -> None:
     script_args, args, model_args = parse_command_line("sft", __doc__)
+    # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
+    from trl import SFTTrainer
+
+    from open_r1.data.conversations import check_conversations
+    from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
+    from open_r1.models.chat_template import use_chat_template
+    from open_r1.training import run as training
+
     run = training.prepare("sft", script_args, args, model_args)
     tokenizer = run.blueprint.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)
