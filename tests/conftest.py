@@ -25,10 +25,10 @@ import torch
 import yaml
 
 import open_r1.utils.hub
-from open_r1.code_judge.judge import Sandboxed
+from open_r1.code_judge import INSTALL_HELP, Bubblewrap
 from open_r1.code_judge.process import Limits
-from open_r1.code_judge.sandbox import INSTALL, Bubblewrap
-from open_r1.code_judge.warm import Warm
+from open_r1.code_judge.providers import ColdSandboxes
+from open_r1.code_judge.warm import WarmSandboxes
 from open_r1.configs import RewardSpec
 from open_r1.data import tiny
 from open_r1.rewards import Composition
@@ -159,13 +159,13 @@ def own(tmp_path):
 
 
 # Real sandboxes: what takes `judge`, `run` or `reward` is tested with each judge of programs that there is.
-JUDGES = {"cold": Sandboxed, "warm": Warm}
+JUDGES = {"cold": ColdSandboxes, "warm": WarmSandboxes}
 
 
 @pytest.fixture(scope="session", params=JUDGES)
 def judge(request):
     if shutil.which("bwrap") is None:
-        pytest.skip(INSTALL)
+        pytest.skip(INSTALL_HELP)
     return JUDGES[request.param](Bubblewrap())
 
 
@@ -186,7 +186,7 @@ def reward(judge):
     def reward(programs: list[str], tests: list[dict], language: str = "python", **params) -> list[float | None]:
         code = Code(**{"timeout": 5} | params)
         code.start()
-        code._judge = judge
+        code.judge.provider = judge
         info = {"language": language, "test_cases": tests}
         texts = [f"<think>…</think>\n```{language}\n{program}\n```" for program in programs]
         return asyncio.run(code(texts, verification_info=[info] * len(texts)))

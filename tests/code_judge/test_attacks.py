@@ -273,8 +273,8 @@ def test_many_open_descriptors_of_the_trainer_change_nothing(judge):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a machine without an init")
 def test_no_zombie_is_left(judge):
     """Even where the first process of the machine reaps none, as in many containers."""
-    program = "import sys\nfrom open_r1.code_judge.judge import Sandboxed\nfrom open_r1.code_judge.warm import Warm\n"
-    program += "from open_r1.code_judge.sandbox import Bubblewrap\nfrom open_r1.code_judge.process import Limits\n"
+    program = "import sys\nfrom open_r1.code_judge.providers import ColdSandboxes\nfrom open_r1.code_judge.warm import WarmSandboxes\n"
+    program += "from open_r1.code_judge.isolation import Bubblewrap\nfrom open_r1.code_judge.process import Limits\n"
     program += (
         "import os, time\nif os.fork():\n    import signal; signal.pause()\n"  # the first process: it waits for nobody
     )

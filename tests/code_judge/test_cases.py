@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from open_r1.code_judge.cases import BrokenTests, Case, cases_of
+from open_r1.code_judge.cases import Case, InvalidTestCases, parse_test_cases
 
 
 ADD = [Case("1 2", "3"), Case("5 6", "11")]
@@ -39,7 +39,7 @@ SAME = [
 
 @pytest.mark.parametrize("columns", SAME)
 def test_programs(columns):
-    assert cases_of(columns) == ("python", ADD)
+    assert parse_test_cases(columns) == ("python", ADD)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_programs(columns):
     ],
 )
 def test_functions(columns, test):
-    assert cases_of(columns) == ("python", [test])
+    assert parse_test_cases(columns) == ("python", [test])
 
 
 BROKEN = [
@@ -100,8 +100,8 @@ BROKEN = [
 
 @pytest.mark.parametrize("columns", BROKEN)
 def test_broken_tests_say_so(columns):
-    with pytest.raises(BrokenTests, match="."):
-        cases_of(columns)
+    with pytest.raises(InvalidTestCases, match="."):
+        parse_test_cases(columns)
 
 
 def test_a_packed_test_runs_no_code(tmp_path):
@@ -110,6 +110,6 @@ def test_a_packed_test_runs_no_code(tmp_path):
             return (open, (str(tmp_path / "made"), "w"))
 
     trap = base64.b64encode(zlib.compress(pickle.dumps(Trap()))).decode()
-    with pytest.raises(BrokenTests, match="pickled"):
-        cases_of({"private_test_cases": trap})
+    with pytest.raises(InvalidTestCases, match="pickled"):
+        parse_test_cases({"private_test_cases": trap})
     assert not (tmp_path / "made").exists()

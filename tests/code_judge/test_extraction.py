@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from open_r1.code_judge.extraction import program_of
+from open_r1.code_judge.extraction import extract_program
 
 
 A, B = "print(1)\n", "print(2)\n"
@@ -39,7 +39,7 @@ FOUND = [  # completion
 
 @pytest.mark.parametrize("completion", FOUND)
 def test_program_found(completion):
-    assert program_of(completion, "python") == A
+    assert extract_program(completion, "python") == A
 
 
 NONE = [
@@ -58,17 +58,17 @@ NONE = [
 
 @pytest.mark.parametrize("completion", NONE)
 def test_no_program(completion):
-    assert program_of(completion, "python") is None
+    assert extract_program(completion, "python") is None
 
 
 @pytest.mark.parametrize("tag", ["cpp", "c++", "C++", "cc", "cxx", "c++17", ""])
 def test_tags_of_cpp(tag):
-    assert program_of(f"```{tag}\nint main(){{}}\n```", "cpp") == "int main(){}\n"
+    assert extract_program(f"```{tag}\nint main(){{}}\n```", "cpp") == "int main(){}\n"
 
 
 def test_a_string_may_hold_a_shorter_fence():
     text = "````python\ns = '''\n```python\n'''\n````"
-    assert program_of(text, "python") == "s = '''\n```python\n'''\n"
+    assert extract_program(text, "python") == "s = '''\n```python\n'''\n"
 
 
 @pytest.mark.parametrize(
@@ -84,5 +84,5 @@ def test_a_string_may_hold_a_shorter_fence():
 )
 def test_takes_linear_time(text):
     started = time.process_time()
-    program_of(text, "python")
+    extract_program(text, "python")
     assert time.process_time() - started < 1

@@ -9,28 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from open_r1.code_judge import INSTALL_HELP, Bubblewrap
 from open_r1.code_judge.process import Outage
-from open_r1.code_judge.sandbox import INSTALL, Bubblewrap
 from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
 from open_r1.rewards.code import Code
 from open_r1.utils.errors import RecipeError
 
 
-needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL)
+needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL_HELP)
 JUDGE = """
 import sys, types
 for name in ("open_r1", "open_r1.code_judge"):  # the judge alone, which needs no other package
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [{source!r} + "/" + name.replace(".", "/")]
-from open_r1.code_judge.judge import Sandboxed
+from open_r1.code_judge.providers import ColdSandboxes
 from open_r1.code_judge.process import Limits, Outage
-from open_r1.code_judge.sandbox import Bubblewrap
-from open_r1.code_judge.warm import Warm
+from open_r1.code_judge.isolation import Bubblewrap
+from open_r1.code_judge.warm import WarmSandboxes
 walls = Bubblewrap()
-print(walls.proc[0], Sandboxed(walls).run("print(input())", "python", "hi", Limits()).stdout)
+print(walls.proc[0], ColdSandboxes(walls).run("print(input())", "python", "hi", Limits()).stdout)
 try:
-    print(Warm(walls).run("print(input())", "python", "hi", Limits()).stdout)
+    print(WarmSandboxes(walls).run("print(input())", "python", "hi", Limits()).stdout)
 except Outage as outage:
     print(outage)
 """

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from open_r1.code_judge.judge import COMPILING
 from open_r1.code_judge.languages import LANGUAGES
 from open_r1.code_judge.process import Limits
+from open_r1.code_judge.providers import COMPILER_LIMITS
 
 
 ADD = [{"input": f"{a} {b}", "output": f"{a + b}"} for a, b in ((1, 2), (5, 6), (-4, 4))]
@@ -203,7 +203,7 @@ def test_memory_that_processes_share_counts_once(run):
 def test_a_compiler_out_of_time_is_asked_again(judge, monkeypatch):
     """On a busy machine a right program may need longer; only what does not compile is remembered."""
     program = "// asked again\n" + CPP_RIGHT[1]
-    monkeypatch.setattr("open_r1.code_judge.judge.COMPILING", replace(COMPILING, seconds=0.05))
+    monkeypatch.setattr("open_r1.code_judge.providers.COMPILER_LIMITS", replace(COMPILER_LIMITS, seconds=0.05))
     assert judge.run(program, "cpp", "1 2", Limits()).status == "compile"
     monkeypatch.undo()
     assert judge.run(program, "cpp", "1 2", Limits()).stdout == b"3\n"

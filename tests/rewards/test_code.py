@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
+from open_r1.code_judge import Limits, Outage, Outcome
 from open_r1.code_judge.cases import Case
-from open_r1.code_judge.process import Outage, Outcome
 from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition, check_columns
 from open_r1.rewards.code import Code
@@ -42,6 +42,13 @@ class Fake:
         return Outcome("ok", self.answer.encode(), 0.01)
 
 
+class Echo:
+    """A provider that "runs" `print(3)` and its like."""
+
+    def run(self, source, language, stdin, limits):
+        return Outcome("ok", source.strip()[len("print(") : -1].encode(), 0.01)
+
+
 FAKE = {"provider": f"{__file__}:Fake"}
 
 
@@ -55,7 +62,7 @@ def call(code, completions, **columns):
 def test_counters_and_remarks(judge):
     code = Code()
     code.start()
-    code._judge = judge
+    code.judge.provider = judge
     infos = [json.dumps(INFO), INFO, INFO, {"language": "python", "test_cases": []}, None]
     rewards, metrics, remarks = call(code, [RIGHT, WRONG, "I do not know.", RIGHT, RIGHT], verification_info=infos)
     assert rewards == [1.0, 0.0, 0.0, None, None]
@@ -69,7 +76,7 @@ def test_counters_and_remarks(judge):
 def test_an_outage_is_no_zero(program, reward, runs):
     code = Code(**FAKE)
     rewards, metrics, _ = call(code, [f"```python\n{program}\n```"], test_cases=[[TESTS[0]] * 2])
-    assert rewards == [reward] and code._judge.runs == runs
+    assert rewards == [reward] and code.judge.provider.runs == runs
     assert metrics["code/outage"] == (reward is None)
 
 
@@ -91,16 +98,31 @@ def test_routed_beside_mathematics():
     assert rows == [[1.0, None], [None, 1.0]]
 
 
+def test_takes_text_and_messages_alike():
+    """Also without a composition, as a trainer or a notebook may call it; `None` is a row without a completion."""
+    answer = "```python\nprint(3)\n```"
+    messages = [
+        [{"role": "assistant", "content": answer}],
+        [{"role": "assistant", "reasoning_content": "Three.", "content": answer}],
+        [{"role": "assistant", "content": "```python\nprint(4)\n```"}],
+    ]
+    texts = [answer, f"<think>Three.</think>{answer}", "```python\nprint(4)\n```"]
+    tests = [TESTS[:1]] * 4
+    fake = {"provider": f"{__file__}:Echo"}
+    assert call(Code(**fake), [*messages, None], test_cases=tests)[0] == [1.0, 1.0, 0.0, None]
+    assert call(Code(**fake), [*texts, None], test_cases=tests)[0] == [1.0, 1.0, 0.0, None]
+
+
 def test_the_same_program_is_judged_once():
     code = Code(**FAKE)
     assert call(code, ["```python\nprint(3)\n```"] * 8, test_cases=[TESTS[:1]] * 8)[0] == [1.0] * 8
-    assert code._judge.runs == 1
+    assert code.judge.provider.runs == 1
 
 
 def test_the_event_loop_goes_on_meanwhile(judge):
     code = Code(concurrency=2)
     code.start()
-    code._judge = judge
+    code.judge.provider = judge
     ticks = []
 
     async def tick():
@@ -129,7 +151,7 @@ def test_travels_to_other_processes(judge):
 def test_a_judge_killed_from_outside_is_replaced(judge):
     code = Code(concurrency=1)
     code.start()
-    code._judge = judge
+    code.judge.provider = judge
     assert call(code, [RIGHT])[0] == [1.0]
     for child in psutil.Process().children():
         if "bwrap" in child.name():
@@ -150,7 +172,7 @@ def test_works_in_a_fork_of_the_trainer(judge):
 def test_killed_while_it_judges(judge):
     code = Code(concurrency=1)
     code.start()
-    code._judge = judge
+    code.judge.provider = judge
 
     async def judged():
         task = asyncio.create_task(
@@ -168,7 +190,7 @@ def test_killed_while_it_judges(judge):
 def test_memory_does_not_grow(judge):
     def runs(count):
         for i in range(count):
-            judge.run(f"print({i})", "python", "x" * 1000, Code().limits)
+            judge.run(f"print({i})", "python", "x" * 1000, Limits())
 
     runs(20)
     before, descriptors = psutil.Process().memory_info().rss, psutil.Process().num_fds()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from open_r1.code_judge.sandbox import INSTALL
+from open_r1.code_judge import INSTALL_HELP
 
 
 ROWS = [
@@ -38,7 +38,7 @@ def grade(tmp_path, **environment):
     )
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL)
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL_HELP)
 def test_grades_a_file(tmp_path):
     done = grade(tmp_path)
     assert done.returncode == 0, done.stderr

@@ -6,13 +6,13 @@ import shutil
 import pytest
 from conftest import ZERO
 
-from open_r1.code_judge.sandbox import INSTALL
+from open_r1.code_judge import INSTALL_HELP
 
 
 INFO = {"language": "python", "test_cases": [{"type": "stdin_stdout", "fn_name": None, "input": "1 2", "output": "3"}]}
 
 
-@pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL)
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL_HELP)
 @pytest.mark.parametrize("info", [INFO, json.dumps(INFO)], ids=["mapping", "text"])
 def test_trains_two_steps(info, script, checkpoint, tmp_path):
     rows = [{"problem": f"{n}+{n}", "verification_info": info} for n in range(16)]

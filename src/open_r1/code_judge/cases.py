@@ -1,11 +1,12 @@
 """The test cases of a row, in the formats that data sets use.
 
-- open-r1's `verification_info`: `{"language": "python", "test_cases": [{"type": "stdin_stdout", "input": "1 2", "output": "3"},
-  {"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3}]}`, a mapping or its JSON;
+- open-r1's `verification_info`, a mapping or its JSON:
+  `{"language": "python", "test_cases": [{"type": "stdin_stdout", "input": "1 2", "output": "3"}]}`;
+  a test case may call a function: `{"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3}`;
 - such a list by itself, as `test_cases`;
 - LiveCodeBench's `public_test_cases`, `private_test_cases` (JSON, packed or plain) and `metadata` (for `func_name`).
 
-A test may hold a `tolerance`, the largest absolute or relative error of a number.
+A test case may have a `tolerance`, the largest absolute or relative error of a number.
 """
 
 import base64
@@ -17,23 +18,25 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from open_r1.code_judge.languages import LANGUAGES, language_of
+from open_r1.code_judge.languages import LANGUAGES, find_language
 
 
-MOST = 512 * 2**20  # bytes of packed test cases, unpacked
+MAX_UNPACKED = 512 * 2**20  # bytes of packed test cases, unpacked
+STDIN_TYPES = ("stdin_stdout", "stdin", "stdio")
+CALL_TYPES = ("function_call", "functional", "call_based")
 
 
-class BrokenTests(ValueError):
-    """Test cases that nothing can be judged by."""
+class InvalidTestCases(ValueError):
+    """Test cases by which no program can be judged."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One test.
+    """One test case.
 
     Args:
-        input (`str`): What the program reads, or the arguments of the function, a list as JSON.
-        output (`str`): What it should print, or return, as JSON. Stays in this process.
+        input (`str`): What the program reads, or the arguments of the function as a JSON list.
+        output (`str`): What it should print, or return, as JSON. Never enters the sandbox.
         function (`str`, *optional*): The function to call; without one, the whole program is run.
         tolerance (`float`, *optional*): Largest absolute or relative error of a number.
     """
@@ -44,100 +47,129 @@ class Case:
     tolerance: float | None = None
 
 
-def cases_of(columns: dict[str, Any]) -> tuple[str, list[Case]]:
-    """Language and tests of a row.
+def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
+    """Language and test cases of a row.
 
     Args:
-        columns (`dict`): Those of the row's columns that the module names, and `language`.
+        columns (`dict`): The columns of the row that the module's docstring names, and `language`.
 
     Raises:
-        BrokenTests: If there are none, or one of them is no test.
+        InvalidTestCases: If there are none, or one of them is malformed.
 
-    >>> cases_of({"test_cases": '[{"input": "1 2", "output": "3"}]'})
+    >>> parse_test_cases({"test_cases": '[{"input": "1 2", "output": "3"}]'})
     ('python', [Case(input='1 2', output='3', function=None, tolerance=None)])
     """
-    info = _loaded(columns.get("verification_info"), "verification_info") or {}
+    info = _parse_json(columns.get("verification_info"), "verification_info") or {}
     if not isinstance(info, dict):
-        raise BrokenTests(f"verification_info is a {type(info).__name__}, not a mapping")
-    given = info.get("language") or columns.get("language")
-    language = language_of(given) if given is None or isinstance(given, str) else None
+        raise InvalidTestCases(f"verification_info is a {type(info).__name__}; expected a mapping")
+    language = _parse_language(info.get("language") or columns.get("language"))
+
+    entries = _parse_list(info, "test_cases") or _parse_list(columns, "test_cases")
+    public = _parse_list(columns, "public_test_cases")
+    private = _check_list(_unpack(columns.get("private_test_cases")))
+    function = info.get("fn_name")
+    if public or private:
+        metadata = _parse_json(columns.get("metadata"), "metadata")
+        if isinstance(metadata, dict):
+            function = function or metadata.get("func_name")
+
+    cases = [_parse_case(entry, function) for entry in [*entries, *public, *private]]
+    if not cases:
+        raise InvalidTestCases("no test cases")
+    if not LANGUAGES[language].calls and any(case.function for case in cases):
+        raise InvalidTestCases(f"functions cannot be called in {language}")
+    return language, cases
+
+
+def _parse_language(name: Any) -> str:
+    language = None
+    if name is None or isinstance(name, str):
+        language = find_language(name)
     if language is None:
-        raise BrokenTests(f"language {given!r} is none of {', '.join(LANGUAGES)}")
-    entries = _loaded(info.get("test_cases"), "test_cases") or _loaded(columns.get("test_cases"), "test_cases") or []
-    public = _loaded(columns.get("public_test_cases"), "public_test_cases") or []
-    hidden = _unpacked(columns.get("private_test_cases")) or []
-    metadata = _loaded(columns.get("metadata"), "metadata") if public or hidden else {}
-    name = metadata.get("func_name") if isinstance(metadata, dict) else None
-    entries = [*_listed(entries), *_listed(public), *_listed(hidden)]
-    tests = [_test(entry, info.get("fn_name") or name) for entry in entries]
-    if not tests:
-        raise BrokenTests("no test cases")
-    if not LANGUAGES[language].calls and any(test.function for test in tests):
-        raise BrokenTests(f"functions cannot be called in {language}")
-    return language, tests
+        raise InvalidTestCases(f"unknown language {name!r}; expected one of {', '.join(LANGUAGES)}")
+    return language
 
 
-def _listed(entries: Any) -> list:
+def _parse_list(columns: dict[str, Any], name: str) -> list:
+    return _check_list(_parse_json(columns.get(name), name))
+
+
+def _check_list(entries: Any) -> list:
+    entries = entries or []
     if not isinstance(entries, list):
-        raise BrokenTests(f"test cases are a {type(entries).__name__}, not a list")
+        raise InvalidTestCases(f"test cases are a {type(entries).__name__}; expected a list")
     return entries
 
 
-def _test(entry: Any, function: str | None) -> Case:
+def _parse_case(entry: Any, function: str | None) -> Case:
     if not isinstance(entry, dict) or entry.get("input") is None or entry.get("output") is None:
-        raise BrokenTests(f"a test case needs input and output; found {str(entry)[:80]!r}")
+        raise InvalidTestCases(f"a test case needs input and output; found {str(entry)[:80]!r}")
     function = entry.get("fn_name") or function
-    kind = str(entry.get("type") or entry.get("testtype") or ("function_call" if function else "stdin_stdout"))
-    tolerance = entry.get("tolerance")
-    if tolerance is not None:
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < math.inf:
-            raise BrokenTests(f"tolerance {tolerance!r} is no number of at least 0")
-    if kind in ("stdin_stdout", "stdin", "stdio"):
-        return Case(_text(entry["input"]), _text(entry["output"]), None, tolerance)
-    if kind not in ("function_call", "functional", "call_based"):
-        raise BrokenTests(f"unknown type of test case {kind!r}")
+    kind = entry.get("type") or entry.get("testtype")
+    if not kind:
+        kind = "function_call" if function else "stdin_stdout"
+    tolerance = _check_tolerance(entry.get("tolerance"))
+    if str(kind) in STDIN_TYPES:
+        return Case(_to_text(entry["input"]), _to_text(entry["output"]), None, tolerance)
+    if str(kind) not in CALL_TYPES:
+        raise InvalidTestCases(f"unknown type of test case {kind!r}")
     if not isinstance(function, str) or not function.isidentifier():
-        raise BrokenTests(f"no function named {function!r} can be called")
-    return Case(_arguments(entry["input"]), _result(entry["output"]), function, tolerance)
+        raise InvalidTestCases(f"no function named {function!r} can be called")
+    return Case(_to_arguments(entry["input"]), _to_result(entry["output"]), function, tolerance)
 
 
-def _text(value: Any) -> str:
-    """Input or output as text; a list is one line an entry, as APPS and TACO keep it."""
-    text = "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+def _check_tolerance(tolerance: Any) -> float | None:
+    if tolerance is None:
+        return None
+    is_number = isinstance(tolerance, int | float) and not isinstance(tolerance, bool)
+    if not is_number or not 0 <= tolerance < math.inf:
+        raise InvalidTestCases(f"tolerance is {tolerance!r}; expected a finite number of at least 0")
+    return tolerance
+
+
+def _to_text(value: Any) -> str:
+    """Input or output as text; a list has one entry per line, as in APPS and TACO."""
+    if isinstance(value, list):
+        text = "\n".join(map(str, value))
+    else:
+        text = str(value)
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise BrokenTests("input or output is no Unicode") from error
+        raise InvalidTestCases("input or output is not valid Unicode") from error
     return text
 
 
-def _arguments(value: Any) -> str:
-    """Arguments as a JSON list: given so, or each on a line of its own, as JSON (LiveCodeBench)."""
+def _to_arguments(value: Any) -> str:
+    """Arguments as a JSON list, from a list or from text with the JSON of one argument per line (LiveCodeBench)."""
     try:
         if isinstance(value, str):
             lines = [line for line in value.splitlines() if line.strip()]
             for line in lines:
-                json.loads(line, parse_int=str)  # of any size
+                json.loads(line, parse_int=str)  # as text: integers may be too long to convert
             return f"[{','.join(lines)}]"
-        return json.dumps(value if isinstance(value, list | dict) else [value])
+        if not isinstance(value, list | dict):
+            value = [value]
+        return json.dumps(value)
     except (ValueError, RecursionError, TypeError) as error:
-        raise BrokenTests("the arguments of a function are not JSON") from error
+        raise InvalidTestCases("the arguments of a function are not JSON") from error
 
 
-def _result(value: Any) -> str:
-    """An expected result as JSON; text that is no JSON is itself the result."""
+def _to_result(value: Any) -> str:
+    """An expected result as JSON; text that is not JSON is the result itself."""
     try:
         if not isinstance(value, str):
             return json.dumps(value)
         json.loads(value, parse_int=str)
         return value
     except RecursionError as error:
-        raise BrokenTests("an expected result is nested too deep") from error
+        raise InvalidTestCases("an expected result is nested too deeply") from error
     except (ValueError, TypeError):
         return json.dumps(str(value))
 
 
-def _loaded(value: Any, column: str) -> Any:
+def _parse_json(value: Any, column: str) -> Any:
+    """The content of a column: parsed if it is JSON, `None` if it is blank, else as it is."""
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -145,27 +177,27 @@ def _loaded(value: Any, column: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise BrokenTests(f"{column} is not JSON: {value[:80]!r}") from error
+        raise InvalidTestCases(f"{column} is not JSON: {value[:80]!r}") from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads a pickled text; whatever needs a class is refused, since loading that would run code."""
+    """Reads a pickled text. A pickle that needs a class is refused, since loading it would run code."""
 
-    def find_class(self, module: str, name: str):
-        raise BrokenTests(f"private_test_cases hold a pickled {module}.{name}")
+    def find_class(self, module: str, name: str) -> None:
+        raise InvalidTestCases(f"private_test_cases contain a pickled {module}.{name}")
 
 
-def _unpacked(value: Any) -> Any:
-    """LiveCodeBench's private tests: JSON, or its pickled text, compressed, in base64."""
+def _unpack(value: Any) -> Any:
+    """LiveCodeBench's private test cases: JSON, or its pickled text, compressed, in base64."""
     if not isinstance(value, str) or value.lstrip()[:1] in ("", "[", "{"):
-        return _loaded(value, "private_test_cases")
+        return _parse_json(value, "private_test_cases")
     try:
         inflate = zlib.decompressobj()
-        data = inflate.decompress(base64.b64decode(value, validate=True), MOST)
+        data = inflate.decompress(base64.b64decode(value, validate=True), MAX_UNPACKED)
         if inflate.unconsumed_tail:
-            raise BrokenTests(f"private_test_cases unpack to more than {MOST >> 20} MiB")
-        return _loaded(_PlainUnpickler(io.BytesIO(data)).load(), "private_test_cases")
-    except BrokenTests:
+            raise InvalidTestCases(f"private_test_cases unpack to more than {MAX_UNPACKED >> 20} MiB")
+        return _parse_json(_PlainUnpickler(io.BytesIO(data)).load(), "private_test_cases")
+    except InvalidTestCases:
         raise
     except Exception as error:  # an unpickler may raise anything
-        raise BrokenTests(f"private_test_cases cannot be unpacked: {error}") from error
+        raise InvalidTestCases(f"private_test_cases cannot be unpacked: {error}") from error

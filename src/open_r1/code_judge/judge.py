@@ -1,79 +1,230 @@
-"""Judges on this machine: programs compiled and run in sandboxes, one fresh sandbox a test."""
+"""Judges programs: runs each on its test cases, one after another, and several programs at a time."""
 
+import asyncio
+import logging
+import os
 import threading
-from collections import OrderedDict
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
 
-from open_r1.code_judge.languages import LANGUAGES
-from open_r1.code_judge.process import Limits, Outcome
-from open_r1.code_judge.sandbox import Bubblewrap, Unisolated, run
-
-
-COMPILING = Limits(seconds=15, memory=1024, processes=64, disk=256, output=32 * 2**20)
-CACHE = 64 * 2**20  # bytes of compiled programs kept
-
-
-class Provider(Protocol):
-    """A judge: here, or by HTTP. One method, called on several threads at once."""
-
-    def run(self, source: str, language: str, stdin: str, limits: Limits) -> Outcome:
-        """Runs a program.
-
-        Args:
-            source (`str`): The program.
-            language (`str`): `python` or `cpp`.
-            stdin (`str`): What it reads.
-            limits (`Limits`): What it may use.
-
-        Raises:
-            Outage: If the judge is at fault. The row then does not train.
-        """
-        ...
+from open_r1.code_judge.cases import Case
+from open_r1.code_judge.comparison import same_output, same_result
+from open_r1.code_judge.function_calls import write_function_call
+from open_r1.code_judge.isolation import Bubblewrap, Unisolated
+from open_r1.code_judge.process import Limits, Outage, Outcome
+from open_r1.code_judge.providers import ColdSandboxes, Provider
+from open_r1.code_judge.warm import WarmSandboxes
+from open_r1.utils.imports import import_object
 
 
-class Sandboxed:
-    """One sandbox a test: nothing is shared, whatever a program does. Compiled programs are kept, by content.
+logger = logging.getLogger(__name__)
+
+ISOLATIONS = ("bubblewrap", "none")
+REMOTE_CONCURRENCY = 64
+# No right output is longer than this, white space and all.
+MAX_OUTPUT_FACTOR = 4
+EXTRA_OUTPUT = 2**16  # bytes
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A program and what it is judged by.
 
     Args:
-        isolation (`Bubblewrap` or `Unisolated`): The walls.
+        program (`str`): The source.
+        language (`str`): A key of `LANGUAGES`: `python` or `cpp`.
+        cases (`tuple[Case, ...]`): Its test cases, at least one.
     """
 
-    def __init__(self, isolation: Bubblewrap | Unisolated):
+    program: str
+    language: str
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class ProgramVerdict:
+    """The result of a program.
+
+    Args:
+        passed (`int`): Number of test cases passed.
+        total (`int`): Number of test cases.
+        failure (`str`, *optional*): How the first one that failed did so: `wrong` (another output), `failed` (another
+            exit code than 0, or a signal), `timeout`, `memory`, `output`, `compile`; empty if none failed.
+    """
+
+    passed: int
+    total: int
+    failure: str = ""
+
+
+class ProgramJudge:
+    """Judges programs by their test cases.
+
+    Args:
+        stop_at_failure (`bool`, *optional*, defaults to `False`): Whether to skip the rest of a program's test cases
+            once one failed.
+        timeout (`float`, *optional*, defaults to 6): Seconds of wall-clock time per test case (LiveCodeBench's).
+        program_timeout (`float`, *optional*, defaults to 60): Seconds for all test cases of a program; those left over
+            fail.
+        memory (`int`, *optional*, defaults to 512): MiB per program.
+        concurrency (`int`, *optional*): Programs at the same time; by default the cores of this process, 64 with a
+            `provider`.
+        isolation (`str`, *optional*, defaults to `"bubblewrap"`): Or `"none"`, for machines with nothing to protect.
+        provider (`str`, *optional*): Where to run programs instead of this machine: a class by dotted path or
+            `file.py:Class`, with the method of `Provider`.
+        provider_params (`dict`, *optional*): Its keyword arguments.
+        python (`str`, *optional*): Interpreter for Python programs.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        stop_at_failure: bool = False,
+        timeout: float = 6.0,
+        program_timeout: float = 60.0,
+        memory: int = 512,
+        concurrency: int | None = None,
+        isolation: str = "bubblewrap",
+        provider: str | None = None,
+        provider_params: dict[str, Any] | None = None,
+        python: str | None = None,
+    ):
+        if isolation not in ISOLATIONS:
+            raise ValueError(f"isolation: found {isolation!r}; expected {' or '.join(ISOLATIONS)}")
+        _check_positive("timeout", timeout)
+        _check_positive("program_timeout", program_timeout)
+        _check_positive("memory", memory)
+        if concurrency is None:
+            concurrency = REMOTE_CONCURRENCY if provider else _cores_of_this_process()
+        _check_positive("concurrency", concurrency)
+        self.stop_at_failure = stop_at_failure
+        self.limits = Limits(seconds=timeout, memory=int(memory))
+        self.program_timeout = program_timeout
+        self.concurrency = concurrency
         self.isolation = isolation
-        self._compiled: OrderedDict[tuple[str, str], bytes] = OrderedDict()
-        self._size, self._lock = 0, threading.Lock()
+        self.provider_path = provider
+        self.provider_params = provider_params or {}
+        self.python = python
+        self.provider: Provider | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._pid = os.getpid()
 
-    def run(self, source: str, language: str, stdin: str, limits: Limits) -> Outcome:
-        files = self.files(source, language)
-        if files is None:
-            return Outcome("compile")
-        return self.execute(LANGUAGES[language].command, stdin.encode("utf-8", "surrogateescape"), limits, files)
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"provider": None, "_threads": None, "_pid": None}
 
-    def execute(self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes]) -> Outcome:
-        return run(self.isolation, command, stdin, limits, files)
+    def start(self) -> None:
+        """Makes sandboxes or the connection to a provider ready. Does nothing if they are.
 
-    def files(self, source: str, language: str) -> dict[str, bytes] | None:
-        """What lies in the box of a program: its source, or what that compiles to; `None` if it does not compile."""
-        kind, content = LANGUAGES[language], source.encode("utf-8", "surrogatepass")
-        if kind.compile is None:
-            return {kind.source: content}
-        with self._lock:
-            program = self._compiled.get((language, source))
-            if program is not None:
-                self._compiled.move_to_end((language, source))
-        if program is None:
-            # The program comes back over standard output, so that nothing of the host can be written.
-            script = f"{' '.join(kind.compile)} >/dev/null && cat program"
-            outcome = run(self.isolation, ["sh", "-c", script], b"", COMPILING, {kind.source: content})
-            program = outcome.stdout if outcome.status == "ok" else b""
-            if outcome.status in ("ok", "failed"):  # it may have more time when the machine is less busy
-                self._keep((language, source), program)
-        return {"program": program} if program else None
+        Raises:
+            Outage: If programs cannot be isolated on this machine, with what to do about it.
+        """
+        if self.provider is not None and self._pid == os.getpid():  # a fork has no threads
+            return
+        self._pid = os.getpid()
+        self.provider = self._make_provider()
+        self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="code")
 
-    def _keep(self, key: tuple[str, str], program: bytes):
-        with self._lock:
-            self._size += len(program) + len(key[1]) if key not in self._compiled else 0
-            self._compiled[key] = program
-            while self._size > CACHE:
-                (_, source), old = self._compiled.popitem(last=False)
-                self._size -= len(old) + len(source)
+    def _make_provider(self) -> Provider:
+        if self.provider_path:
+            return import_object(self.provider_path)(**self.provider_params)
+        if self.isolation == "none":
+            logger.warning(
+                "isolation: none. Generated programs run with ALL YOUR RIGHTS: your files, keys and network."
+            )
+            return ColdSandboxes(Unisolated(self.python))
+        bubblewrap = Bubblewrap(self.python)
+        try:
+            return WarmSandboxes(bubblewrap)
+        except Outage as outage:  # on machines that allow no namespaces inside namespaces
+            logger.info("Starting a new bubblewrap for each test case, which is four times slower: %s", outage)
+            return ColdSandboxes(bubblewrap)
+
+    async def judge_all(self, submissions: list[Submission]) -> list[ProgramVerdict | Exception]:
+        """Judges submissions at the same time; equal ones only once.
+
+        Returns:
+            `list[ProgramVerdict | Exception]`: A verdict for each submission, or the exception because of which there
+            is none, which is an `Outage` or `OSError` if the provider failed.
+        """
+        self.start()
+        loop = asyncio.get_running_loop()
+        unique = list(dict.fromkeys(submissions))
+        cancelled = threading.Event()
+        running = [loop.run_in_executor(self._threads, self._judge, submission, cancelled) for submission in unique]
+        try:
+            results = await asyncio.gather(*running, return_exceptions=True)
+        except asyncio.CancelledError:  # Ctrl-C: programs that run end with the test case that they are at
+            cancelled.set()
+            raise
+        result_of = dict(zip(unique, results, strict=True))
+        return [result_of[submission] for submission in submissions]
+
+    def judge(self, submission: Submission) -> ProgramVerdict:
+        """Runs a program on its test cases, one after another.
+
+        Raises:
+            Outage: If the provider fails twice in a row.
+        """
+        self.start()
+        return self._judge(submission, threading.Event())
+
+    def _judge(self, submission: Submission, cancelled: threading.Event) -> ProgramVerdict:
+        passed = 0
+        first_failure = ""
+        remaining = self.program_timeout
+        for case in submission.cases:
+            if cancelled.is_set():
+                raise Outage("stopped")
+            failure = "timeout"
+            if remaining > 0:
+                failure, seconds = self._run_case(submission, case, remaining)
+                remaining -= seconds
+            if not failure:
+                passed += 1
+                continue
+            first_failure = first_failure or failure
+            if self.stop_at_failure or failure == "compile":
+                break
+        return ProgramVerdict(passed, len(submission.cases), first_failure)
+
+    def _run_case(self, submission: Submission, case: Case, remaining: float) -> tuple[str, float]:
+        """How a test case failed, an empty text if it did not, and the seconds that it took."""
+        source = submission.program
+        compare = same_output
+        if case.function:
+            source = write_function_call(submission.program, case.function)
+            compare = same_result
+        max_output = MAX_OUTPUT_FACTOR * len(case.output.encode()) + EXTRA_OUTPUT
+        limits = replace(
+            self.limits,
+            seconds=min(self.limits.seconds, remaining),
+            output=min(self.limits.output, max_output),
+        )
+        outcome = self._run_with_retry(source, submission.language, case.input, limits)
+        if outcome.status != "ok":
+            return outcome.status, outcome.seconds
+        output = outcome.stdout.decode("utf-8", "replace")
+        failure = "" if compare(case.output, output, case.tolerance) else "wrong"
+        return failure, outcome.seconds
+
+    def _run_with_retry(self, source: str, language: str, stdin: str, limits: Limits) -> Outcome:
+        try:
+            return self.provider.run(source, language, stdin, limits)
+        except (Outage, OSError):  # the sandbox may have been killed from outside
+            return self.provider.run(source, language, stdin, limits)
+
+
+def _check_positive(name: str, value: Any) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not value > 0:
+        raise ValueError(f"{name}: found {value!r}; expected a number above 0")
+
+
+def _cores_of_this_process() -> int:
+    """The cores of this machine, divided among the processes that train on it."""
+    cores = len(os.sched_getaffinity(0))
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, cores // processes)

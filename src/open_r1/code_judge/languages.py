@@ -1,17 +1,18 @@
-"""The languages that programs may be written in. Another one is another class here: tags, how to compile it, how to run it."""
+"""The languages that programs may be written in. A class here adds one: its names, how to compile and how to run
+it."""
 
 from typing import ClassVar, Protocol
 
 
 class Language(Protocol):
-    """What the judge needs to know of a language.
+    """What the judge needs to know about a language.
 
     Args:
-        tags (`set[str]`): Tags of its code fences, in lower case.
+        tags (`set[str]`): Its names, as tags of code fences and in data sets, in lower case.
         source (`str`): Name of the source file.
-        compile (`list[str]`, *optional*): Command that makes `./program` from the source; none for a script.
-        command (`list[str]`): Command that runs it. In both, `{box}` is the folder of source and program.
-        calls (`bool`): Whether single functions can be called (see `calls.py`).
+        compile (`list[str]`, *optional*): Command that makes `./program` from the source; `None` for a script.
+        command (`list[str]`): Command that runs it. In both commands, `{box}` is the folder of source and program.
+        calls (`bool`): Whether tests can call single functions (see `function_calls.py`).
     """
 
     tags: ClassVar[set[str]]
@@ -22,7 +23,7 @@ class Language(Protocol):
 
 
 class Python:
-    """The interpreter of the sandbox, without environment and user's packages."""
+    """The interpreter of the sandbox, without environment variables and packages of the user."""
 
     tags = {"python", "py", "python3", "py3", "pypy", "pypy3", "ipython"}
     source = "main.py"
@@ -32,7 +33,7 @@ class Python:
 
 
 class Cpp:
-    """GCC; C++20, of which `gnu++2a` is the name that older ones know too."""
+    """GCC with C++20; older releases of it know the standard as `gnu++2a` only."""
 
     tags = {"cpp", "c++", "cxx", "cc", "cpp17", "cpp20", "c++17", "c++20", "cplusplus"}
     source = "main.cpp"
@@ -44,11 +45,14 @@ class Cpp:
 LANGUAGES: dict[str, type[Language]] = {"python": Python, "cpp": Cpp}
 
 
-def language_of(name: str | None) -> str | None:
-    """The key of a language by any of its names; `None` if it is not known.
+def find_language(name: str | None) -> str | None:
+    """The key of a language in `LANGUAGES` by any of its names; Python without a name, `None` if it is unknown.
 
-    >>> language_of("Python3"), language_of("c++"), language_of("cobol"), language_of(None)
+    >>> find_language("Python3"), find_language("c++"), find_language("cobol"), find_language(None)
     ('python', 'cpp', None, 'python')
     """
     wanted = (name or "python").strip().lower()
-    return next((key for key, language in LANGUAGES.items() if wanted in language.tags), None)
+    for key, language in LANGUAGES.items():
+        if wanted in language.tags:
+            return key
+    return None

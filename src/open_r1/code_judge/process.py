@@ -1,4 +1,4 @@
-"""A running program: what it may use, how it ended, and the eye that is kept on it."""
+"""A running program: what it may use, how it ended, and the loop that watches it until then."""
 
 import contextlib
 import os
@@ -8,13 +8,15 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 
 MIB = 2**20
-LOOK = 0.05  # seconds between two looks at the memory of a program's processes
-
-
+MEMORY_CHECK_INTERVAL = 0.05  # seconds
+POLL_INTERVAL = 0.005  # seconds, on kernels where the end of a process cannot be waited for
+READ_SIZE = 2**16  # bytes
 RESIDENT = re.compile(r"^(?:RssAnon|RssShmem):\s*(\d+)", re.MULTILINE)
+PROPORTIONAL = re.compile(r"^Pss_Anon:\s*(\d+)", re.MULTILINE)
 
 
 class Outage(Exception):
@@ -23,14 +25,14 @@ class Outage(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use.
+    """What one run of a program may use.
 
     Args:
-        seconds (`float`): Wall-clock time.
-        memory (`int`): MiB, of all its processes together.
-        processes (`int`): Processes and threads.
-        disk (`int`): MiB in /tmp.
-        output (`int`): Bytes on standard output.
+        seconds (`float`, *optional*, defaults to 6): Wall-clock time.
+        memory (`int`, *optional*, defaults to 512): MiB, for all its processes together.
+        processes (`int`, *optional*, defaults to 64): Number of processes and threads.
+        disk (`int`, *optional*, defaults to 64): MiB in `/tmp`.
+        output (`int`, *optional*, defaults to 16 MiB): Bytes on standard output.
     """
 
     seconds: float = 6.0
@@ -42,13 +44,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """How a run of a program ended.
 
     Args:
-        status (`str`): `ok` (exit code 0), `failed` (another one, or a signal), `timeout`, `memory` or `output` (a limit was
-            passed), `compile` (there is no program).
-        stdout (`bytes`): What it printed.
-        seconds (`float`): Wall-clock time that it took.
+        status (`str`): `ok` (exit code 0), `failed` (another exit code, or a signal), `timeout`, `memory` or `output`
+            (a limit was exceeded), `compile` (the program does not compile).
+        stdout (`bytes`, *optional*): What it printed.
+        seconds (`float`, *optional*): Wall-clock time that it took.
     """
 
     status: str
@@ -56,8 +58,26 @@ class Outcome:
     seconds: float = 0.0
 
 
-class Exit:
-    """Tells when a process is over: a descriptor to wait for, or, on kernels before 5.3, none."""
+class Ending(Protocol):
+    """Knows whether a program is over.
+
+    Args:
+        descriptor (`int`, *optional*): Becomes readable when it is over; `None` if the caller has to poll.
+    """
+
+    descriptor: int | None
+
+    def is_over(self) -> bool:
+        """Whether the program is over."""
+        ...
+
+    def close(self) -> None:
+        """Closes the descriptor, if it is not used for anything else."""
+        ...
+
+
+class ProcessEnding:
+    """Knows whether a child process is over; on kernels before 5.3 by polling."""
 
     def __init__(self, process: subprocess.Popen):
         self.process = process
@@ -66,58 +86,74 @@ class Exit:
         except OSError:
             self.descriptor = None
 
-    def over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether the process is over."""
         return self.process.poll() is not None
 
-    def close(self):
+    def close(self) -> None:
+        """Closes the descriptor."""
         if self.descriptor is not None:
             os.close(self.descriptor)
 
 
-def watch(stdout: int, ending, pid: int, limits: Limits) -> Outcome:
-    """Reads what a program prints until it ends or passes a limit; the caller then ends it.
+def watch(stdout: int, ending: Ending, pid: int, limits: Limits) -> Outcome:
+    """Reads what a program prints until it ends or exceeds a limit. The caller then kills what is left of it.
 
     Args:
         stdout (`int`): The reading end of its standard output.
-        ending (`Exit`): When it is over. What still holds its output open then does not matter.
-        pid (`int`): The process whose descendants it is among.
-        limits (`Limits`): Seconds, memory and output hold here.
+        ending (`Ending`): Knows whether it is over, even if something still holds its output open.
+        pid (`int`): The process whose descendants include the program.
+        limits (`Limits`): Seconds, memory and output are enforced here.
+
+    Returns:
+        `Outcome`: `ok`, or the limit that was exceeded.
     """
     os.set_blocking(stdout, False)
-    poller, started, look = select.poll(), time.monotonic(), LOOK
+    started = time.monotonic()
+    next_memory_check = MEMORY_CHECK_INTERVAL
+    poller = select.poll()
     poller.register(stdout, select.POLLIN)
     if ending.descriptor is not None:
         poller.register(ending.descriptor, select.POLLIN)
-    output, status, reading = bytearray(), "", True
+    output = bytearray()
+    is_open = True
+    status = ""
     try:
         while not status:
-            now = time.monotonic() - started
-            wait = min(limits.seconds, look) - now if ending.descriptor is not None else 0.005
-            ready = {descriptor for descriptor, _ in poller.poll(max(0.0, wait) * 1000)}
-            over = ending.over()
-            if reading and (stdout in ready or over) and not _read(stdout, output, limits.output):
-                reading = False  # closed; the program may go on
-                poller.unregister(stdout)
+            wait = POLL_INTERVAL
+            if ending.descriptor is not None:
+                wait = min(limits.seconds, next_memory_check) - (time.monotonic() - started)
+            ready = poller.poll(max(0.0, wait) * 1000)
+            is_over = ending.is_over()
+            if is_open and (is_over or _contains(ready, stdout)):
+                is_open = _read_available(stdout, output, limits.output)
+                if not is_open:  # the program may go on without it
+                    poller.unregister(stdout)
+            elapsed = time.monotonic() - started
             if len(output) > limits.output:
                 status = "output"
-            elif over:
+            elif is_over:
                 status = "ok"
-            elif (now := time.monotonic() - started) >= limits.seconds:
+            elif elapsed >= limits.seconds:
                 status = "timeout"
-            elif now >= look:
-                look = now + LOOK
-                most = limits.memory * MIB
-                status = "memory" if memory_of(pid) > most and memory_of(pid, shared=True) > most else ""
+            elif elapsed >= next_memory_check:
+                next_memory_check = elapsed + MEMORY_CHECK_INTERVAL
+                if _exceeds_memory(pid, limits.memory * MIB):
+                    status = "memory"
     finally:
         ending.close()
     return Outcome(status, bytes(output), time.monotonic() - started)
 
 
-def _read(descriptor: int, output: bytearray, most: int) -> bool:
-    """Takes what is there, up to a bit more than `most`; false at the end."""
-    while len(output) <= most:
+def _contains(events: list[tuple[int, int]], descriptor: int) -> bool:
+    return any(ready == descriptor for ready, _ in events)
+
+
+def _read_available(descriptor: int, output: bytearray, limit: int) -> bool:
+    """Appends what can be read now, up to a bit more than `limit` bytes in all; `False` at the end of the stream."""
+    while len(output) <= limit:
         try:
-            data = os.read(descriptor, 65536)
+            data = os.read(descriptor, READ_SIZE)
         except BlockingIOError:
             return True
         if not data:
@@ -126,40 +162,56 @@ def _read(descriptor: int, output: bytearray, most: int) -> bool:
     return True
 
 
-def memory_of(pid: int, shared: bool = False) -> int:
-    """Bytes of memory that a process and its descendants have for themselves.
+def _exceeds_memory(pid: int, limit: int) -> bool:
+    """Whether a process and its descendants use more memory; the exact sum, which takes longer, only in doubt."""
+    return memory_usage(pid) > limit and memory_usage(pid, proportional=True) > limit
+
+
+def memory_usage(pid: int, proportional: bool = False) -> int:
+    """The memory in bytes that a process and its descendants have allocated.
 
     Args:
         pid (`int`): The process.
-        shared (`bool`, *optional*, defaults to `False`): Whether to share out what several of them have in common, which takes longer.
+        proportional (`bool`, *optional*, defaults to `False`): Whether to count memory that several of them share once
+            instead of for each, which takes longer.
     """
-    total, pids = 0, [pid]
+    total = 0
+    pids = [pid]
     while pids:
         pid = pids.pop()
-        with contextlib.suppress(OSError, ValueError):
-            tasks = os.listdir(f"/proc/{pid}/task")
-            for task in tasks:
-                pids += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-            total += _shared_out(pid) if shared else max(map(_resident, [f"/proc/{pid}", *_others(pid, tasks)]))
+        with contextlib.suppress(OSError, ValueError):  # it may end meanwhile
+            threads = os.listdir(f"/proc/{pid}/task")
+            for thread in threads:
+                children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                pids.extend(map(int, children.split()))
+            if proportional:
+                total += _proportional_memory(pid)
+            else:
+                total += _resident_memory(pid, threads)
     return total
 
 
-def _others(pid: int, tasks: list[str]) -> list[str]:
-    """The threads of a process whose first one is over, and which says nothing of the memory."""
-    return [] if _resident(f"/proc/{pid}") else [f"/proc/{pid}/task/{task}" for task in tasks]
+def _resident_memory(pid: int, threads: list[str]) -> int:
+    own = _read_resident(f"/proc/{pid}")
+    if own:
+        return own
+    # The first thread has ended and reports no memory any more, although the others have some.
+    return max([0, *(_read_resident(f"/proc/{pid}/task/{thread}") for thread in threads)])
 
 
-def _resident(path: str) -> int:
+def _read_resident(folder: str) -> int:
     try:
-        return 1024 * sum(map(int, RESIDENT.findall(Path(path, "status").read_text())))
+        status = Path(folder, "status").read_text()
     except OSError:
         return 0
+    return 1024 * sum(map(int, RESIDENT.findall(status)))
 
 
-def _shared_out(pid: int) -> int:
+def _proportional_memory(pid: int) -> int:
     try:
-        return 1024 * int(
-            re.search(r"^Pss_Anon:\s*(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[1]
-        )
-    except (OSError, TypeError):  # not for us to read
-        return _resident(f"/proc/{pid}")
+        match = PROPORTIONAL.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except OSError:
+        match = None
+    if match is None:  # not readable for this user
+        return _read_resident(f"/proc/{pid}")
+    return 1024 * int(match[1])

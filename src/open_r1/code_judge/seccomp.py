@@ -1,49 +1,97 @@
-"""A system-call filter for the sandbox, over what namespaces leave open: the host's key rings, networks of any kind, memory that no
-limit counts, and doors of the kernel that no solution of a problem needs.
+"""A system-call filter for the sandbox, beyond what namespaces isolate: the host's key rings, all networks, memory
+that no limit counts, and calls that no solution of a problem needs but that have let programs into the kernel.
 
-Classic BPF over `struct seccomp_data` (linux/seccomp.h), in the form that `bwrap --seccomp` takes: forbidden calls fail with EPERM.
+Classic BPF over `struct seccomp_data` (linux/seccomp.h), in the form that `bwrap --seccomp` takes. Forbidden calls
+fail with EPERM.
 """
 
 import os
 import struct
+from typing import NamedTuple
 
 
-# Numbers from linux/audit.h and asm/unistd.h; the calls in one order for all machines.
+class Machine(NamedTuple):
+    """Numbers of a processor architecture, from linux/audit.h and asm/unistd.h.
+
+    Args:
+        audit (`int`): The architecture.
+        forbidden (`list[int]`): System calls that are refused; the same calls in the same order for all architectures.
+        socket (`int`): The system call `socket`.
+    """
+
+    audit: int
+    forbidden: list[int]
+    socket: int
+
+
 MACHINES = {
-    "x86_64": (
+    "x86_64": Machine(
         0xC000003E,
-        # add_key, request_key, keyctl, io_uring ×3, userfaultfd, ptrace, process_vm_readv and _writev, pidfd_getfd, bpf,
-        # perf_event_open, memfd_create, memfd_secret, shmget
+        # add_key, request_key, keyctl, io_uring ×3, userfaultfd, ptrace, process_vm_readv and _writev, pidfd_getfd,
+        # bpf, perf_event_open, memfd_create, memfd_secret, shmget
         [248, 249, 250, 425, 426, 427, 323, 101, 310, 311, 438, 321, 298, 319, 447, 29],
-        41,  # socket
+        41,
     ),
-    "aarch64": (0xC00000B7, [217, 218, 219, 425, 426, 427, 282, 117, 270, 271, 438, 280, 241, 279, 447, 194], 198),
+    "aarch64": Machine(
+        0xC00000B7,
+        [217, 218, 219, 425, 426, 427, 282, 117, 270, 271, 438, 280, 241, 279, 447, 194],
+        198,
+    ),
 }
-LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
-NUMBER, MACHINE, FIRST_ARGUMENT = 0, 4, 16  # offsets in seccomp_data
+LOAD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
+CALL_NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in seccomp_data
 ALLOW, REFUSE = 0x7FFF0000, 0x00050001  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM
-X32 = 0x40000000  # calls of the other interface of x86_64
+X32 = 0x40000000  # calls of x86_64's other interface start here
 AF_UNIX = 1
 
 
+class Instruction(NamedTuple):
+    """One instruction of the filter.
+
+    Args:
+        operation (`int`): What it does.
+        value (`int`): Its operand.
+        if_true (`str`), if_false (`str`): Where a jump goes: `next`, `allow` or `refuse`.
+    """
+
+    operation: int
+    value: int
+    if_true: str = "next"
+    if_false: str = "next"
+
+
 def seccomp_filter(machine: str | None = None) -> bytes | None:
-    """The filter for a machine, this one by default; `None` for those whose numbers are not known here.
+    """The filter for an architecture; `None` if its numbers are not in `MACHINES`.
+
+    Args:
+        machine (`str`, *optional*): Its name as in `os.uname().machine`, by default this machine's.
 
     >>> len(seccomp_filter("x86_64")) % 8, seccomp_filter("z80")
     (0, None)
     """
-    known = MACHINES.get(machine or os.uname().machine)
-    if known is None:
+    numbers = MACHINES.get(machine or os.uname().machine)
+    if numbers is None:
         return None
-    audit, forbidden, socket = known
-    # (operation, value, steps if true, steps if false); the last two lines allow and refuse
-    steps = [(LOAD, MACHINE), (EQUAL, audit, "next", "refuse"), (LOAD, NUMBER), (AT_LEAST, X32, "refuse", "next")]
-    steps += [(EQUAL, number, "refuse", "next") for number in forbidden]
-    steps += [(EQUAL, socket, "next", "allow"), (LOAD, FIRST_ARGUMENT), (EQUAL, AF_UNIX, "allow", "refuse")]
-    lines = [*steps, (RETURN, ALLOW), (RETURN, REFUSE)]
-    places = {"allow": len(lines) - 2, "refuse": len(lines) - 1}
+    instructions = [
+        Instruction(LOAD, ARCHITECTURE),
+        Instruction(JUMP_IF_EQUAL, numbers.audit, if_false="refuse"),
+        Instruction(LOAD, CALL_NUMBER),
+        Instruction(JUMP_IF_AT_LEAST, X32, if_true="refuse"),
+    ]
+    for number in numbers.forbidden:
+        instructions.append(Instruction(JUMP_IF_EQUAL, number, if_true="refuse"))
+    instructions += [
+        Instruction(JUMP_IF_EQUAL, numbers.socket, if_false="allow"),
+        Instruction(LOAD, FIRST_ARGUMENT),
+        Instruction(JUMP_IF_EQUAL, AF_UNIX, if_true="allow", if_false="refuse"),
+        Instruction(RETURN, ALLOW),
+        Instruction(RETURN, REFUSE),
+    ]
+    targets = {"allow": len(instructions) - 2, "refuse": len(instructions) - 1}
     packed = b""
-    for here, (operation, value, *targets) in enumerate(lines):
-        jumps = [0 if target == "next" else places[target] - here - 1 for target in targets] or [0, 0]
-        packed += struct.pack("HBBI", operation, *jumps, value)
+    for position, instruction in enumerate(instructions):
+        targets["next"] = position + 1
+        jump_if_true = targets[instruction.if_true] - position - 1
+        jump_if_false = targets[instruction.if_false] - position - 1
+        packed += struct.pack("HBBI", instruction.operation, jump_if_true, jump_if_false, instruction.value)
     return packed

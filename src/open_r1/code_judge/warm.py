@@ -1,7 +1,9 @@
-"""The warm judge: sandboxes that are up already, one a thread, which fork a fresh one for each test (see `zygote`).
+"""Sandboxes that are ready before the program comes: one fork server per thread, which forks a new sandbox for each
+run.
 
-The same walls as one bubblewrap a test, without its start: the zygote sits in a bubblewrap, and each test gets its own user,
-process, mount and IPC namespaces, /tmp and limits within. Whatever passes a limit takes its zygote along.
+The isolation is the same as with a new bubblewrap for each run, without the time to start it: the fork server
+(`fork_server`) runs in bubblewrap, and each run gets its own user, process, mount and IPC namespaces, `/tmp` and
+limits inside. After a run that exceeds a limit, the fork server is replaced as well.
 """
 
 import json
@@ -13,120 +15,143 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from open_r1.code_judge import zygote
-from open_r1.code_judge.judge import Sandboxed
+from open_r1.code_judge import fork_server
 from open_r1.code_judge.process import MIB, Limits, Outage, Outcome, watch
-from open_r1.code_judge.sandbox import STACK, Bubblewrap, caps, memory_file
+from open_r1.code_judge.providers import ColdSandboxes
+from open_r1.code_judge.sandbox import STACK, Isolation, kernel_limits, memory_file, output_pipe
 
 
-LASTING = Limits(seconds=10**7, memory=2**20, processes=4096, disk=4096)  # of the zygote; each test has its own
+SERVER_LIMITS = Limits(seconds=10**7, memory=2**20, processes=4096, disk=4096)  # each run has its own
+ANSWER_SIZE = 64  # bytes
 
 
-class Zygote:
-    """One sandbox that forks others, for one thread.
+class ForkServer:
+    """A running fork server, for use by one thread.
 
     Args:
-        isolation (`Bubblewrap`): Its walls.
+        isolation (`Isolation`): How it is isolated.
 
     Raises:
         Outage: If it cannot start.
     """
 
-    def __init__(self, isolation: Bubblewrap):
-        self.control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        files = {"zygote.py": Path(zygote.__file__).read_bytes()}
-        inner = other.detach()
-        self.sandbox = isolation.command(
-            ["{python}", "-I", "{box}/zygote.py", str(inner), str(Limits().disk * MIB), str(STACK)],
-            files,
-            LASTING,
-            nested=True,
-        )
-        self.sandbox.inherit.append(inner)
+    def __init__(self, isolation: Isolation):
+        self.control, server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        server_descriptor = server_end.detach()
+        command = [
+            "{python}",
+            "-I",
+            "{box}/fork_server.py",
+            str(server_descriptor),
+            str(Limits().disk * MIB),
+            str(STACK),
+        ]
+        files = {"fork_server.py": Path(fork_server.__file__).read_bytes()}
+        self.sandbox = isolation.command(command, files, SERVER_LIMITS, nested=True)
+        self.sandbox.inherited.append(server_descriptor)
         self.process = self.sandbox.start(subprocess.DEVNULL, subprocess.DEVNULL)
-
-        self.tests = 0
+        self.runs = 0
 
     def __del__(self):
         self.close()
 
     def run(self, program: bytes, executable: bool, stdin: bytes, limits: Limits) -> Outcome:
-        """Runs a program in a fork of its own.
+        """Runs a program in a new sandbox inside this one.
+
+        Args:
+            program (`bytes`): A Python program, or an executable.
+            executable (`bool`): Which of them.
+            stdin (`bytes`): What it reads.
+            limits (`Limits`): What it may use.
 
         Raises:
-            Outage: If the zygote is lost. So it is after any limit was passed.
+            Outage: If the fork server is lost, as it is after a run that exceeded a limit.
         """
-        output, output_end = os.pipe()
-        descriptors = [memory_file(stdin), output_end, memory_file(program)]
-        os.fchmod(output_end, 0o666)  # so that /dev/stdout can be opened by name
-        self.tests += 1
-        test = {"id": self.tests, "limits": caps(limits), "executable": executable}
+        stdout, stdout_end = output_pipe()
+        self.runs += 1
         try:
-            socket.send_fds(self.control, [json.dumps(test).encode()], descriptors)
+            self._send_run(program, executable, stdin, stdout_end, limits)
+            outcome = watch(stdout, Answer(self.control), self.process.pid, limits)
+        finally:
+            os.close(stdout)
+        if outcome.status != "ok":
+            self.close()
+            return outcome
+        run_id, _, exit_code = self._receive_answer().partition(" ")
+        if run_id != str(self.runs):
+            self.close()
+            raise Outage("the sandbox is gone, or could not fork another one")
+        if exit_code != "0":
+            return replace(outcome, status="failed")
+        return outcome
+
+    def _send_run(self, program: bytes, executable: bool, stdin: bytes, stdout: int, limits: Limits) -> None:
+        """Hands a run to the fork server; closes `stdout`."""
+        message = {"id": self.runs, "limits": kernel_limits(limits), "executable": executable}
+        descriptors = [memory_file(stdin), stdout, memory_file(program)]
+        try:
+            socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
         except OSError as error:
-            os.close(output)
             raise Outage(f"the sandbox is gone: {error}") from error
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        try:
-            outcome = watch(output, Reply(self.control), self.process.pid, limits)
-            answer = self.control.recv(64) if outcome.status == "ok" else b""
-        except ConnectionError:
-            answer = b""
-        finally:
-            os.close(output)
-        if outcome.status != "ok":
-            self.close()
-            return outcome
-        number, _, code = answer.decode().partition(" ")
-        if number != str(self.tests):
-            self.close()
-            raise Outage("the sandbox is gone, or could not fork another one")
-        return outcome if code == "0" else replace(outcome, status="failed")
 
-    def alive(self) -> bool:
+    def _receive_answer(self) -> str:
+        """Number and exit code of the run that is over; empty if the fork server is gone."""
+        try:
+            return self.control.recv(ANSWER_SIZE).decode()
+        except ConnectionError:
+            return ""
+
+    def is_alive(self) -> bool:
+        """Whether it can run programs."""
         return self.control.fileno() >= 0 and self.process.poll() is None
 
-    def close(self):
+    def close(self) -> None:
+        """Kills it with all that runs inside."""
         self.control.close()
-        self.sandbox.end(self.process)
+        self.sandbox.kill(self.process)
         self.sandbox.close()
 
 
-class Reply:
-    """Tells when a zygote has answered: its test is over."""
+class Answer:
+    """Knows whether a run in a fork server is over: an answer has then arrived."""
 
     def __init__(self, control: socket.socket):
         self.descriptor = control.fileno()
 
-    def over(self) -> bool:
-        return bool(select.select([self.descriptor], [], [], 0)[0])
+    def is_over(self) -> bool:
+        """Whether there is an answer."""
+        readable, _, _ = select.select([self.descriptor], [], [], 0)
+        return bool(readable)
 
-    def close(self):
-        """The socket stays."""
+    def close(self) -> None:
+        """Does nothing: the socket stays open for the next run."""
 
 
-class Warm(Sandboxed):
-    """Judges with sandboxes that are up already; `Sandboxed` where those cannot be.
+class WarmSandboxes(ColdSandboxes):
+    """Runs programs in sandboxes that are ready before.
 
     Args:
-        isolation (`Bubblewrap`): The walls.
+        isolation (`Isolation`): How they are isolated.
 
     Raises:
-        Outage: If there can be no sandbox within another here.
+        Outage: If a sandbox cannot contain another one on this machine; `ColdSandboxes` then still work.
     """
 
-    def __init__(self, isolation: Bubblewrap):
+    def __init__(self, isolation: Isolation):
         super().__init__(isolation)
-        self._mine = threading.local()
+        self._local = threading.local()
         outcome = self.run("print(6 * 7)", "python", "", Limits(seconds=30))
         if outcome.stdout.strip() != b"42":
-            raise Outage(f"no sandbox within another: {outcome}")
+            raise Outage(f"a sandbox cannot contain another one here: {outcome}")
 
     def execute(self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes]) -> Outcome:
+        """Runs a program, the only one of `files`, in the fork server of this thread."""
         ((name, program),) = files.items()
-        mine = getattr(self._mine, "zygote", None)
-        if mine is None or not mine.alive():
-            mine = self._mine.zygote = Zygote(self.isolation)
-        return mine.run(program, name == "program", stdin, limits)
+        server = getattr(self._local, "server", None)
+        if server is None or not server.is_alive():
+            server = ForkServer(self.isolation)
+            self._local.server = server
+        return server.run(program, name == "program", stdin, limits)

@@ -1,10 +1,12 @@
-"""Calling a function of a Python program: the program that does it, so that every judge needs to run programs only.
+"""Tests that call a function of a Python program: written as a program that makes the call, so that providers only run
+programs.
 
-It reads the arguments as JSON and prints the result as JSON, on a descriptor of its own: what the tested program prints goes
-nowhere. The expected result is not in it, so a program that forges the channel must still know the answer.
+It reads the arguments as JSON and prints the result as JSON, on a descriptor of its own; what the tested program
+prints is discarded. The expected result is not in it: a program that writes to that descriptor itself must still know
+the answer.
 """
 
-# What LiveCodeBench's judge puts before a solution, which are written as if it stood there.
+# What LiveCodeBench's judge puts before a solution; solutions are written as if it stood there.
 PRELUDE = """
 import sys, time, itertools, functools, collections, random, math, operator, re, bisect, heapq, string, copy, datetime
 from typing import *
@@ -40,11 +42,14 @@ with open(channel, "w") as stream:
 """
 
 
-def calling(program: str, function: str) -> str:
-    """A program that calls a function of another one, or a method of its class `Solution`.
+def write_function_call(program: str, function: str) -> str:
+    """The source of a program that calls a function of another program, or a method of its class `Solution`.
 
-    >>> namespace = {}
-    >>> "add" in calling("def add(a, b): return a + b", "add")
+    Args:
+        program (`str`): Source of the tested program.
+        function (`str`): Name of the function or method.
+
+    >>> "add" in write_function_call("def add(a, b): return a + b", "add")
     True
     """
     return DRIVER % {"prelude": PRELUDE, "program": program, "function": function}

@@ -1,0 +1,96 @@
+"""What runs programs for the judge: the interface of providers, and the one that makes a new sandbox for every run."""
+
+import threading
+from collections import OrderedDict
+from typing import Protocol
+
+from open_r1.code_judge.languages import LANGUAGES, Language
+from open_r1.code_judge.process import Limits, Outcome
+from open_r1.code_judge.sandbox import Isolation, run_command
+
+
+COMPILER_LIMITS = Limits(seconds=15, memory=1024, processes=64, disk=256, output=32 * 2**20)
+COMPILED_SIZE = 64 * 2**20  # bytes of compiled programs to keep
+
+
+class Provider(Protocol):
+    """Runs programs, on this machine or elsewhere. Its one method is called from several threads at once."""
+
+    def run(self, source: str, language: str, stdin: str, limits: Limits) -> Outcome:
+        """Runs a program.
+
+        Args:
+            source (`str`): The program.
+            language (`str`): A key of `LANGUAGES`: `python` or `cpp`.
+            stdin (`str`): What it reads.
+            limits (`Limits`): What it may use.
+
+        Raises:
+            Outage: If the provider is at fault. The row then does not train.
+        """
+        ...
+
+
+class ColdSandboxes:
+    """Runs each program in a new sandbox: nothing is shared, whatever a program does. Keeps compiled programs.
+
+    Args:
+        isolation (`Isolation`): `Bubblewrap` or `Unisolated`.
+    """
+
+    def __init__(self, isolation: Isolation):
+        self.isolation = isolation
+        self._compiled: OrderedDict[tuple[str, str], bytes] = (
+            OrderedDict()
+        )  # (language, source) → program, `b""` if invalid
+        self._compiled_size = 0
+        self._lock = threading.Lock()
+
+    def run(self, source: str, language: str, stdin: str, limits: Limits) -> Outcome:
+        """Runs a program; see `Provider.run`."""
+        files = self._files(source, language)
+        if files is None:
+            return Outcome("compile")
+        stdin_bytes = stdin.encode("utf-8", "surrogateescape")
+        return self.execute(LANGUAGES[language].command, stdin_bytes, limits, files)
+
+    def execute(self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes]) -> Outcome:
+        """Runs a command beside its files; see `run_command`."""
+        return run_command(self.isolation, command, stdin, limits, files)
+
+    def _files(self, source: str, language: str) -> dict[str, bytes] | None:
+        """The files of a program: its source, or what that compiles to; `None` if it does not compile."""
+        if LANGUAGES[language].compile is None:
+            return {LANGUAGES[language].source: source.encode("utf-8", "surrogatepass")}
+        program = self._find_compiled((language, source))
+        if program is None:
+            program = self._compile(source, language)
+        return {"program": program} if program else None
+
+    def _compile(self, source: str, language: str) -> bytes:
+        """Compiles a program in a sandbox; empty if that fails."""
+        compiler: type[Language] = LANGUAGES[language]
+        # The result is printed, so that the sandbox needs no way to write to the host.
+        command = ["sh", "-c", f"{' '.join(compiler.compile)} >/dev/null && cat program"]
+        files = {compiler.source: source.encode("utf-8", "surrogatepass")}
+        outcome = run_command(self.isolation, command, b"", COMPILER_LIMITS, files)
+        program = outcome.stdout if outcome.status == "ok" else b""
+        if outcome.status in ("ok", "failed"):  # after a timeout, try again: the machine may be less busy then
+            self._keep_compiled((language, source), program)
+        return program
+
+    def _find_compiled(self, key: tuple[str, str]) -> bytes | None:
+        with self._lock:
+            program = self._compiled.get(key)
+            if program is not None:
+                self._compiled.move_to_end(key)
+            return program
+
+    def _keep_compiled(self, key: tuple[str, str], program: bytes) -> None:
+        with self._lock:
+            if key not in self._compiled:
+                self._compiled_size += len(key[1]) + len(program)
+            self._compiled[key] = program
+            while self._compiled_size > COMPILED_SIZE:
+                (_, old_source), old_program = self._compiled.popitem(last=False)
+                self._compiled_size -= len(old_source) + len(old_program)
