@@ -1,9 +1,22 @@
-"""Warm worker processes with a hard deadline: for work on untrusted text that may loop or eat memory, in C code as well.
+"""Worker processes with a hard deadline per item: for work on untrusted text that may loop or eat memory, in C code as
+well.
 
-A worker is a fresh Python (`python -m open_r1.utils.workers module:function`), not a fork of the trainer: it holds no CUDA, no
-torch, none of the trainer's threads. It imports the function once and then forks one child that serves items. A kernel timer
-ends a child that overruns, whatever code it is in, and the next child is forked in milliseconds, imports done. The same timer
-ends it if the trainer was killed. What is not covered: a worker may read files and open sockets; this is no sandbox for code.
+A worker is a fresh Python (`python -m open_r1.utils.workers module:function`), not a fork of the trainer: it has no
+CUDA, no torch and none of the trainer's threads. It imports the function once, works off the warm-up items, and forks
+a child that processes items one by one:
+
+    pool (thread per worker) ── pipe ──► worker: imports, warm-up ── fork ──► child: items, each under a kernel timer
+                                              └── forks the next child when one was killed
+
+The timer's signal ends the child whatever code it is in, and the next child is forked in milliseconds with all imports
+done. The same timer ends a child whose trainer was killed. A message is a pickle after its length in eight bytes; an
+answer is `("ok", result)` or the reason and details of an `ItemError`.
+
+This is not a sandbox for code: a worker may read files and open sockets.
+
+Why not `pebble`, a library for the same purpose? A timeout there costs the whole process, with its imports and warm-up
+(1 s instead of 5 ms for the maths grader), its workers import the training script again, and a worker in a loop
+outlives a killed trainer.
 """
 
 import atexit
@@ -18,22 +31,37 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import IO, Any, NoReturn
 
 from open_r1.utils.imports import import_object
 
 
 logger = logging.getLogger(__name__)
 
-GRACE = 5.0  # seconds after the deadline before the whole worker is thought lost: it may be starting, or stopped
-START = 120.0  # seconds for a worker to import its function, on a busy machine with a cold disk
+GRACE = 5.0  # seconds after the deadline until a worker is considered lost: it may be starting, or stopped
+START_TIMEOUT = 120.0  # seconds for a worker to import its function, on a busy machine with a cold disk
+ATTEMPTS = 2  # per item, if its worker is killed from outside
 GIBIBYTE = 2**30
+LENGTH = struct.Struct("!Q")  # before each message
+READ_SIZE = 2**20  # bytes
+MAX_DETAIL = 500  # characters
+REASONS = {
+    signal.SIGALRM: "timeout",
+    signal.SIGSEGV: "memory",
+    signal.SIGABRT: "memory",
+}  # by the signal that ended a child
 
 
 class ItemError(Exception):
-    """An item got no result. `reason`: `timeout` (its deadline), `memory` (its cap), `error` (raised), `died` (killed from
-    outside, twice)."""
+    """An item has no result.
+
+    Args:
+        reason (`str`): `timeout` (it exceeded its deadline), `memory` (it exceeded the cap), `error` (the function
+            raised), or `died` (its worker was killed from outside twice).
+        detail (`str`, *optional*): What happened.
+    """
 
     def __init__(self, reason: str, detail: str = ""):
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -41,14 +69,15 @@ class ItemError(Exception):
 
 
 class Workers:
-    """A pool of workers for one function. Safe to call from any thread; the processes start at the first call.
+    """A pool of worker processes for one function. Safe to call from any thread; the processes start with the first
+    item.
 
     Args:
-        function (`str`): `package.module:function` of one argument that pickles; its result must pickle too.
-        count (`int`): Processes.
+        function (`str`): `package.module:function`, a function of one argument. Argument and result must pickle.
+        count (`int`): Number of processes.
         seconds (`float`): Deadline of an item in wall-clock seconds, from when a worker takes it up.
         memory (`float`, *optional*, defaults to 2): Cap on the address space of a worker, in GiB.
-        warm_up (`list`, *optional*): Harmless items that a worker works off before the first one, to fill its caches.
+        warm_up (`list`, *optional*): Harmless items that each worker processes at its start, to fill its caches.
 
     >>> with Workers("math:factorial", count=1, seconds=0.5) as workers:
     ...     [workers.submit(3).result(), workers.submit(10**9).exception().reason]
@@ -56,159 +85,205 @@ class Workers:
     """
 
     def __init__(self, function: str, count: int, seconds: float, memory: float = 2.0, warm_up: list | None = None):
-        self.function, self.count, self.seconds, self.memory, self.warm_up = (
-            function,
-            count,
-            seconds,
-            memory,
-            warm_up or [],
-        )
-        self._queue: queue.SimpleQueue = queue.SimpleQueue()
+        self.function = function
+        self.count = count
+        self.seconds = seconds
+        self.memory = memory
+        self.warm_up = warm_up or []
+        self._queue: queue.SimpleQueue[tuple[bytes, Future] | None] = queue.SimpleQueue()  # `None` ends a thread
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._processes: dict[int, subprocess.Popen | None] = {}
+        self._processes: dict[int, subprocess.Popen] = {}  # by the index of their thread
         self._pid = os.getpid()
-        self._closing = threading.Event()
+        self._is_closing = threading.Event()
 
     def __enter__(self) -> "Workers":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self.close()
 
-    def __getstate__(self) -> dict:  # a reward travels to the processes of an asynchronous trainer; its workers do not
-        return {name: getattr(self, name) for name in ("function", "count", "seconds", "memory", "warm_up")}
+    def __getstate__(self) -> dict:
+        # A reward is sent to the processes of an asynchronous trainer without the workers that it has here.
+        return {
+            "function": self.function,
+            "count": self.count,
+            "seconds": self.seconds,
+            "memory": self.memory,
+            "warm_up": self.warm_up,
+        }
 
-    def __setstate__(self, state: dict):
+    def __setstate__(self, state: dict) -> None:
         self.__init__(**state)
 
-    def start(self):
-        """Starts the processes, if they are not running; they warm up while the caller goes on."""
-        if self._pid != os.getpid():  # a fork has none of the threads
+    def start(self) -> None:
+        """Starts the processes if they are not running. They warm up in the background."""
+        if self._pid != os.getpid():  # a fork has no threads
             self.__init__(**self.__getstate__())
         with self._lock:
-            if not self._threads:
-                self._threads = [
-                    threading.Thread(target=self._drive, args=(i,), daemon=True) for i in range(self.count)
-                ]
-                for thread in self._threads:
-                    thread.start()
-                atexit.register(self.close)
+            if self._threads:
+                return
+            for index in range(self.count):
+                thread = threading.Thread(target=self._serve_queue, args=(index,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            atexit.register(self.close)
 
     def submit(self, item: Any) -> Future:
-        """The future result of one item; its exception is an `ItemError`. An item that does not pickle raises here."""
+        """Adds an item to the queue. An item that does not pickle raises here.
+
+        Returns:
+            `Future`: Its result, or an `ItemError`.
+        """
         data = pickle.dumps(item)
         self.start()
         future: Future = Future()
         self._queue.put((data, future))
         return future
 
-    def close(self):
-        """Ends the processes at once, items undone. The next `submit` starts new ones."""
+    def close(self) -> None:
+        """Ends the processes at once and cancels the items in the queue. The next `submit` starts new ones."""
         with self._lock:
-            self._closing.set()
-            while not self._queue.empty():
-                try:
-                    self._queue.get_nowait()[1].cancel()
-                except queue.Empty:
-                    break
+            self._is_closing.set()
+            self._cancel_queue()
             for _ in self._threads:
                 self._queue.put(None)
             for process in list(self._processes.values()):
-                _end(process)
+                _kill(process)
             for thread in self._threads:
                 thread.join(self.seconds + GRACE)
             self._threads = []
-            self._closing.clear()
+            self._is_closing.clear()
             atexit.unregister(self.close)
 
     def pids(self) -> list[int]:
-        """The running processes, for monitoring."""
-        return sorted(process.pid for process in list(self._processes.values()) if process is not None)
+        """The ids of the running processes, for monitoring."""
+        return sorted(process.pid for process in list(self._processes.values()))
 
-    def _drive(self, index: int):
-        """One thread a process: hands it items and replaces it when it is lost."""
+    def _cancel_queue(self) -> None:
+        while True:
+            try:
+                task = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if task is not None:
+                _, future = task
+                future.cancel()
+
+    def _serve_queue(self, index: int) -> None:
+        """The thread of one process: hands it items until the pool is closed."""
         try:
-            process = self._processes[index] = self._spawn()
-        except (OSError, EOFError):  # the first item will say why
-            process = None
-        while (task := self._queue.get()) is not None:
+            self._processes[index] = self._spawn()
+        except (OSError, EOFError):
+            pass  # the first item tries again and gets the error
+        while True:
+            task = self._queue.get()
+            if task is None:
+                break
             data, future = task
             if not future.set_running_or_notify_cancel():
                 continue
-            for _attempt in (1, 2):  # an item whose worker was killed from outside gets another chance
-                try:
-                    process = self._processes[index] = process or self._spawn()
-                    result = _ask(process, data, self.seconds + GRACE)
-                except (OSError, EOFError) as error:
-                    if self._closing.is_set():
-                        result = ("died", "closed")
-                        process = self._processes[index] = None
-                        break
-                    logger.warning("a worker of %s was lost (%s), starting another", self.function, error or "closed")
-                    _end(process)
-                    process = self._processes[index] = None
-                    result = ("died", str(error))
-                if result[0] != "died":
-                    break
-            if result[0] == "ok":
-                future.set_result(result[1])
+            status, value = self._process_item(index, data)
+            if status == "ok":
+                future.set_result(value)
             else:
-                future.set_exception(ItemError(*result))
-        _end(process)
-        self._processes[index] = None
+                future.set_exception(ItemError(status, value))
+        process = self._processes.pop(index, None)
+        if process is not None:
+            _kill(process)
+
+    def _process_item(self, index: int, data: bytes) -> tuple[str, Any]:
+        """The answer of a worker to an item. A worker that is lost is replaced, and the item tried once more."""
+        answer = ("died", "")
+        for _ in range(ATTEMPTS):
+            try:
+                if index not in self._processes:
+                    self._processes[index] = self._spawn()
+                answer = _ask(self._processes[index], data, self.seconds + GRACE)
+            except (OSError, EOFError) as error:
+                process = self._processes.pop(index, None)
+                if self._is_closing.is_set():
+                    return ("died", "closed")
+                logger.warning("lost a worker of %s (%s), starting another", self.function, error or "closed")
+                if process is not None:
+                    _kill(process)
+                answer = ("died", str(error))
+            status, _ = answer
+            if status != "died":
+                break
+        return answer
 
     def _spawn(self) -> subprocess.Popen:
-        # -P: files of the current folder that are named like standard modules stay out of it.
+        """Starts a worker and waits until it is ready."""
         command = [
             sys.executable,
-            "-P",
+            "-P",  # ignores files of the current folder that are named like standard modules
             "-m",
             "open_r1.utils.workers",
             self.function,
             str(self.seconds),
             str(self.memory),
         ]
-        # A session of its own: Ctrl-C goes to the trainer, which then closes the pool. One thread: many workers share a node.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1",  # many workers share a node
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        }
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, bufsize=0
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C goes to the trainer only, which then closes the pool
+            bufsize=0,
         )
         try:
-            _send(process.stdin, self.warm_up)
-            _receive(process.stdout, START)  # it says when it is ready
+            _send(process.stdin, pickle.dumps(self.warm_up))
+            _receive(process.stdout, START_TIMEOUT)
         except (OSError, EOFError):
-            _end(process)
+            _kill(process)
             raise
         return process
 
 
-def _ask(process: subprocess.Popen, data: bytes, seconds: float) -> tuple:
-    _write(process.stdin, data)
-    return _receive(process.stdout, seconds)
+def _ask(process: subprocess.Popen, data: bytes, timeout: float) -> tuple[str, Any]:
+    _send(process.stdin, data)
+    return _receive(process.stdout, timeout)
 
 
-def _send(stream, item: Any):
-    _write(stream, pickle.dumps(item))
+def _kill(process: subprocess.Popen) -> None:
+    """Kills a worker and its child."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
 
 
-def _write(stream, data: bytes):
-    data = memoryview(struct.pack("!Q", len(data)) + data)
-    while data:
-        data = data[stream.write(data) :]
+def _send(stream: IO[bytes], data: bytes) -> None:
+    remaining = memoryview(LENGTH.pack(len(data)) + data)
+    while remaining:
+        written = stream.write(remaining)
+        remaining = remaining[written:]
 
 
-def _receive(stream, seconds: float | None = None) -> Any:
-    (size,) = struct.unpack("!Q", _read(stream, 8, seconds))
-    return pickle.loads(_read(stream, size, seconds))
+def _receive(stream: IO[bytes], timeout: float | None = None) -> Any:
+    """Reads a message.
+
+    Raises:
+        EOFError: If the other side is gone, or sends nothing for `timeout` seconds.
+    """
+    (length,) = LENGTH.unpack(_read(stream, LENGTH.size, timeout))
+    return pickle.loads(_read(stream, length, timeout))
 
 
-def _read(stream, size: int, seconds: float | None) -> bytes:
+def _read(stream: IO[bytes], size: int, timeout: float | None) -> bytes:
     parts = []
-    while size:
-        if seconds is not None and not select.select([stream], [], [], seconds)[0]:
-            raise EOFError(f"no answer in {seconds:g} s")
-        part = stream.read(min(size, 1 << 20))
+    while size > 0:
+        if timeout is not None:
+            readable, _, _ = select.select([stream], [], [], timeout)
+            if not readable:
+                raise EOFError(f"no answer in {timeout:g} s")
+        part = stream.read(min(size, READ_SIZE))
         if not part:
             raise EOFError("closed its pipe")
         parts.append(part)
@@ -216,59 +291,59 @@ def _read(stream, size: int, seconds: float | None) -> bytes:
     return b"".join(parts)
 
 
-def _end(process: subprocess.Popen | None):
-    if process is None:
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)  # the worker and its child
-    except ProcessLookupError:
-        pass
-    process.wait()
-
-
-def _serve(function: Any, seconds: float, memory: float, inbox, outbox):
-    """The child: item by item, each under the timer, whose default action ends the process even within C code."""
+def _run_child(function: Callable, seconds: float, memory: float, inbox: IO[bytes], outbox: IO[bytes]) -> NoReturn:
+    """Processes items, each under a timer. The timer's signal is not handled, so it ends the process even within C
+    code."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    limit = int(memory * GIBIBYTE)
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (int(memory * GIBIBYTE),) * 2)
-    except (ValueError, OSError):  # macOS knows no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    except (ValueError, OSError):  # macOS has no such limit
         pass
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
         try:
             item = _receive(inbox)
-        except EOFError:  # the trainer is gone, or closed the pool
+        except EOFError:  # the trainer is gone or has closed the pool
             os._exit(0)
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        try:
-            result = pickle.dumps(("ok", function(item)))
-        except (MemoryError, RecursionError) as error:
-            result = pickle.dumps(("memory", type(error).__name__))
-        except Exception as error:
-            result = pickle.dumps(("error", f"{type(error).__name__}: {error}"[:500]))
+        answer = _call(function, item)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _write(outbox, result)
+        _send(outbox, answer)
 
 
-def main():
-    path, seconds, memory = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-    inbox, outbox = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what the function prints must not get among the results
+def _call(function: Callable, item: Any) -> bytes:
+    """The pickled answer to an item. What does not pickle is an error of the function too."""
+    try:
+        return pickle.dumps(("ok", function(item)))
+    except (MemoryError, RecursionError) as error:
+        return pickle.dumps(("memory", type(error).__name__))
+    except Exception as error:
+        detail = f"{type(error).__name__}: {error}"
+        return pickle.dumps(("error", detail[:MAX_DETAIL]))
+
+
+def main() -> None:
+    """A worker: prepares the function, then forks one child after another and reports what ended each."""
+    path, seconds, memory = sys.argv[1:]
+    inbox = os.fdopen(os.dup(0), "rb", buffering=0)
+    outbox = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what the function prints must not get into the answers
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     function = import_object(path)
     for item in _receive(inbox):
         function(item)
-    _send(outbox, "ready")
+    _send(outbox, pickle.dumps("ready"))
     while True:
         child = os.fork()
         if child == 0:
-            _serve(function, seconds, memory, inbox, outbox)
+            _run_child(function, float(seconds), float(memory), inbox, outbox)
         _, status = os.waitpid(child, 0)
         if status == 0:
             sys.exit()
-        by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        reasons = {signal.SIGALRM: "timeout", signal.SIGSEGV: "memory", signal.SIGABRT: "memory"}
-        _send(outbox, (reasons.get(by, "died"), f"signal {by}"))
+        signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        reason = REASONS.get(signal_number, "died")
+        _send(outbox, pickle.dumps((reason, f"signal {signal_number}")))
 
 
 if __name__ == "__main__":
