@@ -1,4 +1,4 @@
-"""Every command of the README files is run or parsed; every file that they name is there."""
+"""Every command of the documentation is run or parsed; every file that it names is there."""
 
 import json
 import re
@@ -19,6 +19,8 @@ PAGES = [
     for p in [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        *sorted(ROOT.glob("docs/*.md")),
         *sorted(ROOT.glob("recipes/**/README.md")),
         ROOT / "slurm/README.md",
     ]
@@ -49,6 +51,8 @@ def test_commands_are_right(page, line):
     if words[0] == "make":
         assert all(w in TARGETS for w in words[1:] if "=" not in w and not w.startswith("-")), line
         return
+    if words[:3] == ["python", "-m", "venv"]:
+        return
     if words[:2] == ["python", "-m"]:
         assert words[2].startswith("open_r1."), line
         if words[2] == "open_r1.plan":  # the plan of a recipe; the model's configuration may be on the Hub
@@ -66,6 +70,9 @@ def test_commands_are_right(page, line):
             here = ["--use_cpu", "true", "--bf16", "false"] if stage in TRAINING else []
             RecipeParser(stage).parse(["--config", recipe, *rest, *here])
         return
+    if words[0] == "pytest":
+        assert all((ROOT / word).exists() for word in words[1:] if not word.startswith("-")), line
+        return
     scripts = [i for i, w in enumerate(words) if w.startswith("src/open_r1/")]
     if scripts:
         stage, rest = Path(words[scripts[0]]).stem, words[scripts[0] + 1 :]
@@ -77,14 +84,23 @@ def test_commands_are_right(page, line):
         else:
             assert (ROOT / words[scripts[0]]).is_file()
         return
-    assert words[0] in {"git", "cd", "pip", "pytest", "source", "export", "squeue"}, f"{page}: nothing tests {line!r}"
+    assert words[0] in {"git", "cd", "pip", "source", "export", "squeue"}, f"{page}: nothing tests {line!r}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The names that GitHub gives to a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_links_and_pictures_are_there(page):
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text()):
+        if target.startswith("http"):
+            continue
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
 
 
 def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
@@ -103,12 +119,33 @@ def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
 
 
 def test_filters_alone_run_as_written(tmp_path, monkeypatch, capsys):
-    code = next(block for block in blocks(ROOT / "README.md", "python") if "NearDuplicates" in block)
+    code = next(block for block in blocks(ROOT / "docs/data.md", "python") if "NearDuplicates" in block)
     rows = [{"prompt": f"What is {n % 3} + 1 ?", "completion": "It is so."} for n in range(6)]
     (tmp_path / "my.jsonl").write_text("\n".join(map(json.dumps, rows)))
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     assert "duplicates: 3 of 6 dropped (50.0%)" in capsys.readouterr().out
+
+
+def yaml_snippets() -> list[tuple[str, str]]:
+    """The parts of a GRPO recipe that the documentation shows."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "yaml"):
+            if "reward_funcs:" in block:
+                found.append((page.relative_to(ROOT).as_posix(), block))
+    return found
+
+
+@pytest.mark.parametrize(("page", "snippet"), yaml_snippets())
+def test_snippets_of_recipes_parse(page, snippet, tmp_path, monkeypatch):
+    (tmp_path / "my_rewards.py").write_text("def brevity(completions, max_words, **kwargs): ...")
+    data = "" if "sources:" in snippet else "dataset_name: a.jsonl\n"
+    (tmp_path / "recipe.yaml").write_text(f"{data}use_cpu: true\nbf16: false\n{snippet}")
+    monkeypatch.chdir(tmp_path)
+    from open_r1.rewards import Composition
+
+    assert Composition(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
 
 
 def test_makefile_explains_itself():
