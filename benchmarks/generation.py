@@ -1,11 +1,13 @@
-"""Generation: killed fifty times, and as fast as the server allows.
+"""Measures generation: nothing is lost when it is killed fifty times, and it is as fast as the server allows.
 
-1. The embedded model (untrained, whose samples a different bit would change) draws 2,000 completions with transformers. One run is left
-   alone. The other is killed with SIGKILL at a random moment, fifty times, and started again each time: nothing lost, nothing twice, the
-   same content.
-2. A real vLLM server on the CPU (`make test-all` makes its environment, `.venv-vllm`) serves a Qwen2 of 25M parameters, untrained. Its own
-   benchmark client and `generate.py`'s take turns, at the same concurrency, over the same prompts with the same sampling: tokens a second,
-   as each client's own clock has it, medians of all rounds.
+1. The embedded model, untrained so that any numerical difference would change its samples, generates 2,000 completions
+with
+   transformers. One run is left alone. The other is killed with SIGKILL at a random moment, fifty times, and started
+   again each time. Nothing may be lost or occur twice, and the content must be the same.
+2. A real vLLM server on the CPU (`make test-all` makes its environment, `.venv-vllm`) serves an untrained Qwen2 with
+25M
+   parameters. vLLM's own benchmark client and `generate.py` take turns at the same concurrency, with the same prompts
+   and sampling parameters. Reported are tokens per second by each client's own clock, medians of all rounds.
 
   python benchmarks/generation.py            # about half an hour on two cores
   python benchmarks/generation.py --kills 5 --rounds 3
@@ -35,12 +37,18 @@ from open_r1.generation.driver import generate_completions
 from open_r1.utils.jsonl import read_lines, truncate_incomplete_line
 
 
-CLIENT = "import argparse; from vllm.benchmarks.serve import *; p = argparse.ArgumentParser(); add_cli_args(p); main(p.parse_args())"
-TOKENS = 160  # of a completion at most
-FILE = "completions-00000-of-00001.jsonl"
+VLLM_CLIENT = """\
+import argparse
+from vllm.benchmarks.serve import add_cli_args, main
+parser = argparse.ArgumentParser()
+add_cli_args(parser)
+main(parser.parse_args())
+"""
+MAX_TOKENS = 160  # per completion
+COMPLETIONS = "completions-00000-of-00001.jsonl"
 
 
-def command(folder: Path) -> list[str]:
+def generate_command(folder: Path) -> list[str]:
     argv = [
         sys.executable,
         "src/open_r1/generate.py",
@@ -61,19 +69,23 @@ def command(folder: Path) -> list[str]:
 
 
 def run(folder: Path) -> float:
+    """Runs `generate.py` to its end; returns the seconds."""
     started = time.perf_counter()
-    subprocess.run(command(folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(generate_command(folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
-def killed(folder: Path, kills: int, seed: int) -> int:
-    """Starts and kills; returns how often there was something left to do."""
-    rng, hit = random.Random(seed), 0
+def run_and_kill(folder: Path, kills: int, seed: int) -> int:
+    """Starts `generate.py` and kills it, again and again; returns how often it was still running."""
+    rng = random.Random(seed)
+    hits = 0
     for i in range(kills):
         lock = folder / "lock-00000-of-00001.txt"
         before = lock.stat().st_mtime_ns if lock.exists() else 0
-        with subprocess.Popen(command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            if i % 5:  # four of five while it draws and writes, the others anywhere
+        with subprocess.Popen(
+            generate_command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            if i % 5:  # four of five times while it generates and writes, otherwise at any moment
                 while process.poll() is None and not (lock.exists() and lock.stat().st_mtime_ns > before):
                     time.sleep(0.01)
                 wait = rng.uniform(0, 1.5)
@@ -83,38 +95,39 @@ def killed(folder: Path, kills: int, seed: int) -> int:
                 process.wait(wait)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
-                hit += 1
-        if (folder / FILE).exists():
-            truncate_incomplete_line(folder / FILE)
-            keys = [(row["prompt_id"], row["sample"]) for row in read_lines(folder / FILE)]
-            assert len(keys) == len(set(keys)), "a completion is there twice"
-    return hit
+                hits += 1
+        if (folder / COMPLETIONS).exists():
+            truncate_incomplete_line(folder / COMPLETIONS)
+            keys = [(row["prompt_id"], row["sample"]) for row in read_lines(folder / COMPLETIONS)]
+            assert len(keys) == len(set(keys)), "a completion occurs twice"
+    return hits
 
 
 def kill_table(kills: int, seed: int):
     with tempfile.TemporaryDirectory() as root:
-        whole, torn = Path(root, "whole"), Path(root, "torn")
-        print(f"left alone: {run(whole):.1f} s")
-        hit = killed(torn, kills, seed)
-        run(torn)
-        rows = [
-            sorted(
-                (row["prompt_id"], row["sample"], row["seed"], row["completion"], row["finish_reason"])
-                for row in read_completions(folder)
-            )
-            for folder in (whole, torn)
-        ]
+        undisturbed, killed = Path(root, "undisturbed"), Path(root, "killed")
+        print(f"left alone: {run(undisturbed):.1f} s")
+        hits = run_and_kill(killed, kills, seed)
+        run(killed)
+        expected, actual = content(undisturbed), content(killed)
         print(
-            f"killed {hit} of {kills} times: {len(rows[1]):,} completions, wanted {len(rows[0]):,}; the same: {rows[0] == rows[1]}"
+            f"killed {hits} of {kills} times: {len(actual):,} completions, wanted {len(expected):,}; "
+            f"the same: {actual == expected}"
         )
 
 
-def theirs(server: Server, prompts: Path, count: int, concurrency: int, folder: Path) -> float:
-    """Tokens a second of vLLM's own benchmark client."""
+def content(folder: Path) -> list[tuple]:
+    """All completions of a folder, in the order of their ids."""
+    columns = ("prompt_id", "sample", "seed", "completion", "finish_reason")
+    return sorted(tuple(row[column] for column in columns) for row in read_completions(folder))
+
+
+def vllm_throughput(server: Server, prompts: Path, count: int, concurrency: int, folder: Path) -> float:
+    """Tokens per second of vLLM's own benchmark client."""
     argv = [
         server.python,
         "-c",
-        CLIENT,
+        VLLM_CLIENT,
         "--backend",
         "openai",
         "--base-url",
@@ -128,7 +141,7 @@ def theirs(server: Server, prompts: Path, count: int, concurrency: int, folder: 
         "--dataset-path",
         str(prompts),
         "--custom-output-len",
-        str(TOKENS),
+        str(MAX_TOKENS),
         "--skip-chat-template",
     ]
     argv += [
@@ -148,16 +161,16 @@ def theirs(server: Server, prompts: Path, count: int, concurrency: int, folder: 
         "--result-dir",
         str(folder),
         "--result-filename",
-        "theirs.json",
+        "vllm.json",
     ]
     subprocess.run(argv, check=True, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    result = json.loads((folder / "theirs.json").read_text())
+    result = json.loads((folder / "vllm.json").read_text())
     assert result["completed"] == count, f"{result['completed']} of {count}: {set(result['errors'])}"
     return result["output_throughput"]
 
 
-def ours(server: Server, prompts: Path, concurrency: int, folder: Path) -> float:
-    """Tokens a second of `generate.py --backend server`, from the reading of the prompts to the last line written."""
+def our_throughput(server: Server, prompts: Path, concurrency: int, folder: Path) -> float:
+    """Tokens per second of `generate.py --backend server`, from reading the prompts to writing the last line."""
     argv = [
         "--model_name_or_path",
         server.model,
@@ -176,7 +189,7 @@ def ours(server: Server, prompts: Path, concurrency: int, folder: Path) -> float
         "--output_dir",
         str(folder),
     ]
-    argv += ["--temperature", "1.0", "--top_p", "1.0", "--max_completion_length", str(TOKENS)]
+    argv += ["--temperature", "1.0", "--top_p", "1.0", "--max_completion_length", str(MAX_TOKENS)]
     parsed = RecipeParser("generate").parse(argv)
     started = time.perf_counter()
     assert not generate_completions(*parsed, Console(quiet=True))
@@ -185,8 +198,11 @@ def ours(server: Server, prompts: Path, concurrency: int, folder: Path) -> float
 
 
 def served_model(folder: Path):
-    """A Qwen2 of 25M parameters, untrained: with the embedded one, vLLM's processes are busier waiting for each other than computing,
-    and a round of either client may take twice as long as the next."""
+    """Saves an untrained Qwen2 with 25M parameters.
+
+    With the smaller embedded model, vLLM's processes spend more time waiting for each other than computing, and one
+    round of a client may take twice as long as the next.
+    """
     tokenizer = tiny.tokenizer()
     set_seed(0)
     config = Qwen2Config(
@@ -215,24 +231,26 @@ def throughput_table(python: str, rounds: int, count: int, concurrency: int):
             server.pin()
             speeds: dict[str, list[float]] = {"vllm bench serve": [], "generate.py": []}
             for i in range(rounds + 1):
-                their = theirs(server, prompts, count, concurrency, Path(root))
-                our = ours(server, prompts, concurrency, Path(root, f"ours-{i}"))
-                print(f"round {i}: {their:,.0f} and {our:,.0f} tokens/s{'' if i else ', to warm up'}", flush=True)
-                if i:
-                    speeds["vllm bench serve"].append(their)
-                    speeds["generate.py"].append(our)
+                vllm_speed = vllm_throughput(server, prompts, count, concurrency, Path(root))
+                our_speed = our_throughput(server, prompts, concurrency, Path(root, f"ours-{i}"))
+                print(f"round {i}: {vllm_speed:,.0f} and {our_speed:,.0f} tokens/s", flush=True)
+                if i > 0:  # the first round warms up
+                    speeds["vllm bench serve"].append(vllm_speed)
+                    speeds["generate.py"].append(our_speed)
         finally:
             server.kill()
         print(f"{count:,} prompts, {concurrency} at once, {rounds} rounds")
         for name, values in speeds.items():
             print(f"{name:20} {statistics.median(values):8,.0f} tokens/s   {min(values):,.0f} to {max(values):,.0f}")
-        ratios = [our / their for our, their in zip(speeds["generate.py"], speeds["vllm bench serve"], strict=True)]
+        ratios = [
+            ours / theirs for ours, theirs in zip(speeds["generate.py"], speeds["vllm bench serve"], strict=True)
+        ]
         print(f"ratio, median of the rounds: {statistics.median(ratios):.3f}   {min(ratios):.3f} to {max(ratios):.3f}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50, help="none: 0")
+    parser.add_argument("--kills", type=int, default=50, help="0 skips the first measurement")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=500)
@@ -245,7 +263,7 @@ def main():
     if Path(args.vllm).exists():
         throughput_table(args.vllm, args.rounds, args.prompts, args.concurrency)
     else:
-        print(f"no vLLM in {args.vllm}: `make test-all` makes it; without it no throughput is measured")
+        print(f"no vLLM in {args.vllm}: `make test-all` makes it; the throughput is not measured")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""vLLM's server on the CPU, for benchmarks and tests."""
+"""A vLLM server on the CPU, for benchmarks and tests."""
 
 import os
 import signal
@@ -12,7 +12,8 @@ import psutil
 
 
 ENV = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-# Or the server closes a connection that has been idle for five seconds just as vLLM's own benchmark client, which does not try again, uses it.
+# By default the server closes connections that have been idle for five seconds. vLLM's own benchmark client does not
+# retry when that happens to a connection that it is about to use.
 ENV["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = "600"
 TEMPLATE = "recipes/chat_templates/tiny_chat.jinja"
 
@@ -23,7 +24,7 @@ class Server:
     Args:
         model (`str`): Folder of the model, which is also the name it is served by.
         python (`str`, *optional*): Interpreter of the environment that has vLLM; by default this one.
-        eager (`bool`, *optional*, defaults to `False`): Whether it does without compilation: slower, and up in half the time.
+        eager (`bool`, *optional*, defaults to `False`): No compilation: slower, but it starts in half the time.
     """
 
     def __init__(self, model: str, python: str = sys.executable, eager: bool = False):
@@ -34,7 +35,8 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self.start()
 
-    def start(self):
+    def start(self) -> None:
+        """Starts the server and waits until it answers."""
         argv = [self.python, "-m", "vllm.entrypoints.cli.main", "serve", self.model, "--port", str(self.port)]
         argv += [
             "--dtype",
@@ -45,27 +47,29 @@ class Server:
             TEMPLATE,
             "--disable-uvicorn-access-log",
         ]
-        # All prompts of a step at once: of one that is split vLLM 0.31 turns the seed back, which a CPU's generator cannot, and the engine dies.
+        # All prompts of a step in one batch. When vLLM 0.31 splits a prompt it rewinds the seed; a CPU generator
+        # cannot do that, and the engine dies.
         argv += ["--max-num-batched-tokens", "8192", *(["--enforce-eager"] if self.eager else [])]
-        self.process = subprocess.Popen(
-            argv, env=ENV, start_new_session=True, stdout=2
-        )  # its errors, which it logs there, are shown
+        # Its output, where it logs errors, goes to our standard error.
+        self.process = subprocess.Popen(argv, env=ENV, start_new_session=True, stdout=2)
         for _ in range(300):
             try:
-                return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1)
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=1).close()
+                return
             except OSError:
                 assert self.process.poll() is None, "the server ended"
                 time.sleep(1)
         raise TimeoutError("the server is not up after five minutes")
 
-    def pin(self):
-        """On two cores: one for the model, the other for all else. Or the engine, which polls, takes the model's core at times."""
+    def pin(self) -> None:
+        """On two cores, reserves one for the model; otherwise the engine, which polls, takes some of its time."""
         if (os.cpu_count() or 1) == 2:
             for process in psutil.Process(self.process.pid).children(recursive=True):
                 process.cpu_affinity([0] if "Worker" in process.name() else [1])
             psutil.Process(self.process.pid).cpu_affinity([1])
-            psutil.Process().cpu_affinity([1])  # and what is started from here
+            psutil.Process().cpu_affinity([1])  # and the processes that are started from here
 
-    def kill(self):
+    def kill(self) -> None:
+        """Kills the server and its processes."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

@@ -1,40 +1,39 @@
-"""Draws completions: N a prompt, from a model in this process or from servers, resumable at any moment (DeepSeek-R1, §2.3.3).
+"""Generates completions, N per prompt, in this process or on servers, resumable at any moment (DeepSeek-R1, §2.3.3).
 
 Examples:
 
   # on this CPU, from the miniature's R1-Zero
   python src/open_r1/generate.py --config recipes/tiny/generate/config_zero.yaml
 
-  # from a server (`vllm serve <model>`); several URLs share the work
-  python src/open_r1/generate.py --config my.yaml --backend server --base_urls http://localhost:8000/v1 http://node2:8000/v1
+  # from a server (`vllm serve <model>`); requests are spread over several URLs
+  python src/open_r1/generate.py --config my.yaml --backend server \
+      --base_urls http://localhost:8000/v1 http://node2:8000/v1
 
   # the third of eight parts, as a Slurm array would
   python src/open_r1/generate.py --config my.yaml --shard 2/8
 
-  # what would be drawn
+  # only show what would be generated
   python src/open_r1/generate.py --config my.yaml --dry_run true
 
-  # the same command again continues where it was
+  # run again, the same command continues where it was
 """
 
 import logging
 import sys
 
+import transformers
 from rich.console import Console
 
 from open_r1.configs.parser import parse_command_line, report_user_errors
+from open_r1.generation.driver import generate_completions
 
 
 def main() -> None:
     args, model_args = parse_command_line("generate", __doc__)
-    # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
-    import transformers
-
-    from open_r1.generation.driver import generate_completions
-
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers.utils.logging.disable_progress_bar()
-    if generate_completions(args, model_args, Console(soft_wrap=True)):
+    failed = generate_completions(args, model_args, Console(soft_wrap=True))
+    if failed:
         sys.exit(1)
 
 

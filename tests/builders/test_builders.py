@@ -142,9 +142,9 @@ def test_reads_what_generate_wrote(build, tmp_path):
         {"prompt": ["Q: 1", "Q: 2"], "problem": ["1 + 1?", "2 + 1?"], "solution": ["2", "3"]}
     )
     with CompletionStore(tmp_path / "drawn", 0, 1, kind) as store:
-        store.keep_prompts({"prompt_id": f"p{i}", **r} for i, r in enumerate(questions))
+        store.write_prompts({"prompt_id": f"p{i}", **r} for i, r in enumerate(questions))
         store.add([(Request(f"p{i}", 0, "", 0), Completion(completion(2), "stop", 3, 4)) for i in range(2)])
-        store.describe(["p0", "p1"], 1, questions.features.to_dict())
+        store.write_manifest(["p0", "p1"], 1, questions.features.to_dict())
     assert build(dataset_name=tmp_path / "drawn").code == 0
     (only,) = built(tmp_path / "set")
     assert only["messages"][0]["content"] == "1 + 1?" and only["completion_tokens"] == 4

@@ -1,4 +1,4 @@
-"""Real HTTP: a server that speaks OpenAI's API and has bad days."""
+"""The client over real HTTP, with a server that speaks OpenAI's API and fails in many ways."""
 
 import asyncio
 import time
@@ -6,9 +6,9 @@ import time
 import pytest
 from openai_server import Server
 
-from open_r1.generation.client import Servers
-from open_r1.generation.completion_store import CompletionStore, Request, seed_of
-from open_r1.generation.running import Meter, draw_from_servers
+from open_r1.generation.client import ServerClient
+from open_r1.generation.completion_store import CompletionStore, Request, completion_seed
+from open_r1.generation.loops import GenerationProgress, generate_on_servers
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.jsonl import read_lines
 
@@ -24,123 +24,143 @@ SAMPLING = {
 }
 
 
-def jobs(count, prompt="hello"):
-    return [Request(f"p{i}", 0, prompt, seed_of(1, f"p{i}", 0)) for i in range(count)]
+def build_requests(count, prompt="hello"):
+    return [Request(f"p{i}", 0, prompt, completion_seed(1, f"p{i}", 0)) for i in range(count)]
 
 
-def draw(servers, count=1, prompt="hello"):
+def generate(client, count=1, prompt="hello"):
     async def collect():
-        return [pair async for pair in servers.draw(jobs(count, prompt)) if pair is not None]
+        results = client.generate(build_requests(count, prompt))
+        return [result async for result in results if result is not None]
 
     return asyncio.run(collect())
 
 
 def test_text_and_messages():
     with Server() as server:
-        ((job, sample),) = draw(Servers([server.url], "m", SAMPLING))
-        assert (sample.completion, sample.finish_reason, sample.prompt_tokens, sample.completion_tokens) == (
-            f"seed {job.seed}",
+        ((request, completion),) = generate(ServerClient([server.url], "m", SAMPLING))
+        assert (
+            completion.completion,
+            completion.finish_reason,
+            completion.prompt_tokens,
+            completion.completion_tokens,
+        ) == (
+            f"seed {request.seed}",
             "stop",
             3,
             5,
         )
-        ((_, sample),) = draw(Servers([server.url], "m", SAMPLING), prompt=[{"role": "user", "content": "hello"}])
-        assert sample.error is None
+        ((_, completion),) = generate(
+            ServerClient([server.url], "m", SAMPLING), prompt=[{"role": "user", "content": "hello"}]
+        )
+        assert completion.error is None
         text, chat = server.requests
     assert text["path"] == "/v1/completions" and text["prompt"] == "hello"
     assert chat["path"] == "/v1/chat/completions" and chat["messages"] == [{"role": "user", "content": "hello"}]
     assert text["temperature"] == 0.6 and text["top_k"] == 20 and text["max_tokens"] == 8 and "min_p" not in text
 
 
-def test_a_thought_that_the_server_has_split_off_is_put_back():
+def test_a_thought_split_off_by_the_server_is_put_back():
     with Server(["split"]) as server:
-        ((job, sample),) = draw(Servers([server.url], "m", SAMPLING), prompt=[{"role": "user", "content": "hello"}])
-    assert sample.completion == f"<think>hm</think>seed {job.seed}"
+        ((request, completion),) = generate(
+            ServerClient([server.url], "m", SAMPLING), prompt=[{"role": "user", "content": "hello"}]
+        )
+    assert completion.completion == f"<think>hm</think>seed {request.seed}"
 
 
 @pytest.mark.parametrize("trouble", [429, 500, 503, "hang up", "empty", "html", "half", "null"])
-def test_bad_moments_are_waited_out(trouble):
+def test_temporary_failures_are_retried(trouble):
     with Server([trouble]) as server:
-        ((_, sample),) = draw(Servers([server.url], "m", SAMPLING, attempts=3))
-        assert sample.error is None and len(server.requests) == 2
+        ((_, completion),) = generate(ServerClient([server.url], "m", SAMPLING, attempts=3))
+        assert completion.error is None and len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
-    ("troubles", "told"), [([500] * 9, "not now"), (["empty"] * 9, "empty"), ([400], "not now"), ([404], "not now")]
+    ("troubles", "error"), [([500] * 9, "not now"), (["empty"] * 9, "empty"), ([400], "not now"), ([404], "not now")]
 )
-def test_what_cannot_be_had_says_why(troubles, told):
+def test_a_request_that_fails_has_the_reason(troubles, error):
     with Server(troubles) as server:
-        ((_, sample),) = draw(Servers([server.url], "m", SAMPLING, attempts=2))
-        assert told in sample.error
+        ((_, completion),) = generate(ServerClient([server.url], "m", SAMPLING, attempts=2))
+        assert error in completion.error
         assert len(server.requests) == (1 if troubles[0] in (400, 404) else 2)
 
 
-def test_cut_off_completions_are_kept_and_tried_again_if_asked():
+def test_truncated_completions_are_kept_and_retried_if_configured():
     with Server(["cut"]) as server:
-        ((_, sample),) = draw(Servers([server.url], "m", SAMPLING))
-        assert sample.finish_reason == "length" and sample.error is None
+        ((_, completion),) = generate(ServerClient([server.url], "m", SAMPLING))
+        assert completion.finish_reason == "length" and completion.error is None
     with Server(["cut"]) as server:
-        ((job, sample),) = draw(Servers([server.url], "m", SAMPLING, truncated_attempts=1))
-        assert sample.finish_reason == "stop" and [r["seed"] for r in server.requests] == [job.seed, job.seed + 1]
+        ((request, completion),) = generate(ServerClient([server.url], "m", SAMPLING, truncated_attempts=1))
+        assert completion.finish_reason == "stop" and [r["seed"] for r in server.requests] == [
+            request.seed,
+            request.seed + 1,
+        ]
 
 
-def test_servers_share_the_work_within_bounds():
+def test_servers_share_the_requests_within_the_concurrency():
     with Server(seconds=0.05) as one, Server(seconds=0.05) as other:
-        drawn = draw(Servers([one.url, other.url], "m", SAMPLING, concurrency=8), count=64)
-        assert len({job.prompt_id for job, _ in drawn}) == 64
+        results = generate(ServerClient([one.url, other.url], "m", SAMPLING, concurrency=8), count=64)
+        assert len({request.prompt_id for request, _ in results}) == 64
         assert one.most <= 5 and other.most <= 5
         assert abs(len(one.requests) - len(other.requests)) < 16
 
 
-def test_no_server_no_model():
+def test_unreachable_server_and_unknown_model_are_errors():
     with pytest.raises(RecipeError, match="no answer from http://127.0.0.1:9/v1"):
-        draw(Servers(["http://127.0.0.1:9/v1"], "m", SAMPLING, attempts=1))
+        generate(ServerClient(["http://127.0.0.1:9/v1"], "m", SAMPLING, attempts=1))
     with Server() as server, pytest.raises(RecipeError, match="serves m; found 'n'"):
-        draw(Servers([server.url], "n", SAMPLING))
+        generate(ServerClient([server.url], "n", SAMPLING))
 
 
 def test_the_key_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("MY_KEY", "secret")
     with Server() as server:
-        draw(Servers([server.url], "m", SAMPLING, api_key_env="MY_KEY"))
+        generate(ServerClient([server.url], "m", SAMPLING, api_key_env="MY_KEY"))
         assert server.requests[0]["key"] == "Bearer secret"
 
 
-def test_nothing_is_lost_over_a_bad_day(tmp_path):
-    """A third of the answers fail for good; the second run gets what the first did not."""
-    kind = {"model": "m", "sampling": SAMPLING}
-    for troubles, there in (([None, None, 400] * 20, 40), ([], 60)):
+def test_failed_requests_succeed_in_the_next_run(tmp_path):
+    """A third of the answers fail for good; the second run generates what the first could not."""
+    description = {"model": "m", "sampling": SAMPLING}
+    for troubles, rows in (([None, None, 400] * 20, 40), ([], 60)):
         with (
             Server(troubles) as server,
-            CompletionStore(tmp_path, 0, 1, kind) as store,
-            Meter(60, store.rows, False) as meter,
+            CompletionStore(tmp_path, 0, 1, description) as store,
+            GenerationProgress(60, store.rows, False) as progress,
         ):
-            draw_from_servers(iter(jobs(60)), Servers([server.url], "m", SAMPLING, concurrency=4), store, meter)
-            assert store.rows == there
+            generate_on_servers(
+                iter(build_requests(60)), ServerClient([server.url], "m", SAMPLING, concurrency=4), store, progress
+            )
+            assert store.rows == rows
     assert len(list(read_lines(tmp_path / "failed-00000-of-00001.jsonl"))) == 20
 
 
 @pytest.mark.parametrize("trouble", ["html", "half", "null"])
 @pytest.mark.parametrize("prompt", ["hello", [{"role": "user", "content": "hello"}]], ids=["text", "messages"])
-def test_answers_that_are_none_are_failures_and_end(trouble, prompt):
+def test_invalid_answers_are_failures(trouble, prompt):
     with Server([trouble] * 4) as server:
-        drawn = draw(Servers([server.url], "m", SAMPLING, concurrency=1, attempts=2), count=3, prompt=prompt)
-    assert sorted(sample.error is None for _, sample in drawn) == [False, False, True]
+        results = generate(
+            ServerClient([server.url], "m", SAMPLING, concurrency=1, attempts=2), count=3, prompt=prompt
+        )
+    assert sorted(completion.error is None for _, completion in results) == [False, False, True]
 
 
-def test_completions_are_written_while_others_are_on_their_way(tmp_path):
-    """Two at once: one answers, the other takes three seconds; the first is on the disk before that."""
-    seen = []
+def test_completions_are_written_while_others_are_under_way(tmp_path):
+    """Of two requests one takes two and a half seconds; the other's completion is on the disk before that."""
+    rows_when_slow_ends = []
 
     def reply(request):
         if request["seed"] == slow.seed:
             time.sleep(2.5)
-            seen.append(len(list(read_lines(tmp_path / "completions-00000-of-00001.jsonl"))))
+            rows_when_slow_ends.append(len(list(read_lines(tmp_path / "completions-00000-of-00001.jsonl"))))
         return "here"
 
-    quick, slow = jobs(2)
+    quick, slow = build_requests(2)
     with Server(reply=reply) as server, CompletionStore(tmp_path, 0, 1, {"model": "m", "sampling": SAMPLING}) as store:
-        draw_from_servers(
-            iter([quick, slow]), Servers([server.url], "m", SAMPLING, concurrency=2), store, Meter(2, 0, False)
+        generate_on_servers(
+            iter([quick, slow]),
+            ServerClient([server.url], "m", SAMPLING, concurrency=2),
+            store,
+            GenerationProgress(2, 0, False),
         )
-    assert seen == [1]
+    assert rows_when_slow_ends == [1]

@@ -1,4 +1,4 @@
-"""`generate.py` with a real model: the same completions however often it is stopped."""
+"""`generate.py` with a real model: the same completions, however often it is stopped."""
 
 import json
 import os
@@ -33,23 +33,23 @@ def content(folder):
     )
 
 
-def test_draws_all_and_says_so(generate, tmp_path):
+def test_generates_all_completions(generate, tmp_path):
     outcome = generate(tmp_path)
-    assert outcome.code == 0 and "48 of 48 completions are there" in outcome.out
+    assert outcome.code == 0 and "48 of 48 completions exist" in outcome.out
     rows = list(read_completions(tmp_path))
     assert len({(row["prompt_id"], row["sample"]) for row in rows}) == 48
     assert {"prompt", "problem", "solution", "level", "completion", "model", "sampling", "seed"} <= set(rows[0])
     assert all(row["completion_tokens"] <= 8 for row in rows)
-    assert len({row["completion"] for row in rows}) > 10, "samples differ"
+    assert len({row["completion"] for row in rows}) > 10, "the completions of a prompt differ"
 
 
-def test_the_same_after_a_stop(generate, tmp_path, caplog):
+def test_continuing_gives_the_same_completions(generate, tmp_path, caplog):
     generate(tmp_path / "whole")
     generate(tmp_path / "stopped")
     path = tmp_path / "stopped/completions-00000-of-00001.jsonl"
     os.truncate(path, path.stat().st_size * 2 // 5)
     outcome = generate(tmp_path / "stopped")
-    assert "torn" in caplog.text and "48 of 48" in outcome.out
+    assert "incomplete last line" in caplog.text and "48 of 48" in outcome.out
     assert content(tmp_path / "stopped") == content(tmp_path / "whole")
 
 
@@ -60,12 +60,12 @@ def test_a_finished_run_loads_no_model(generate, tmp_path):
     assert (tmp_path / "completions-00000-of-00001.jsonl").stat().st_mtime_ns == before
 
 
-def test_more_samples_of_the_same_kind_may_be_added(generate, tmp_path):
+def test_more_completions_of_the_same_kind_can_be_added(generate, tmp_path):
     generate(tmp_path)
     assert "72 of 72" in generate(tmp_path, samples=3).out
 
 
-def test_shards_are_parts_of_the_whole(generate, tmp_path):
+def test_shards_are_disjoint_and_complete(generate, tmp_path):
     for part in range(3):
         assert "16 of 16" in generate(tmp_path, "--shard", f"{part}/3").out
     assert len(content(tmp_path)) == 48
@@ -73,24 +73,24 @@ def test_shards_are_parts_of_the_whole(generate, tmp_path):
     assert len(ids) == 3 and not (ids[0] & ids[1] | ids[1] & ids[2] | ids[0] & ids[2])
 
 
-def test_greedy_and_stops(generate, tmp_path):
+def test_greedy_sampling_and_stop_strings(generate, tmp_path):
     outcome = generate(tmp_path, "--temperature", 0, "--stop", "1", samples=2)
     assert outcome.code == 0
     by_prompt: dict[str, set] = {}
     for row in read_completions(tmp_path):
         by_prompt.setdefault(row["prompt_id"], set()).add(row["completion"])
         assert "1" not in row["completion"]
-    assert all(len(texts) == 1 for texts in by_prompt.values()), "greedy: the samples of a prompt are one"
+    assert all(len(texts) == 1 for texts in by_prompt.values()), "greedy: the completions of a prompt are the same"
 
 
-def test_dry_run_leaves_nothing(generate, tmp_path):
+def test_dry_run_writes_nothing(generate, tmp_path):
     outcome = generate(tmp_path / "out", "--dry_run", "true")
     assert outcome.code == 0 and "48 completions: 2 of each of 24 prompts" in outcome.out
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (["--temperature", "-1"], "temperature"),
         (["--shard", "3/3"], "shard: found '3/3'; expected i/n"),
@@ -108,9 +108,9 @@ def test_dry_run_leaves_nothing(generate, tmp_path):
         (["--model_name_or_path", "/no/such/model"], "model_name_or_path"),
     ],
 )
-def test_errors_end_early_with_one_message(generate, tmp_path, argv, told):
+def test_user_errors_end_early_with_one_message(generate, tmp_path, argv, message):
     outcome = generate(tmp_path / "out", *argv)
-    assert outcome.code == 1 and told in outcome.err and "Traceback" not in outcome.err
+    assert outcome.code == 1 and message in outcome.err and "Traceback" not in outcome.err
 
 
 def test_other_sampling_parameters_are_refused(generate, tmp_path):
@@ -119,8 +119,8 @@ def test_other_sampling_parameters_are_refused(generate, tmp_path):
     assert outcome.code == 1 and "temperature was 1.0 and is 0.5" in outcome.err
 
 
-def test_killed_in_the_middle(generate, checkpoint, tmp_path):
-    """A real process, killed while it draws; `benchmarks/generation.py` does it fifty times."""
+def test_killed_while_generating(generate, checkpoint, tmp_path):
+    """A real process, killed while it generates; `benchmarks/generation.py` does this fifty times."""
     argv = [
         sys.executable,
         "src/open_r1/generate.py",
@@ -161,8 +161,8 @@ PLAIN = ["--dataset_params", "{}", "--dataset_prompt_column", "prompt", "--num_g
 
 
 @pytest.fixture
-def draw(script, checkpoint):
-    def draw(data, folder, *argv):
+def generate_from_file(script, checkpoint):
+    def generate_from_file(data, folder, *argv):
         return script(
             "generate",
             *TINY,
@@ -176,37 +176,39 @@ def draw(script, checkpoint):
             *argv,
         )
 
-    return draw
+    return generate_from_file
 
 
-def test_a_data_set_that_holds_completions_already_gives_its_prompts(draw, tmp_path):
-    """Its ids, models and seeds are of those completions, not of the ones drawn here."""
+def test_a_data_set_of_completions_serves_as_one_of_prompts(generate_from_file, tmp_path):
+    """Its ids, models and seeds belong to those completions, not to the ones generated from it."""
     rows = [
         {"prompt": f"{i}+1", "prompt_id": f"mine-{i}", "model": "other", "seed": 1, "sample": 5, "level": i}
         for i in range(2)
     ]
-    assert draw(rows_file(tmp_path / "rows.jsonl", rows), tmp_path / "out").code == 0
-    drawn = list(read_completions(tmp_path / "out"))
-    assert len(drawn) == 4 and {row["level"] for row in drawn} == {0, 1} and {row["sample"] for row in drawn} == {0, 1}
-    assert not any(row["prompt_id"].startswith("mine") or row["model"] == "other" for row in drawn)
+    assert generate_from_file(rows_file(tmp_path / "rows.jsonl", rows), tmp_path / "out").code == 0
+    rows = list(read_completions(tmp_path / "out"))
+    assert len(rows) == 4 and {row["level"] for row in rows} == {0, 1} and {row["sample"] for row in rows} == {0, 1}
+    assert not any(row["prompt_id"].startswith("mine") or row["model"] == "other" for row in rows)
 
 
-def test_a_gold_that_was_mended_is_there_after_the_next_run(draw, tmp_path):
-    draw(rows_file(tmp_path / "a.jsonl", [{"prompt": "1+1"}]), tmp_path / "out")
-    outcome = draw(rows_file(tmp_path / "b.jsonl", [{"prompt": "1+1", "solution": "2"}]), tmp_path / "out")
-    assert "2 of 2 completions are there" in outcome.out
+def test_a_corrected_solution_is_stored_by_the_next_run(generate_from_file, tmp_path):
+    generate_from_file(rows_file(tmp_path / "a.jsonl", [{"prompt": "1+1"}]), tmp_path / "out")
+    outcome = generate_from_file(
+        rows_file(tmp_path / "b.jsonl", [{"prompt": "1+1", "solution": "2"}]), tmp_path / "out"
+    )
+    assert "2 of 2 completions exist" in outcome.out
     assert [row["solution"] for row in read_completions(tmp_path / "out")] == ["2", "2"]
 
 
-def test_another_chat_template_is_another_kind(draw, tmp_path):
+def test_another_chat_template_is_refused(generate_from_file, tmp_path):
     data = rows_file(tmp_path / "a.jsonl", [{"prompt": "1+1"}])
     chat = ["--prompt_template", "", "--chat_template_path"]
-    assert draw(data, tmp_path / "out", *chat, "recipes/chat_templates/tiny_chat.jinja").code == 0
-    outcome = draw(data, tmp_path / "out", *chat, "recipes/chat_templates/chatml.jinja")
+    assert generate_from_file(data, tmp_path / "out", *chat, "recipes/chat_templates/tiny_chat.jinja").code == 0
+    outcome = generate_from_file(data, tmp_path / "out", *chat, "recipes/chat_templates/chatml.jinja")
     assert outcome.code == 1 and "completions of another kind: chat_template was" in outcome.err
 
 
-def test_a_column_that_cannot_be_kept_is_named_at_once(draw, tmp_path):
+def test_a_column_that_is_not_json_is_refused_early(generate_from_file, tmp_path):
     Dataset.from_dict({"prompt": ["1+1"], "when": [datetime(2026, 1, 1)]}).to_parquet(str(tmp_path / "a.parquet"))
-    outcome = draw(tmp_path / "a.parquet", tmp_path / "out", "--dry_run", "true")
-    assert outcome.code == 1 and "the column 'when' cannot be kept" in outcome.err
+    outcome = generate_from_file(tmp_path / "a.parquet", tmp_path / "out", "--dry_run", "true")
+    assert outcome.code == 1 and "the column 'when' cannot be stored" in outcome.err

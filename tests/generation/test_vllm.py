@@ -1,6 +1,6 @@
-"""Real vLLM on the CPU, in an environment of its own: `make test-all` runs these.
+"""Real vLLM on the CPU, in its own environment: `make test-all` runs these.
 
-What vLLM gives is held against what transformers gives for the same weights: greedily the same text, tokens counted alike.
+vLLM is compared with transformers for the same weights: with greedy sampling the same text, and the same token counts.
 """
 
 import subprocess
@@ -56,19 +56,19 @@ def content(folder):
     }
 
 
-SAME = 0.7  # of the texts; with prompts that are tokenized otherwise, none is
+SAME = 0.7  # share of the texts; if prompts were tokenized differently, no text would be the same
 
 
 def alike(one, other):
-    """Counts of prompt tokens must agree; greedy texts too, but for some.
+    """The share of completions that are the same; the counts of prompt tokens must always be.
 
-    The model is untrained: two tokens may be as good as equally likely, and a text may end within a character.
+    The model is untrained: two tokens may be almost equally likely, and a text may end within a character.
     """
     assert one.keys() == other.keys() and all(one[key][2] == other[key][2] for key in one)
     return sum(one[key][:2] == other[key][:2] for key in one) / len(one)
 
 
-def test_a_server_gives_what_transformers_gives(server, generate, tmp_path):
+def test_a_server_gives_the_same_as_transformers(server, generate, tmp_path):
     generate(tmp_path / "here", "--temperature", 0)
     generate(tmp_path / "served", "--temperature", 0, "--backend", "server", "--base_urls", server.url)
     assert alike(content(tmp_path / "here"), content(tmp_path / "served")) >= SAME
@@ -81,14 +81,14 @@ def test_messages_go_through_the_chat_template(server, generate, tmp_path):
     assert alike(content(tmp_path / "here"), content(tmp_path / "served")) >= SAME
 
 
-def test_vllm_in_this_process_gives_what_transformers_gives(generate, tmp_path):
+def test_vllm_in_this_process_gives_the_same_as_transformers(generate, tmp_path):
     engine = ["--backend", "vllm", "--dtype", "float32", "--vllm_engine", "{max_model_len: 256, enforce_eager: true}"]
     generate(tmp_path / "here", "--temperature", 0)
     generate(tmp_path / "engine", "--temperature", 0, *engine)
     assert alike(content(tmp_path / "here"), content(tmp_path / "engine")) >= SAME
 
 
-def test_samples_differ_and_each_has_its_seed(server, generate, tmp_path):
+def test_completions_differ_and_each_has_its_seed(server, generate, tmp_path):
     argv = ["--num_generations", 4, "--backend", "server", "--base_urls", server.url]
     generate(tmp_path / "one", *argv)
     generate(tmp_path / "two", *argv)
@@ -97,8 +97,8 @@ def test_samples_differ_and_each_has_its_seed(server, generate, tmp_path):
     assert sum(one[key] == two[key] for key in one) / len(one) > 0.9
 
 
-def test_a_server_that_dies_in_the_middle(checkpoint, generate, tmp_path):
-    """What it had answered is kept, the rest is told of, and the next run gets it."""
+def test_a_server_that_dies_while_generating(checkpoint, generate, tmp_path):
+    """Its answers are kept, the other requests are reported as failed, and the next run generates them."""
     server = Server(checkpoint, eager=True)
     argv = ["--dataset_params", '{"size": 3000}', "--backend", "server", "--base_urls", server.url, "--attempts", "2"]
     base = [sys.executable, "src/open_r1/generate.py", "--config", "recipes/tiny/generate/config_zero.yaml", *SHORT]

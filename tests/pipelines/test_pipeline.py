@@ -242,7 +242,7 @@ def test_killed_and_run_again_it_continues(small, script_of_pipeline, tmp_path):
     assert "2 stages run" in outcome.stdout
     rows = [json.loads(line) for line in completions.read_text().splitlines()]
     assert len({(row["prompt_id"], row["sample"]) for row in rows}) == len(rows) == 240
-    assert "240 of 240 completions are there" in (tmp_path / "out/.pipeline/one.log").read_text()
+    assert "240 of 240 completions exist" in (tmp_path / "out/.pipeline/one.log").read_text()
 
     again = script_of_pipeline("--config", small)
     assert again.returncode == 0 and "0 stages run" in again.stdout

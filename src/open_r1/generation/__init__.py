@@ -1,6 +1,7 @@
-"""Completions for prompts: drawn by transformers, vLLM or any OpenAI-compatible server, kept so that nothing is lost or drawn twice.
+"""Generates completions for prompts with transformers, vLLM or OpenAI-compatible servers, resumable at any moment.
 
-`store` keeps them, `backends` and `server` draw them, `running` brings the two together; `generate.py` is the script.
+`completion_store` keeps them, `backends` and `client` generate them, `loops` stores what is generated, and `driver`
+runs a recipe. The script is `generate.py`.
 """
 
 from open_r1.data.completions import read_completions

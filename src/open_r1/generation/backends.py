@@ -1,4 +1,4 @@
-"""Completions drawn in this process, a batch at a time: by transformers (any machine), or by vLLM."""
+"""Back ends that generate completions in this process, one batch at a time: transformers (on any machine) and vLLM."""
 
 from typing import Any, Protocol
 
@@ -13,128 +13,171 @@ from open_r1.utils.imports import import_object, is_function
 
 
 class Backend(Protocol):
-    """Draws batches. The same batch gives the same completions."""
+    """Generates completions."""
 
-    def draw(self, jobs: list[Request]) -> list[Completion]: ...
+    def generate(self, requests: list[Request]) -> list[Completion]:
+        """Generates the completions of a batch; the same batch always gives the same completions."""
+        ...
 
 
-class Transformers:
-    """`generate` of transformers: slow, and runs everywhere.
+class TransformersBackend:
+    """Generates with transformers' `generate`: slow, but it runs everywhere.
 
     Args:
-        args (`ModelConfig`): The model.
+        model_args (`ModelConfig`): The model.
         tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
-        options (`GenerateArguments`): How to sample.
+        args (`GenerateArguments`): How to sample.
     """
 
-    def __init__(self, args: ModelConfig, tokenizer: PreTrainedTokenizerBase, options: GenerateArguments):
-        if is_function(args.model_name_or_path):
-            self.model = import_object(args.model_name_or_path)(seed=options.seed)[0]
-        else:
-            dtype = "auto" if args.dtype in (None, "auto") else getattr(torch, args.dtype)
-            self.model = AutoModelForCausalLM.from_pretrained(
-                args.model_name_or_path,
-                revision=args.model_revision,
-                dtype=dtype,
-                attn_implementation=args.attn_implementation,
-                trust_remote_code=options.trust_remote_code,
-            )
+    def __init__(self, model_args: ModelConfig, tokenizer: PreTrainedTokenizerBase, args: GenerateArguments):
+        self.tokenizer = tokenizer
+        self.sampling = args.sampling
+        self.model = _load_model(model_args, args)
         self.model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        self.tokenizer, self.sampling = tokenizer, options.sampling
+        self.eos_token_ids = self._find_eos_token_ids()
 
-    def draw(self, jobs: list[Request]) -> list[Completion]:
-        texts = [self._text(job) for job in jobs]
-        ids = [
-            self.tokenizer(text, add_special_tokens=isinstance(job.prompt, str))["input_ids"]
-            for text, job in zip(texts, jobs, strict=True)
-        ]
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
-        width = max(map(len, ids))
-        tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=self.model.device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids], device=self.model.device)
-        torch.manual_seed(jobs[0].seed)  # the batch is always made of the same jobs
+    def generate(self, requests: list[Request]) -> list[Completion]:
+        """Generates the completions of a batch.
+
+        Args:
+            requests (`list[Request]`): The batch. The seed of its first request is the seed of all, so a run that is
+                continued must form the same batches.
+        """
+        prompts = [self._tokenize(request) for request in requests]
+        pad_token_id = self.tokenizer.pad_token_id
+        if pad_token_id is None:
+            pad_token_id = self.tokenizer.eos_token_id
+        width = max(len(prompt) for prompt in prompts)
+        input_ids = []
+        attention_mask = []
+        for prompt in prompts:
+            padding = width - len(prompt)
+            input_ids.append([pad_token_id] * padding + prompt)
+            attention_mask.append([0] * padding + [1] * len(prompt))
+        torch.manual_seed(requests[0].seed)
         with torch.inference_mode():
-            output = self.model.generate(tokens, attention_mask=mask, pad_token_id=pad, **self._options())[:, width:]
-        return [self._sample(row, len(prompt)) for row, prompt in zip(output.tolist(), ids, strict=True)]
+            output = self.model.generate(
+                torch.tensor(input_ids, device=self.model.device),
+                attention_mask=torch.tensor(attention_mask, device=self.model.device),
+                pad_token_id=pad_token_id,
+                **self._generation_options(),
+            )
+        completions = []
+        for tokens, prompt in zip(output[:, width:].tolist(), prompts, strict=True):
+            completions.append(self._to_completion(tokens, len(prompt)))
+        return completions
 
-    def _text(self, job: Request) -> str:
-        if isinstance(job.prompt, str):
-            return job.prompt
-        return self.tokenizer.apply_chat_template(job.prompt, add_generation_prompt=True, tokenize=False)
+    def _tokenize(self, request: Request) -> list[int]:
+        if isinstance(request.prompt, str):
+            return self.tokenizer(request.prompt, add_special_tokens=True)["input_ids"]
+        text = self.tokenizer.apply_chat_template(request.prompt, add_generation_prompt=True, tokenize=False)
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    def _options(self) -> dict[str, Any]:
+    def _generation_options(self) -> dict[str, Any]:
         sampling = self.sampling
-        options: dict[str, Any] = {"max_new_tokens": sampling["max_tokens"], "eos_token_id": self._ends()}
+        options: dict[str, Any] = {"max_new_tokens": sampling["max_tokens"], "eos_token_id": self.eos_token_ids}
         if sampling["stop"]:
-            options |= {"stop_strings": sampling["stop"], "tokenizer": self.tokenizer}
+            options["stop_strings"] = sampling["stop"]
+            options["tokenizer"] = self.tokenizer
         if sampling["temperature"] == 0:
-            return options | {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-        chosen = {key: sampling[key] for key in ("temperature", "top_p", "repetition_penalty")}
-        return (
-            options | chosen | {"do_sample": True, "top_k": sampling["top_k"] or 0, "min_p": sampling["min_p"] or None}
-        )
+            greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+            return options | greedy
+        options["do_sample"] = True
+        options["temperature"] = sampling["temperature"]
+        options["top_p"] = sampling["top_p"]
+        options["top_k"] = sampling["top_k"] or 0
+        options["min_p"] = sampling["min_p"] or None
+        options["repetition_penalty"] = sampling["repetition_penalty"]
+        return options
 
-    def _ends(self) -> list[int]:
-        ends = self.model.generation_config.eos_token_id
-        ends = ends if isinstance(ends, list) else [ends]
-        return sorted({end for end in [*ends, self.tokenizer.eos_token_id] if end is not None})
+    def _find_eos_token_ids(self) -> list[int]:
+        """The tokens that end a completion, by the model's generation config or by the tokenizer."""
+        configured = self.model.generation_config.eos_token_id
+        token_ids = configured if isinstance(configured, list) else [configured]
+        token_ids = {*token_ids, self.tokenizer.eos_token_id}
+        token_ids.discard(None)
+        return sorted(token_ids)
 
-    def _sample(self, tokens: list[int], prompt_tokens: int) -> Completion:
-        ends = set(self._ends())
-        end = next((i for i, token in enumerate(tokens) if token in ends), None)
-        kept = tokens[:end]
+    def _to_completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
+        """Cuts the generated tokens at the first end token and their text at the first stop string."""
+        kept = tokens
+        finish_reason = "length"
+        for index, token in enumerate(tokens):
+            if token in self.eos_token_ids:
+                kept = tokens[:index]
+                finish_reason = "stop"
+                break
         text = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        at = min((text.index(stop) for stop in self.sampling["stop"] if stop in text), default=None)
-        reason = "length" if end is None and at is None else "stop"
-        return Completion(text[:at], reason, prompt_tokens, len(kept))
+        stop_positions = [text.index(stop) for stop in self.sampling["stop"] if stop in text]
+        if stop_positions:
+            text = text[: min(stop_positions)]
+            finish_reason = "stop"
+        return Completion(text, finish_reason, prompt_tokens, len(kept))
 
 
-class VLLM:
-    """vLLM in this process: batched continuously, a seed a completion.
+class VLLMBackend:
+    """Generates with vLLM in this process: continuous batching, one seed per completion.
 
     Args:
-        args (`ModelConfig`): The model.
+        model_args (`ModelConfig`): The model.
         tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
-        options (`GenerateArguments`): How to sample; its `vllm_engine` has more arguments of `vllm.LLM`.
+        args (`GenerateArguments`): How to sample; `vllm_engine` has more arguments of `vllm.LLM`.
 
     Raises:
         RecipeError: If vLLM is not installed.
     """
 
-    def __init__(self, args: ModelConfig, tokenizer: PreTrainedTokenizerBase, options: GenerateArguments):
+    def __init__(self, model_args: ModelConfig, tokenizer: PreTrainedTokenizerBase, args: GenerateArguments):
         try:
             from vllm import LLM
         except ImportError as error:
             raise RecipeError(
-                'backend: vllm is not installed here; pip install -e ".[gpu]", or use another backend.'
+                'backend: vLLM is not installed; pip install -e ".[gpu]", or use another backend.'
             ) from error
-        self.sampling, self.chat_template = options.sampling, tokenizer.chat_template
-        dtype = "auto" if args.dtype is None else args.dtype
+        self.sampling = args.sampling
+        self.chat_template = tokenizer.chat_template
         self.engine = LLM(
-            args.model_name_or_path,
-            revision=args.model_revision,
-            dtype=dtype,
-            trust_remote_code=options.trust_remote_code,
-            **(options.vllm_engine or {}),
+            model_args.model_name_or_path,
+            revision=model_args.model_revision,
+            dtype=model_args.dtype or "auto",
+            trust_remote_code=args.trust_remote_code,
+            **(args.vllm_engine or {}),
         )
 
-    def draw(self, jobs: list[Request]) -> list[Completion]:
+    def generate(self, requests: list[Request]) -> list[Completion]:
+        """Generates the completions of a batch.
+
+        Args:
+            requests (`list[Request]`): The batch.
+        """
         from vllm import SamplingParams
 
         options = {key: value for key, value in self.sampling.items() if value is not None}
-        parameters = [SamplingParams(seed=job.seed, **options) for job in jobs]
-        if isinstance(jobs[0].prompt, str):
-            outputs = self.engine.generate([job.prompt for job in jobs], parameters, use_tqdm=False)
+        prompts = [request.prompt for request in requests]
+        parameters = [SamplingParams(seed=request.seed, **options) for request in requests]
+        if isinstance(prompts[0], str):
+            outputs = self.engine.generate(prompts, parameters, use_tqdm=False)
         else:
-            outputs = self.engine.chat(
-                [job.prompt for job in jobs], parameters, use_tqdm=False, chat_template=self.chat_template
+            outputs = self.engine.chat(prompts, parameters, use_tqdm=False, chat_template=self.chat_template)
+        completions = []
+        for output in outputs:
+            generated = output.outputs[0]
+            finish_reason = "length" if generated.finish_reason == "length" else "stop"
+            completions.append(
+                Completion(generated.text, finish_reason, len(output.prompt_token_ids), len(generated.token_ids))
             )
-        return [
-            Completion(
-                o.outputs[0].text,
-                "length" if o.outputs[0].finish_reason == "length" else "stop",
-                len(o.prompt_token_ids),
-                len(o.outputs[0].token_ids),
-            )
-            for o in outputs
-        ]
+        return completions
+
+
+def _load_model(model_args: ModelConfig, args: GenerateArguments) -> torch.nn.Module:
+    if is_function(model_args.model_name_or_path):
+        build = import_object(model_args.model_name_or_path)
+        return build(seed=args.seed)[0]
+    dtype = model_args.dtype
+    return AutoModelForCausalLM.from_pretrained(
+        model_args.model_name_or_path,
+        revision=model_args.model_revision,
+        dtype="auto" if dtype in (None, "auto") else getattr(torch, dtype),
+        attn_implementation=model_args.attn_implementation,
+        trust_remote_code=args.trust_remote_code,
+    )

@@ -1,4 +1,4 @@
-"""Completions from OpenAI-compatible servers (`vllm serve`, SGLang, a cluster's endpoint): many requests at once, several servers."""
+"""A client of OpenAI-compatible servers (`vllm serve`, SGLang, a cluster's endpoint) with concurrent requests."""
 
 import asyncio
 import logging
@@ -7,32 +7,36 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import openai
+from openai.types import CompletionChoice
+from openai.types.chat.chat_completion import Choice
 
 from open_r1.generation.completion_store import Completion, Request
 from open_r1.utils.errors import RecipeError
 
 
-for name in ("openai", "httpx", "httpx2"):  # a line a request, and more
+for name in ("openai", "httpx", "httpx2"):  # they log every request
     logging.getLogger(name).setLevel(logging.WARNING)
 
-OURS = ("temperature", "top_p", "max_tokens", "stop")  # what the API knows; vLLM takes the rest in the body
+# Sampling parameters of OpenAI's API. The others are vLLM's and go into the body of the request.
+API_PARAMETERS = ("temperature", "top_p", "max_tokens", "stop")
+IDLE_SECONDS = 1.0  # time without a completion after which `generate` yields `None`
 
 
-TICK = 1.0  # seconds without a completion after which what came before is written
-
-
-class Servers:
-    """Draws completions from servers, each request from the one with the fewest under way.
+class ServerClient:
+    """Generates completions on servers. Each request goes to the server with the fewest requests under way.
 
     Args:
-        urls (`list[str]`): Their base URLs, with `/v1`.
+        urls (`list[str]`): Base URLs of the servers, with `/v1`.
         model (`str`): The served model.
         sampling (`dict`): `temperature`, `top_p`, `top_k`, `min_p`, `max_tokens`, `stop`.
-        concurrency (`int`): Requests at once, over all servers.
-        attempts (`int`): Tries of one completion. Refusals (429), errors (5xx), lost connections and empty answers are tried
-            again, the client waits in between; a completion that was cut off is tried again `truncated_attempts` times.
-        timeout (`float`): Seconds that one request may take.
-        api_key_env (`str`): Environment variable that holds the key; a server without one needs none.
+        concurrency (`int`, *optional*, defaults to 64): Requests under way at once, over all servers.
+        attempts (`int`, *optional*, defaults to 5): Attempts per completion. Rate limits (429), server errors (5xx),
+            lost connections and empty answers are tried again, with growing pauses.
+        timeout (`float`, *optional*, defaults to 3600): Seconds that one request may take.
+        truncated_attempts (`int`, *optional*, defaults to 0): How often a truncated completion is tried again, with
+            another seed.
+        api_key_env (`str`, *optional*, defaults to `"OPENAI_API_KEY"`): Environment variable with the key of the
+            servers.
     """
 
     def __init__(
@@ -46,110 +50,137 @@ class Servers:
         truncated_attempts: int = 0,
         api_key_env: str = "OPENAI_API_KEY",
     ):
-        self.urls, self.model, self.sampling = urls, model, sampling
-        self.concurrency, self.attempts, self.timeout, self.truncated_attempts = (
-            concurrency,
-            attempts,
-            timeout,
-            truncated_attempts,
-        )
-        self.key = os.environ.get(api_key_env) or "none"
+        self.urls = urls
+        self.model = model
+        self.sampling = sampling
+        self.concurrency = concurrency
+        self.attempts = attempts
+        self.timeout = timeout
+        self.truncated_attempts = truncated_attempts
+        self.api_key = os.environ.get(api_key_env) or "none"  # a server without a key accepts any
 
-    async def draw(self, jobs: Iterable[Request]) -> AsyncIterator[tuple[Request, Completion] | None]:
-        """Completions in the order in which they come, and `None` where a second passes without one.
+    async def generate(self, requests: Iterable[Request]) -> AsyncIterator[tuple[Request, Completion] | None]:
+        """Generates the completions of requests.
+
+        Args:
+            requests (`Iterable[Request]`): The requests; they are taken one by one as earlier ones are answered.
+
+        Yields:
+            `tuple[Request, Completion]`: In the order in which the answers arrive; `None` if none arrives for a
+            second.
 
         Raises:
-            RecipeError: If no server can be reached, or none has the model.
+            RecipeError: If a server cannot be reached, or does not serve the model.
         """
-        clients = [
-            openai.AsyncOpenAI(base_url=url, api_key=self.key, max_retries=self.attempts - 1, timeout=self.timeout)
-            for url in self.urls
-        ]
-        busy = [0] * len(clients)
+        clients = [self._connect(url) for url in self.urls]
+        requests_under_way = [0] * len(clients)
+        waiting = iter(requests)
         results: asyncio.Queue = asyncio.Queue(self.concurrency)
-        waiting = iter(jobs)
 
-        async def work():
-            for job in waiting:
-                which = min(range(len(clients)), key=busy.__getitem__)
-                busy[which] += 1
-                sample = await self._one(clients[which], job)
-                busy[which] -= 1
-                await results.put((job, sample))
-            await results.put(None)
+        async def work() -> None:
+            for request in waiting:
+                server = requests_under_way.index(min(requests_under_way))
+                requests_under_way[server] += 1
+                completion = await self._complete(clients[server], request)
+                requests_under_way[server] -= 1
+                await results.put((request, completion))
+            await results.put(None)  # this worker has ended
 
         try:
-            await self._check(clients)
+            await self._check_servers(clients)
             workers = [asyncio.create_task(work()) for _ in range(self.concurrency)]
-            left = len(workers)
-            while left:
+            active_workers = len(workers)
+            while active_workers:
                 try:
-                    result = await asyncio.wait_for(results.get(), TICK)
+                    result = await asyncio.wait_for(results.get(), IDLE_SECONDS)
                 except TimeoutError:
                     yield None
                     continue
                 if result is None:
-                    left -= 1
+                    active_workers -= 1
                 else:
                     yield result
             await asyncio.gather(*workers)
         finally:
             await asyncio.gather(*(client.close() for client in clients))
 
-    async def _check(self, clients: list):
-        """Stops at once where nothing could come back."""
+    def _connect(self, url: str) -> openai.AsyncOpenAI:
+        retries = self.attempts - 1
+        return openai.AsyncOpenAI(base_url=url, api_key=self.api_key, max_retries=retries, timeout=self.timeout)
+
+    async def _check_servers(self, clients: list[openai.AsyncOpenAI]) -> None:
+        """Checks that each server answers and serves the model, before any request is sent."""
         for url, client in zip(self.urls, clients, strict=True):
             try:
                 served = [model.id async for model in client.models.list()]
             except openai.APIError as error:
                 raise RecipeError(
-                    f"base_urls: no answer from {url}: {error.__cause__ or error}. Is the server up, and the URL's end /v1?"
+                    f"base_urls: no answer from {url}: {error.__cause__ or error}. "
+                    "Is the server running, and does the URL end in /v1?"
                 ) from error
             if served and self.model not in served:
                 raise RecipeError(f"model_name_or_path: {url} serves {', '.join(served)}; found {self.model!r}.")
 
-    async def _one(self, client, job: Request) -> Completion:
-        """One completion. Never raises: what cannot be had says why."""
-        sample = Completion(error="not tried")
+    async def _complete(self, client: openai.AsyncOpenAI, request: Request) -> Completion:
+        """Generates one completion. Never raises: a completion that failed has the error in it."""
+        completion = Completion(error="not tried")
         truncated = 0
         for _ in range(self.attempts):
             try:
-                sample = await self._ask(client, job, truncated)
-            except openai.APIError as error:  # the client has tried again where that makes sense
-                return Completion(error=_told(error))
-            except Exception as error:  # an answer that is none: a proxy's page, half a JSON, a message that is null
-                sample = Completion(error=_told(error))
+                completion = await self._send(client, request, seed=request.seed + truncated)
+            except openai.APIError as error:  # the client has retried already if that makes sense
+                return Completion(error=_describe(error))
+            except Exception as error:  # not an answer of the API: a proxy's page, incomplete JSON, a null message
+                completion = Completion(error=_describe(error))
                 continue
-            if sample.error is None and (sample.finish_reason != "length" or truncated >= self.truncated_attempts):
-                return sample
-            truncated += sample.error is None
-        return sample
+            if completion.error is not None:
+                continue
+            if completion.finish_reason != "length" or truncated >= self.truncated_attempts:
+                return completion
+            truncated += 1
+        return completion
 
-    async def _ask(self, client, job: Request, again: int) -> Completion:
-        options = {key: self.sampling[key] for key in OURS if self.sampling.get(key) is not None}
-        body = {key: value for key, value in self.sampling.items() if key not in OURS and value is not None}
-        options |= {"model": self.model, "seed": job.seed + again, "extra_body": body}
-        if isinstance(job.prompt, str):
-            answer = await client.completions.create(prompt=job.prompt, **options)
+    async def _send(self, client: openai.AsyncOpenAI, request: Request, seed: int) -> Completion:
+        """Sends a request once."""
+        options: dict[str, Any] = {"model": self.model, "seed": seed, "extra_body": {}}
+        for name, value in self.sampling.items():
+            if value is None:
+                continue
+            if name in API_PARAMETERS:
+                options[name] = value
+            else:
+                options["extra_body"][name] = value
+        if isinstance(request.prompt, str):
+            answer = await client.completions.create(prompt=request.prompt, **options)
         else:
-            answer = await client.chat.completions.create(messages=job.prompt, **options)
+            answer = await client.chat.completions.create(messages=request.prompt, **options)
         if not answer.choices:
             return Completion(error="an empty answer")
-        choice, usage = answer.choices[0], answer.usage
-        text = choice.text if isinstance(job.prompt, str) else _whole(choice.message)
+        choice = answer.choices[0]
+        text = _choice_text(choice)
         if text is None:
             return Completion(error="an answer without text")
-        reason = "length" if choice.finish_reason == "length" else "stop"
-        return Completion(text, reason, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+        completion = Completion(text)
+        if choice.finish_reason == "length":
+            completion.finish_reason = "length"
+        if answer.usage:
+            completion.prompt_tokens = answer.usage.prompt_tokens
+            completion.completion_tokens = answer.usage.completion_tokens
+        return completion
 
 
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
-
-
-def _whole(message) -> str | None:
-    """Thought and answer, where the server has split them."""
+def _choice_text(choice: CompletionChoice | Choice) -> str | None:
+    """The text of a completion or message, with a thought that the server has split off put back in front."""
+    if isinstance(choice, CompletionChoice):
+        return choice.text
+    message = choice.message
     thought = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
     if thought is None:
         return message.content
-    return f"<think>{thought}</think>{message.content}" if message.content is not None else f"<think>{thought}"
+    if message.content is None:
+        return f"<think>{thought}"
+    return f"<think>{thought}</think>{message.content}"
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

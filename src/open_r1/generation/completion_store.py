@@ -1,12 +1,13 @@
-"""Where completions are kept: an append-only JSONL file a shard, with a manifest that says what is in it.
+"""Stores completions in a folder: append-only JSONL files per shard, and a manifest that describes them.
 
-    <output_dir>/manifest-00000-of-00004.json       how these were drawn, how many there are to be, whether they are all there
-    <output_dir>/prompts-00000-of-00004.jsonl       id, prompt and the other columns of each prompt
-    <output_dir>/completions-00000-of-00004.jsonl   one line a completion, in the order in which they came
-    <output_dir>/failed-00000-of-00004.jsonl        one line a completion that could not be had, tried again by the next run
+    <output_dir>/manifest-00000-of-00004.json       how the completions are sampled, how many are wanted, whether all
+    exist <output_dir>/prompts-00000-of-00004.jsonl       id, prompt and the other columns of each prompt
+    <output_dir>/completions-00000-of-00004.jsonl   one line per completion, in the order in which they were generated
+    <output_dir>/failed-00000-of-00004.jsonl        one line per failed request; the next run tries again
 
-A process may be killed at any moment. The next one cuts a torn last line off, reads which completions are there and draws the
-others. A folder takes completions of one kind only: other sampling parameters, another model or other prompts are refused.
+A process may be killed at any moment. The next one removes an incomplete last line, reads which completions exist and
+generates the others. All completions of a folder are of one kind: other sampling parameters, another model or other
+prompts are refused.
 """
 
 import hashlib
@@ -31,13 +32,13 @@ Prompt = str | list[dict]
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to draw.
+    """A completion to generate.
 
     Args:
-        prompt_id (`str`): The prompt's, unique in the data set.
-        sample (`int`): Which of its completions, from 0.
-        prompt (`Prompt`): Text, or messages.
-        seed (`int`): Its own.
+        prompt_id (`str`): Id of the prompt, unique in the data set.
+        sample (`int`): Index of the completion among those of its prompt, from 0.
+        prompt (`str` or `list[dict]`): Text, or messages.
+        seed (`int`): Seed of this completion.
     """
 
     prompt_id: str
@@ -48,14 +49,14 @@ class Request:
 
 @dataclass
 class Completion:
-    """One completion drawn, or why not.
+    """A generated completion, or the reason why there is none.
 
     Args:
         completion (`str`): The text.
-        finish_reason (`str`): `stop`, or `length` where it was cut off.
-        prompt_tokens (`int`): Tokens of the prompt.
-        completion_tokens (`int`): Tokens of the completion.
-        error (`str`, *optional*): Why there is none.
+        finish_reason (`str`): `stop`, or `length` if it was truncated.
+        prompt_tokens (`int`): Number of tokens of the prompt.
+        completion_tokens (`int`): Number of tokens of the completion.
+        error (`str`, *optional*): Why the request failed.
     """
 
     completion: str = ""
@@ -66,166 +67,199 @@ class Completion:
 
 
 def prompt_ids(prompts: Iterable[Prompt]) -> list[str]:
-    """An id for each prompt, made of its content, and of its number where several are the same.
+    """The ids of prompts: a hash of the content, with a number where the same prompt occurs again.
 
     >>> ids = prompt_ids(["a", "b", "a"])
     >>> ids[0] != ids[1], ids[2] == ids[0] + "-1"
     (True, True)
     """
-    seen: dict[str, int] = {}
+    occurrences: dict[str, int] = {}
     ids = []
     for prompt in prompts:
         text = prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True)
-        name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        count = seen[name] = seen.get(name, -1) + 1
-        ids.append(f"{name}-{count}" if count else name)
+        content_hash = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        earlier = occurrences.get(content_hash, 0)
+        occurrences[content_hash] = earlier + 1
+        ids.append(f"{content_hash}-{earlier}" if earlier else content_hash)
     return ids
 
 
-def seed_of(seed: int, prompt_id: str, sample: int) -> int:
-    """The seed of a completion: the same in any run, process or shard.
+def completion_seed(seed: int, prompt_id: str, sample: int) -> int:
+    """The seed of a completion: the same in every run, process and shard.
 
-    >>> seed_of(1, "a", 0) == seed_of(1, "a", 0) != seed_of(1, "a", 1)
+    >>> completion_seed(1, "a", 0) == completion_seed(1, "a", 0) != completion_seed(1, "a", 1)
     True
     """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{prompt_id}/{sample}".encode()).digest()[:4]) % 2**31
+    digest = hashlib.sha256(f"{seed}/{prompt_id}/{sample}".encode()).digest()
+    return int.from_bytes(digest[:4]) % 2**31
 
 
-def check_writable(row: dict):
-    """Stops if a column of the prompts cannot be kept as JSON.
+def require_json_columns(row: dict) -> None:
+    """Checks that all columns of a row can be stored as JSON.
 
     Raises:
-        RecipeError: Naming it.
+        RecipeError: If one cannot, naming it.
     """
     for name, value in row.items():
         try:
             json.dumps(value)
         except (TypeError, ValueError) as error:
             raise RecipeError(
-                f"dataset_name: the column {name!r} cannot be kept with the completions ({error}); leave it out or make it text."
+                f"dataset_name: the column {name!r} cannot be stored with the completions ({error}); "
+                "remove it or convert it to text."
             ) from error
 
 
 class CompletionStore:
-    """The completions of one shard. One process at a time.
+    """The completions of one shard. Only one process at a time can open it.
 
     Args:
         folder (`Path`): The run's `output_dir`.
-        shard (`int`): Which shard, from 0.
-        shards (`int`): How many there are.
-        description (`dict`): Model, sampling parameters and whatever else makes completions different.
+        shard (`int`): Index of the shard, from 0.
+        shards (`int`): Number of shards.
+        description (`dict`): Model, sampling parameters and everything else that the completions depend on.
 
     Raises:
-        RecipeError: If the folder holds completions of another kind, or another process writes to it.
+        RecipeError: If the folder holds completions of another kind, or another process has opened the shard.
     """
 
     def __init__(self, folder: Path, shard: int, shards: int, description: dict[str, Any]):
-        self.folder, self.suffix = folder, f"{shard:05}-of-{shards:05}"
+        self.folder = folder
+        self.suffix = f"{shard:05}-of-{shards:05}"
         self.description = json.loads(json.dumps(description))
-        self.path, self.failed_path = self._file("completions", "jsonl"), self._file("failed", "jsonl")
+        self.path = self._file("completions", "jsonl")
+        self.failed_path = self._file("failed", "jsonl")
         folder.mkdir(parents=True, exist_ok=True)
-        self._open = ExitStack()
-        self._open.enter_context(file_lock(self._file("lock", "txt")))
+        self._lock = ExitStack()
+        self._lock.enter_context(file_lock(self._file("lock", "txt")))
         self._check_manifests()
-        for path in (self.path, self.failed_path):
-            truncate_incomplete_line(path)
-        self.done: dict[str, int] = {}  # prompt to a bit for each completion that is there
-        self.tokens = self.rows = self.truncated = 0
+        truncate_incomplete_line(self.path)
+        truncate_incomplete_line(self.failed_path)
+        # For each prompt, a number whose bit `i` says whether completion `i` exists: small even with millions of
+        # prompts.
+        self.existing: dict[str, int] = {}
+        self.rows = 0
+        self.tokens = 0
+        self.truncated = 0
         for row in read_lines(self.path):
-            self._count(row)
+            self._count_row(row)
         self._stream = self.path.open("ab")
 
     def __enter__(self) -> "CompletionStore":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
-        self._open.close()
+        self._lock.close()
 
-    def has(self, job: Request) -> bool:
-        return bool(self.done.get(job.prompt_id, 0) >> job.sample & 1)
+    def has(self, request: Request) -> bool:
+        """Whether the completion of a request exists."""
+        bits = self.existing.get(request.prompt_id, 0)
+        return bool(bits & (1 << request.sample))
 
-    def add(self, drawn: list[tuple[Request, Completion]]):
-        """Keeps completions, on the disk when this returns; those that are there already are left as they are."""
-        lines, failed = [], []
-        for job, sample in drawn:
-            row = {"prompt_id": job.prompt_id, "sample": job.sample, "seed": job.seed}
-            if sample.error is not None:
-                failed.append(row | {"error": sample.error})
-            elif not self.has(job):
-                lines.append(
-                    row | {key: value for key, value in asdict(sample).items() if key != "error"} | self._kind()
-                )
-                self._count(lines[-1])
-        self._stream.write(b"".join(map(encode_line, lines)))
+    def add(self, generated: list[tuple[Request, Completion]]) -> None:
+        """Appends completions, on the disk when this returns; those that exist already are not replaced."""
+        lines = []
+        failed_lines = []
+        for request, completion in generated:
+            identity = {"prompt_id": request.prompt_id, "sample": request.sample, "seed": request.seed}
+            if completion.error is not None:
+                failed_lines.append(encode_line(identity | {"error": completion.error}))
+            elif not self.has(request):
+                row = self._row(identity, completion)
+                lines.append(encode_line(row))
+                self._count_row(row)
+        self._stream.write(b"".join(lines))
         self._stream.flush()
         os.fsync(self._stream.fileno())
-        if failed:
+        if failed_lines:
             with self.failed_path.open("ab") as stream:
-                stream.write(b"".join(map(encode_line, failed)))
+                stream.write(b"".join(failed_lines))
 
-    def count(self, ids: list[str], samples: int) -> int:
-        """How many of the first so many completions of these prompts are there; there may be others, of a run that wanted more."""
-        return sum((self.done.get(name, 0) & (1 << samples) - 1).bit_count() for name in ids)
-
-    def describe(self, ids: list[str], samples: int, features: dict[str, Any] | None = None):
-        """Writes the manifest, whole or not at all.
+    def count(self, ids: list[str], num_generations: int) -> int:
+        """Counts the existing completions of prompts.
 
         Args:
-            ids (`list[str]`): Prompts of this shard.
-            samples (`int`): Completions that each should have.
+            ids (`list[str]`): Ids of the prompts.
+            num_generations (`int`): Completions wanted per prompt; others, of a run that wanted more, do not count.
+        """
+        wanted_bits = (1 << num_generations) - 1
+        total = 0
+        for prompt_id in ids:
+            total += (self.existing.get(prompt_id, 0) & wanted_bits).bit_count()
+        return total
+
+    def write_manifest(self, ids: list[str], num_generations: int, features: dict[str, Any] | None = None) -> None:
+        """Writes the manifest, atomically.
+
+        Args:
+            ids (`list[str]`): Ids of the prompts of this shard.
+            num_generations (`int`): Completions wanted per prompt.
             features (`dict`, *optional*): Types of the prompts' columns, as `datasets.Features.to_dict` gives them.
         """
+        wanted = len(ids) * num_generations
         manifest = {
             **self.description,
             "shard": self.suffix,
             "features": features,
             "prompts": len(ids),
-            "wanted": len(ids) * samples,
+            "wanted": wanted,
             "rows": self.rows,
             "truncated": self.truncated,
-            "complete": self.count(ids, samples) == len(ids) * samples,
+            "complete": self.count(ids, num_generations) == wanted,
         }
-        write_text_atomically(
-            self._file("manifest", "json"), json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-        )
+        text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+        write_text_atomically(self._file("manifest", "json"), text)
 
-    def keep_prompts(self, rows: Iterable[dict]):
-        """Writes the prompts with all their columns, anew in every run: the prompts are the same, a gold may have been mended."""
-        with atomic_path(self._file("prompts", "jsonl")) as part, part.open("wb") as stream:
-            stream.writelines(map(encode_line, rows))
+    def write_prompts(self, rows: Iterable[dict]) -> None:
+        """Writes the prompts with all their columns. Every run does, since other columns may have been corrected."""
+        with atomic_path(self._file("prompts", "jsonl")) as path, path.open("wb") as stream:
+            for row in rows:
+                stream.write(encode_line(row))
 
-    def _kind(self) -> dict:
-        return {"model": self.description["model"], "sampling": self.description["sampling"]}
+    def _row(self, identity: dict, completion: Completion) -> dict:
+        columns = asdict(completion)
+        del columns["error"]
+        kind = {"model": self.description["model"], "sampling": self.description["sampling"]}
+        return identity | columns | kind
 
-    def _count(self, row: dict):
-        self.done[row["prompt_id"]] = self.done.get(row["prompt_id"], 0) | 1 << row["sample"]
+    def _count_row(self, row: dict) -> None:
+        bits = self.existing.get(row["prompt_id"], 0)
+        self.existing[row["prompt_id"]] = bits | (1 << row["sample"])
         self.rows += 1
         self.tokens += row["completion_tokens"]
-        self.truncated += row["finish_reason"] == "length"
+        if row["finish_reason"] == "length":
+            self.truncated += 1
 
-    def _file(self, kind: str, ending: str) -> Path:
-        return self.folder / f"{kind}-{self.suffix}.{ending}"
+    def _file(self, kind: str, extension: str) -> Path:
+        return self.folder / f"{kind}-{self.suffix}.{extension}"
 
-    def _check_manifests(self):
-        """Stops if any shard of the folder was drawn otherwise, or if the folder was split into another number of shards."""
+    def _check_manifests(self) -> None:
+        """Checks that all shards in the folder are of this kind, and that their number is the same."""
+        shards = self.suffix.rpartition("-")[2]
         for path in sorted(self.folder.glob("manifest-*.json")):
-            found = json.loads(path.read_text())
-            if found["shard"].rpartition("-")[2] != self.suffix.rpartition("-")[2]:
+            manifest = json.loads(path.read_text())
+            if manifest["shard"].rpartition("-")[2] != shards:
                 raise RecipeError(
-                    f"shard: {self.folder} holds {found['shard']}; expected …-of-{self.suffix.rpartition('-')[2]}. Use the same number of "
-                    "shards, or another output_dir."
+                    f"shard: {self.folder} holds {manifest['shard']}; expected …-of-{shards}. "
+                    "Use the same number of shards, or another output_dir."
                 )
-            differ = [key for key, value in self.description.items() if found.get(key) != value]
-            if differ:
-                told = "; ".join(_difference(key, found.get(key), self.description[key]) for key in differ)
+            differences = []
+            for key, wanted in self.description.items():
+                if manifest.get(key) != wanted:
+                    differences.append(_describe_difference(key, manifest.get(key), wanted))
+            if differences:
                 raise RecipeError(
-                    f"output_dir: {self.folder} holds completions of another kind: {told}. Use another output_dir."
+                    f"output_dir: {self.folder} holds completions of another kind: {'; '.join(differences)}. "
+                    "Use another output_dir."
                 )
 
 
-def _difference(key: str, found: Any, wanted: Any) -> str:
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        names = [name for name in found | wanted if found.get(name) != wanted.get(name)]
-        return ", ".join(f"{name} was {found.get(name)!r} and is {wanted.get(name)!r}" for name in names)
-    return f"{key} was {str(found)[:80]!r} and is {str(wanted)[:80]!r}"
+def _describe_difference(key: str, old: Any, new: Any) -> str:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return f"{key} was {str(old)[:80]!r} and is {str(new)[:80]!r}"
+    parts = []
+    for name in old | new:
+        if old.get(name) != new.get(name):
+            parts.append(f"{name} was {old.get(name)!r} and is {new.get(name)!r}")
+    return ", ".join(parts)

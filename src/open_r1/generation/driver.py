@@ -1,4 +1,4 @@
-"""From a `generate` recipe to completions: what `generate.py` runs, and how builders ask a model."""
+"""From a `generate` recipe to stored completions: what `generate.py` runs, and how the data builders ask a model."""
 
 import hashlib
 import json
@@ -6,19 +6,21 @@ import logging
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset
 from rich.console import Console
+from transformers import PreTrainedTokenizerBase
 from trl import ModelConfig
 
 from open_r1.configs import DatasetSpec, GenerateArguments
 from open_r1.configs.parser import RecipeParser
 from open_r1.data.load import hide_short_progress_bars, load_split, write_rows
 from open_r1.data.prompts import prompt_text, to_prompts
-from open_r1.generation.backends import VLLM, Backend, Transformers
-from open_r1.generation.client import Servers
-from open_r1.generation.completion_store import CompletionStore, check_writable, prompt_ids
-from open_r1.generation.running import Meter, draw_batches, draw_from_servers, jobs_of
+from open_r1.generation.backends import Backend, TransformersBackend, VLLMBackend
+from open_r1.generation.client import ServerClient
+from open_r1.generation.completion_store import CompletionStore, prompt_ids, require_json_columns
+from open_r1.generation.loops import GenerationProgress, build_requests, generate_in_batches, generate_on_servers
 from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import ModelInfo, load_model_info
 from open_r1.utils.errors import RecipeError
@@ -26,9 +28,9 @@ from open_r1.utils.errors import RecipeError
 
 logger = logging.getLogger(__name__)
 
-TAIL = 2**20  # bytes
-# Columns of completions: a data set that has them holds some already, which are not those of the prompts that are drawn here.
-OF_COMPLETION = (
+# Columns that belong to a completion. In a data set of prompts they are dropped: they describe other completions than
+# those that are generated from it.
+COMPLETION_COLUMNS = (
     "prompt_id",
     "model",
     "sampling",
@@ -39,156 +41,200 @@ OF_COMPLETION = (
     "completion_tokens",
     "error",
 )
+HASHED_BYTES = 2**20  # at the end of each weight file
 
 
 def generate_completions(args: GenerateArguments, model_args: ModelConfig, console: Console) -> int:
-    """Draws what is not there yet.
+    """Generates the completions of a recipe that do not exist yet.
 
     Args:
-        args (`GenerateArguments`): What to draw, by what, into which folder.
-        model_args (`ModelConfig`): From which model.
-        console (`Console`): Says what happens.
+        args (`GenerateArguments`): Prompts, sampling parameters, back end and output folder.
+        model_args (`ModelConfig`): The model.
+        console (`Console`): Shows what happens.
 
     Returns:
-        `int`: Completions that could not be had.
+        `int`: Number of completions that failed.
 
     Raises:
         RecipeError: If model, data or servers are not as the recipe says.
     """
-    blueprint = _blueprint(args, model_args)
-    tokenizer = blueprint and blueprint.tokenizer
+    model_info = _load_model_info(args, model_args)
+    tokenizer = model_info.tokenizer if model_info else None
+    all_rows = _load_prompts(args, tokenizer)
+    all_ids = prompt_ids(all_rows["prompt"])
+    in_shard = range(args.part, len(all_ids), args.parts)
+    rows = all_rows.select(in_shard)
+    ids = [all_ids[index] for index in in_shard]
+    wanted = len(ids) * args.num_generations
+    console.print(
+        f"{wanted:,} completions: {args.num_generations} of each of {len(ids):,} prompts, "
+        f"shard {args.shard}, into {args.output_dir}"
+    )
+    if model_info:
+        model_info.require_checkpoint("model_name_or_path", args.dry_run)
+    if args.dry_run:
+        return 0
+
+    description = _describe_run(args, model_args, tokenizer, rows[0]["prompt"])
+    description["prompts_digest"] = _hash_texts(all_ids)
+    with CompletionStore(Path(args.output_dir), args.part, args.parts, description) as store:
+        store.write_prompts({**row, "prompt_id": prompt_id} for prompt_id, row in zip(ids, rows, strict=True))
+        store.write_manifest(ids, args.num_generations, rows.features.to_dict())
+        existing = store.count(ids, args.num_generations)
+        with GenerationProgress(wanted, existing, console.is_terminal) as progress:
+            requests = build_requests(ids, rows["prompt"], args.num_generations, args.seed)
+            if args.backend == "server":
+                generate_on_servers(requests, _build_client(args, model_args), store, progress)
+            elif existing < wanted:
+                backend = _load_backend(args, model_args, tokenizer)
+                generate_in_batches(list(requests), backend, store, args.batch_size, progress)
+        store.write_manifest(ids, args.num_generations, rows.features.to_dict())
+        existing = store.count(ids, args.num_generations)
+    failed = wanted - existing
+    console.print(
+        f"{existing:,} of {wanted:,} completions exist, {store.truncated:,} of them truncated, {store.tokens:,} tokens"
+    )
+    if failed:
+        console.print(f"{failed:,} failed, see {store.failed_path}; the same command tries them again")
+    return failed
+
+
+def answer_requests(
+    recipe: str, requests: Dataset, folder: Path, in_process: bool, console: Console, template: str | None = None
+) -> Dataset:
+    """Lets a model answer requests, by a `generate` recipe.
+
+    Args:
+        recipe (`str`): Path of the recipe. Its `dataset_name` and `output_dir` are not used.
+        requests (`Dataset`): Rows with the columns that the recipe's template names.
+        folder (`Path`): Where requests and completions are kept. Existing completions are used.
+        in_process (`bool`): Whether to generate in this process. If not, the user does, in any number of shards.
+        console (`Console`): Shows what happens.
+        template (`str`, *optional*): Path of a template that replaces the recipe's `user_template`.
+
+    Returns:
+        `Dataset`: One row per completion: the columns of its request, `completion`, `finish_reason`.
+
+    Raises:
+        RecipeError: If completions are missing, with the command that generates them.
+    """
+    options = ["--config", recipe]
+    if template:
+        options += ["--user_template", template]
+    placeholders = ["--dataset_name", "requests", "--output_dir", "answers"]
+    args, model_args = RecipeParser("generate").parse([*options, *placeholders])
+
+    # Other requests, or another model, have another folder.
+    folder = folder / _hash_requests(requests, args, model_args)
+    requests_path = folder / "requests.parquet"
+    completions_folder = folder / "completions"
+    if not requests_path.exists():
+        write_rows(requests, requests_path)
+    options += ["--dataset_name", str(requests_path), "--output_dir", str(completions_folder)]
+    if in_process:
+        args, model_args = RecipeParser("generate").parse(options)
+        os.environ.update(args.env)
+        failed = generate_completions(args, model_args, console)
+        if failed:
+            raise RecipeError(
+                f"{failed:,} of the requests in {requests_path} have no answer; the same command tries them again."
+            )
+    elif not any(completions_folder.glob("manifest-*.json")):
+        raise RecipeError(
+            f"{len(requests):,} requests are in {requests_path}. Generate their completions (add --shard i/n for a "
+            f"part of them), then run this command again:\n  python src/open_r1/generate.py {shlex.join(options)}"
+        )
+    return load_split(DatasetSpec(str(completions_folder)), args.seed)
+
+
+def _load_model_info(args: GenerateArguments, model_args: ModelConfig) -> ModelInfo | None:
+    """Configuration and tokenizer of the model; `None` if servers run it."""
+    if args.backend == "server":
+        if not model_args.model_name_or_path:
+            raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
+        return None
+    model_info = load_model_info(model_args, args.seed, args.trust_remote_code)
+    use_chat_template(model_info.tokenizer, args.chat_template_path)
+    return model_info
+
+
+def _load_prompts(args: GenerateArguments, tokenizer: PreTrainedTokenizerBase | None) -> Dataset:
+    """The prompts of all shards, with those of their columns that do not belong to other completions."""
     rows = load_split(args.dataset, args.seed, args.max_prompts, args.dry_run)
     hide_short_progress_bars(rows)
     rows = to_prompts(rows, args, tokenizer, solved=False)
     if tokenizer is not None:
-        prompt_text(rows[0]["prompt"], tokenizer)  # says early that there is no chat template
-    rows = rows.remove_columns([name for name in rows.column_names if name in OF_COMPLETION])
-    check_writable(rows[0])
-    ids = prompt_ids(rows["prompt"])
-    digest = digest_of(ids)
-    mine = range(args.part, len(ids), args.parts)
-    ids, rows = [ids[i] for i in mine], rows.select(mine)
-    wanted = len(rows) * args.num_generations
-    console.print(
-        f"{wanted:,} completions: {args.num_generations} of each of {len(rows):,} prompts, shard {args.shard}, into {args.output_dir}"
+        prompt_text(rows[0]["prompt"], tokenizer)  # raises now if there is no chat template
+    rows = rows.remove_columns([name for name in rows.column_names if name in COMPLETION_COLUMNS])
+    require_json_columns(rows[0])
+    return rows
+
+
+def _load_backend(args: GenerateArguments, model_args: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> Backend:
+    if args.backend == "vllm":
+        return VLLMBackend(model_args, tokenizer, args)
+    return TransformersBackend(model_args, tokenizer, args)
+
+
+def _build_client(args: GenerateArguments, model_args: ModelConfig) -> ServerClient:
+    return ServerClient(
+        args.base_urls,
+        model_args.model_name_or_path,
+        args.sampling,
+        concurrency=args.concurrency,
+        attempts=args.attempts,
+        timeout=args.request_timeout,
+        truncated_attempts=args.truncated_attempts,
+        api_key_env=args.api_key_env,
     )
-    if blueprint:
-        blueprint.require_checkpoint("model_name_or_path", args.dry_run)
-    if args.dry_run:
-        return 0
-    description = _description(args, model_args, tokenizer, rows[0]["prompt"]) | {"prompts_digest": digest}
-    with CompletionStore(Path(args.output_dir), args.part, args.parts, description) as store:
-        store.keep_prompts({**row, "prompt_id": name} for name, row in zip(ids, rows, strict=True))
-        store.describe(ids, args.num_generations, rows.features.to_dict())
-        jobs = jobs_of(ids, rows["prompt"], args.num_generations, args.seed)
-        with Meter(wanted, store.count(ids, args.num_generations), console.is_terminal) as meter:
-            if args.backend == "server":
-                servers = Servers(
-                    args.base_urls, model_args.model_name_or_path, args.sampling, args.concurrency, args.attempts, args.request_timeout,
-                    args.truncated_attempts, args.api_key_env,
-                )  # fmt: skip
-                draw_from_servers(jobs, servers, store, meter)
-            elif store.count(ids, args.num_generations) < wanted:
-                draw_batches(list(jobs), _backend(args, model_args, tokenizer), store, args.batch_size, meter)
-        store.describe(ids, args.num_generations, rows.features.to_dict())
-        there = store.count(ids, args.num_generations)
-    console.print(
-        f"{there:,} of {wanted:,} completions are there, {store.truncated:,} of them cut off, {store.tokens:,} tokens"
-    )
-    if there < wanted:
-        console.print(f"{wanted - there:,} failed, see {store.failed_path}; the same command tries them again")
-    return wanted - there
 
 
-def digest_of(texts: list[str]) -> str:
-    """One number for the prompts of all shards, or whatever else."""
-    return hashlib.sha256(" ".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _description(args: GenerateArguments, model_args: ModelConfig, tokenizer, prompt: str | list[dict]) -> dict:
-    """What makes completions different, beside the prompts. Servers have a chat template of their own."""
-    written_here = tokenizer is not None and not isinstance(prompt, str)
+def _describe_run(
+    args: GenerateArguments,
+    model_args: ModelConfig,
+    tokenizer: PreTrainedTokenizerBase | None,
+    first_prompt: str | list[dict],
+) -> dict[str, Any]:
+    """Everything but the prompts that the completions depend on."""
+    weights = None
+    if args.backend != "server":
+        weights = _hash_weights(Path(model_args.model_name_or_path))
+    chat_template = None  # servers have their own
+    if tokenizer is not None and not isinstance(first_prompt, str):
+        chat_template = _hash_texts([str(tokenizer.chat_template)])
     return {
         "model": model_args.model_name_or_path,
-        "weights": None if args.backend == "server" else weights_of(Path(model_args.model_name_or_path)),
+        "weights": weights,
         "revision": model_args.model_revision,
-        "chat_template": digest_of([str(tokenizer.chat_template)]) if written_here else None,
+        "chat_template": chat_template,
         "sampling": args.sampling,
         "seed": args.seed,
         "truncated_attempts": args.truncated_attempts,
     }
 
 
-def weights_of(folder: Path) -> str | None:
-    """A digest of a checkpoint on this machine, of the ends of its files, so that one which was trained again in the same folder is
-    another model; `None` if it is none."""
-    found = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
-    parts = []
-    for path in found:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - TAIL))
-            parts.append(f"{path.name} {path.stat().st_size} {hashlib.sha256(stream.read()).hexdigest()}")
-    return digest_of(parts) if parts else None
-
-
-def answer_requests(
-    recipe: str, requests: Dataset, folder: Path, here: bool, console: Console, template: str | None = None
-) -> Dataset:
-    """A model's completions for requests, by a `generate` recipe.
-
-    Args:
-        recipe (`str`): The recipe; its `dataset_name` and `output_dir` do not count here.
-        requests (`Dataset`): With the columns that the recipe's template names.
-        folder (`Path`): Where requests and completions are kept; completions that are there are not drawn again.
-        here (`bool`): Whether to draw in this process; else somebody else does, in as many shards as they like.
-        console (`Console`): Says what happens.
-        template (`str`, *optional*): Takes the place of the recipe's `user_template`.
-
-    Returns:
-        `Dataset`: The requests' columns with `completion` and `finish_reason`, a row a completion.
-
-    Raises:
-        RecipeError: If completions are missing, with the command that draws them.
-    """
-    flags = ["--config", recipe, *(["--user_template", template] if template else [])]
-    args, model_args = RecipeParser("generate").parse(
-        [*flags, "--dataset_name", "requests", "--output_dir", "answers"]
-    )
+def _hash_requests(requests: Dataset, args: GenerateArguments, model_args: ModelConfig) -> str:
+    """A hash of everything that the answers to requests depend on."""
     prompts = to_prompts(requests, args, None, solved=False)["prompt"]
-    asked = [str(model_args.model_name_or_path), json.dumps(args.sampling, sort_keys=True), str(args.num_generations)]
-    told = [json.dumps(row, default=str) for row in requests]
-    folder = folder / digest_of(
-        [*prompt_ids(prompts), *asked, *told]
-    )  # other requests, or of another model: another folder
-    path, drawn = folder / "requests.parquet", folder / "completions"
-    if not path.exists():
-        write_rows(requests, path)
-    flags += ["--dataset_name", str(path), "--output_dir", str(drawn)]
-    if here:
-        args, model_args = RecipeParser("generate").parse(flags)
-        os.environ.update(args.env)
-        if missing := generate_completions(args, model_args, console):
-            raise RecipeError(f"{missing:,} of the requests in {path} have no answer; the same command asks again.")
-    elif not any(drawn.glob("manifest-*.json")):
-        raise RecipeError(
-            f"{len(requests):,} requests are in {path}. Draw their completions (add --shard i/n for a part), then give this command "
-            f"again:\n  python src/open_r1/generate.py {shlex.join(flags)}"
-        )
-    return load_split(DatasetSpec(str(drawn)), args.seed)
+    texts = prompt_ids(prompts)
+    texts += [str(model_args.model_name_or_path), json.dumps(args.sampling, sort_keys=True), str(args.num_generations)]
+    texts += [json.dumps(row, default=str) for row in requests]
+    return _hash_texts(texts)
 
 
-def _blueprint(args: GenerateArguments, model_args: ModelConfig) -> ModelInfo | None:
-    """The model that is run here, `None` for one that servers run."""
-    if args.backend == "server":
-        if not model_args.model_name_or_path:
-            raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
-        return None
-    blueprint = load_model_info(model_args, args.seed, args.trust_remote_code)
-    use_chat_template(blueprint.tokenizer, args.chat_template_path)
-    return blueprint
+def _hash_weights(folder: Path) -> str | None:
+    """A hash of a local checkpoint, `None` if there is none.
+
+    A checkpoint that was trained again in the same folder is another model. Only the end of each file is read.
+    """
+    texts = []
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            stream.seek(max(0, size - HASHED_BYTES))
+            texts.append(f"{path.name} {size} {hashlib.sha256(stream.read()).hexdigest()}")
+    return _hash_texts(texts) if texts else None
 
 
-def _backend(args: GenerateArguments, model_args: ModelConfig, tokenizer) -> Backend:
-    if args.backend == "vllm":
-        return VLLM(model_args, tokenizer, args)
-    return Transformers(model_args, tokenizer, args)
+def _hash_texts(texts: list[str]) -> str:
+    return hashlib.sha256(" ".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
