@@ -17,7 +17,7 @@ from open_r1.configs import Benchmark
 from open_r1.evals.results import statistics_of
 from open_r1.grading.grader import shared_grader
 from open_r1.rewards import Composition
-from open_r1.rewards.scoring import score
+from open_r1.rewards.dataset_scores import score
 
 
 SAMPLES = 16

@@ -10,7 +10,7 @@ from open_r1.configs import BENCHMARKS, Benchmark, RewardSpec
 from open_r1.data.load import load_split
 from open_r1.evals.benchmark_data import codeforces, gpqa_diamond, livecodebench
 from open_r1.rewards import Composition
-from open_r1.rewards.scoring import score
+from open_r1.rewards.dataset_scores import score
 from open_r1.utils.imports import import_object, is_function
 
 

@@ -6,7 +6,7 @@ from datasets import Dataset
 from open_r1.configs import BENCHMARKS, Benchmark, EvaluationArguments
 from open_r1.evals.results import published, statistics_of, table, votes_of
 from open_r1.rewards import Composition
-from open_r1.rewards.scoring import score
+from open_r1.rewards.dataset_scores import score
 from open_r1.utils.errors import RecipeError
 
 

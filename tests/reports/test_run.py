@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from open_r1.evals.dynamics import mixes_languages
 from open_r1.reports.run import before_after, consensus_by_step, read_run
+from open_r1.rewards.language import mixes_languages
 from open_r1.utils.errors import RecipeError
 
 

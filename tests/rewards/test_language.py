@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from open_r1.rewards.language import LANGUAGES, language_consistency
+from open_r1.rewards.language import LANGUAGES, language_consistency, mixes_languages
 
 
 DATA = Path(__file__).parent / "thoughts.txt"  # "=== <code>", then a thought
@@ -280,3 +280,40 @@ def test_threads_agree_and_it_pickles():
 def test_importing_it_does_not_load_lingua():
     code = "import sys, open_r1.rewards.language; sys.exit('lingua' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_thought_in_one_language_does_not_mix(language):
+    """All but the one about the word BANANA, which is not Chinese or Russian."""
+    thoughts = [thought for code, thought in THOUGHTS if code == language and "BANANA" not in thought]
+    assert len(thoughts) >= 9 and not any(map(mixes_languages, thoughts))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_thought_in_two_languages_mixes(language):
+    own = [thought for code, thought in THOUGHTS if code == language]
+    for other in set(LANGUAGES) - {language}:
+        others = [thought for code, thought in THOUGHTS if code == other]
+        mixed = [mixes_languages(f"{first}\n{second}") for first, second in zip(own, others, strict=True)]
+        assert sum(mixed) >= 9, other
+
+
+@pytest.mark.parametrize(
+    ("text", "mixes"),
+    [
+        ("<think>1+2=3 so 3*4=2</think><answer>2</answer>", False),
+        ("<think>1+2=3，所以3*4=2</think><answer>2</answer>", False),  # tags have no language
+        ("<think>1+2=3 so 3*4=2，然后2+2=4</think><answer>4</answer>", True),
+        ("1+2=3 wai7，所以3", True),  # half a word is one of a language too
+        (
+            "设三角形ABC的面积为$S = ab \\sin C$，所以\\text{S}不变。",
+            False,
+        ),  # names, formulas and commands are not words
+        ("Сначала сложим числа, then divide.", True),
+        ("まず合計を求める。그다음에 나눈다.", True),
+        ("The café owner, a Herr Schmidt, has seven apples and gives two of them away.", False),  # names and loanwords
+        ("", False),
+    ],
+)
+def test_words_of_a_second_language_mix(text, mixes):
+    assert mixes_languages(text) == mixes

@@ -15,7 +15,7 @@ from open_r1.data.filter_report import SHOWN, FilterReport
 from open_r1.generation.driver import answer_requests
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
-from open_r1.rewards.scoring import score
+from open_r1.rewards.dataset_scores import score
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import file_lock
 from open_r1.utils.jsonl import read_lines, truncate_incomplete_line

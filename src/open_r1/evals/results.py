@@ -14,11 +14,12 @@ from datasets import Dataset
 
 from open_r1.configs import Benchmark
 from open_r1.evals.codeforces import rating
-from open_r1.evals.dynamics import mixes_languages, reflects
+from open_r1.evals.reflection import has_reflection
 from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, majority, pass_at_k
 from open_r1.grading.answers import read as answer_of
 from open_r1.grading.equality import quick
 from open_r1.grading.grader import shared_grader
+from open_r1.rewards.language import mixes_languages
 from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.text import text_of
 
@@ -33,7 +34,7 @@ def columns_of(scored: Dataset, benchmark: Benchmark) -> dict[str, list]:
     return {reward.label: list(scored[f"rewards/{reward.label}"]) for reward in benchmark.rewards} | {
         "cut off": [float(reason == "length") for reason in scored["finish_reason"]],
         "language mixing": [float(mixes_languages(text)) for text in texts],
-        "reflection": [float(reflects(text)) for text in texts],
+        "reflection": [float(has_reflection(text)) for text in texts],
         "tokens": [float(count) for count in scored["completion_tokens"]],
     }
 

@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from open_r1.configs import PipelineArguments
-from open_r1.evals.dynamics import repaired
+from open_r1.evals.reflection import find_repair
 from open_r1.evals.results import read
 from open_r1.pipelines.outdated import outdated_tasks
 from open_r1.pipelines.tasks import Task, build_tasks_by_seed
@@ -196,7 +196,7 @@ def aha_lines(runs: dict[int, dict[str, History]], examples: int) -> list[str]:
                 if "accuracy" in history.completions
                 else history.completions
             )
-            found = right[[repaired(text) is not None for text in right["completion"]]]
+            found = right[[find_repair(text) is not None for text in right["completion"]]]
             first = int(found["step"].min()) if len(found) else "never"
             lines.append(f"| {seed} | {name} | {first} | {len(found) / max(1, len(right)):.4f} |")
             if len(found) and len(shown) < examples:

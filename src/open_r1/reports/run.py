@@ -14,9 +14,10 @@ import yaml
 from rich.console import Console
 
 from open_r1.configs import RewardSpec
-from open_r1.evals.dynamics import mixes_languages, reflects
+from open_r1.evals.reflection import has_reflection
 from open_r1.evals.results import consensus
 from open_r1.rewards import text_of
+from open_r1.rewards.language import mixes_languages
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
 
@@ -74,7 +75,7 @@ def read_run(run_dir: Path) -> History:
     completions["completion"] = completions["completion"].map(lambda c: text_of(c if isinstance(c, str) else list(c)))
     if _thoughts_are_opened(completions["completion"]):
         completions["completion"] = "<think>" + completions["completion"]
-    completions["reflects"] = completions["completion"].map(reflects)
+    completions["reflects"] = completions["completion"].map(has_reflection)
     completions["mixes"] = completions["completion"].map(mixes_languages)
     held_out = log[log["eval_reward"].notna()] if "eval_reward" in log else log.iloc[:0]
     results = run_dir / "train_results.json"

@@ -25,7 +25,7 @@ from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column, write_rows
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
-from open_r1.rewards.scoring import score, table
+from open_r1.rewards.dataset_scores import score, table
 
 
 def prepare_rows(args: GradeArguments, rewards: Composition) -> Dataset:

@@ -1,13 +1,19 @@
-"""Language consistency: does the model think in the language it was asked in? (DeepSeek-R1, Nature version, equation 7)
+"""Language: does the model think in the language it was asked in, and does it mix languages?
 
-The reward is the paper's ratio: words of the target language in the thought / words in the thought. Simplified here:
+`language_consistency` is the reward of the paper (DeepSeek-R1, §2.3.2; Nature version, equation 7): words of the target
+language in the thought / all words in the thought. `mixes_languages` says whether a text has words of several languages;
+evaluation and reports count these. Both see Chinese, English, French, Spanish, German, Japanese, Korean, Russian, Arabic and
+Hindi.
 
-- Unicode tells scripts apart, lingua only what shares one: the words of a sentence of Latin letters all go to one of English,
-  French, Spanish and German, whichever lingua's confidences, word by word, add up to. Other languages go with their
-  neighbours in that script (Italian, Ukrainian), other scripts with nobody.
-- 1.73 characters of Chinese or Japanese make a word. A Chinese word has 1.5 to 2 on average, depending on who counts; with
-  the geometric mean of the two, the share in a text mixed with English is never off by more than 0.04.
-- Formulas, code, addresses, numbers, names of points such as ABC and lone Latin letters are no words of any language.
+Simplifications:
+
+- Unicode tells scripts apart; lingua only separates the languages that share one. All words of a sentence in Latin letters are
+  assigned to one of English, French, Spanish and German: the one with the highest sum of lingua's log-confidences, word by
+  word. Unsupported languages are counted with their neighbours in the same script (Italian, Ukrainian), and unsupported
+  scripts with no language at all.
+- 1.73 characters of Chinese or Japanese make a word. A Chinese word has 1.5 to 2 characters on average, depending on who counts;
+  with the geometric mean of the two, the share in a text mixed with English is never off by more than 0.04.
+- Formulas, code, addresses, numbers, names of points such as ABC and single Latin letters are not words of any language.
 """
 
 import math
@@ -16,17 +22,27 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-from open_r1.utils.text import text_of
+from open_r1.utils.text import split_thought, text_of
 
 
-LANGUAGES = {"ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fr": "French"}
-LANGUAGES |= {"hi": "Hindi", "ja": "Japanese", "ko": "Korean", "ru": "Russian", "zh": "Chinese"}
-CODES = {name.lower(): code for code, language in LANGUAGES.items() for name in (code, language)}
+LANGUAGES = {
+    "ar": "Arabic",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "hi": "Hindi",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "ru": "Russian",
+    "zh": "Chinese",
+}
+CODES = {code: code for code in LANGUAGES} | {name.lower(): code for code, name in LANGUAGES.items()}
 LATIN = ("en", "fr", "es", "de")
-CHARACTERS = 1.73  # Han and Kana per word, see above
-FEWEST_WORDS = 5  # a thought of fewer is not judged
-FLOOR = 0.01  # least confidence: one foreign name must not decide a sentence
-INERTIA = 1.0  # nats in favour of the language before; in a prompt, with nothing before, the least lead that counts
+CHARACTERS_PER_WORD = 1.73  # Han and Kana, see above
+FEWEST_WORDS = 5  # thoughts with fewer words are not judged
+FLOOR = 0.01  # smallest confidence that counts, so that one foreign name does not decide a sentence
+INERTIA = 1.0  # head start, in nats, of the language of the sentence before; in prompts, the smallest lead that counts
 
 # Nothing here backtracks: a thought may be megabytes of anything.
 NOISE = re.compile(
@@ -35,19 +51,29 @@ NOISE = re.compile(
     r"|\\\[[^\\]*+(?:\\[^\[\]][^\\]*+)*+\\\]|\\\([^\\]*+(?:\\[^()][^\\]*+)*+\\\)"
     r"|\\(?:begin|end)\{[^{}\n]{0,30}\}|\\(?:[A-Za-z]+|.)"
 )
-SENTENCE = re.compile("[.!?:;\n\u3002\uff01\uff1f\uff1a\uff1b\u0964\u061f](?![0-9])")
+SENTENCE_END = re.compile("[.!?:;\n\u3002\uff01\uff1f\uff1a\uff1b\u0964\u061f](?![0-9])")
 TOKEN = re.compile("[0-9A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0300-\u036f\u1e00-\u1eff]{2,40}")
+LATIN_LETTERS = re.compile("[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff]{2,40}")
 NOTATION = set(
     "sin cos tan cot sec csc arcsin arccos arctan log ln exp lim max min mod gcd lcm det arg cm mm km kg".split()
 )
+# Frequent words that the other three languages do not have.
+FUNCTION_WORDS = {
+    "en": frozenset("the of and is that we this with which it then".split()),
+    "fr": frozenset("le les une est et dans nous donc pour avec sont".split()),
+    "es": frozenset("el los una por para cada con como entonces del".split()),
+    "de": frozenset("der das und ist wir nicht ein eine mit den dann".split()),
+}
 HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 KANA = re.compile("[\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]+")
-SPACED = re.compile("[\u0370-\u1cff\u3130-\u318f\uac00-\ud7af\ufb50-\ufefc]")  # whether it is worth looking for these:
-SCRIPTS = {  # a lone Greek letter is a variable
+# Scripts that put spaces between words: a quick search for any of them, then a pattern for the words of each.
+SPACED_SCRIPT = re.compile("[\u0370-\u1cff\u3130-\u318f\uac00-\ud7af\ufb50-\ufefc]")
+SCRIPT_WORDS = {
     "ru": re.compile("[\u0400-\u052f][\u0300\u0301\u0400-\u052f]*"),
     "ko": re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]+"),
     "ar": re.compile("[\u0610-\u061a\u0620-\u065f\u066e-\u06d3\u06d5-\u06ef\u06fa-\u06ff\ufb50-\ufdff\ufe70-\ufefc]+"),
     "hi": re.compile("[\u0900-\u0963\u0970-\u097f][\u0900-\u0963\u0970-\u097f\u200c\u200d]*"),
+    # a single Greek letter is a variable
     "other": re.compile("[\u0370-\u03ff]{2,}|[\u0530-\u05ff\u0700-\u08ff\u0980-\u10ff\u1200-\u1cff]+"),
 }
 
@@ -61,141 +87,272 @@ def language_consistency(
 ) -> list[float | None]:
     """Share of the words of a thought that are in the target language, from 0.0 to 1.0.
 
-    `None` where there are too few words to judge, or where neither column nor prompt tells the language.
+    `None` if the thought has too few words, or if neither the column `language` nor the prompt gives the target language.
 
     Args:
-        completions (`list`): Completions as text or messages; without any tag, all of it is the thought.
-        prompts (`list`, *optional*): Prompts as text or messages; the last question of the user tells the target language.
-        language (`list[str]`, *optional*): Target languages, as codes (`"zh"`) or names (`"Chinese"`), ahead of the prompts.
-        fewest_words (`int`, *optional*, defaults to 5): A thought of fewer is not judged.
+        completions (`list`): Completions as text or messages. Without any tags, the whole completion is the thought.
+        prompts (`list`, *optional*):
+            Prompts as text or messages; the target is the language of the user's last message.
+        language (`list[str]`, *optional*):
+            Target languages, as codes (`"zh"`) or names (`"Chinese"`); they take precedence over the prompts.
+        fewest_words (`int`, *optional*, defaults to `5`): Thoughts with fewer words are not judged.
+
+    Returns:
+        `list[float | None]`: One reward per completion.
 
     Raises:
-        ValueError: If `language` holds something else.
+        ValueError: If `language` holds an unsupported language.
 
     >>> [share] = language_consistency(["<think>First we add both numbers, 然后再把结果除以二。</think>6"], language=["en"])
     >>> round(share, 1)
     0.5
     """
-    nothing = [None] * len(completions)
+    unknown = [None] * len(completions)
     rewards = []
-    for completion, prompt, target in zip(
-        map(text_of, completions), prompts or nothing, language or nothing, strict=True
-    ):
-        target = _code(target) if target else _language_of(prompt or "")
-        rewards.append(None if completion is None or target is None else _share(completion, target, fewest_words))
+    for completion, prompt, name in zip(completions, prompts or unknown, language or unknown, strict=True):
+        target = language_code(name) if name else _prompt_language(prompt)
+        text = text_of(completion)
+        if text is None or target is None:
+            rewards.append(None)
+        else:
+            rewards.append(_share_of_words(_thought(text), target, fewest_words))
     return rewards
 
 
 class LanguageConsistency:
-    """The reward of a recipe: `language_consistency`, with a language for rows that name none in their column.
+    """`language_consistency` with parameters, as recipes name it.
 
     Args:
-        language (`str`, *optional*): Code or name; without it the prompt's language is the target.
-        fewest_words (`int`, *optional*, defaults to 5): A thought of fewer is not judged.
+        language (`str`, *optional*):
+            Target language for rows whose column `language` is empty, as a code or a name. By default it is the language
+            of the prompt.
+        fewest_words (`int`, *optional*, defaults to `5`): Thoughts with fewer words are not judged.
 
     Raises:
-        ValueError: If the language is not one of those above.
+        ValueError: If the language is not supported.
     """
 
     __name__ = "language_consistency"
 
     def __init__(self, language: str | None = None, fewest_words: int = FEWEST_WORDS):
-        self.language, self.fewest_words = language and _code(language), fewest_words
+        self.language = language_code(language) if language else None
+        self.fewest_words = fewest_words
 
     def __call__(
         self, completions: list, prompts: list | None = None, language: list[str] | None = None, **kwargs
     ) -> list[float | None]:
-        languages = [name or self.language for name in language or [None] * len(completions)]
-        return language_consistency(completions, prompts, languages, self.fewest_words)
+        names = language or [None] * len(completions)
+        targets = [name or self.language for name in names]
+        return language_consistency(completions, prompts, targets, self.fewest_words)
 
 
-def _code(language: str) -> str:
+def mixes_languages(text: str) -> bool:
+    """Whether a text has words of more than one of the supported languages.
+
+    One word in another script is enough. Among languages that share a script (English, French, Spanish and German; Chinese
+    and Japanese), a second one counts from five words on, since fewer do not tell which language they are in.
+
+    Args:
+        text (`str`): Any text; tags, formulas, code and numbers have no language.
+
+    >>> mixes_languages("<think>3*7=1 so 1+5=6</think>"), mixes_languages("3*7=1 so 1+5=6，所以")
+    (False, True)
+    >>> mixes_languages("Wir addieren zuerst die beiden Zahlen. Then we divide the result by the number of terms.")
+    True
+    """
+    text = NOISE.sub(" ", text)
+    if text.isascii():
+        return _mixes_latin_languages(text)
+    scripts = _scripts(text)
+    if scripts == {"en"}:
+        return _mixes_latin_languages(text)
+    if scripts == {"zh"}:
+        return _mixes_chinese_and_japanese(text)
+    return len(scripts) > 1
+
+
+def language_code(language: str) -> str:
+    """The code of a supported language.
+
+    Args:
+        language (`str`): A code or an English name, in any case, with or without a region.
+
+    Raises:
+        ValueError: If the language is not supported.
+
+    >>> language_code("zh-CN"), language_code("German")
+    ('zh', 'de')
+    """
     name = str(language).strip().lower()
     code = CODES.get(name) or CODES.get(re.split("[-_]", name)[0])  # zh-CN, en_US
     if code is None:
-        known = ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items())
-        raise ValueError(f"unknown language {language!r}; supported: {known}; None: as in the prompt.")
+        supported = ", ".join(f"{code} ({name})" for code, name in LANGUAGES.items())
+        raise ValueError(
+            f"unknown language {language!r}; supported: {supported}; without one, the language of the prompt counts."
+        )
     return code
 
 
-def _language_of(prompt: str | list[dict]) -> str | None:
-    """The language that the user asked in, whatever the template around the question is written in."""
-    if isinstance(prompt, str):
-        question = re.sub(r"Assistant:\s*+(?:<think>\s*+)?\Z", "", prompt.rpartition("User:")[2])
-    else:
-        content = (
-            next((message.get("content") for message in reversed(prompt) if message.get("role") == "user"), None) or ""
-        )
-        question = content if isinstance(content, str) else " ".join(part.get("text") or "" for part in content)
-    [(language, most)] = _count_words(question).most_common(1) or [("other", 0)]
-    return language if language != "other" and most >= 1 else None
+def _thought(completion: str) -> str:
+    thought, answer = split_thought(completion)
+    return answer if thought is None else thought
 
 
-def _share(completion: str, target: str, fewest_words: int) -> float | None:
-    _, opened, rest = completion.partition("<think>")
-    words = _count_words((rest if opened else completion).partition("</think>")[0], target)
+def _prompt_language(prompt: str | list[dict] | None) -> str | None:
+    """The language of the user's question, whatever language the template around it is written in."""
+    if not prompt:
+        return None
+    question = _question_in_text(prompt) if isinstance(prompt, str) else _last_user_message(prompt)
+    words = _count_words(question)
+    if not words:
+        return None
+    [(language, count)] = words.most_common(1)
+    return language if language != "other" and count >= 1 else None
+
+
+def _question_in_text(prompt: str) -> str:
+    """The question in a prompt written by R1-Zero's template, `… User: <question>. Assistant: <think>`."""
+    question = prompt.rpartition("User:")[2]
+    return re.sub(r"Assistant:\s*+(?:<think>\s*+)?\Z", "", question)
+
+
+def _last_user_message(messages: list[dict]) -> str:
+    for message in reversed(messages):
+        if message.get("role") == "user":
+            return text_of([message | {"role": "assistant"}])
+    return ""
+
+
+def _share_of_words(text: str, target: str, fewest_words: int) -> float | None:
+    words = _count_words(text, target)
     total = sum(words.values())
     return words[target] / total if total >= fewest_words else None
 
 
 def _count_words(text: str, target: str | None = None) -> Counter[str]:
-    """Words by language; if the target is not one of LATIN, it does not matter which of them the others are in."""
+    """Counts the words of a text by language.
+
+    Args:
+        text (`str`): The text.
+        target (`str`, *optional*):
+            The language that matters. Unless it is one of `LATIN`, all words in Latin letters are counted as `"other"`,
+            which is much faster than telling English, French, Spanish and German apart.
+
+    Returns:
+        `Counter[str]`: Words by language code; `"other"` stands for all unsupported languages.
+    """
     text = NOISE.sub(" ", text)
-    sentences = SENTENCE.split(text)
-    latin = target is None or target in LATIN
-    words = _count_latin(sentences, target) if latin else Counter(other=sum(map(_is_word, TOKEN.findall(text))))
-    if SPACED.search(text):
-        words.update({language: len(script.findall(text)) for language, script in SCRIPTS.items()})
+    sentences = SENTENCE_END.split(text)
+    if target is None or target in LATIN:
+        words = _count_latin_words(sentences, target)
+    else:
+        words = Counter(other=sum(map(_is_word, TOKEN.findall(text))))
+    if SPACED_SCRIPT.search(text):
+        for language, pattern in SCRIPT_WORDS.items():
+            words[language] += len(pattern.findall(text))
     if HAN.search(text) or KANA.search(text):
-        words.update(_count_han(sentences, target))
+        words.update(_count_han_and_kana(sentences, target))
     return words
 
 
-def _count_latin(sentences: list[str], target: str | None) -> Counter[str]:
+def _count_latin_words(sentences: list[str], target: str | None) -> Counter[str]:
+    """Assigns all words of a sentence to the language with the highest summed log-confidence of lingua.
+
+    The language of the sentence before, or the target in the first sentence, has a head start of `INERTIA`.
+    """
     words = Counter()
-    last = None if target is None else LATIN.index(target)
+    current = None if target is None else LATIN.index(target)
     for sentence in sentences:
-        if found := [evidence for evidence in map(_evidence, TOKEN.findall(sentence)) if evidence]:
-            scores = [sum(column) for column in zip(*found, strict=True)]
-            if last is not None:
-                scores[last] += INERTIA
-            *_, second, best = sorted(scores)
-            if last is not None or best - second >= INERTIA:
-                last = scores.index(best)
-            words["other" if last is None else LATIN[last]] += len(found)
+        evidence = [scores for scores in map(_log_confidences, TOKEN.findall(sentence)) if scores]
+        if not evidence:
+            continue
+        totals = [sum(scores) for scores in zip(*evidence, strict=True)]
+        if current is not None:
+            totals[current] += INERTIA
+        second, best = sorted(totals)[-2:]
+        if current is not None or best - second >= INERTIA:
+            current = totals.index(best)
+        language = "other" if current is None else LATIN[current]
+        words[language] += len(evidence)
     return words
 
 
-def _count_han(sentences: list[str], target: str | None) -> Counter[str]:
-    """Han in a sentence with Kana is Japanese, else Chinese; but a Japanese thought may have sentences without any Kana."""
-    counts = [(len("".join(HAN.findall(s))), len("".join(KANA.findall(s)))) for s in sentences]
-    han, kana = sum(h for h, _ in counts), sum(k for _, k in counts)
-    chinese = 0 if target == "ja" and 2 * kana >= han else sum(h for h, k in counts if 10 * k < h)
-    return Counter(zh=chinese / CHARACTERS, ja=(han - chinese + kana) / CHARACTERS)
+def _count_han_and_kana(sentences: list[str], target: str | None) -> Counter[str]:
+    """Counts Chinese and Japanese words.
+
+    A sentence in Han characters is Japanese if it also has Kana, and Chinese otherwise. A Japanese thought may however have
+    sentences without any Kana, so if the target is Japanese and the text has Kana enough, all of it is.
+    """
+    han = kana = chinese = 0
+    for sentence in sentences:
+        han_here = _count_characters(HAN, sentence)
+        kana_here = _count_characters(KANA, sentence)
+        han += han_here
+        kana += kana_here
+        if 10 * kana_here < han_here:
+            chinese += han_here
+    if target == "ja" and 2 * kana >= han:
+        chinese = 0
+    japanese = han - chinese + kana
+    return Counter(zh=chinese / CHARACTERS_PER_WORD, ja=japanese / CHARACTERS_PER_WORD)
+
+
+def _count_characters(pattern: re.Pattern, text: str) -> int:
+    return sum(map(len, pattern.findall(text)))
+
+
+def _scripts(text: str) -> set[str]:
+    """The scripts of a text's words, each named by its first language: `en` for Latin letters, `zh` for Han and Kana."""
+    scripts = set()
+    if any(map(_is_word, LATIN_LETTERS.findall(text))):
+        scripts.add("en")
+    if HAN.search(text) or KANA.search(text):
+        scripts.add("zh")
+    if SPACED_SCRIPT.search(text):
+        for language, pattern in SCRIPT_WORDS.items():
+            if language in LANGUAGES and pattern.search(text):
+                scripts.add(language)
+    return scripts
+
+
+def _mixes_latin_languages(text: str) -> bool:
+    """Whether a text has five words in each of two of `LATIN`. That is slow to tell, so function words must suggest it first."""
+    words = set(text.lower().split())
+    suspected = [language for language in LATIN if not FUNCTION_WORDS[language].isdisjoint(words)]
+    if len(suspected) < 2:
+        return False
+    counts = _count_latin_words(SENTENCE_END.split(text), target=None)
+    return sum(counts[language] >= FEWEST_WORDS for language in LATIN) > 1
+
+
+def _mixes_chinese_and_japanese(text: str) -> bool:
+    counts = _count_han_and_kana(SENTENCE_END.split(text), target=None)
+    return min(counts["zh"], counts["ja"]) >= FEWEST_WORDS
 
 
 def _is_word(token: str) -> bool:
-    return token.isalpha() and len(token) < 40 and token not in NOTATION and not (len(token) < 6 and token.isupper())
+    """Whether a token in Latin letters is a word of some language, not a name of points, a unit or a function."""
+    if not token.isalpha() or len(token) >= 40 or token in NOTATION:
+        return False
+    return len(token) >= 6 or not token.isupper()
 
 
-@lru_cache(maxsize=65536)
-def _evidence(token: str) -> tuple[float, ...]:
-    """Log-confidence in each of LATIN, nothing for what is no word; words come again, and lingua takes 40 µs for one."""
+@lru_cache(maxsize=65536)  # words come again, and lingua takes 40 µs for one
+def _log_confidences(token: str) -> tuple[float, ...]:
+    """How much lingua believes that a word belongs to each of `LATIN`; empty if the token is not a word."""
     token = unicodedata.normalize("NFC", token)
     if not _is_word(token):
         return ()
-    values = _detector().compute_language_confidence_values(token)
-    confidence = {value.language.iso_code_639_1.name.lower(): value.value for value in values}
-    return tuple(math.log(max(confidence[language], FLOOR)) for language in LATIN)
+    confidences = {}
+    for value in _detector().compute_language_confidence_values(token):
+        confidences[value.language.iso_code_639_1.name.lower()] = value.value
+    return tuple(math.log(max(confidences[language], FLOOR)) for language in LATIN)
 
 
 @lru_cache(maxsize=1)
 def _detector():
-    from lingua import (  # takes time and memory, and most runs do without this reward
-        IsoCode639_1,
-        LanguageDetectorBuilder,
-    )
+    """Lingua's detector for `LATIN`, imported here since it takes time and memory and most runs do without it."""
+    from lingua import IsoCode639_1, LanguageDetectorBuilder
 
-    return LanguageDetectorBuilder.from_iso_codes_639_1(
-        *(getattr(IsoCode639_1, code.upper()) for code in LATIN)
-    ).build()
+    codes = [getattr(IsoCode639_1, code.upper()) for code in LATIN]
+    return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()

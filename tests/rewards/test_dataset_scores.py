@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
-from open_r1.rewards.scoring import score, table
+from open_r1.rewards.dataset_scores import score, table
 from open_r1.utils.errors import RecipeError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from open_r1.evals.dynamics import repaired
+from open_r1.evals.reflection import find_repair
 
 
 @pytest.mark.parametrize(
@@ -16,9 +16,9 @@ from open_r1.evals.dynamics import repaired
     ],
 )
 def test_the_same_value_another_product_or_no_doubt_is_no_repair(text):
-    assert repaired(text) is None
+    assert find_repair(text) is None
 
 
 @pytest.mark.parametrize("text", ["2*600=1,100. Wait, 2*600=1,200", "1/3=0.3, but 1/3=1/3", "4+4=9，等等，4+4=8"])
 def test_repairs(text):
-    assert repaired(text) is not None
+    assert find_repair(text) is not None
