@@ -17,7 +17,7 @@ from open_r1.configs import Benchmark
 from open_r1.evals.results import statistics_of
 from open_r1.grading.grader import shared_grader
 from open_r1.rewards import Composition
-from open_r1.rewards.dataset_scores import score
+from open_r1.rewards.dataset_scores import score_dataset
 
 
 SAMPLES = 16
@@ -45,7 +45,7 @@ def main():
         rows = completions(args.problems, seed=1000 * number)
         shared_grader.cache_clear()
         started = time.perf_counter()
-        scored = score(rows, Composition(benchmark.rewards), progress=False)
+        scored = score_dataset(rows, Composition(benchmark.rewards), progress=False)
         found = statistics_of(scored, benchmark)
         seconds.append(time.perf_counter() - started)
         told = "  ".join(f"{name} {found[name]['value']:.3f}" for name in ("avg@16", "pass@16", "cons@16"))

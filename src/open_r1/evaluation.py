@@ -41,7 +41,7 @@ from open_r1.evals.codeforces import require_contests
 from open_r1.evals.results import FILE, read, require_published, statistics_of, table
 from open_r1.generation.driver import generate_completions
 from open_r1.rewards import Composition
-from open_r1.rewards.dataset_scores import score
+from open_r1.rewards.dataset_scores import score_dataset
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
 
@@ -89,7 +89,7 @@ def grade(folder: str, benchmark: Benchmark, rewards: Composition, thought_opene
     if thought_opened:
         rows = rows.map(lambda row: {"completion": "<think>" + row["completion"]})
     rewards.start()
-    return score(rows, rewards, progress=progress)
+    return score_dataset(rows, rewards, progress=progress)
 
 
 def main():

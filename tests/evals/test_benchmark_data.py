@@ -10,7 +10,7 @@ from open_r1.configs import BENCHMARKS, Benchmark, RewardSpec
 from open_r1.data.load import load_split
 from open_r1.evals.benchmark_data import codeforces, gpqa_diamond, livecodebench
 from open_r1.rewards import Composition
-from open_r1.rewards.dataset_scores import score
+from open_r1.rewards.dataset_scores import score_dataset
 from open_r1.utils.imports import import_object, is_function
 
 
@@ -75,7 +75,7 @@ def test_codeforces_problems_that_outputs_can_judge(copy):
     for words in ("A. Sum", "Input\n\na, b", "Example 1\n\n```input\n1 2", "Time limit: 1 s"):
         assert words in found["question_content"]
     program = "```python\nprint(sum(map(int, input().split())))\n```"
-    judged = score(
+    judged = score_dataset(
         Dataset.from_list([found | {"prompt": "", "completion": program}]),
         Composition([RewardSpec.parse({"name": "code", "isolation": "none"})]),
         progress=False,

@@ -6,7 +6,7 @@ from datasets import Dataset
 from open_r1.configs import BENCHMARKS, Benchmark, EvaluationArguments
 from open_r1.evals.results import published, statistics_of, table, votes_of
 from open_r1.rewards import Composition
-from open_r1.rewards.dataset_scores import score
+from open_r1.rewards.dataset_scores import score_dataset
 from open_r1.utils.errors import RecipeError
 
 
@@ -22,7 +22,7 @@ def scored(problems, reward_funcs=("accuracy",)):
     ]  # fmt: skip
     benchmark = Benchmark.parse({"name": "mine", "dataset_name": "mine.jsonl", "reward_funcs": list(reward_funcs)})
     rewards = Composition(benchmark.rewards)
-    return score(Dataset.from_list(rows), rewards, progress=False), benchmark
+    return score_dataset(Dataset.from_list(rows), rewards, progress=False), benchmark
 
 
 def boxed(*answers):

@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
-from open_r1.rewards.dataset_scores import score, table
+from open_r1.rewards.dataset_scores import mean_scores, score_dataset
 from open_r1.utils.errors import RecipeError
 
 
@@ -64,7 +64,8 @@ def test_graded_rows_are_written_whole(command, tmp_path, suffix):
         Dataset.from_json(f"out/graded{suffix}") if suffix == ".jsonl" else Dataset.from_parquet(f"out/graded{suffix}")
     )
     assert graded["rewards/accuracy"][:] == graded["reward"][:] == [1.0, 0.0, 1.0, None, None]
-    assert graded["completion"][0] == RIGHT and graded["solution"][0] == "4"
+    assert graded.column_names == ["output", "answer", "domain", "rewards/accuracy", "reward"], "the user's own names"
+    assert graded["output"][0] == RIGHT and graded["answer"][0] == "4"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"graded{suffix}"]
 
 
@@ -77,7 +78,7 @@ def test_graded_rows_are_written_whole(command, tmp_path, suffix):
             "output_path: found 'graded.csv'; expected the name of a file that ends in .jsonl or .parquet",
         ),
         (["--reward_funcs", "acuracy"], "unknown reward 'acuracy'. Did you mean 'accuracy'?"),
-        (["--reward_funcs", "{name: cosine, max_len: 10}"], "'cosine' needs completion_ids"),
+        (["--reward_funcs", "{name: cosine, max_len: 10}"], "'cosine' needs 'completion_ids'"),
         (["--reward_func", "accuracy"], "unknown option '--reward_func'"),
     ],
 )
@@ -100,11 +101,11 @@ def test_dry_run_grades_nothing(command):
 def test_rewards_are_summed_as_in_training():
     rows = Dataset.from_list([{"completion": RIGHT, "solution": "4"}, {"completion": WRONG, "solution": "?"}])
     rewards = Composition([RewardSpec("accuracy"), RewardSpec("format", weight=0.5)])
-    scored = score(rows, rewards, progress=False)
+    scored = score_dataset(rows, rewards, progress=False)
     assert scored["reward"][:] == [1.5, None]
-    assert table(scored, rewards) == [("all", "accuracy", 2, 1.0, 1), ("all", "format", 2, 1.0, 1)]
+    assert mean_scores(scored, rewards) == [("all", "accuracy", 2, 1.0, 1), ("all", "format", 2, 1.0, 1)]
 
 
 def test_missing_column_is_an_error_before_any_work():
     with pytest.raises(RecipeError, match="'accuracy' needs the dataset column 'solution'"):
-        score(Dataset.from_list([{"completion": "4"}]), Composition([RewardSpec("accuracy")]))
+        score_dataset(Dataset.from_list([{"completion": "4"}]), Composition([RewardSpec("accuracy")]))

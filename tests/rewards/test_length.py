@@ -36,8 +36,13 @@ def test_group_length_says_nothing_of_a_part_of_a_group():
 
 
 def test_trl_rewards_under_recipe_names():
-    assert Repetition(ngram_size=1)([[1, 1, 1, 1], [1, 2, 3, 4]]) == [-0.75, 0.0]
-    assert SoftOverlong(max_len=10, cache=5)([[0] * n for n in (5, 7, 10, 11)]) == [0.0, -0.4, -1.0, -1.0]
+    assert Repetition(ngram_size=1)(["aaaa", "abcd"], [[1, 1, 1, 1], [1, 2, 3, 4]]) == [-0.75, 0.0]
+    assert SoftOverlong(max_len=10, cache=5)(["text"] * 4, [[0] * n for n in (5, 7, 10, 11)]) == [
+        0.0,
+        -0.4,
+        -1.0,
+        -1.0,
+    ]
 
 
 def test_they_pickle():

@@ -31,12 +31,12 @@ def test_trl_rewards_work_with_messages_and_with_text():
 
 @pytest.mark.parametrize("name", ["no_kwargs", "CONSTANT"])
 def test_what_trl_cannot_call_is_refused_at_the_start(own, name):
-    with pytest.raises(RecipeError, match="no function or class" if name == "CONSTANT" else "must take .*kwargs"):
+    with pytest.raises(RecipeError, match="not a function or class" if name == "CONSTANT" else "must take .*kwargs"):
         own(name)
 
 
 def test_optional_columns_are_known(own):
-    assert own("optional").rewards[0].graded and own("optional").rewards[0].columns == set()
+    assert own("optional").rewards[0].takes_solution and own("optional").rewards[0].columns == set()
 
 
 def test_file_that_does_not_run_is_refused(tmp_path):

@@ -15,7 +15,7 @@ from open_r1.data.filter_report import SHOWN, FilterReport
 from open_r1.generation.driver import answer_requests
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
-from open_r1.rewards.dataset_scores import score
+from open_r1.rewards.dataset_scores import score_dataset
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import file_lock
 from open_r1.utils.jsonl import read_lines, truncate_incomplete_line
@@ -62,7 +62,9 @@ def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) 
         if len(verdicts) < len(rows):
             rewards.start()
         for start in range(len(verdicts), len(rows), CHUNK):
-            scored = score(rows.select(range(start, min(start + CHUNK, len(rows)))), rewards, progress=progress)
+            scored = score_dataset(
+                rows.select(range(start, min(start + CHUNK, len(rows)))), rewards, progress=progress
+            )
             columns = [scored[f"rewards/{reward.label}"] for reward in rewards.rewards]
             new = [_right(values, args.min_reward) for values in zip(*columns, strict=True)]
             stream.writelines(json.dumps({"right": verdict}) + "\n" for verdict in new)

@@ -10,63 +10,76 @@ from open_r1.utils.errors import RecipeError, did_you_mean
 logger = logging.getLogger(__name__)
 
 
-def check_columns(rewards: list[Reward], columns: list[str]):
-    """Stops before any training if a reward needs a column that the data set does not have.
+def check_columns(rewards: list[Reward], columns: list[str]) -> None:
+    """Stops if a reward needs a column that the data set does not have.
+
+    Args:
+        rewards (`list[Reward]`): Rewards of the recipe.
+        columns (`list[str]`): Columns of the data set, under the names that rewards know.
 
     Raises:
-        RecipeError: Naming reward, column and what there is.
+        RecipeError: Naming the reward, the column and the columns that there are.
     """
+    found = ", ".join(columns)
     for reward in rewards:
-        if (any_of := getattr(reward.function, "needs_one_of", ())) and not set(any_of) & set(columns):
+        alternatives = getattr(reward.function, "needs_one_of", ())
+        if alternatives and set(alternatives).isdisjoint(columns):
             raise RecipeError(
-                f"reward {reward.label!r} needs one of the dataset columns {', '.join(any_of)}; found: {', '.join(columns)}."
+                f"reward {reward.label!r} needs one of the dataset columns {', '.join(alternatives)}; found: {found}."
             )
         for column in sorted(reward.columns - set(columns)):
-            option = (
-                f" (set `dataset_{column}_column` to the one that holds it)"
-                if column in ("solution", "prompt")
-                else ""
-            )
+            remedy = ""
+            if column in ("solution", "prompt"):
+                remedy = f" (set `dataset_{column}_column` to the one that holds it)"
             raise RecipeError(
-                f"reward {reward.label!r} needs the dataset column {column!r}{option}; found: {', '.join(columns)}"
+                f"reward {reward.label!r} needs the dataset column {column!r}{remedy}; found: {found}"
                 f"{did_you_mean(column, columns)}"
             )
 
 
-def check_domains(rewards: list[Reward], domains: list[str]):
-    """Stops before any training if a reward is for rows that do not exist, or if rows have no reward.
+def check_domains(rewards: list[Reward], domains: list[str]) -> None:
+    """Stops if a reward is for rows that do not exist, or if there are rows without a reward.
+
+    Args:
+        rewards (`list[Reward]`): Rewards of the recipe.
+        domains (`list[str]`): The column `domain` of the data set.
 
     Raises:
         RecipeError: Naming the domain.
     """
-    found = {str(domain) for domain in domains}
+    existing = {str(domain) for domain in domains}
+    rewarded = set()
     for reward in rewards:
-        for domain in set(reward.spec.domain) - found:
+        rewarded.update(reward.spec.domain or existing)
+        for domain in set(reward.spec.domain) - existing:
             raise RecipeError(
                 f"reward_funcs: {reward.label!r} is for the domain {domain!r}, of which the data set has no rows; it has: "
-                f"{', '.join(sorted(found))}{did_you_mean(domain, found)}"
+                f"{', '.join(sorted(existing))}{did_you_mean(domain, existing)}"
             )
-    if without := found - {domain for reward in rewards for domain in reward.spec.domain or found}:
+    unrewarded = existing - rewarded
+    if unrewarded:
         raise RecipeError(
-            f"reward_funcs: rows of the domain {min(without)!r} have no reward; give them one or leave them out."
+            f"reward_funcs: rows of the domain {min(unrewarded)!r} have no reward; give them one or leave them out."
         )
 
 
-def check_golds(golds: list, limit: float):
-    """Stops before any training if too many of the golds say nothing: their rows would never train.
+def check_golds(golds: list, limit: float) -> None:
+    """Stops if too many gold answers cannot be parsed: their rows would never train.
 
     Args:
-        golds (`list`): Gold answers, a sample of at most a thousand is enough.
-        limit (`float`): Largest share of unusable golds to accept, from 0 to 1.
+        golds (`list`): Gold answers; a sample of at most a thousand is enough.
+        limit (`float`): Largest share of unusable gold answers to accept, from 0 to 1.
 
     Raises:
-        RecipeError: With the share and some of the golds.
+        RecipeError: With the share, and some of the gold answers.
     """
-    bad = [gold for gold in golds if gold_answer(gold) is None]
-    if len(bad) > limit * len(golds):
+    unusable = [gold for gold in golds if gold_answer(gold) is None]
+    if len(unusable) > limit * len(golds):
         raise RecipeError(
-            f"reward 'accuracy' cannot parse {len(bad)} of {len(golds)} golds, such as {bad[:3]!r}; at most "
+            f"reward 'accuracy' cannot parse {len(unusable)} of {len(golds)} golds, such as {unusable[:3]!r}; at most "
             f"{limit:.0%} may fail (max_unusable_golds). Is dataset_solution_column the column of final answers?"
         )
-    if bad:
-        logger.warning("%d of %d golds cannot be parsed, their rows do not train: %r", len(bad), len(golds), bad[:3])
+    if unusable:
+        logger.warning(
+            "%d of %d golds cannot be parsed, their rows do not train: %r", len(unusable), len(golds), unusable[:3]
+        )

@@ -1,24 +1,28 @@
-"""The rewards of a recipe together, as TRL's GRPOTrainer calls them.
+"""The rewards of a recipe together, as TRL's `GRPOTrainer` calls them.
 
-TRL sums the rewards of a row and leaves out each `None`, which is to count it as 0: beside a format reward, an answer that
-nobody could judge would train as a wrong one. So the rewards are computed together, once a batch, and overlap:
+TRL calls one reward function after another, and sums their weighted rewards of a completion. It leaves out `None`, which amounts to
+counting it as 0: beside a format reward, an answer that nobody could judge would train as a wrong one. A `Composition`
+therefore computes all rewards of a batch at once, and hands them out to TRL one by one (`RewardFunction`). For each batch it
 
-- a reward with `domain` sees only its rows, in which alone it counts;
-- a reward with `only_if` is 0 where the other one is not positive;
-- a row that one of its judges could not judge gets `None` from every reward, so that it does not train, and is counted; too
-  many of these among the last completions stop the run;
-- where a shaping reward (format, length, language …) has nothing to say, the mean of the prompt's other completions stands in,
-  which neither helps nor hurts.
+1. calls every reward on the rows that it is for (its `domain`), all of them at the same time;
+2. finds the rows that one of their judges could not judge;
+3. fills the gaps of shaping rewards (format, length, language …) with the mean of the prompt's other completions, which neither
+   helps nor hurts;
+4. sets a reward with `only_if` to 0 where that other reward is not positive;
+5. logs the share of unjudged rows, and stops the run if it gets too large;
+6. gives the unjudged rows `None` from every reward, so that they do not train.
 """
 
 import asyncio
+import functools
 import inspect
 import logging
 import math
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from open_r1.configs import RewardSpec
 from open_r1.grading.grader import shared_grader
@@ -29,62 +33,150 @@ from open_r1.utils.text import text_of
 
 logger = logging.getLogger(__name__)
 
-RECENT = 512  # completions over which the share of unjudged ones is watched
-Row = list[float | None]
+WATCHED = 512  # the last completions, of which at most a share of `max_unjudged` may be unjudged
+Scores = list[float | None]  # what a reward returns: one score per completion
 
 
 class Reward:
-    """One reward of a recipe: its function, fed with what it expects, and never the end of a run.
+    """One reward of a recipe, and what is known about its function.
 
     Args:
         spec (`RewardSpec`): Name, weight, domain, gate and parameters, from the recipe.
+
+    Attributes:
+        label (`str`): The name in TRL's metrics.
+        columns (`set[str]`): Data set columns that the function needs.
+        trainer_columns (`set[str]`): What it needs of the things that TRL passes beside the columns.
+        takes_solution (`bool`): Whether it looks at the column `solution`, if there is one.
+        is_shaping (`bool`): Whether it says how a completion looks rather than whether it is right.
 
     Raises:
         RecipeError: If the name is unknown or the parameters do not fit.
     """
 
     def __init__(self, spec: RewardSpec):
-        self.spec, self.label, self.function = spec, spec.label, resolve(spec)
+        self.spec = spec
+        self.label = spec.label
+        self.function = resolve(spec)
         parameters = inspect.signature(self.function).parameters.values()
-        needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
-        self.columns = needed - FROM_TRAINER | ({"domain"} if spec.domain else set())
-        self.from_trainer = needed & FROM_TRAINER - {"completions"}
-        self.graded = any(p.name == "solution" for p in parameters)
-        self.judges = spec.name not in SHAPING
-        call = self.function if inspect.isroutine(self.function) else type(self.function).__call__
-        self.is_async = inspect.iscoroutinefunction(getattr(self.function, "func", call))
-        # TRL's and one's own may want the main thread, for signals or for a library that is not safe in threads.
-        self.in_thread = spec.name in REWARDS or self.is_async
+        required = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+        self.columns = required - FROM_TRAINER
+        if spec.domain:
+            self.columns = self.columns | {"domain"}
+        self.trainer_columns = (required & FROM_TRAINER) - {"completions"}
+        self.takes_solution = any(p.name == "solution" for p in parameters)
+        self.is_registered = spec.name in REWARDS
+        self.is_shaping = spec.name in SHAPING
+        self.is_async = _is_async(self.function)
+        # Other rewards stay in the main thread, for the sake of signals and of libraries that are not safe in threads.
+        self.runs_in_thread = self.is_registered or self.is_async
 
     def __str__(self) -> str:
-        domain = f" on {', '.join(self.spec.domain)}" if self.spec.domain else ""
-        gate = f" if {self.spec.only_if}" if self.spec.only_if else ""
-        return f"{self.spec.weight:g} × {self.label}{domain}{gate}"
+        text = f"{self.spec.weight:g} × {self.label}"
+        if self.spec.domain:
+            text += f" on {', '.join(self.spec.domain)}"
+        if self.spec.only_if:
+            text += f" if {self.spec.only_if}"
+        return text
 
-    def __call__(self, completions: list, prefill: str, **kwargs) -> Row:
+    def score_rows(self, completions: list, prefill: str, columns: dict) -> "BatchScores":
+        """Scores the rows of a batch that this reward is for.
+
+        Args:
+            completions (`list`): All completions of the batch.
+            prefill (`str`): What the prompt already holds of the completions.
+            columns (`dict`): All columns of the batch, and whatever else TRL passes.
+        """
+        rows = self._select_rows(completions, columns.get("domain"))
+        scores: Scores = [None] * len(completions)
+        if rows:
+            selected = [completions[row] for row in rows]
+            kwargs = _select_values(columns, rows, len(completions))
+            for row, score in zip(rows, self._call(selected, prefill, kwargs), strict=True):
+                scores[row] = score
+        return BatchScores(self, rows, scores)
+
+    def _select_rows(self, completions: list, domains: list | None) -> list[int]:
+        """The rows with a completion and one of the reward's domains."""
+        rows = [row for row, completion in enumerate(completions) if completion is not None]
+        if not self.spec.domain:
+            return rows
+        if not domains:
+            return []
+        return [row for row in rows if domains[row] in self.spec.domain]
+
+    def _call(self, completions: list, prefill: str, kwargs: dict) -> Scores:
+        """Calls the function. If it fails, the run goes on, and none of the completions is judged."""
         try:
-            if self.spec.name in REWARDS:
-                completions = [prefill + text_of(completion) for completion in completions]
-            elif self.spec.name.startswith("trl."):
-                completions = [[{"role": "assistant", "content": prefill + text_of(c)}] for c in completions]
-            rewards = self.function(completions=completions, **kwargs)
-            rewards = list(asyncio.run(rewards) if self.is_async else rewards)
-            if len(rewards) != len(completions):
-                raise ValueError(f"returned {len(rewards)} rewards for {len(completions)} completions")
-            rewards = [None if reward is None or not math.isfinite(reward) else float(reward) for reward in rewards]
-        except Exception as error:  # a user's reward may raise anything; it must not end a run of days
+            scores = self.function(completions=self._convert(completions, prefill), **kwargs)
+            if self.is_async:
+                scores = asyncio.run(scores)
+            scores = [_finite_or_none(score) for score in scores]
+            if len(scores) != len(completions):
+                raise ValueError(f"returned {len(scores)} rewards for {len(completions)} completions")
+        except Exception as error:  # a user's reward may raise anything; that must not end a run of days
             logger.warning("reward %r failed, this batch goes without it: %r", self.label, error)
-            rewards = [None] * len(completions)
-        return rewards
+            return [None] * len(completions)
+        return scores
+
+    def _convert(self, completions: list, prefill: str) -> list:
+        """Completions in the form that the function takes: ours get text, TRL's messages, a user's what TRL passes."""
+        if self.is_registered:
+            return [prefill + text_of(completion) for completion in completions]
+        if self.spec.name.startswith("trl."):
+            texts = [prefill + text_of(completion) for completion in completions]
+            return [[{"role": "assistant", "content": text}] for text in texts]
+        return completions
+
+
+@dataclass
+class BatchScores:
+    """What one reward says about a batch.
+
+    Args:
+        reward (`Reward`): The reward.
+        rows (`list[int]`): The rows that it is for.
+        scores (`list[float | None]`): One score per completion of the whole batch; `None` where the reward could not judge, and
+            in rows that it is not for.
+    """
+
+    reward: Reward
+    rows: list[int]
+    scores: Scores
+
+    @property
+    def unjudged_rows(self) -> list[int]:
+        """The rows that the reward is for but could not judge."""
+        return [row for row in self.rows if self.scores[row] is None]
+
+    def fill_gaps(self, prompts: list | None) -> None:
+        """Sets unjudged rows to the mean over the judged completions of the same prompt, if there are any."""
+        gaps = self.unjudged_rows
+        if not gaps or not prompts:
+            return
+        groups: dict[str, list[float]] = defaultdict(list)
+        for row in self.rows:
+            if self.scores[row] is not None:
+                groups[str(prompts[row])].append(self.scores[row])
+        for row in gaps:
+            group = groups[str(prompts[row])]
+            if group:
+                self.scores[row] = sum(group) / len(group)
+
+    def set_to_zero(self, rows: Iterable[int]) -> None:
+        """Sets scores to 0, but for those that are `None`."""
+        for row in rows:
+            if self.scores[row] is not None:
+                self.scores[row] = 0.0
 
 
 class Composition:
-    """All rewards of a recipe; see the module.
+    """All rewards of a recipe; see the module docstring for what it does with a batch.
 
     Args:
         specs (`list[RewardSpec]`): The rewards, in order.
         prefill (`str`, *optional*, defaults to `""`): What the prompt already holds of the completion, such as `<think>`.
-        max_unjudged (`float`, *optional*, defaults to 1): Largest share of the last completions that may be left unjudged.
+        max_unjudged (`float`, *optional*, defaults to 1): Largest share of the last 512 completions that may be unjudged.
 
     >>> specs = RewardSpec.parse_all(["accuracy", {"name": "format", "only_if": "accuracy"}])
     >>> texts = ["<think>2+2</think><answer>4</answer>", "<think>2+2</think><answer>5</answer>", "<think>2+2</think>4"]
@@ -94,158 +186,217 @@ class Composition:
 
     def __init__(self, specs: list[RewardSpec], prefill: str = "", max_unjudged: float = 1.0):
         self.rewards = [Reward(spec) for spec in specs]
-        self.prefill, self.max_unjudged = prefill, max_unjudged
-        self._recent: deque[bool] = deque(maxlen=RECENT)
-        self._last: tuple[list, list[Row]] = ([], [])  # a batch's lists, and its rewards
+        self.prefill = prefill
+        self.max_unjudged = max_unjudged
+        self._last_judged: deque[bool] = deque(maxlen=WATCHED)
+        self._last_batch: ScoredBatch | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_lock": None, "_last": ([], [])}
+        return self.__dict__ | {"_lock": None, "_last_batch": None}
 
-    def __setstate__(self, state: dict):
+    def __setstate__(self, state: dict) -> None:
         self.__dict__ = state | {"_lock": threading.Lock()}
 
     def __str__(self) -> str:
         return " + ".join(map(str, self.rewards))
 
-    def start(self):
-        """Makes the judges ready: the grader warms up, a reward with a `start` of its own starts.
+    def start(self) -> None:
+        """Makes the judges ready: starts the grader's processes, and each reward that has a method `start`.
 
         Raises:
-            RecipeError: If one of them cannot.
+            RecipeError: If one of them cannot start.
         """
-        if any(reward.graded and reward.in_thread for reward in self.rewards):
+        if any(reward.takes_solution and reward.runs_in_thread for reward in self.rewards):
             shared_grader().workers.start()
         for reward in self.rewards:
-            if callable(start := getattr(reward.function, "start", None)):
-                try:
-                    start()
-                except Exception as error:
-                    raise RecipeError(f"reward_funcs: {reward.label!r} cannot start: {error}") from error
+            start = getattr(reward.function, "start", None)
+            if not callable(start):
+                continue
+            try:
+                start()
+            except Exception as error:
+                raise RecipeError(f"reward_funcs: {reward.label!r} cannot start: {error}") from error
 
-    def for_trainer(self) -> list["Column"]:
-        """One callable a reward, for `GRPOTrainer(reward_funcs=…)`: TRL weights, sums and logs each. Judges are started."""
+    def for_trainer(self) -> list["RewardFunction"]:
+        """Starts the judges, and returns one function per reward for `GRPOTrainer(reward_funcs=…)`.
+
+        TRL weights, sums and logs their rewards.
+        """
         self.start()
-        return [Column(self, index) for index in range(len(self.rewards))]
+        return [RewardFunction(self, index) for index in range(len(self.rewards))]
 
-    def column(self, index: int, completions: list, **kwargs) -> Row:
-        """One reward of a batch; whichever is asked for first computes all."""
-        lists = [completions, *(value for value in kwargs.values() if isinstance(value, list))]
+    def score_for_trainer(self, index: int, completions: list, **kwargs) -> Scores:
+        """The scores of one reward. All rewards are computed when TRL asks for the first one of a batch."""
+        arguments = [completions, *kwargs.values()]
+        lists = [argument for argument in arguments if isinstance(argument, list)]
         with self._lock:
-            if list(map(id, lists)) != list(map(id, self._last[0])):  # TRL hands the same objects to every reward
-                self._last = (lists, self.score(completions, **kwargs))
-            return self._last[1][index]
+            if self._last_batch is None or not self._last_batch.is_made_of(lists):
+                self._last_batch = ScoredBatch(lists, self.score(completions, **kwargs))
+            return self._last_batch.scores[index]
 
-    def score(self, completions: list, log_metric: Callable | None = None, **columns) -> list[Row]:
-        """The rewards of a batch, one list a reward, in the order of the recipe.
+    def score(self, completions: list, log_metric: Callable | None = None, **columns) -> list[Scores]:
+        """Scores a batch.
 
         Args:
-            completions (`list`): Texts or messages; `None` is an unjudged row.
-            columns: Columns of the data set, one value a completion, and what else TRL passes.
+            completions (`list`): Completions as text or messages; `None` is an unjudged row.
+            log_metric (`Callable`, *optional*): TRL's function that logs a metric of the batch, by name and value.
+            columns: Columns of the data set, one value per completion, and whatever else TRL passes.
+
+        Returns:
+            `list[list[float | None]]`: The scores of each reward, in the order of the recipe.
 
         Raises:
             RecipeError: If too many of the last completions could not be judged.
         """
-        domains = columns.get("domain") or [None] * len(completions)
-        mine = [
-            [
-                i
-                for i, c in enumerate(completions)
-                if c is not None and (not r.spec.domain or domains[i] in r.spec.domain)
-            ]
-            for r in self.rewards
-        ]
-        rows = self._call(mine, completions, columns | {"log_metric": log_metric})
-        judged = [c is not None for c in completions]
-        for reward, indices, row in zip(self.rewards, mine, rows, strict=True):
-            for i in indices:
-                judged[i] &= row[i] is not None or not reward.judges
-        for reward, indices, row in zip(self.rewards, mine, rows, strict=True):
-            if not reward.judges:
-                _stand_in(row, indices, columns.get("prompts"))
-        rows = [self._gated(reward, row, rows, mine) for reward, row in zip(self.rewards, rows, strict=True)]
-        self._log(rows, mine, judged, log_metric)
-        return [[value if ok else None for value, ok in zip(row, judged, strict=True)] for row in rows]
-
-    def _gated(self, reward: Reward, row: Row, rows: list[Row], mine: list[list[int]]) -> Row:
-        """A row with 0 where its gate is not positive; where the gate is not for a row, it does not count."""
-        if not reward.spec.only_if:
-            return row
-        gate = next(index for index, other in enumerate(self.rewards) if other.label == reward.spec.only_if)
-        shut = {i for i in mine[gate] if (rows[gate][i] or 0) <= 0}
-        return [0.0 if value is not None and i in shut else value for i, value in enumerate(row)]
-
-    def _call(self, mine: list[list[int]], completions: list, columns: dict) -> list[Row]:
-        """Every reward on its rows: ours and asynchronous ones in threads, the rest here, one after another, meanwhile."""
-
-        def run(index: int) -> Row:
-            indices, row = mine[index], [None] * len(completions)
-            if not indices:
-                return row
-            part = {key: _some(value, indices, len(completions)) for key, value in columns.items()}
-            if part.get("log_extra"):
-                part["log_extra"] = lambda name, values, log=columns["log_extra"]: log(
-                    name, _spread(values, indices, len(row), "")
-                )
-            if columns.get("log_metric") is None:
-                part.pop("log_metric", None)
-            return _spread(
-                self.rewards[index]([completions[i] for i in indices], self.prefill, **part), indices, len(row), None
-            )
-
-        with ThreadPoolExecutor(len(self.rewards)) as pool:
-            futures = {i: pool.submit(run, i) for i, reward in enumerate(self.rewards) if reward.in_thread}
-            here = {i: run(i) for i in range(len(self.rewards)) if i not in futures}
-            return [here[i] if i in here else futures[i].result() for i in range(len(self.rewards))]
-
-    def _log(self, rows: list[Row], mine: list[list[int]], judged: list[bool], log_metric: Callable | None):
         if log_metric is not None:
-            for reward, indices, row in zip(self.rewards, mine, rows, strict=True):
-                log_metric(f"rewards/{reward.label}/none", sum(row[i] is None for i in indices) / max(1, len(indices)))
-            log_metric("rewards/unjudged", judged.count(False) / max(1, len(judged)))
-        self._recent.extend(judged)
-        bad = self._recent.count(False)
-        if len(self._recent) == RECENT and bad > self.max_unjudged * RECENT:
-            names = [
-                r.label
-                for r, indices, row in zip(self.rewards, mine, rows, strict=True)
-                if r.judges and None in [row[i] for i in indices]
-            ]
-            raise RecipeError(
-                f"max_unjudged: {bad} of the last {RECENT} completions could not be judged by {', '.join(names) or 'any reward'}; at "
-                f"most {self.max_unjudged:.0%} may be. The log says why. If a reward is for some rows only, give it a `domain`."
-            )
+            columns["log_metric"] = log_metric
+        results = self._call_rewards(completions, columns)
+        judged = _find_judged_rows(results, completions)
+        for result in results:
+            if result.reward.is_shaping:
+                result.fill_gaps(columns.get("prompts"))
+        _apply_gates(results)
+        if log_metric is not None:
+            _log_unjudged(results, judged, log_metric)
+        self._stop_if_too_many_unjudged(results, judged)
+        return [_keep_judged(result.scores, judged) for result in results]
+
+    def _call_rewards(self, completions: list, columns: dict) -> list[BatchScores]:
+        """Calls all rewards: ours and asynchronous ones in threads, and meanwhile the others, one after another, in this one."""
+        results: dict[Reward, BatchScores] = {}
+        futures = {}
+        with ThreadPoolExecutor(len(self.rewards)) as pool:
+            for reward in self.rewards:
+                if reward.runs_in_thread:
+                    futures[reward] = pool.submit(reward.score_rows, completions, self.prefill, columns)
+            for reward in self.rewards:
+                if not reward.runs_in_thread:
+                    results[reward] = reward.score_rows(completions, self.prefill, columns)
+            for reward, future in futures.items():
+                results[reward] = future.result()
+        return [results[reward] for reward in self.rewards]
+
+    def _stop_if_too_many_unjudged(self, results: list[BatchScores], judged: list[bool]) -> None:
+        self._last_judged.extend(judged)
+        unjudged = self._last_judged.count(False)
+        if len(self._last_judged) < WATCHED or unjudged <= self.max_unjudged * WATCHED:
+            return
+        failing = [r.reward.label for r in results if r.unjudged_rows and not r.reward.is_shaping]
+        raise RecipeError(
+            f"max_unjudged: {unjudged} of the last {WATCHED} completions could not be judged by "
+            f"{', '.join(failing) or 'any reward'}; at most {self.max_unjudged:.0%} may be. The log says why. If a reward is for some "
+            "rows only, give it a `domain`."
+        )
 
 
-class Column:
-    """One reward as TRL calls it."""
+class RewardFunction:
+    """One reward of a composition, as an item of `GRPOTrainer(reward_funcs=…)`.
+
+    Args:
+        composition (`Composition`): All rewards of the recipe.
+        index (`int`): Which of them this one is.
+    """
 
     def __init__(self, composition: Composition, index: int):
-        self.composition, self.index = composition, index
-        self.__name__ = composition.rewards[index].label
+        self.composition = composition
+        self.index = index
+        self.__name__ = composition.rewards[index].label  # TRL's metrics are called `rewards/<name>/mean`
 
-    def __call__(self, completions: list, **kwargs) -> Row:
-        return self.composition.column(self.index, completions, **kwargs)
-
-
-def _some(value: object, indices: list[int], rows: int) -> object:
-    return [value[i] for i in indices] if isinstance(value, list) and len(value) == rows else value
+    def __call__(self, completions: list, **kwargs) -> Scores:
+        return self.composition.score_for_trainer(self.index, completions, **kwargs)
 
 
-def _spread(values: list, indices: list[int], rows: int, empty: object) -> list:
-    row = [empty] * rows
-    for i, value in zip(indices, values, strict=True):
-        row[i] = value
-    return row
+@dataclass
+class ScoredBatch:
+    """The last batch that was scored, and its scores.
+
+    TRL passes the very same list objects to each reward function of a batch, and new ones with the next batch. So a batch is told by
+    the identity of its lists, which costs nothing, rather than by their contents. The lists are kept here, or a list of the next
+    batch could get the place in memory, and with it the identity, of one that is gone.
+
+    Args:
+        lists (`list[list]`): The completions and all columns.
+        scores (`list[list[float | None]]`): The scores of each reward.
+    """
+
+    lists: list[list]
+    scores: list[Scores]
+
+    def is_made_of(self, lists: list[list]) -> bool:
+        """Whether these lists are the same objects as the batch's."""
+        if len(lists) != len(self.lists):
+            return False
+        return all(one is other for one, other in zip(lists, self.lists, strict=True))
 
 
-def _stand_in(row: Row, indices: list[int], prompts: list | None):
-    """Fills what a shaping reward left open with the mean over the same prompt's completions, where there is one."""
-    open_rows = [i for i in indices if row[i] is None]
-    groups: dict[str, list[float]] = {}
-    for i in indices if open_rows and prompts else []:
-        if row[i] is not None:
-            groups.setdefault(str(prompts[i]), []).append(row[i])
-    for i in open_rows if prompts else []:
-        group = groups.get(str(prompts[i]))
-        row[i] = sum(group) / len(group) if group else None
+def _is_async(function: Callable) -> bool:
+    """Whether a function, a partial of one, or a callable object is a coroutine function."""
+    if isinstance(function, functools.partial):
+        function = function.func
+    elif not inspect.isroutine(function):
+        function = type(function).__call__
+    return inspect.iscoroutinefunction(function)
+
+
+def _finite_or_none(score: float | None) -> float | None:
+    if score is None or not math.isfinite(score):
+        return None
+    return float(score)
+
+
+def _select_values(columns: dict, rows: list[int], batch_size: int) -> dict:
+    """The keyword arguments of a reward that sees only some rows of the batch: its columns, and TRL's `log_extra`, likewise cut."""
+    kwargs = {}
+    for name, value in columns.items():
+        if isinstance(value, list) and len(value) == batch_size:
+            value = [value[row] for row in rows]
+        kwargs[name] = value
+    if kwargs.get("log_extra") is not None:
+        kwargs["log_extra"] = functools.partial(_log_extra, columns["log_extra"], rows, batch_size)
+    return kwargs
+
+
+def _log_extra(log_extra: Callable, rows: list[int], batch_size: int, name: str, values: list) -> None:
+    """Logs a column of TRL's table of completions that only some rows have values for."""
+    column = [""] * batch_size
+    for row, value in zip(rows, values, strict=True):
+        column[row] = value
+    log_extra(name, column)
+
+
+def _find_judged_rows(results: list[BatchScores], completions: list) -> list[bool]:
+    """Which rows have a completion that none of their judges failed on; shaping rewards do not judge."""
+    judged = [completion is not None for completion in completions]
+    for result in results:
+        if not result.reward.is_shaping:
+            for row in result.unjudged_rows:
+                judged[row] = False
+    return judged
+
+
+def _apply_gates(results: list[BatchScores]) -> None:
+    """Sets rewards with `only_if` to 0 where that other reward is not positive; in rows that it is not for, it does not matter.
+
+    All gates are read before any score is set, so the order of the recipe does not matter.
+    """
+    by_label = {result.reward.label: result for result in results}
+    closed = []
+    for result in results:
+        gate = by_label.get(result.reward.spec.only_if)
+        if gate is not None:
+            rows = [row for row in gate.rows if gate.scores[row] is None or gate.scores[row] <= 0]
+            closed.append((result, rows))
+    for result, rows in closed:
+        result.set_to_zero(rows)
+
+
+def _log_unjudged(results: list[BatchScores], judged: list[bool], log_metric: Callable) -> None:
+    for result in results:
+        share = len(result.unjudged_rows) / max(1, len(result.rows))
+        log_metric(f"rewards/{result.reward.label}/none", share)
+    log_metric("rewards/unjudged", judged.count(False) / max(1, len(judged)))
+
+
+def _keep_judged(scores: Scores, judged: list[bool]) -> Scores:
+    return [score if is_judged else None for score, is_judged in zip(scores, judged, strict=True)]

@@ -1,22 +1,43 @@
-"""A data set of completions, graded: what the command line, data builders and evaluation call."""
+"""The scores of a data set of completions: what `python -m open_r1.rewards`, data builders and evaluation call."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from datasets import Dataset
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from open_r1.rewards.checks import check_columns
-from open_r1.rewards.composition import Composition
+from open_r1.rewards.composition import Composition, Scores
 from open_r1.utils.errors import RecipeError
 
 
-BATCH = 512  # completions; one batch overlaps its rewards and grades each distinct answer once
+BATCH_SIZE = 512  # completions; within a batch, rewards overlap and each distinct answer is graded once
+TRAINER_NAMES = {"prompt": "prompts"}  # columns that TRL passes to rewards under another name
 
 
-def score(
+class MeanScore(NamedTuple):
+    """The mean of one reward over the completions of one domain.
+
+    Args:
+        domain (`str`): Value of the domain column, or `"all"`.
+        reward (`str`): Name of the reward.
+        completions (`int`): Completions that the reward applies to.
+        mean (`float`, *optional*): Mean over the completions that were judged; `None` if there are none.
+        unjudged (`int`): Completions that could not be judged.
+    """
+
+    domain: str
+    reward: str
+    completions: int
+    mean: float | None
+    unjudged: int
+
+
+def score_dataset(
     dataset: Dataset, rewards: Composition, completion_column: str = "completion", progress: bool = True
 ) -> Dataset:
-    """Adds a column `rewards/<name>` for each reward, as TRL names its metrics, and `reward`, their weighted sum.
+    """Adds a column `rewards/<name>` per reward, as TRL names its metrics, and their weighted sum as `reward`.
 
     Args:
         dataset (`Dataset`): Completions, as text or messages, and the columns that the rewards need.
@@ -24,17 +45,72 @@ def score(
         completion_column (`str`, *optional*, defaults to `"completion"`): Column that holds the completions.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
 
+    Returns:
+        `Dataset`: The data set with the new columns; columns of the same names are replaced.
+
     Raises:
-        RecipeError: If a reward needs a column that is not there.
+        RecipeError: If a reward needs a column that the data set does not have.
     """
     check_columns(rewards.rewards, dataset.column_names)
-    names = {"prompt": "prompts"}  # TRL's name for the column
+    _check_trainer_columns(dataset, rewards)
+    new_columns: dict[str, Scores] = defaultdict(list)
+    for batch in _batches(dataset, progress):
+        completions = batch.pop(completion_column)
+        columns = {TRAINER_NAMES.get(name, name): values for name, values in batch.items()}
+        scores = rewards.score(completions, **columns)
+        for reward, column in zip(rewards.rewards, scores, strict=True):
+            new_columns[f"rewards/{reward.label}"] += column
+        new_columns["reward"] += [_weighted_sum(row, rewards) for row in zip(*scores, strict=True)]
+    return _with_columns(dataset, new_columns)
+
+
+def copy_scores(scored: Dataset, dataset: Dataset) -> Dataset:
+    """Adds the scores of one data set to another with the same rows, such as one whose columns have the user's own names.
+
+    Args:
+        scored (`Dataset`): What `score_dataset` returned.
+        dataset (`Dataset`): The same rows.
+    """
+    names = [name for name in scored.column_names if name == "reward" or name.startswith("rewards/")]
+    return _with_columns(dataset, {name: list(scored[name]) for name in names})
+
+
+def mean_scores(scored: Dataset, rewards: Composition, domain_column: str = "domain") -> list[MeanScore]:
+    """The mean of each reward over all completions, and then by domain.
+
+    Args:
+        scored (`Dataset`): What `score_dataset` returned.
+        rewards (`Composition`): The rewards that it was scored with.
+        domain_column (`str`, *optional*, defaults to `"domain"`): Column of the domains, if there is one.
+    """
+    means = []
     for reward in rewards.rewards:
-        if missing := reward.from_trainer - {names.get(name, name) for name in dataset.column_names}:
+        scores = list(scored[f"rewards/{reward.label}"])
+        means.append(_mean_score("all", reward.label, scores))
+        if domain_column not in scored.column_names:
+            continue
+        by_domain: dict[str, Scores] = defaultdict(list)
+        for domain, score in zip(scored[domain_column], scores, strict=True):
+            if domain and (not reward.spec.domain or domain in reward.spec.domain):
+                by_domain[str(domain)].append(score)
+        means += [_mean_score(domain, reward.label, values) for domain, values in by_domain.items()]
+    return means
+
+
+def _check_trainer_columns(dataset: Dataset, rewards: Composition) -> None:
+    """Stops if a reward needs something that only a trainer passes, such as the token ids of the completions."""
+    available = {TRAINER_NAMES.get(name, name) for name in dataset.column_names}
+    for reward in rewards.rewards:
+        missing = reward.trainer_columns - available
+        if missing:
             raise RecipeError(
-                f"reward {reward.label!r} needs {min(missing)}, which a trainer gives and this data set has no column of."
+                f"reward {reward.label!r} needs {min(missing)!r}, which a trainer passes to it, but the data set has no such "
+                "column."
             )
-    columns: dict[str, list] = defaultdict(list)
+
+
+def _batches(dataset: Dataset, progress: bool) -> Iterator[dict[str, list]]:
+    """The rows of a data set in batches, with a progress bar."""
     bar = Progress(
         TextColumn("grading"),
         BarColumn(),
@@ -45,41 +121,29 @@ def score(
     )
     with bar:
         task = bar.add_task("", total=len(dataset))
-        for start in range(0, len(dataset), BATCH):
-            batch = dataset[start : start + BATCH]
-            completions = batch.pop(completion_column)
-            rows = rewards.score(completions, **{names.get(name, name): values for name, values in batch.items()})
-            for reward, row in zip(rewards.rewards, rows, strict=True):
-                columns[f"rewards/{reward.label}"] += row
-            columns["reward"] += [_total(values, rewards) for values in zip(*rows, strict=True)]
-            bar.advance(task, len(completions))
-    kept = dataset.remove_columns([name for name in columns if name in dataset.column_names])
+        for start in range(0, len(dataset), BATCH_SIZE):
+            yield dataset[start : start + BATCH_SIZE]
+            bar.update(task, completed=min(start + BATCH_SIZE, len(dataset)))
+
+
+def _with_columns(dataset: Dataset, columns: dict[str, Scores]) -> Dataset:
+    """A data set with new columns, which replace those of the same names."""
+    dataset = dataset.remove_columns([name for name in columns if name in dataset.column_names])
     for name, values in columns.items():
-        kept = kept.add_column(name, values)
-    return kept
+        dataset = dataset.add_column(name, values)
+    return dataset
 
 
-def table(
-    scored: Dataset, rewards: Composition, domain_column: str = "domain"
-) -> list[tuple[str, str, int, float | None, int]]:
-    """Domain, reward, completions, mean over those judged and how many were not; all domains first."""
-    domains = scored[domain_column] if domain_column in scored.column_names else [""] * len(scored)
-    rows = []
-    for reward in rewards.rewards:
-        groups: dict[str, list[float | None]] = {"all": list(scored[f"rewards/{reward.label}"])}
-        for domain, value in zip(domains, groups["all"], strict=True):
-            if domain and (not reward.spec.domain or domain in reward.spec.domain):
-                groups.setdefault(str(domain), []).append(value)
-        for domain, values in groups.items():
-            judged = [value for value in values if value is not None]
-            mean = sum(judged) / len(judged) if judged else None
-            rows.append((domain, reward.label, len(values), mean, len(values) - len(judged)))
-    return rows
+def _mean_score(domain: str, reward: str, scores: Scores) -> MeanScore:
+    judged = [score for score in scores if score is not None]
+    mean = sum(judged) / len(judged) if judged else None
+    return MeanScore(domain, reward, len(scores), mean, len(scores) - len(judged))
 
 
-def _total(values: tuple[float | None, ...], rewards: Composition) -> float | None:
-    """The sum that GRPO maximises; `None` where nothing was judged."""
-    pairs = [
-        (value, reward.spec.weight) for value, reward in zip(values, rewards.rewards, strict=True) if value is not None
-    ]
-    return sum(value * weight for value, weight in pairs) if pairs else None
+def _weighted_sum(scores: tuple[float | None, ...], rewards: Composition) -> float | None:
+    """The sum that GRPO maximises; `None` if no reward could judge the completion."""
+    terms = []
+    for score, reward in zip(scores, rewards.rewards, strict=True):
+        if score is not None:
+            terms.append(score * reward.spec.weight)
+    return sum(terms) if terms else None

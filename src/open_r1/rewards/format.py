@@ -19,12 +19,16 @@ STRUCTURES = {
 class Format:
     """1.0 if the whole completion has the structure, else 0.0.
 
-    Where the prompt already opens the thought (as the templates of the distilled models do), the completion arrives here
-    with its `<think>` put back; where TRL parsed the thought out of a message, with its tags.
+    Where the prompt already opens the thought (as the templates of the distilled models do), a `Composition` puts the `<think>`
+    back; where TRL parsed the thought out of a message, `text_of` puts its tags back.
 
     Args:
-        structure (`str`, *optional*, defaults to `"answer"`): `answer` for `<think>…</think><answer>…</answer>` (R1-Zero),
-            `summary` for `<think>…</think>` and then a summary without tags (R1), `either` for one of the two.
+        structure (`str`, *optional*, defaults to `"answer"`):
+            `answer` for `<think>…</think><answer>…</answer>` (R1-Zero), `summary` for `<think>…</think>` and then a summary
+            without tags (R1), `either` for one of the two.
+
+    Raises:
+        ValueError: If there is no such structure.
 
     >>> Format()(["<think>2+2</think><answer>4</answer>", "<answer>4</answer>"])
     [1.0, 0.0]
@@ -40,17 +44,32 @@ class Format:
         self.structure = structure
 
     def __call__(self, completions: list, **kwargs) -> list[float | None]:
-        texts = [text_of(completion) for completion in completions]
-        return [
-            None if text is None else float(STRUCTURES[self.structure].fullmatch(text) is not None) for text in texts
-        ]
+        pattern = STRUCTURES[self.structure]
+        rewards: list[float | None] = []
+        for completion in completions:
+            text = text_of(completion)
+            if text is None:
+                rewards.append(None)
+            else:
+                rewards.append(1.0 if pattern.fullmatch(text) else 0.0)
+        return rewards
 
 
 def tag_count(completions: list, **kwargs) -> list[float | None]:
     """A quarter for each of the four tags that occurs exactly once: a gentler slope towards the format.
 
+    Args:
+        completions (`list`): Completions as text or messages.
+
     >>> tag_count(["<think>2+2</think>4", "<think><think>"])
     [0.5, 0.0]
     """
-    texts = [text_of(completion) for completion in completions]
-    return [None if text is None else sum(text.count(tag) == 1 for tag in TAGS) / len(TAGS) for text in texts]
+    rewards: list[float | None] = []
+    for completion in completions:
+        text = text_of(completion)
+        if text is None:
+            rewards.append(None)
+        else:
+            tags_once = [tag for tag in TAGS if text.count(tag) == 1]
+            rewards.append(len(tags_once) / len(TAGS))
+    return rewards

@@ -1,7 +1,8 @@
-"""Length and repetition, in tokens. Shaping: added to a verdict, never instead of one.
+"""Length and repetition, in tokens. These are added to a verdict on the answer; they do not replace it.
 
-TRL's where they are right, under the names and parameters of recipes. Its cosine reward grades with its own accuracy reward,
-in-process and by another policy than ours, so the formula stands here and the verdict is `accuracy`'s.
+TRL's rewards where they do what we need, under the names and parameters of recipes. TRL's cosine reward grades with its own
+accuracy reward, in the same process and by another policy than ours, so `Cosine` has the formula here and the verdict from
+`accuracy`.
 """
 
 import math
@@ -16,9 +17,9 @@ class Cosine:
     """Right answers earn more the shorter they are, wrong ones lose less the longer they are (arXiv 2502.03373, eq. 1).
 
     Args:
-        max_len (`int`): Tokens at which the scale ends; longer completions count as so long.
-        right (`list[float]`, *optional*, defaults to `[1.0, 0.5]`): Reward of a right answer at no length and at `max_len`.
-        wrong (`list[float]`, *optional*, defaults to `[-1.0, -0.5]`): The same of a wrong one.
+        max_len (`int`): Length, in tokens, at which the scale ends; longer completions count as that long.
+        right (`list[float]`, *optional*, defaults to `[1.0, 0.5]`): Rewards of a right answer of length 0 and of `max_len`.
+        wrong (`list[float]`, *optional*, defaults to `[-1.0, -0.5]`): Rewards of a wrong answer of length 0 and of `max_len`.
 
     >>> Cosine(max_len=4)(["<answer>4</answer>"] * 2, ["4", "5"], [[7, 7], [7, 7, 7, 7, 7]])
     [0.75, -0.5]
@@ -27,28 +28,31 @@ class Cosine:
     __name__ = "cosine"
 
     def __init__(self, max_len: int, right: list[float] | None = None, wrong: list[float] | None = None):
-        self.max_len, self.right, self.wrong = max_len, right or [1.0, 0.5], wrong or [-1.0, -0.5]
+        self.max_len = max_len
+        self.right = right or [1.0, 0.5]
+        self.wrong = wrong or [-1.0, -0.5]
 
     def __call__(
-        self, completions: list[str], solution: list, completion_ids: list[list[int]], **kwargs
+        self, completions: list, solution: list, completion_ids: list[list[int]], **kwargs
     ) -> list[float | None]:
         rewards: list[float | None] = []
-        for reward, ids in zip(accuracy(completions, solution), completion_ids, strict=True):
-            if reward is None:
+        for grade, ids in zip(accuracy(completions, solution), completion_ids, strict=True):
+            if grade is None:
                 rewards.append(None)
                 continue
-            short, long = self.right if reward else self.wrong
-            share = min(len(ids) / self.max_len, 1.0)
-            rewards.append(long + (short - long) * (1 + math.cos(math.pi * share)) / 2)
+            shortest, longest = self.right if grade else self.wrong
+            progress = min(len(ids) / self.max_len, 1.0)
+            rewards.append(longest + (shortest - longest) * (1 + math.cos(math.pi * progress)) / 2)
         return rewards
 
 
 class GroupLength:
-    """Kimi k1.5's length reward (arXiv 2501.12599, §2.3.3): 0.5 for the shortest of a prompt's completions to -0.5 for the
-    longest; a wrong one gets at most 0. `None` where a prompt's group is not whole in this process.
+    """Kimi k1.5's length reward (arXiv 2501.12599, §2.3.3), from 0.5 for the shortest completion of a prompt to -0.5 for the longest.
+
+    A wrong completion gets at most 0. If not all of a prompt's completions are in this process, they get `None`.
 
     Args:
-        num_generations (`int`): Completions of a prompt, as in the recipe.
+        num_generations (`int`): Completions per prompt, as in the recipe.
 
     >>> GroupLength(2)(["\\\\boxed{4}", "\\\\boxed{5}"], ["4", "4"], [[7], [7, 7]], ["2+2"] * 2)
     [0.5, -0.5]
@@ -60,33 +64,43 @@ class GroupLength:
         self.num_generations = num_generations
 
     def __call__(
-        self, completions: list[str], solution: list, completion_ids: list[list[int]], prompts: list, **kwargs
+        self, completions: list, solution: list, completion_ids: list[list[int]], prompts: list, **kwargs
     ) -> list[float | None]:
         grades = accuracy(completions, solution)
-        lengths, rewards = [len(ids) for ids in completion_ids], []
-        for _, run in groupby(range(len(prompts)), key=lambda i: str(prompts[i])):
-            rows = list(run)
-            for start in range(0, len(rows), self.num_generations):
-                rewards += self._group(rows[start : start + self.num_generations], lengths, grades)
+        lengths = [len(ids) for ids in completion_ids]
+        rewards: list[float | None] = []
+        for _, rows in groupby(range(len(prompts)), key=lambda row: str(prompts[row])):
+            same_prompt = list(rows)
+            for start in range(0, len(same_prompt), self.num_generations):
+                group = same_prompt[start : start + self.num_generations]
+                rewards += self._rewards_of_group([lengths[row] for row in group], [grades[row] for row in group])
         return rewards
 
-    def _group(self, rows: list[int], lengths: list[int], grades: list[float | None]) -> list[float | None]:
-        if len(rows) < self.num_generations:
-            return [None] * len(rows)
-        shortest, longest = min(lengths[i] for i in rows), max(lengths[i] for i in rows)
-        if shortest == longest:
-            return [0.0] * len(rows)
-        scale = [0.5 - (lengths[i] - shortest) / (longest - shortest) for i in rows]
-        return [
-            None if grades[i] is None else value if grades[i] else min(0.0, value)
-            for i, value in zip(rows, scale, strict=True)
-        ]
+    def _rewards_of_group(self, lengths: list[int], grades: list[float | None]) -> list[float | None]:
+        if len(lengths) < self.num_generations:
+            return [None] * len(lengths)
+        shortest = min(lengths)
+        spread = max(lengths) - shortest
+        rewards: list[float | None] = []
+        for length, grade in zip(lengths, grades, strict=True):
+            reward = 0.5 - (length - shortest) / spread if spread else 0.0
+            if grade is None:
+                rewards.append(None)
+            elif grade:
+                rewards.append(reward)
+            else:
+                rewards.append(min(0.0, reward))
+        return rewards
 
 
 class Repetition:
-    """TRL's penalty for repeated n-grams of tokens (arXiv 2502.03373, appendix C.2): 0 to `max_penalty`.
+    """TRL's penalty for repeated n-grams of tokens (arXiv 2502.03373, appendix C.2), from 0 to `max_penalty`.
 
-    >>> Repetition(ngram_size=2)([[1, 2, 3, 4], [5, 5, 5, 5, 5]])
+    Args:
+        ngram_size (`int`, *optional*, defaults to `3`): Tokens of an n-gram.
+        max_penalty (`float`, *optional*, defaults to `-1.0`): Reward of a completion that only repeats itself.
+
+    >>> Repetition(ngram_size=2)(["a b c d", "e e e e e"], [[1, 2, 3, 4], [5, 5, 5, 5, 5]])
     [0.0, -0.75]
     """
 
@@ -95,18 +109,18 @@ class Repetition:
     def __init__(self, ngram_size: int = 3, max_penalty: float = -1.0):
         self.reward = get_repetition_penalty_reward(ngram_size, max_penalty)
 
-    def __call__(self, completion_ids: list[list[int]], **kwargs) -> list[float]:
-        return self.reward(completion_ids)
+    def __call__(self, completions: list, completion_ids: list[list[int]], **kwargs) -> list[float | None]:
+        return _without_missing(self.reward(completion_ids), completions)
 
 
 class SoftOverlong:
     """TRL's soft punishment of overlong completions (DAPO, arXiv 2503.14476, eq. 13): 0, then down to -1 over the last tokens.
 
     Args:
-        max_len (`int`): Tokens at which the punishment is whole; the recipe's `max_completion_length`.
-        cache (`int`): Tokens before that over which it grows.
+        max_len (`int`): Length, in tokens, of the full punishment; the recipe's `max_completion_length`.
+        cache (`int`): Tokens before that over which the punishment grows.
 
-    >>> SoftOverlong(max_len=100, cache=20)([[1] * 80, [1] * 90])
+    >>> SoftOverlong(max_len=100, cache=20)(["short", "long"], [[1] * 80, [1] * 90])
     [0.0, -0.5]
     """
 
@@ -115,5 +129,10 @@ class SoftOverlong:
     def __init__(self, max_len: int, cache: int):
         self.reward = get_soft_overlong_punishment(max_len, cache)
 
-    def __call__(self, completion_ids: list[list[int]], **kwargs) -> list[float]:
-        return self.reward(completion_ids)
+    def __call__(self, completions: list, completion_ids: list[list[int]], **kwargs) -> list[float | None]:
+        return _without_missing(self.reward(completion_ids), completions)
+
+
+def _without_missing(rewards: list[float], completions: list) -> list[float | None]:
+    """Rewards, but `None` where there is no completion."""
+    return [None if text is None else reward for text, reward in zip(completions, rewards, strict=True)]

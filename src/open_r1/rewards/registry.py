@@ -28,50 +28,78 @@ REWARDS: dict[str, Callable] = {
     "helpfulness": Helpfulness,
     "harmlessness": Harmlessness,
 }
-# These say how, not whether: where one has nothing to say (a thought without words), the row still trains.
+# These say how a completion looks, not whether it is right. Where one of them cannot say (a thought without words), the row still trains.
 SHAPING = {"format", "tag_count", "language_consistency", "group_length", "repetition", "soft_overlong"}
-# What TRL passes to every reward beside the dataset's columns (GRPOTrainer._calculate_rewards).
+# What TRL passes to every reward beside the columns of the data set (GRPOTrainer._calculate_rewards).
 FROM_TRAINER = {"prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"}
 
 
 def resolve(spec: RewardSpec) -> Callable:
     """The function of a reward, its parameters filled in.
 
+    Args:
+        spec (`RewardSpec`): Name and parameters, from the recipe.
+
+    Returns:
+        `Callable`: A registered reward, a function, or an instance of a class.
+
     Raises:
-        RecipeError: If there is no such reward or a parameter does not fit.
+        RecipeError: If there is no such reward, or if a parameter does not fit.
     """
-    if spec.name in REWARDS:
-        target = REWARDS[spec.name]
-    elif "." in spec.name or ":" in spec.name:
-        target = import_object(spec.name)
+    target = _find(spec.name)
+    _check_params(spec, target)
+    if inspect.isclass(target):
+        function = _instantiate(spec, target)
+    elif spec.params:
+        function = functools.partial(target, **spec.params)
     else:
+        function = target
+    kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        raise RecipeError(f"reward_funcs: {spec.name!r} must take **kwargs, since TRL passes every column.")
+    return function
+
+
+def _find(name: str) -> Callable:
+    """The function or class that a name stands for: a registered one, or a user's own."""
+    if name in REWARDS:
+        return REWARDS[name]
+    if "." not in name and ":" not in name:
         raise RecipeError(
-            f"reward_funcs: unknown reward {spec.name!r}{did_you_mean(spec.name, REWARDS)} There are {', '.join(REWARDS)}; your own "
-            "goes by `package.module.function` or `file.py:function`."
+            f"reward_funcs: unknown reward {name!r}{did_you_mean(name, REWARDS)} There are {', '.join(REWARDS)}. Name your own "
+            "reward as `package.module.function` or `file.py:function`."
         )
+    target = import_object(name)
     if not callable(target):
-        raise RecipeError(f"reward_funcs: {spec.name!r} is no function or class; found {target!r}.")
-    parameters = inspect.signature(target).parameters
-    takes = [name for name in parameters if name not in FROM_TRAINER | {"kwargs", "solution"}]
+        raise RecipeError(f"reward_funcs: {name!r} is not a function or class; found {target!r}.")
+    return target
+
+
+def _check_params(spec: RewardSpec, target: Callable) -> None:
+    """Stops if the recipe has a parameter that the reward does not take, or lacks one that it needs."""
+    accepted = _accepted_params(target)
     for name in spec.params:
-        if name not in takes:
+        if name not in accepted:
             raise RecipeError(
-                f"reward_funcs: {spec.name!r} has no parameter {name!r}; it takes: {', '.join(takes) or 'none'}."
+                f"reward_funcs: {spec.name!r} has no parameter {name!r}; it takes: {', '.join(accepted) or 'none'}."
             )
     if not inspect.isclass(target):
-        return _checked(spec, functools.partial(target, **spec.params) if spec.params else target)
-    missing = [name for name, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-    if missing := [name for name in missing if name not in spec.params]:
-        raise RecipeError(
-            f"reward_funcs: {spec.name!r} needs {missing[0]!r}, as in `{{name: {spec.name}, {missing[0]}: …}}`."
-        )
+        return
+    for name, parameter in inspect.signature(target).parameters.items():
+        is_required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if is_required and name not in spec.params:
+            raise RecipeError(f"reward_funcs: {spec.name!r} needs {name!r}, as in `{{name: {spec.name}, {name}: …}}`.")
+
+
+def _accepted_params(target: Callable) -> list[str]:
+    """The parameters that a recipe may set: all but what TRL passes."""
+    reserved = FROM_TRAINER | {"kwargs", "solution"}
+    return [name for name in inspect.signature(target).parameters if name not in reserved]
+
+
+def _instantiate(spec: RewardSpec, target: type) -> Callable:
     try:
-        return _checked(spec, target(**spec.params))
+        return target(**spec.params)
     except (TypeError, ValueError) as error:
-        raise RecipeError(f"reward_funcs: {spec.name!r}: {error}; it takes: {', '.join(takes) or 'none'}.") from error
-
-
-def _checked(spec: RewardSpec, function: Callable) -> Callable:
-    if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values()):
-        raise RecipeError(f"reward_funcs: {spec.name!r} must take **kwargs, as TRL passes every column.")
-    return function
+        accepted = ", ".join(_accepted_params(target)) or "none"
+        raise RecipeError(f"reward_funcs: {spec.name!r}: {error}; it takes: {accepted}.") from error

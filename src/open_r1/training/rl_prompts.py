@@ -43,7 +43,9 @@ def _prepare(
 ) -> Dataset:
     """Rows as prompts; every column and gold that a reward needs is checked."""
     solved = any("solution" in reward.columns for reward in rewards.rewards)
-    solved |= any(reward.graded for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
+    solved |= (
+        any(reward.takes_solution for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
+    )
     dataset = to_prompts(rows, args, tokenizer, solved)
     check_columns(rewards.rewards, dataset.column_names)
     if any(reward.spec.domain for reward in rewards.rewards):
