@@ -208,7 +208,7 @@ def write_rows(rows: Dataset, path: Path) -> None:
         if path.suffix == ".parquet":
             rows.to_parquet(str(part))
         else:
-            rows.to_json(str(part))
+            rows.to_json(str(part), force_ascii=False)
 
 
 def _call_function(name: str, kwargs: dict) -> Dataset:

@@ -1,16 +1,21 @@
 """Verifiable rewards, by name.
 
-A reward is a pure function of completions and dataset columns, `(completions, <columns>, **kwargs) -> list[float | None]`;
-one with parameters is a class whose instances are called so. `None` means "cannot be judged". In a recipe:
+A reward is a pure function of completions and columns of the data set:
+
+    (completions, <columns>, **kwargs) -> list[float | None]
+
+One with parameters is a class whose instances are called like that. `None` means "cannot be judged". In a recipe:
 
     reward_funcs:
       - {name: accuracy, domain: [math, stem]}
       - {name: format, weight: 0.5, only_if: accuracy}
       - {name: my_rewards.py:brevity, max_words: 200}
 
-Registered rewards take completions as text or as TRL's messages; in a recipe, a thought that the prompt opened is put back. Your own
-is called exactly as TRL calls it; `text_of` gives the text of a completion. TRL's own (`trl.rewards.…`) get messages.
-`python -m open_r1.rewards --help` grades a file. Nothing here imports torch.
+Registered rewards take completions as text or as TRL's messages; in a recipe, the tag of a thought that the prompt
+opened is put back. Your own rewards are called exactly as TRL calls them; `text_of` gives the text of a completion.
+TRL's (`trl.rewards.…`) get messages. `python -m open_r1.rewards` grades a file. Nothing here imports torch.
+
+Start reading at `composition.py`.
 """
 
 from open_r1.grading.grader import grade, usable_gold

@@ -53,8 +53,8 @@ def check_domains(rewards: list[Reward], domains: list[str]) -> None:
         rewarded.update(reward.spec.domain or existing)
         for domain in set(reward.spec.domain) - existing:
             raise RecipeError(
-                f"reward_funcs: {reward.label!r} is for the domain {domain!r}, of which the data set has no rows; it has: "
-                f"{', '.join(sorted(existing))}{did_you_mean(domain, existing)}"
+                f"reward_funcs: {reward.label!r} is for the domain {domain!r}, of which the data set has no rows; it "
+                f"has: {', '.join(sorted(existing))}{did_you_mean(domain, existing)}"
             )
     unrewarded = existing - rewarded
     if unrewarded:

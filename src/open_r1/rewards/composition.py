@@ -1,13 +1,14 @@
 """The rewards of a recipe together, as TRL's `GRPOTrainer` calls them.
 
-TRL calls one reward function after another, and sums their weighted rewards of a completion. It leaves out `None`, which amounts to
-counting it as 0: beside a format reward, an answer that nobody could judge would train as a wrong one. A `Composition`
-therefore computes all rewards of a batch at once, and hands them out to TRL one by one (`RewardFunction`). For each batch it
+TRL calls one reward function after another, and sums their weighted rewards of a completion. It leaves out `None`,
+which amounts to counting it as 0: beside a format reward, an answer that nobody could judge would train as a wrong
+one. A `Composition` therefore computes all rewards of a batch at once, and hands them out to TRL one by one
+(`RewardFunction`). For each batch it
 
 1. calls every reward on the rows that it is for (its `domain`), all of them at the same time;
 2. finds the rows that one of their judges could not judge;
-3. fills the gaps of shaping rewards (format, length, language …) with the mean of the prompt's other completions, which neither
-   helps nor hurts;
+3. fills the gaps of shaping rewards (format, length, language …) with the mean of the prompt's other completions,
+   which neither helps nor hurts;
 4. sets a reward with `only_if` to 0 where that other reward is not positive;
 5. logs the share of unjudged rows, and stops the run if it gets too large;
 6. gives the unjudged rows `None` from every reward, so that they do not train.
@@ -136,8 +137,9 @@ class BatchScores:
     Args:
         reward (`Reward`): The reward.
         rows (`list[int]`): The rows that it is for.
-        scores (`list[float | None]`): One score per completion of the whole batch; `None` where the reward could not judge, and
-            in rows that it is not for.
+        scores (`list[float | None]`):
+            One score per completion of the whole batch; `None` where the reward could not judge, and in rows that it
+            is not for.
     """
 
     reward: Reward
@@ -175,8 +177,10 @@ class Composition:
 
     Args:
         specs (`list[RewardSpec]`): The rewards, in order.
-        prefill (`str`, *optional*, defaults to `""`): What the prompt already holds of the completion, such as `<think>`.
-        max_unjudged (`float`, *optional*, defaults to 1): Largest share of the last 512 completions that may be unjudged.
+        prefill (`str`, *optional*, defaults to `""`):
+            What the prompt already holds of the completion, such as `<think>`.
+        max_unjudged (`float`, *optional*, defaults to 1):
+            Largest share of the last 512 completions that may be unjudged.
 
     >>> specs = RewardSpec.parse_all(["accuracy", {"name": "format", "only_if": "accuracy"}])
     >>> texts = ["<think>2+2</think><answer>4</answer>", "<think>2+2</think><answer>5</answer>", "<think>2+2</think>4"]
@@ -263,7 +267,7 @@ class Composition:
         return [_keep_judged(result.scores, judged) for result in results]
 
     def _call_rewards(self, completions: list, columns: dict) -> list[BatchScores]:
-        """Calls all rewards: ours and asynchronous ones in threads, and meanwhile the others, one after another, in this one."""
+        """Calls all rewards: ours and asynchronous ones in threads, the others meanwhile in this one, one by one."""
         results: dict[Reward, BatchScores] = {}
         futures = {}
         with ThreadPoolExecutor(len(self.rewards)) as pool:
@@ -285,8 +289,8 @@ class Composition:
         failing = [r.reward.label for r in results if r.unjudged_rows and not r.reward.is_shaping]
         raise RecipeError(
             f"max_unjudged: {unjudged} of the last {WATCHED} completions could not be judged by "
-            f"{', '.join(failing) or 'any reward'}; at most {self.max_unjudged:.0%} may be. The log says why. If a reward is for some "
-            "rows only, give it a `domain`."
+            f"{', '.join(failing) or 'any reward'}; at most {self.max_unjudged:.0%} may be. The log says why. "
+            "If a reward is for some rows only, give it a `domain`."
         )
 
 
@@ -311,9 +315,9 @@ class RewardFunction:
 class ScoredBatch:
     """The last batch that was scored, and its scores.
 
-    TRL passes the very same list objects to each reward function of a batch, and new ones with the next batch. So a batch is told by
-    the identity of its lists, which costs nothing, rather than by their contents. The lists are kept here, or a list of the next
-    batch could get the place in memory, and with it the identity, of one that is gone.
+    TRL passes the very same list objects to each reward function of a batch, and new ones with the next batch. So a
+    batch is recognised by the identity of its lists, which is cheap, rather than by their contents. The lists are kept
+    here because an object that is gone may be followed by another one with the same identity.
 
     Args:
         lists (`list[list]`): The completions and all columns.
@@ -346,7 +350,10 @@ def _finite_or_none(score: float | None) -> float | None:
 
 
 def _select_values(columns: dict, rows: list[int], batch_size: int) -> dict:
-    """The keyword arguments of a reward that sees only some rows of the batch: its columns, and TRL's `log_extra`, likewise cut."""
+    """The keyword arguments of a reward that sees only some rows of the batch.
+
+    Columns are cut to these rows. What the reward gives to TRL's `log_extra` is extended to the whole batch.
+    """
     kwargs = {}
     for name, value in columns.items():
         if isinstance(value, list) and len(value) == batch_size:
@@ -376,9 +383,10 @@ def _find_judged_rows(results: list[BatchScores], completions: list) -> list[boo
 
 
 def _apply_gates(results: list[BatchScores]) -> None:
-    """Sets rewards with `only_if` to 0 where that other reward is not positive; in rows that it is not for, it does not matter.
+    """Sets rewards with `only_if` to 0 where that other reward is not positive.
 
-    All gates are read before any score is set, so the order of the recipe does not matter.
+    Rows that the other reward is not for stay as they are. All gates are read before any score is set, so the order of
+    the recipe does not matter.
     """
     by_label = {result.reward.label: result for result in results}
     closed = []

@@ -65,7 +65,7 @@ def score_dataset(
 
 
 def copy_scores(scored: Dataset, dataset: Dataset) -> Dataset:
-    """Adds the scores of one data set to another with the same rows, such as one whose columns have the user's own names.
+    """Adds the scores of one data set to another with the same rows, such as the user's own with its own column names.
 
     Args:
         scored (`Dataset`): What `score_dataset` returned.
@@ -104,8 +104,8 @@ def _check_trainer_columns(dataset: Dataset, rewards: Composition) -> None:
         missing = reward.trainer_columns - available
         if missing:
             raise RecipeError(
-                f"reward {reward.label!r} needs {min(missing)!r}, which a trainer passes to it, but the data set has no such "
-                "column."
+                f"reward {reward.label!r} needs {min(missing)!r}, which trainers pass to it, but the data set has no "
+                "such column."
             )
 
 

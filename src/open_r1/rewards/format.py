@@ -1,4 +1,7 @@
-"""Format: does the completion think between tags and then answer? (DeepSeek-R1, §2.2.2 and Table 1; §2.3.1 for summaries)"""
+"""Format: does the completion think between tags and then answer?
+
+DeepSeek-R1, §2.2.2 and Table 1; §2.3.1 for summaries.
+"""
 
 import re
 
@@ -19,13 +22,13 @@ STRUCTURES = {
 class Format:
     """1.0 if the whole completion has the structure, else 0.0.
 
-    Where the prompt already opens the thought (as the templates of the distilled models do), a `Composition` puts the `<think>`
-    back; where TRL parsed the thought out of a message, `text_of` puts its tags back.
+    Where the prompt already opens the thought (as the templates of the distilled models do), a `Composition` puts the
+    `<think>` back; where TRL parsed the thought out of a message, `text_of` puts its tags back.
 
     Args:
         structure (`str`, *optional*, defaults to `"answer"`):
-            `answer` for `<think>…</think><answer>…</answer>` (R1-Zero), `summary` for `<think>…</think>` and then a summary
-            without tags (R1), `either` for one of the two.
+            `answer` for `<think>…</think><answer>…</answer>` (R1-Zero), `summary` for `<think>…</think>` and then a
+            summary without tags (R1), `either` for one of the two.
 
     Raises:
         ValueError: If there is no such structure.

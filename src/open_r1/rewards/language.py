@@ -1,19 +1,21 @@
 """Language: does the model think in the language it was asked in, and does it mix languages?
 
-`language_consistency` is the reward of the paper (DeepSeek-R1, §2.3.2; Nature version, equation 7): words of the target
-language in the thought / all words in the thought. `mixes_languages` says whether a text has words of several languages;
-evaluation and reports count these. Both see Chinese, English, French, Spanish, German, Japanese, Korean, Russian, Arabic and
-Hindi.
+`language_consistency` is the reward of the paper (DeepSeek-R1, §2.3.2; Nature version, equation 7): words of the
+target language in the thought / all words in the thought. `mixes_languages` says whether a text has words of several
+languages; evaluation and reports count these. Both see Chinese, English, French, Spanish, German, Japanese, Korean,
+Russian, Arabic and Hindi.
 
 Simplifications:
 
-- Unicode tells scripts apart; lingua only separates the languages that share one. All words of a sentence in Latin letters are
-  assigned to one of English, French, Spanish and German: the one with the highest sum of lingua's log-confidences, word by
-  word. Unsupported languages are counted with their neighbours in the same script (Italian, Ukrainian), and unsupported
-  scripts with no language at all.
-- 1.73 characters of Chinese or Japanese make a word. A Chinese word has 1.5 to 2 characters on average, depending on who counts;
-  with the geometric mean of the two, the share in a text mixed with English is never off by more than 0.04.
-- Formulas, code, addresses, numbers, names of points such as ABC and single Latin letters are not words of any language.
+- Unicode tells scripts apart; lingua only separates the languages that share one. All words of a sentence in Latin
+  letters are assigned to one of English, French, Spanish and German: the one with the highest sum of lingua's
+  log-confidences, word by word. Unsupported languages are counted with their neighbours in the same script (Italian,
+  Ukrainian), and unsupported scripts with no language at all.
+- 1.73 characters of Chinese or Japanese make a word. A Chinese word has 1.5 to 2 characters on average, depending on
+  who counts; with the geometric mean of the two, the share in a text mixed with English is never off by more than
+  0.04.
+- Formulas, code, addresses, numbers, names of points such as ABC and single Latin letters are not words of any
+  language.
 """
 
 import math
@@ -87,7 +89,8 @@ def language_consistency(
 ) -> list[float | None]:
     """Share of the words of a thought that are in the target language, from 0.0 to 1.0.
 
-    `None` if the thought has too few words, or if neither the column `language` nor the prompt gives the target language.
+    `None` if the thought has too few words, or if neither the column `language` nor the prompt gives the target
+    language.
 
     Args:
         completions (`list`): Completions as text or messages. Without any tags, the whole completion is the thought.
@@ -124,8 +127,8 @@ class LanguageConsistency:
 
     Args:
         language (`str`, *optional*):
-            Target language for rows whose column `language` is empty, as a code or a name. By default it is the language
-            of the prompt.
+            Target language for rows whose column `language` is empty, as a code or a name. By default it is the
+            language of the prompt.
         fewest_words (`int`, *optional*, defaults to `5`): Thoughts with fewer words are not judged.
 
     Raises:
@@ -149,8 +152,8 @@ class LanguageConsistency:
 def mixes_languages(text: str) -> bool:
     """Whether a text has words of more than one of the supported languages.
 
-    One word in another script is enough. Among languages that share a script (English, French, Spanish and German; Chinese
-    and Japanese), a second one counts from five words on, since fewer do not tell which language they are in.
+    One word in another script is enough. Among languages that share a script (English, French, Spanish and German;
+    Chinese and Japanese), a second one counts from five words on, since fewer do not tell which language they are in.
 
     Args:
         text (`str`): Any text; tags, formulas, code and numbers have no language.
@@ -235,8 +238,8 @@ def _count_words(text: str, target: str | None = None) -> Counter[str]:
     Args:
         text (`str`): The text.
         target (`str`, *optional*):
-            The language that matters. Unless it is one of `LATIN`, all words in Latin letters are counted as `"other"`,
-            which is much faster than telling English, French, Spanish and German apart.
+            The language that matters. Unless it is one of `LATIN`, all words in Latin letters are counted as
+            `"other"`, which is much faster than telling English, French, Spanish and German apart.
 
     Returns:
         `Counter[str]`: Words by language code; `"other"` stands for all unsupported languages.
@@ -280,8 +283,8 @@ def _count_latin_words(sentences: list[str], target: str | None) -> Counter[str]
 def _count_han_and_kana(sentences: list[str], target: str | None) -> Counter[str]:
     """Counts Chinese and Japanese words.
 
-    A sentence in Han characters is Japanese if it also has Kana, and Chinese otherwise. A Japanese thought may however have
-    sentences without any Kana, so if the target is Japanese and the text has Kana enough, all of it is.
+    A sentence in Han characters is Japanese if it also has Kana, and Chinese otherwise. A Japanese thought may however
+    have sentences without any Kana, so if the target is Japanese and the text has Kana enough, all of it is.
     """
     han = kana = chinese = 0
     for sentence in sentences:
@@ -302,7 +305,7 @@ def _count_characters(pattern: re.Pattern, text: str) -> int:
 
 
 def _scripts(text: str) -> set[str]:
-    """The scripts of a text's words, each named by its first language: `en` for Latin letters, `zh` for Han and Kana."""
+    """The scripts of a text's words, each named by one of its languages: `en` for Latin, `zh` for Han and Kana."""
     scripts = set()
     if any(map(_is_word, LATIN_LETTERS.findall(text))):
         scripts.add("en")
@@ -316,7 +319,10 @@ def _scripts(text: str) -> set[str]:
 
 
 def _mixes_latin_languages(text: str) -> bool:
-    """Whether a text has five words in each of two of `LATIN`. That is slow to tell, so function words must suggest it first."""
+    """Whether a text has five words in each of two of `LATIN`.
+
+    Counting them takes lingua and is slow, so it is done only if the text has function words of two languages.
+    """
     words = set(text.lower().split())
     suspected = [language for language in LATIN if not FUNCTION_WORDS[language].isdisjoint(words)]
     if len(suspected) < 2:

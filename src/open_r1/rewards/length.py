@@ -1,8 +1,8 @@
 """Length and repetition, in tokens. These are added to a verdict on the answer; they do not replace it.
 
-TRL's rewards where they do what we need, under the names and parameters of recipes. TRL's cosine reward grades with its own
-accuracy reward, in the same process and by another policy than ours, so `Cosine` has the formula here and the verdict from
-`accuracy`.
+TRL's rewards where they do what we need, under the names and parameters of recipes. TRL's cosine reward grades with
+its own accuracy reward, in the same process and by another policy than ours, so `Cosine` has the formula here and the
+verdict from `accuracy`.
 """
 
 import math
@@ -14,12 +14,16 @@ from open_r1.rewards.accuracy import accuracy
 
 
 class Cosine:
-    """Right answers earn more the shorter they are, wrong ones lose less the longer they are (arXiv 2502.03373, eq. 1).
+    """Right answers earn more the shorter they are, wrong ones lose less the longer they are.
+
+    The formula is equation 1 of arXiv 2502.03373.
 
     Args:
         max_len (`int`): Length, in tokens, at which the scale ends; longer completions count as that long.
-        right (`list[float]`, *optional*, defaults to `[1.0, 0.5]`): Rewards of a right answer of length 0 and of `max_len`.
-        wrong (`list[float]`, *optional*, defaults to `[-1.0, -0.5]`): Rewards of a wrong answer of length 0 and of `max_len`.
+        right (`list[float]`, *optional*, defaults to `[1.0, 0.5]`):
+            Rewards of a right answer of length 0 and of `max_len`.
+        wrong (`list[float]`, *optional*, defaults to `[-1.0, -0.5]`):
+            Rewards of a wrong answer of length 0 and of `max_len`.
 
     >>> Cosine(max_len=4)(["<answer>4</answer>"] * 2, ["4", "5"], [[7, 7], [7, 7, 7, 7, 7]])
     [0.75, -0.5]
@@ -47,9 +51,10 @@ class Cosine:
 
 
 class GroupLength:
-    """Kimi k1.5's length reward (arXiv 2501.12599, §2.3.3), from 0.5 for the shortest completion of a prompt to -0.5 for the longest.
+    """Kimi k1.5's length reward (arXiv 2501.12599, §2.3.3).
 
-    A wrong completion gets at most 0. If not all of a prompt's completions are in this process, they get `None`.
+    It goes from 0.5 for the shortest completion of a prompt to -0.5 for the longest. A wrong completion gets at most
+    0. If not all of a prompt's completions are in this process, they get `None`.
 
     Args:
         num_generations (`int`): Completions per prompt, as in the recipe.
@@ -114,7 +119,9 @@ class Repetition:
 
 
 class SoftOverlong:
-    """TRL's soft punishment of overlong completions (DAPO, arXiv 2503.14476, eq. 13): 0, then down to -1 over the last tokens.
+    """TRL's soft punishment of overlong completions (DAPO, arXiv 2503.14476, eq. 13).
+
+    It is 0 up to `max_len - cache` tokens and then goes down to -1.
 
     Args:
         max_len (`int`): Length, in tokens, of the full punishment; the recipe's `max_completion_length`.

@@ -28,7 +28,8 @@ REWARDS: dict[str, Callable] = {
     "helpfulness": Helpfulness,
     "harmlessness": Harmlessness,
 }
-# These say how a completion looks, not whether it is right. Where one of them cannot say (a thought without words), the row still trains.
+# These say how a completion looks, not whether it is right. Where one of them cannot say (a thought without words),
+# the row still trains.
 SHAPING = {"format", "tag_count", "language_consistency", "group_length", "repetition", "soft_overlong"}
 # What TRL passes to every reward beside the columns of the data set (GRPOTrainer._calculate_rewards).
 FROM_TRAINER = {"prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"}
@@ -66,8 +67,8 @@ def _find(name: str) -> Callable:
         return REWARDS[name]
     if "." not in name and ":" not in name:
         raise RecipeError(
-            f"reward_funcs: unknown reward {name!r}{did_you_mean(name, REWARDS)} There are {', '.join(REWARDS)}. Name your own "
-            "reward as `package.module.function` or `file.py:function`."
+            f"reward_funcs: unknown reward {name!r}{did_you_mean(name, REWARDS)} There are {', '.join(REWARDS)}. "
+            "Name your own reward as `package.module.function` or `file.py:function`."
         )
     target = import_object(name)
     if not callable(target):
