@@ -1,9 +1,8 @@
-"""The options that our scripts add to TRL's: one dataclass a stage, checked as soon as they are filled.
+"""The options that our scripts add to TRL's: one dataclass per stage, checked as soon as it is filled.
 
-No import of torch or TRL here: rewards, which read their part of a recipe, load in a fraction of a second.
+`parser` reads recipes, `stages` lists what they can be for. Nothing here imports torch or TRL, so a mistake in a recipe is reported at once.
 """
 
-from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
 from open_r1.configs.builders import (
     BuilderArguments,
     ColdStartArguments,
@@ -12,11 +11,12 @@ from open_r1.configs.builders import (
     SelectionArguments,
     Source,
 )
+from open_r1.configs.common import DatasetArguments, PromptArguments, ScriptArguments
 from open_r1.configs.dataset import DatasetSpec
 from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArguments
-from open_r1.configs.generation import GenerateArguments
+from open_r1.configs.generation import GenerateArguments, MergeArguments
 from open_r1.configs.pipeline import SEED, PaperClaim, PipelineArguments, PipelineStage
-from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
+from open_r1.configs.reward_spec import GradeArguments, RewardSpec
 from open_r1.configs.training import (
     DistillationScriptArguments,
     GRPOScriptArguments,
@@ -26,10 +26,3 @@ from open_r1.configs.training import (
     SFTScriptArguments,
     steps_of_a_round,
 )
-
-
-__all__ = [
-    "BENCHMARKS", "Benchmark", "BuilderArguments", "PaperClaim", "ColdStartArguments", "DatasetSpec", "DistillArguments", "DistillationScriptArguments", "Entry", "EvaluationArguments", "GRPOScriptArguments", "GenerateArguments", "GradeArguments", "MergeArguments",
-    "PipelineArguments", "PromptArguments", "PromptSource", "RejectionArguments", "ReportArguments", "RewardModelScriptArguments", "RewardSpec", "RunArguments", "SFTScriptArguments", "ScriptArguments",
-    "SEED", "SelectionArguments", "Source", "PipelineStage", "steps_of_a_round",
-]  # fmt: skip

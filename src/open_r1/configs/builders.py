@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from open_r1.configs.base import Entry, RewardSpec, ScriptArguments
+from open_r1.configs.common import DatasetArguments
 from open_r1.configs.dataset import DatasetSpec
+from open_r1.configs.entry import Entry
 from open_r1.configs.generation import part_of
+from open_r1.configs.reward_spec import RewardSpec
 from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.files import require_file
 
 
 @dataclass
-class BuilderArguments(ScriptArguments):
+class BuilderArguments(DatasetArguments):
     """What all builders take: where the set goes, what no row of it may be, and what it is for."""
 
     builder: ClassVar[str] = ""

@@ -1,11 +1,10 @@
 """The command line of a stage: its words, its options and its help."""
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Collection
 from functools import partial
 from typing import Any, NoReturn
 
-from open_r1.configs.options import Option, item_type
+from open_r1.configs.options import Option, item_type, type_names
 from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping
 
 
@@ -93,15 +92,6 @@ def _parse(kind: type, text: str, name: str) -> Any:
     if text.lower() not in (*TRUE, *FALSE):
         raise ValueError(text)
     return text.lower() in TRUE
-
-
-def type_names(kinds: Collection[type]) -> str:
-    """Types in words.
-
-    >>> type_names({int, str})
-    'int or str'
-    """
-    return " or ".join(sorted(kind.__name__ for kind in kinds))
 
 
 class CommandLine(ArgumentParser):

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from open_r1.configs.base import Entry, RewardSpec
 from open_r1.configs.dataset import DatasetSpec
+from open_r1.configs.entry import Entry
 from open_r1.configs.generation import GenerateArguments
+from open_r1.configs.reward_spec import RewardSpec
 from open_r1.utils.errors import RecipeError, parse_mapping
 
 

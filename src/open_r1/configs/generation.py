@@ -1,28 +1,51 @@
-"""Options of `generate.py`."""
+"""Options of `generate.py`, and of merging the shards that it writes."""
 
 import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from open_r1.configs.base import PromptArguments
+from open_r1.configs.common import DatasetArguments, PromptArguments
+from open_r1.configs.reward_spec import require_rows_file
 from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping
 
 
+BACKENDS = ("transformers", "vllm", "server")
+RANGES = {
+    "num_generations": (1, math.inf),
+    "temperature": (0, 10),
+    "top_p": (0, 1),
+    "max_completion_length": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "concurrency": (1, 100_000),
+    "attempts": (1, 100),
+    "truncated_attempts": (0, 100),
+}
+
+
 def part_of(shard: str) -> tuple[int, int]:
-    """Which part of how many.
+    """Reads the option `shard`.
+
+    Args:
+        shard (`str`): `i/n`.
+
+    Returns:
+        `tuple[int, int]`: Which part, and of how many.
+
+    Raises:
+        RecipeError: If it is something else.
 
     >>> part_of("2/8")
     (2, 8)
     """
-    numbers = shard.split("/")
-    if len(numbers) != 2 or not all(number.isdecimal() for number in numbers) or not int(numbers[0]) < int(numbers[1]):
+    part, _, count = shard.partition("/")
+    if not part.isdecimal() or not count.isdecimal() or int(part) >= int(count):
         raise RecipeError(f"shard: found {shard!r}; expected i/n with i from 0 to n - 1, such as 0/8.")
-    return int(numbers[0]), int(numbers[1])
+    return int(part), int(count)
 
 
 @dataclass
 class GenerateArguments(PromptArguments):
-    """Drawing completions."""
+    """Sampling completions."""
 
     output_dir: str | None = field(
         default=None, metadata={"help": "Folder for the completions; continued if it holds some."}
@@ -43,26 +66,26 @@ class GenerateArguments(PromptArguments):
     vllm_engine: dict | str | None = field(
         default=None, metadata={"help": "Keyword arguments of `vllm.LLM`, such as {tensor_parallel_size: 4}."}
     )
-    num_generations: int = field(default=1, metadata={"help": "Completions a prompt."})
+    num_generations: int = field(default=1, metadata={"help": "Completions per prompt."})
     temperature: float = field(default=0.6, metadata={"help": "Sampling temperature; 0 is greedy."})
-    top_p: float = field(default=0.95, metadata={"help": "Nucleus of the sampling."})
+    top_p: float = field(default=0.95, metadata={"help": "Nucleus sampling: probability mass to sample from."})
     top_k: int | None = field(default=None, metadata={"help": "Most likely tokens to sample from; none means all."})
     min_p: float | None = field(
-        default=None, metadata={"help": "Smallest probability relative to the likeliest token's."}
+        default=None, metadata={"help": "Smallest probability relative to that of the most likely token."}
     )
     repetition_penalty: float = field(default=1.0, metadata={"help": "Penalty on tokens that were used before."})
     max_completion_length: int = field(default=32768, metadata={"help": "Tokens after which a completion is cut off."})
     stop: list[str] = field(default_factory=list, metadata={"help": "Texts that end a completion."})
-    seed: int = field(default=42, metadata={"help": "Seed; each completion has its own, made from it."})
-    batch_size: int = field(default=64, metadata={"help": "Completions drawn at once in this process."})
-    concurrency: int = field(default=128, metadata={"help": "Requests under way at once, over all servers."})
-    attempts: int = field(default=6, metadata={"help": "Tries of one completion on a server, with growing pauses."})
+    seed: int = field(default=42, metadata={"help": "Seed; that of each completion is derived from it."})
+    batch_size: int = field(default=64, metadata={"help": "Completions sampled at once in this process."})
+    concurrency: int = field(default=128, metadata={"help": "Concurrent requests, over all servers."})
+    attempts: int = field(default=6, metadata={"help": "Attempts per completion on a server, with growing pauses."})
     truncated_attempts: int = field(
-        default=0, metadata={"help": "Times that a server is asked again for a completion that was cut off."}
+        default=0, metadata={"help": "How often a server is asked again for a completion that was cut off."}
     )
     request_timeout: float = field(default=3600.0, metadata={"help": "Seconds that one request may take."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a Hub model."})
-    shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for arrays of jobs."})
+    shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for array jobs."})
     max_prompts: int | None = field(default=None, metadata={"help": "Take the first so many prompts only."})
 
     def __post_init__(self):
@@ -71,30 +94,53 @@ class GenerateArguments(PromptArguments):
             self.vllm_engine = parse_mapping(self.vllm_engine, "vllm_engine")
         if not self.output_dir:
             raise RecipeError("output_dir: missing. Name a folder for the completions.")
-        if self.backend not in ("transformers", "vllm", "server"):
+        self._check_backend()
+        for key, (low, high) in RANGES.items():
+            value = getattr(self, key)
+            if not low <= value <= high:
+                raise RecipeError(f"{key}: found {value}; expected {low} to {high}.")
+        self.part, self.parts = part_of(self.shard)
+
+    def _check_backend(self) -> None:
+        if self.backend not in BACKENDS:
+            raise RecipeError(f"backend: found {self.backend!r}{did_you_mean(self.backend, BACKENDS)}")
+        if self.backend == "server" and not self.base_urls:
+            raise RecipeError("base_urls: missing. With `backend: server`, name the servers.")
+        if self.backend != "server" and self.base_urls:
             raise RecipeError(
-                f"backend: found {self.backend!r}{did_you_mean(self.backend, ('transformers', 'vllm', 'server'))}"
-            )
-        if (self.backend == "server") != bool(self.base_urls):
-            raise RecipeError(
-                f"base_urls: found {self.base_urls or 'none'} with `backend: {self.backend}`; servers need `backend: server`, and it them."
+                f"base_urls: found {self.base_urls} with `backend: {self.backend}`; use `backend: server`."
             )
         if self.backend == "server" and self.max_prompt_length is not None:
             raise RecipeError(
                 "max_prompt_length: with `backend: server` there is no tokenizer here to count with; leave it out."
             )
-        for key, low, high in (
-            ("num_generations", 1, math.inf), ("temperature", 0, 10), ("top_p", 0, 1), ("max_completion_length", 1, math.inf),
-            ("batch_size", 1, math.inf), ("concurrency", 1, 100_000), ("attempts", 1, 100), ("truncated_attempts", 0, 100),
-        ):  # fmt: skip
-            if not low <= getattr(self, key) <= high:
-                raise RecipeError(f"{key}: found {getattr(self, key)}; expected {low} to {high}.")
-        self.part, self.parts = part_of(self.shard)
 
     @property
     def sampling(self) -> dict[str, Any]:
         """What makes completions different, under vLLM's names."""
         return {
-            "temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k, "min_p": self.min_p,
-            "repetition_penalty": self.repetition_penalty, "max_tokens": self.max_completion_length, "stop": self.stop,
-        }  # fmt: skip
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "repetition_penalty": self.repetition_penalty,
+            "max_tokens": self.max_completion_length,
+            "stop": self.stop,
+        }
+
+
+@dataclass
+class MergeArguments(DatasetArguments):
+    """Options of `python -m open_r1.generation.merge`."""
+
+    dataset_name: str | None = field(
+        default=None, metadata={"help": "Folder with the shards, as `generate.py` or a builder wrote them."}
+    )
+    output_path: str | None = field(
+        default=None, metadata={"help": "File for all rows, .jsonl or .parquet; none only checks the shards."}
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.output_path:
+            require_rows_file("output_path", self.output_path)

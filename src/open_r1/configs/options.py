@@ -10,7 +10,7 @@ import dataclasses
 import importlib.util
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -84,6 +84,15 @@ def value_types(hint: Any) -> set[type]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return {str}
     return ALL_TYPES
+
+
+def type_names(kinds: Collection[type]) -> str:
+    """Types in words.
+
+    >>> type_names({int, str})
+    'int or str'
+    """
+    return " or ".join(sorted(kind.__name__ for kind in kinds))
 
 
 def item_type(hint: Any) -> type:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from open_r1.configs.command_line import HELP_OPTIONS, CommandLine, convert, recipe_argument, split_config, type_names
-from open_r1.configs.options import Option, options_of
+from open_r1.configs.command_line import HELP_OPTIONS, CommandLine, convert, recipe_argument, split_config
+from open_r1.configs.options import Option, options_of, type_names
 from open_r1.configs.recipes import RECIPE_FOLDERS, locate_files, read_recipe, recipes_of, stage_of
 from open_r1.configs.stages import STAGES
 from open_r1.utils.errors import MissingInputError, RecipeError, RunStopped, did_you_mean

@@ -4,9 +4,10 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from open_r1.configs.base import Entry
+from open_r1.configs.common import StageArguments
+from open_r1.configs.entry import Entry
 from open_r1.utils.errors import RecipeError, did_you_mean
 
 
@@ -92,7 +93,7 @@ class PaperClaim(Entry):
 
 
 @dataclass
-class PipelineArguments:
+class PipelineArguments(StageArguments):
     """Stages in order, each with its recipe and the stages that it needs."""
 
     output_dir: str | None = field(
@@ -129,15 +130,12 @@ class PipelineArguments:
             "aliases": ["--from"],
         },
     )
-    dry_run: bool = field(default=False, metadata={"help": "Show the stages, what would run and why, and stop."})
-    recipe: str | None = field(default=None, init=False)
-    keys: dict[str, Any] = field(default_factory=dict, init=False)
-    env: dict[str, str] = field(default_factory=dict, init=False)
 
     steps: list[PipelineStage] = field(default_factory=list, init=False)  # `stages`, parsed
     claimed: list[PaperClaim] = field(default_factory=list, init=False)  # `claims`, parsed
 
     def __post_init__(self):
+        super().__post_init__()
         if not self.output_dir:
             raise RecipeError("output_dir: missing. Name the folder of all outputs.")
         self.output_dir = os.path.normpath(self.output_dir)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from open_r1.configs.builders import ColdStartArguments, DistillArguments, RejectionArguments
 from open_r1.configs.evaluation import EvaluationArguments
-from open_r1.configs.generation import GenerateArguments
+from open_r1.configs.generation import GenerateArguments, MergeArguments
 from open_r1.configs.options import Option, options_of
 from open_r1.configs.pipeline import PipelineArguments
-from open_r1.configs.results import GradeArguments, MergeArguments, ReportArguments
+from open_r1.configs.report import ReportArguments
+from open_r1.configs.reward_spec import GradeArguments
 from open_r1.configs.training import (
     DistillationScriptArguments,
     GRPOScriptArguments,

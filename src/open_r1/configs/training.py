@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from open_r1.configs.base import Entry, PromptArguments, RewardSpec, ScriptArguments
+from open_r1.configs.common import PromptArguments, ScriptArguments
 from open_r1.configs.dataset import DatasetSpec
+from open_r1.configs.entry import Entry
+from open_r1.configs.reward_spec import RewardSpec
 from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping, split_shell_words
 
 
@@ -18,7 +20,7 @@ LONG = 4096  # tokens of a completion from which it is a long thought
 
 
 @dataclass
-class RunArguments:
+class RunArguments(ScriptArguments):
     """How a run is started on a cluster, and when it stops by itself; mixed into what every trainer takes."""
 
     accelerate_config: str | None = field(
@@ -63,12 +65,12 @@ class RunArguments:
 
 
 @dataclass
-class SFTScriptArguments(RunArguments, ScriptArguments):
+class SFTScriptArguments(RunArguments):
     """Supervised fine-tuning: TRL's `SFTConfig` has all else that is needed."""
 
 
 @dataclass
-class RewardModelScriptArguments(RunArguments, ScriptArguments):
+class RewardModelScriptArguments(RunArguments):
     """Reward models for what rules cannot judge (DeepSeek-R1, §2.3.4)."""
 
     objective: str = field(

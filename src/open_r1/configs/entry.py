@@ -1,0 +1,79 @@
+"""Mappings in the lists of a recipe, such as the sets of a mixture or the stages of a pipeline."""
+
+import dataclasses
+import typing
+from typing import Any, ClassVar, Self
+
+from open_r1.configs.options import type_names, value_types
+from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping
+from open_r1.utils.files import require_file
+
+
+class Entry:
+    """One mapping of a list in a recipe: the base of dataclasses whose fields are its keys. The first field names the entry."""
+
+    option: ClassVar[str] = ""  # the recipe's key of the list
+
+    @classmethod
+    def parse(cls, entry: str | dict) -> Self:
+        """Reads one entry.
+
+        Args:
+            entry (`str` or `dict`): A mapping; as text, `{...}` on the command line, or the first field alone.
+
+        Raises:
+            RecipeError: Naming the key that is unknown, missing or of another type.
+        """
+        all_hints = typing.get_type_hints(cls)
+        hints = {field.name: all_hints[field.name] for field in dataclasses.fields(cls)}
+        first = next(iter(hints))
+        if isinstance(entry, str):
+            entry = parse_mapping(entry, cls.option) if entry.lstrip().startswith("{") else {first: entry}
+        if first not in entry:
+            raise RecipeError(f"{cls.option}: found {entry!r}; expected a mapping with a {first}.")
+        for key, value in entry.items():
+            if key not in hints:
+                raise RecipeError(f"{cls.option}: unknown key {key!r}{did_you_mean(key, hints)}")
+            if not _fits(value, hints[key]):
+                expected = type_names(value_types(hints[key]))
+                raise RecipeError(f"{cls.option}: {key} is {value!r}; expected {expected}.")
+        return cls(**entry)
+
+    @property
+    def label(self) -> Any:
+        """What errors call the entry: its first field."""
+        return next(iter(vars(self).values()))
+
+    def require_positive(self, key: str) -> None:
+        """Stops if a number is not positive.
+
+        Args:
+            key (`str`): The field that holds the number.
+
+        Raises:
+            RecipeError: If it is zero or negative.
+        """
+        value = getattr(self, key)
+        if not value > 0:
+            raise RecipeError(f"{self.option}: {key} of {self.label!r} is {value!r}; expected a positive number.")
+
+    def require_file(self, key: str) -> None:
+        """Stops if a file that the entry names does not exist.
+
+        Args:
+            key (`str`): The field that holds the path.
+
+        Raises:
+            RecipeError: If there is no such file.
+        """
+        path = getattr(self, key)
+        if path:
+            require_file(f"{self.option}: {key} of {self.label!r}", path)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type that an annotation names; whole numbers are numbers, too."""
+    kinds = value_types(hint)
+    if value is None:
+        return type(None) in typing.get_args(hint)
+    return type(value) in kinds or (type(value) is int and float in kinds)
