@@ -45,8 +45,8 @@ def main() -> None:
         raise RecipeError(f"teacher_model_name_or_path: {teacher.source!r} has another vocabulary than the student.")
     rows, held_out = load_train_and_eval(script_args.dataset, script_args, args)
     hide_short_progress_bars(rows)
-    dataset = to_prompts(rows, script_args, tokenizer, solved=False)
-    held_out = held_out and to_prompts(held_out, script_args, tokenizer, solved=False)
+    dataset = to_prompts(rows, script_args, tokenizer, with_solution=False)
+    held_out = held_out and to_prompts(held_out, script_args, tokenizer, with_solution=False)
     longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
     told = f"{teacher.source} · {teacher.parameters / 1e6:,.2f}M parameters"
     training.show(run, dataset, held_out, sequence=longest + args.max_completion_length, more={"teacher": told})

@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from open_r1.configs import GRPOScriptArguments, PromptSource
 from open_r1.configs.parser import RecipeParser
-from open_r1.data.mixture_schedule import draws, in_order, load_sources
+from open_r1.data.mixture_schedule import load_sources, order_rows_by_step, schedule_rows
 from open_r1.data.prompts import to_prompts
 from open_r1.utils.errors import RecipeError
 
@@ -18,7 +18,7 @@ NO_EVALUATION = ("--eval_strategy", "no", "--eval_on_start", "false")
 def shares(sources, sizes, max_steps=20, steps=1, per_round=8, seed=0):
     """The share of the first source in each round."""
     rows = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
-    drawn = list(draws(rows, sources, max_steps, steps, per_round, seed))
+    drawn = list(schedule_rows(rows, sources, max_steps, steps, per_round, seed))
     rounds = [drawn[i : i + per_round] for i in range(0, len(drawn), per_round)]
     return drawn, [sum(row < sizes[0] for row in each) / per_round for each in rounds]
 
@@ -118,7 +118,7 @@ def grpo_args(*argv):
 def test_the_trainer_takes_them_in_this_order():
     rows = Dataset.from_dict({"prompt": list("abcdefgh"), "source": [0] * 4 + [1] * 4})
     args = grpo_args("--max_steps", "4")
-    ordered = in_order(rows, [PromptSource("a"), PromptSource("b", from_step=2)], args)
+    ordered = order_rows_by_step(rows, [PromptSource("a"), PromptSource("b", from_step=2)], args)
     assert len(ordered) == 8 and args.shuffle_dataset is False and ordered.column_names == ["prompt"]
     assert set(ordered["prompt"][:4]) == set("abcd") and {"e", "f", "g", "h"} & set(ordered["prompt"][4:6])
 
@@ -128,7 +128,7 @@ def test_only_mathematics_is_asked_for_a_box(files):
     template = "recipes/prompts/boxed_mathematics.jinja"
     args = GRPOScriptArguments(user_template=template, sources=files)
     rows, _ = load_sources(args, grpo_args(*NO_EVALUATION))
-    asked = to_prompts(rows, args, None, solved=False)
+    asked = to_prompts(rows, args, None, with_solution=False)
     for prompt, domain in zip(asked["prompt"], asked["domain"], strict=True):
         assert ("boxed{}" in prompt[-1]["content"]) is (domain == "math")
 
@@ -136,7 +136,7 @@ def test_only_mathematics_is_asked_for_a_box(files):
 def test_a_round_is_a_whole_number_of_steps():
     rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
     with pytest.raises(RecipeError, match="steps_per_generation × num_iterations is 1, gradient_accumulation_steps 4"):
-        in_order(
+        order_rows_by_step(
             rows, [PromptSource("a")], grpo_args("--gradient_accumulation_steps", "4", "--steps_per_generation", "1")
         )
 
@@ -144,4 +144,4 @@ def test_a_round_is_a_whole_number_of_steps():
 def test_steps_must_be_known():
     rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
     with pytest.raises(RecipeError, match="max_steps: missing"):
-        in_order(rows, [PromptSource("a")], grpo_args("--max_steps", "-1"))
+        order_rows_by_step(rows, [PromptSource("a")], grpo_args("--max_steps", "-1"))

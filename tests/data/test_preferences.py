@@ -4,7 +4,7 @@ import pytest
 from datasets import Dataset
 
 from open_r1.configs import RewardModelScriptArguments
-from open_r1.data.preferences import balanced, to_pairs
+from open_r1.data.preferences import balance_by_length, to_pairs
 from open_r1.utils.errors import RecipeError
 
 
@@ -52,9 +52,9 @@ def test_pairs_that_are_too_close_are_left_out(caplog):
 
 def test_length_says_nothing_about_who_is_chosen():
     differences = [3] * 70 + [-3] * 20 + [0] * 5
-    kept = [differences[i] for i in balanced(differences, seed=0)]
+    kept = [differences[i] for i in balance_by_length(differences, seed=0)]
     assert sum(kept) == 0 and len(kept) == 45
-    assert balanced(differences, seed=0) != balanced(differences, seed=1)
+    assert balance_by_length(differences, seed=0) != balance_by_length(differences, seed=1)
 
 
 def test_harmlessness_sees_the_whole_and_every_answer():

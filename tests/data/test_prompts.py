@@ -21,7 +21,7 @@ def prompts(**kwargs):
     args = GRPOScriptArguments(
         dataset_name="x", dataset_prompt_column="question", dataset_solution_column="answer", **kwargs
     )
-    return to_prompts(ROWS, args, tiny.tokenizer(), solved=True)
+    return to_prompts(ROWS, args, tiny.tokenizer(), with_solution=True)
 
 
 def test_messages_with_system_prompt_and_mapped_gold():
@@ -64,4 +64,4 @@ def test_overlong_prompts_are_dropped_and_counted(tmp_path, caplog):
 def test_missing_columns_name_option_and_nearest():
     args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column="questions")
     with pytest.raises(RecipeError, match="dataset_prompt_column.*'questions'.*Did you mean 'question'"):
-        to_prompts(ROWS, args, tiny.tokenizer(), solved=False)
+        to_prompts(ROWS, args, tiny.tokenizer(), with_solution=False)

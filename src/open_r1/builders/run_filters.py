@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datasets import Dataset, Features, Value
 
-from open_r1.data.filter_report import SHOWN, FilterReport
+from open_r1.data.filter_report import EXAMPLE_LENGTH, FilterReport
 from open_r1.data.load import require_column
 from open_r1.utils.text import conversation_text
 
@@ -131,4 +131,4 @@ class _Looking:
 
 def _beginning(row: dict, one: Callable) -> str:
     column = getattr(one, "column", None)
-    return (conversation_text(row[column]) if column in row else str(row))[:SHOWN]
+    return (conversation_text(row[column]) if column in row else str(row))[:EXAMPLE_LENGTH]

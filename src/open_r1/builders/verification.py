@@ -11,7 +11,7 @@ from datasets import Dataset
 from rich.console import Console
 
 from open_r1.configs import SelectionArguments
-from open_r1.data.filter_report import SHOWN, FilterReport
+from open_r1.data.filter_report import EXAMPLE_LENGTH, FilterReport
 from open_r1.generation.driver import answer_requests
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
@@ -151,6 +151,6 @@ def report_of(rows: Dataset, verdicts: Verdicts, name: str = "verification") -> 
     for verdict, reason in reasons.items():
         at = next((i for i, found in enumerate(verdicts) if found is verdict), None)
         if at is not None:
-            report.examples.append((reason, (rows[at]["completion"] or "")[:SHOWN]))
+            report.examples.append((reason, (rows[at]["completion"] or "")[:EXAMPLE_LENGTH]))
     logger.info("%s", report)
     return report

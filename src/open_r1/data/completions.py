@@ -1,46 +1,57 @@
-"""Reading folders of completions, as `generate.py` writes them; see `generation.completion_store` for the files."""
+"""Reads the folders of completions that `generate.py` writes; `generation.completion_store` documents their files."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.jsonl import read_lines
 
 
 def read_manifests(folder: Path) -> list[dict]:
-    """The manifests of a folder of completions, in order.
+    """Reads the manifests of a folder of completions, one per shard, in order.
 
     Raises:
-        RecipeError: If there is none, or if a shard is missing or not complete, naming it.
+        RecipeError: If there is none, or if a shard is missing or incomplete, naming it.
     """
     manifests = [json.loads(path.read_text()) for path in sorted(Path(folder).glob("manifest-*.json"))]
     if not manifests:
         raise RecipeError(f"no completions in {folder} (looked for manifest-*.json).")
-    count = int(manifests[0]["shard"].rpartition("-")[2])
-    there = {manifest["shard"] for manifest in manifests}
-    missing = [f"{i:05}-of-{count:05}" for i in range(count) if f"{i:05}-of-{count:05}" not in there]
-    missing += [manifest["shard"] for manifest in manifests if not manifest["complete"]]
-    if missing:
-        raise RecipeError(f"{folder}: not complete, run these shards again: {', '.join(missing)}.")
+    shards = [manifest["shard"] for manifest in manifests]
+    shard_count = int(shards[0].rpartition("-")[2])
+    expected = [f"{i:05}-of-{shard_count:05}" for i in range(shard_count)]
+    to_run = [shard for shard in expected if shard not in shards]
+    to_run += [manifest["shard"] for manifest in manifests if not manifest["complete"]]
+    if to_run:
+        raise RecipeError(f"{folder}: not complete, run these shards again: {', '.join(to_run)}.")
     return manifests
 
 
 def read_completions(folder: Path) -> Iterator[dict]:
-    """All completions of a folder, each with its prompt's columns, shards in order; of the prompts only the places are in memory.
+    """Reads all completions of a folder, shard by shard, each with its prompt's columns.
+
+    Prompts are read from the disk again when their completions come, so that only their offsets are kept in memory.
 
     Raises:
         RecipeError: See `read_manifests`.
     """
     for manifest in read_manifests(folder):
         with Path(folder, f"prompts-{manifest['shard']}.jsonl").open("rb") as prompts:
-            places, place = {}, 0
-            for line in prompts:
-                places[json.loads(line)["prompt_id"]] = place
-                place += len(line)
+            offsets = _prompt_offsets(prompts)
             prompt = {"prompt_id": None}
-            for row in read_lines(Path(folder, f"completions-{manifest['shard']}.jsonl")):
-                if row["prompt_id"] != prompt["prompt_id"]:
-                    prompts.seek(places[row["prompt_id"]])
+            for completion in read_lines(Path(folder, f"completions-{manifest['shard']}.jsonl")):
+                if completion["prompt_id"] != prompt["prompt_id"]:
+                    prompts.seek(offsets[completion["prompt_id"]])
                     prompt = json.loads(prompts.readline())
-                yield prompt | row
+                yield prompt | completion
+
+
+def _prompt_offsets(prompts: BinaryIO) -> dict[str, int]:
+    """Where in the file the line of each prompt begins, in bytes."""
+    offsets = {}
+    offset = 0
+    for line in prompts:
+        offsets[json.loads(line)["prompt_id"]] = offset
+        offset += len(line)
+    return offsets

@@ -1,9 +1,8 @@
-"""The prompts of reinforcement learning: checked against the rewards, and of several sets in the order of the steps.
+"""Prompts from several data sets for reinforcement learning, in the order in which the trainer takes them.
 
-Sets are mixed by weight, and some take part from a certain step on (DeepSeek-R1, §2.3.4; v2, §3.2.2: general prompts and preference
-rewards in the last 400 of 1,700 steps only, since more of them is exploited). The rows of a whole run are then put in the order in
-which the trainer takes them, so the mixture of every step is known beforehand, is the same on every process, and is continued where it
-was when a run is resumed.
+Sources are mixed by weight, and some take part only from a certain step on (DeepSeek-R1, §2.3.4; v2, §3.2.2: general prompts and
+preference rewards in the last 400 of 1,700 steps only, since the policy exploits them if it has more). The rows of a whole run are laid
+out beforehand, so the mixture of every step is known, is the same on every process, and continues where it was when a run is resumed.
 """
 
 import random
@@ -17,7 +16,7 @@ from open_r1.data.load import load_train_and_eval, rename_column, require_column
 from open_r1.utils.errors import RecipeError
 
 
-SOURCE = "source"  # column: number of the set that a row is of
+SOURCE = "source"  # column with the number of the source that a row is from
 
 
 def load_sources(args: GRPOScriptArguments, training_args: GRPOConfig) -> tuple[Dataset, Dataset | None]:
@@ -66,13 +65,13 @@ def _prepare_source(rows: Dataset, number: int, source: PromptSource, args: GRPO
     return rows.add_column(SOURCE, [number] * len(rows))
 
 
-def in_order(rows: Dataset, mixture: list[PromptSource], args: GRPOConfig) -> Dataset:
-    """The rows of a whole run, in the order of its steps; the trainer must not shuffle them, and is told so.
+def order_rows_by_step(rows: Dataset, mixture: list[PromptSource], args: GRPOConfig) -> Dataset:
+    """Lays out the rows of a whole run in the order of its steps, and tells the trainer not to shuffle them.
 
     Args:
-        rows (`Dataset`): Prepared rows with the number of their `source`.
+        rows (`Dataset`): Prompts with the number of their `source`.
         mixture (`list[PromptSource]`): The sources' weights and steps.
-        args (`GRPOConfig`): The run's geometry; `shuffle_dataset` is set to false.
+        args (`GRPOConfig`): Number of steps, batch sizes and seed; `shuffle_dataset` is set to `False`.
 
     Raises:
         RecipeError: If the number of steps is unknown, or if there is a step without prompts.
@@ -82,55 +81,84 @@ def in_order(rows: Dataset, mixture: list[PromptSource], args: GRPOConfig) -> Da
             "max_steps: missing. With `sources` the prompts are laid out step by step, so say how many steps there are."
         )
     args.shuffle_dataset = False
-    of_source: list[list[int]] = [[] for _ in mixture]
+    rows_by_source: list[list[int]] = [[] for _ in mixture]
     for i, number in enumerate(rows[SOURCE]):
-        of_source[number].append(i)
-    if not all(of_source):
-        raise RecipeError(f"sources: {mixture[of_source.index([])].dataset_name} has no prompt that is short enough.")
-    per_round = args.generation_batch_size // args.num_generations
-    steps, rest = divmod(
-        args.steps_per_generation * args.num_iterations, args.gradient_accumulation_steps
-    )  # of a round
+        rows_by_source[number].append(i)
+    for source, rows_of_source in zip(mixture, rows_by_source, strict=True):
+        if not rows_of_source:
+            raise RecipeError(f"sources: {source.dataset_name} has no prompt that is short enough.")
+
+    order = schedule_rows(
+        rows_by_source,
+        mixture,
+        max_steps=args.max_steps,
+        steps_per_round=_steps_per_round(args),
+        prompts_per_round=args.generation_batch_size // args.num_generations,
+        seed=args.seed,
+    )
+    return rows.select(list(order)).remove_columns(SOURCE)
+
+
+def _steps_per_round(args: GRPOConfig) -> int:
+    """Optimizer steps that one round of generation is trained on for.
+
+    Raises:
+        RecipeError: If that is not a whole number.
+    """
+    batches = args.steps_per_generation * args.num_iterations
+    steps, rest = divmod(batches, args.gradient_accumulation_steps)
     if rest or not steps:
         raise RecipeError(
-            f"sources: a round of generation must be a whole number of steps; steps_per_generation × num_iterations is "
-            f"{args.steps_per_generation * args.num_iterations}, gradient_accumulation_steps {args.gradient_accumulation_steps}."
+            "sources: a round of generation must be a whole number of steps; steps_per_generation × num_iterations is "
+            f"{batches}, gradient_accumulation_steps {args.gradient_accumulation_steps}."
         )
-    order = list(draws(of_source, mixture, args.max_steps, steps, per_round, args.seed))
-    return rows.select(order).remove_columns(SOURCE)
+    return steps
 
 
-def draws(
-    rows: list[list[int]], mixture: list[PromptSource], max_steps: int, steps: int, per_round: int, seed: int
+def schedule_rows(
+    rows_by_source: list[list[int]],
+    mixture: list[PromptSource],
+    max_steps: int,
+    steps_per_round: int,
+    prompts_per_round: int,
+    seed: int,
 ) -> Iterator[int]:
-    """Prompts, round of generation by round; every row of a source once before any comes again.
+    """Chooses the prompts of each round of generation; every row of a source comes once before any comes again.
 
     Args:
-        rows (`list[list[int]]`): The rows of each source.
-        mixture (`list[PromptSource]`): Their weights and steps.
+        rows_by_source (`list[list[int]]`): The rows of each source.
+        mixture (`list[PromptSource]`): The sources' weights and steps.
         max_steps (`int`): Optimizer steps of the run.
-        steps (`int`): Optimizer steps of a round.
-        per_round (`int`): Prompts of a round.
+        steps_per_round (`int`): Optimizer steps per round of generation.
+        prompts_per_round (`int`): Prompts per round of generation.
         seed (`int`): Seed of their order.
 
-    >>> both = [PromptSource("a"), PromptSource("b", from_step=2)]
-    >>> [row < 9 for row in draws([list(range(9)), list(range(9, 18))], both, max_steps=3, steps=1, per_round=4, seed=0)]
-    [True, True, True, True, True, True, True, True, True, False, False, True]
+    Yields:
+        `int`: The rows of one round after another.
+
+    >>> mixture = [PromptSource("a"), PromptSource("b", from_step=2)]
+    >>> rows_by_source = [[0, 1, 2, 3, 4, 5, 6, 7, 8], [10, 11, 12, 13, 14, 15, 16, 17, 18]]
+    >>> rows = schedule_rows(rows_by_source, mixture, max_steps=3, steps_per_round=1, prompts_per_round=4, seed=0)
+    >>> ["a" if row < 10 else "b" for row in rows]
+    ['a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'b', 'b', 'a']
     """
     rng = random.Random(seed)
-    left: list[list[int]] = [[] for _ in rows]
-    owed = [0.0] * len(rows)
-    for step in range(0, max_steps, steps):
-        taking = [i for i, source in enumerate(mixture) if source.takes_part(step)]
-        if not taking:
+    unused: list[list[int]] = [[] for _ in rows_by_source]
+    credits = [0.0] * len(
+        rows_by_source
+    )  # prompts that a source is owed by its weight, so that small weights have their turn
+    for step in range(0, max_steps, steps_per_round):
+        active = [i for i, source in enumerate(mixture) if source.takes_part(step)]
+        if not active:
             raise RecipeError(f"sources: none takes part in step {step}.")
-        whole, drawn = sum(mixture[i].weight for i in taking), []
-        for _ in range(per_round):
-            for i in taking:
-                owed[i] += mixture[i].weight / whole
-            source = max(taking, key=lambda i: owed[i])  # whoever is owed most, so that small weights have their turn
-            owed[source] -= 1
-            if not left[source]:
-                left[source] = rng.sample(rows[source], len(rows[source]))
-            drawn.append(left[source].pop())
-        yield from rng.sample(drawn, len(drawn))
+        total_weight = sum(mixture[i].weight for i in active)
+        prompts = []
+        for _ in range(prompts_per_round):
+            for i in active:
+                credits[i] += mixture[i].weight / total_weight
+            source = max(active, key=lambda i: credits[i])
+            credits[source] -= 1
+            if not unused[source]:
+                unused[source] = rng.sample(rows_by_source[source], len(rows_by_source[source]))
+            prompts.append(unused[source].pop())
+        yield from rng.sample(prompts, len(prompts))

@@ -1,4 +1,4 @@
-"""From rows to prompts: columns mapped, template or system prompt applied, overlong prompts dropped."""
+"""Turns rows into prompts: renames columns, applies a template or a system prompt, drops prompts that are too long."""
 
 import logging
 from pathlib import Path
@@ -11,55 +11,74 @@ from trl import GRPOConfig
 from open_r1.configs import PromptArguments
 from open_r1.data.load import rename_column, require_column
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.text import prompt_messages
 
 
 logger = logging.getLogger(__name__)
 
 
-def to_prompts(dataset: Dataset, args: PromptArguments, tokenizer: PreTrainedTokenizerBase, solved: bool) -> Dataset:
-    """Gives each row a `prompt` (text or messages) and, if a reward wants it, a `solution`; keeps the other columns.
+def to_prompts(
+    dataset: Dataset, args: PromptArguments, tokenizer: PreTrainedTokenizerBase | None, with_solution: bool
+) -> Dataset:
+    """Gives each row a `prompt` (text or messages) and, if a reward needs it, a `solution`; keeps the other columns.
 
     Args:
-        dataset (`Dataset`): Rows with the recipe's prompt column, and its solution column if `solved`.
+        dataset (`Dataset`): Rows with the recipe's prompt column, and its solution column if `with_solution`.
         args (`PromptArguments`): Column names, template or system prompt, `max_prompt_length` in tokens.
-        tokenizer (`PreTrainedTokenizerBase`): Counts the tokens.
-        solved (`bool`): Whether a reward needs the gold answers.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*): Counts the tokens; not needed without `max_prompt_length`.
+        with_solution (`bool`): Whether a reward needs the gold answers.
 
     Raises:
         RecipeError: If a column is missing or if no prompt is short enough.
     """
     require_column(dataset, args.dataset_prompt_column, "dataset_prompt_column")
-    if solved:
-        require_column(dataset, args.dataset_solution_column, "dataset_solution_column")
-    option = "user_template" if args.user_template else "prompt_template"
-    path = args.user_template or args.prompt_template
-    template = read_template(path, option) if path else None
+    if with_solution:
+        dataset = rename_column(dataset, args.dataset_solution_column, "solution", "dataset_solution_column")
+    template = None
+    if args.user_template:
+        template = read_template(args.user_template, "user_template")
+    elif args.prompt_template:
+        template = read_template(args.prompt_template, "prompt_template")
 
-    def row_to_prompt(row: dict) -> dict:
+    def write_prompt(row: dict) -> dict:
         question = row[args.dataset_prompt_column]
         if not question or not isinstance(question, str | list):
             raise RecipeError(f"dataset_prompt_column: found the question {question!r}; expected text or messages.")
-        if template:
-            try:
-                question = template.render({**row, "prompt": question})
-            except jinja2.TemplateError as error:
-                raise RecipeError(f"{option}: {path}: {error}; columns: {', '.join(row)}.") from error
+        if template is not None:
+            question = _render(template, row, question, args)
         if args.prompt_template:
             return {"prompt": question}
-        turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
-        system = [{"role": "system", "content": args.system_prompt}] if args.system_prompt else []
-        return {"prompt": system + turns}
+        messages = prompt_messages(question)
+        if args.system_prompt:
+            messages = [{"role": "system", "content": args.system_prompt}, *messages]
+        return {"prompt": messages}
 
-    if solved:
-        dataset = rename_column(dataset, args.dataset_solution_column, "solution", "dataset_solution_column")
     # TRL takes a `messages` or `completion` column for the conversation itself (trl.data_utils.is_conversational).
-    drop = [name for name in ("messages", "completion") if name in dataset.column_names]
-    dataset = dataset.map(row_to_prompt, remove_columns=drop, desc="Writing prompts")
-    return drop_overlong(dataset, tokenizer, args.max_prompt_length) if args.max_prompt_length else dataset
+    misleading = [name for name in ("messages", "completion") if name in dataset.column_names]
+    dataset = dataset.map(write_prompt, remove_columns=misleading, desc="Writing prompts")
+    if args.max_prompt_length:
+        dataset = drop_overlong(dataset, tokenizer, args.max_prompt_length)
+    return dataset
+
+
+def _render(template: jinja2.Template, row: dict, question: str | list[dict], args: PromptArguments) -> str:
+    """The template, filled in with a row's columns and its question as `prompt`."""
+    try:
+        return template.render({**row, "prompt": question})
+    except jinja2.TemplateError as error:
+        if args.user_template:
+            source = f"user_template: {args.user_template}"
+        else:
+            source = f"prompt_template: {args.prompt_template}"
+        raise RecipeError(f"{source}: {error}; columns: {', '.join(row)}.") from error
 
 
 def drop_overlong(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, limit: int) -> Dataset:
-    """Drops the prompts of more than `limit` tokens, which TRL would neither cut nor refuse, and says how many."""
+    """Drops the prompts of more than `limit` tokens, which TRL would neither truncate nor refuse, and logs how many.
+
+    Raises:
+        RecipeError: If no prompt is short enough.
+    """
     kept = dataset.filter(lambda row: prompt_length(row["prompt"], tokenizer) <= limit, desc="Measuring prompts")
     dropped = len(dataset) - len(kept)
     if not len(kept):
@@ -69,17 +88,26 @@ def drop_overlong(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, limit: i
     return kept
 
 
-def require_full_batch(dataset: Dataset, args: GRPOConfig):
-    """Stops if there are not enough prompts for one generation batch: TRL would train on nothing, without a word."""
-    wanted = args.generation_batch_size // args.num_generations
-    if len(dataset) < wanted:
+def require_full_batch(dataset: Dataset, args: GRPOConfig) -> None:
+    """Stops if there are too few prompts for one generation batch: TRL would train on nothing and say nothing.
+
+    Raises:
+        RecipeError: If so.
+    """
+    needed = args.generation_batch_size // args.num_generations
+    if len(dataset) < needed:
         raise RecipeError(
-            f"dataset_name: {len(dataset)} prompts; one generation batch wants {wanted} (generation_batch_size / num_generations)."
+            f"dataset_name: {len(dataset)} prompts; one generation batch needs {needed} "
+            "(generation_batch_size / num_generations)."
         )
 
 
 def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> str:
-    """What the model is given for a prompt, as TRL writes it."""
+    """What the model is given for a prompt, as TRL writes it.
+
+    Raises:
+        RecipeError: If the prompt has messages and there is no chat template for them, or if the template fails.
+    """
     if isinstance(prompt, str):
         return prompt
     if not tokenizer.chat_template:
@@ -93,18 +121,26 @@ def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) ->
 
 
 def prompt_length(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens of a prompt."""
-    return len(tokenizer(prompt_text(prompt, tokenizer), add_special_tokens=isinstance(prompt, str))["input_ids"])
+    """Number of tokens of a prompt."""
+    text = prompt_text(prompt, tokenizer)
+    is_plain_text = isinstance(prompt, str)  # a chat template writes the special tokens itself
+    return len(tokenizer(text, add_special_tokens=is_plain_text)["input_ids"])
 
 
 def read_template(path: str, option: str) -> jinja2.Template:
-    """A Jinja file as a strict template: a row without a variable that it names is an error.
+    """Reads a Jinja file as a strict template: a variable that a row does not have is an error.
 
     The file's last newline is not part of the prompt.
+
+    Args:
+        path (`str`): The file.
+        option (`str`): The recipe's key that names it, for the error message.
+
+    Raises:
+        RecipeError: If its syntax is wrong, with the line.
     """
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
     try:
-        return jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(
-            Path(path).read_text()
-        )
+        return environment.from_string(Path(path).read_text())
     except jinja2.TemplateSyntaxError as error:
         raise RecipeError(f"{option}: {path}, line {error.lineno}: {error.message}") from error

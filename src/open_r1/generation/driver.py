@@ -162,7 +162,7 @@ def _load_prompts(args: GenerateArguments, tokenizer: PreTrainedTokenizerBase | 
     """The prompts of all shards, with those of their columns that do not belong to other completions."""
     rows = load_split(args.dataset, args.seed, args.max_prompts, args.dry_run)
     hide_short_progress_bars(rows)
-    rows = to_prompts(rows, args, tokenizer, solved=False)
+    rows = to_prompts(rows, args, tokenizer, with_solution=False)
     if tokenizer is not None:
         prompt_text(rows[0]["prompt"], tokenizer)  # raises now if there is no chat template
     rows = rows.remove_columns([name for name in rows.column_names if name in COMPLETION_COLUMNS])
@@ -215,7 +215,7 @@ def _describe_run(
 
 def _hash_requests(requests: Dataset, args: GenerateArguments, model_args: ModelConfig) -> str:
     """A hash of everything that the answers to requests depend on."""
-    prompts = to_prompts(requests, args, None, solved=False)["prompt"]
+    prompts = to_prompts(requests, args, None, with_solution=False)["prompt"]
     texts = prompt_ids(prompts)
     texts += [str(model_args.model_name_or_path), json.dumps(args.sampling, sort_keys=True), str(args.num_generations)]
     texts += [json.dumps(row, default=str) for row in requests]

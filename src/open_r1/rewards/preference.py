@@ -12,7 +12,7 @@ from pathlib import Path
 
 from open_r1.configs.recipes import find_producer
 from open_r1.utils.errors import MissingInputError, RecipeError
-from open_r1.utils.text import split_thought
+from open_r1.utils.text import prompt_messages, split_thought
 
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Preference(ABC):
         parts = [None if text is None else self.judged(text) for text in completions]
         rewards = [None if text is None else 0.0 for text in completions]
         asked = [i for i, part in enumerate(parts) if part is not None]
-        conversations = [[*_turns(prompts[i]), {"role": "assistant", "content": parts[i]}] for i in asked]
+        conversations = [[*prompt_messages(prompts[i]), {"role": "assistant", "content": parts[i]}] for i in asked]
         for i, probability in zip(asked, _probabilities(*self._loaded, conversations, self.batch_size), strict=True):
             rewards[i] = probability
         return rewards
@@ -82,10 +82,6 @@ class Harmlessness(Preference):
 
     def judged(self, text: str) -> str | None:
         return text
-
-
-def _turns(prompt: str | list[dict]) -> list[dict]:
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
 
 
 def _load(source: str, revision: str):

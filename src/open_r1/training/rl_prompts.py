@@ -6,22 +6,34 @@ from trl import GRPOConfig
 
 from open_r1.configs import GRPOScriptArguments
 from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
-from open_r1.data.mixture_schedule import in_order, load_sources
+from open_r1.data.mixture_schedule import load_sources, order_rows_by_step
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.models.loading import check_round_trip
 from open_r1.rewards import Composition, check_columns, check_domains, check_golds
+from open_r1.utils.text import OPEN
 
 
-SAMPLE = 1000  # golds looked at before training starts
+CHECKED_GOLDS = 1000
 
 
 def load_prompts(
     args: GRPOScriptArguments, training_args: GRPOConfig, tokenizer: PreTrainedTokenizerBase, rewards: Composition
 ) -> tuple[Dataset, Dataset | None]:
-    """What is trained on, in the order of the steps if there are several sources, and what is evaluated on, if anything is.
+    """Loads what is trained on and what is evaluated on, as prompts with the columns that the rewards need.
+
+    Args:
+        args (`GRPOScriptArguments`): The data set or the sources, and how their rows become prompts.
+        training_args (`GRPOConfig`): Seed, batch sizes, and whether the run evaluates.
+        tokenizer (`PreTrainedTokenizerBase`): With the chat template that will be used.
+        rewards (`Composition`): The recipe's rewards; learn whether the prompts open the thought.
+
+    Returns:
+        `tuple[Dataset, Dataset | None]`:
+            Training prompts, in the order of the steps if there are several sources, and prompts to evaluate on; `None` if the
+            run does not evaluate.
 
     Raises:
-        RecipeError: If a set is not there, or lacks what the rewards need.
+        RecipeError: If a data set is missing, or lacks what the rewards need.
     """
     if args.sources:
         train_rows, eval_rows = load_sources(args, training_args)
@@ -34,33 +46,35 @@ def load_prompts(
     if eval_rows is not None:
         eval_dataset = _prepare(eval_rows, args, tokenizer, rewards)
     if args.sources:
-        train_dataset = in_order(train_dataset, args.mixture, training_args)
+        train_dataset = order_rows_by_step(train_dataset, args.mixture, training_args)
     return train_dataset, eval_dataset
 
 
 def _prepare(
     rows: Dataset, args: GRPOScriptArguments, tokenizer: PreTrainedTokenizerBase, rewards: Composition
 ) -> Dataset:
-    """Rows as prompts; every column and gold that a reward needs is checked."""
-    solved = any("solution" in reward.columns for reward in rewards.rewards)
-    solved |= (
-        any(reward.takes_solution for reward in rewards.rewards) and args.dataset_solution_column in rows.column_names
-    )
-    dataset = to_prompts(rows, args, tokenizer, solved)
+    """Rows as prompts; every column and gold answer that a reward needs is checked."""
+    has_solution = args.dataset_solution_column in rows.column_names
+    is_required = any("solution" in reward.columns for reward in rewards.rewards)
+    is_used = has_solution and any(reward.takes_solution for reward in rewards.rewards)
+    dataset = to_prompts(rows, args, tokenizer, with_solution=is_required or is_used)
+
     check_columns(rewards.rewards, dataset.column_names)
     if any(reward.spec.domain for reward in rewards.rewards):
         check_domains(rewards.rewards, dataset.unique("domain"))
     for reward in rewards.rewards:
         if reward.spec.name == "accuracy":
-            check_golds(_golds(dataset, reward.spec.domain), args.max_unusable_golds)
+            check_golds(_some_golds(dataset, reward.spec.domain), args.max_unusable_golds)
+
     texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
     check_round_trip(tokenizer, texts)
-    # templates of distilled models open the thought in the prompt
-    rewards.prefill = "<think>" if texts[0].rstrip().endswith("<think>") else ""
+    opens_thought = texts[0].rstrip().endswith(OPEN)  # as templates of distilled models do
+    rewards.prefill = OPEN if opens_thought else ""
     return dataset
 
 
-def _golds(dataset: Dataset, domains: list[str]) -> list:
-    """Some of the golds that a reward compares with."""
-    mine = dataset if not domains else dataset.filter(lambda domain: domain in domains, input_columns="domain")
-    return mine[:SAMPLE]["solution"]
+def _some_golds(dataset: Dataset, domains: list[str]) -> list:
+    """The first gold answers that a reward compares with; no domains means all."""
+    if domains:
+        dataset = dataset.filter(lambda domain: domain in domains, input_columns="domain")
+    return dataset[:CHECKED_GOLDS]["solution"]

@@ -76,6 +76,17 @@ def text_of(completion: str | list[dict] | None) -> str | None:
     return "".join(parts)
 
 
+def prompt_messages(prompt: str | list[dict]) -> list[dict]:
+    """A prompt as messages.
+
+    >>> prompt_messages("1+1?")
+    [{'role': 'user', 'content': '1+1?'}]
+    """
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    return prompt
+
+
 def conversation_text(value: str | list[dict] | None) -> str:
     """A text as it is, or everything that is said in a conversation, by any role.
 

@@ -1,4 +1,4 @@
-"""The miniature's tokenizer and models: a Qwen2 like any other, but small."""
+"""The miniature's tokenizer and models: a Qwen2 like any other, only small."""
 
 from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer, set_seed
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -11,21 +11,24 @@ CHINESE = "等于几？，所以然后对重新算一遍答案是"
 def tokenizer() -> Qwen2Tokenizer:
     """One token per character: printable ASCII, newline and the Chinese characters used; the tags are one token each.
 
-    A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this: its merges only put the bytes of
-    a Chinese character together.
+    A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this. Its merges only join the bytes of
+    a Chinese character.
     """
     symbols = bytes_to_unicode()
-    characters = [symbols[i] for i in [*range(32, 127), 10]]
+    printable_ascii = range(32, 127)
+    newline = 10
+    characters = [symbols[byte] for byte in [*printable_ascii, newline]]
     vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", "<unk>", *TAGS, *characters])}
     merges = []
     for character in sorted(set(CHINESE)):
-        first, *rest = (symbols[byte] for byte in character.encode())
+        prefix, *rest = [symbols[byte] for byte in character.encode()]
         for symbol in rest:
-            merges.append((first, symbol))
-            first += symbol
-    for token in [part for pair in merges for part in (*pair, "".join(pair))]:
-        vocab.setdefault(token, len(vocab))
-    words = Qwen2Tokenizer(
+            merges.append((prefix, symbol))
+            prefix += symbol
+    for left, right in merges:
+        for token in (left, right, left + right):
+            vocab.setdefault(token, len(vocab))
+    qwen2_tokenizer = Qwen2Tokenizer(
         vocab,
         list(dict.fromkeys(merges)),
         unk_token="<unk>",
@@ -33,8 +36,8 @@ def tokenizer() -> Qwen2Tokenizer:
         pad_token="<pad>",
         padding_side="left",
     )
-    words.add_tokens(TAGS)
-    return words
+    qwen2_tokenizer.add_tokens(TAGS)
+    return qwen2_tokenizer
 
 
 def base_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
@@ -48,23 +51,23 @@ def student_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
 
 
 def _qwen2(seed: int, width: int, layers: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
-    words = tokenizer()
-    set_seed(seed)
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=len(words),
-            hidden_size=width,
-            intermediate_size=3 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=width // 32,
-            num_key_value_heads=width // 32,
-            max_position_embeddings=256,
-            initializer_range=round(width**-0.5, 2),  # with Qwen2's 0.02 so narrow a model learns three times slower
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=words.eos_token_id,
-            pad_token_id=words.pad_token_id,
-        )
+    qwen2_tokenizer = tokenizer()
+    config = Qwen2Config(
+        vocab_size=len(qwen2_tokenizer),
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 32,
+        num_key_value_heads=width // 32,
+        max_position_embeddings=256,
+        initializer_range=round(width**-0.5, 2),  # with Qwen2's 0.02 so narrow a model learns three times slower
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=qwen2_tokenizer.eos_token_id,
+        pad_token_id=qwen2_tokenizer.pad_token_id,
     )
-    model.generation_config.eos_token_id, model.generation_config.pad_token_id = words.eos_token_id, words.pad_token_id
-    return model, words
+    set_seed(seed)
+    model = Qwen2ForCausalLM(config)
+    model.generation_config.eos_token_id = qwen2_tokenizer.eos_token_id
+    model.generation_config.pad_token_id = qwen2_tokenizer.pad_token_id
+    return model, qwen2_tokenizer
