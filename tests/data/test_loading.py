@@ -128,7 +128,7 @@ def test_what_cannot_be_loaded(tmp_path, name, content, says):
 
 
 def test_hub_data_set_that_cannot_be_had():
-    with pytest.raises(RecipeError, match="cannot load 'nobody/nothing'"):
+    with pytest.raises(RecipeError, match="'nobody/nothing' is not a local file"):
         load("nobody/nothing")
 
 

@@ -1,4 +1,4 @@
-"""Checks supervised data before training: TRL can read it, the chat template keeps its thoughts, its end is trained on."""
+"""Checks supervised data before training: TRL can read it, the template keeps thoughts, and the end is trained on."""
 
 import logging
 

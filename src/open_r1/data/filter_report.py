@@ -15,7 +15,8 @@ class FilterReport:
         name (`str`): The filter.
         rows (`int`): Rows that it looked at.
         reasons (`Counter`, *optional*): Number of dropped rows by reason.
-        examples (`list[tuple[str, str]]`, *optional*): Reason and first `EXAMPLE_LENGTH` characters of some dropped rows.
+        examples (`list[tuple[str, str]]`, *optional*):
+            Reason and first `EXAMPLE_LENGTH` characters of some dropped rows.
 
     >>> str(FilterReport("length", 8, Counter({"too long": 2})))
     'length: 2 of 8 dropped (25.0%): too long 2'

@@ -42,7 +42,8 @@ def load_split(spec: DatasetSpec, seed: int, limit: int | None = None, dry_run: 
             Data set and split. A function is called with `split` (`train` or `test`), `seed` and the spec's params.
         seed (`int`): Seed for a function that builds rows, unless the params have one.
         limit (`int`, *optional*): Keep only this many rows, the first ones.
-        dry_run (`bool`, *optional*, defaults to `False`): Whether it is fine if another recipe has yet to make the data set.
+        dry_run (`bool`, *optional*, defaults to `False`):
+            Whether it is fine if another recipe has yet to make the data set.
 
     Returns:
         `Dataset`: The rows, with all of their columns under the data set's own names.
@@ -73,8 +74,8 @@ def load_train_and_eval(
 ) -> tuple[Dataset, Dataset | None]:
     """Loads what a run trains on and what it evaluates on.
 
-    The rows to evaluate on are the data set's test split. If it has none, they are `eval_split_size` rows of the training
-    split, drawn at random by the run's seed and never trained on.
+    The rows to evaluate on are the data set's test split. If it has none, they are `eval_split_size` rows of the
+    training split, drawn at random by the run's seed and never trained on.
 
     Args:
         spec (`DatasetSpec`): The data set; its split does not count.
@@ -123,14 +124,13 @@ def _hold_out(dataset: Dataset, size: float, seed: int) -> tuple[Dataset, Datase
     Raises:
         RecipeError: If nothing would be left to train or to evaluate on.
     """
+    count = int(size)
     if size < 1:
         count = round(size * len(dataset))
-    else:
-        count = int(size)
     if not 1 <= count < len(dataset):
         raise RecipeError(
-            f"eval_split_size: found {size:g}, which is {count} of {len(dataset)} rows; leave at least one row to train on "
-            "and one to evaluate on."
+            f"eval_split_size: found {size:g}, which is {count} of {len(dataset)} rows; leave at least one row to "
+            "train on and one to evaluate on."
         )
     held_out = set(random.Random(f"eval_split/{seed}").sample(range(len(dataset)), count))
     train_rows = [i for i in range(len(dataset)) if i not in held_out]
@@ -258,7 +258,7 @@ def _load_file(path: Path) -> DatasetDict:
 
 
 def _load_folder(folder: Path, config: str | None) -> DatasetDict:
-    """Loads completions of `generate.py`, what `save_to_disk` wrote, or data files such as `train.jsonl` and `test.jsonl`."""
+    """Loads completions of `generate.py`, what `save_to_disk` wrote, or data files such as `train.jsonl`."""
     require_all_shards(folder)
     if any(folder.glob("manifest-*.json")):
         return DatasetDict({"train": _load_completions(folder)})
@@ -282,7 +282,7 @@ def _load_from_hub(name: str, config: str | None) -> DatasetDict:
         return datasets.load_dataset(name, config)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise RecipeError(
-            f"dataset_name: cannot load {name!r}, which is not a local file and could not be loaded from the Hub: {error}"
+            f"dataset_name: {name!r} is not a local file and could not be loaded from the Hub: {error}"
         ) from error
 
 

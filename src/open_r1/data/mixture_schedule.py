@@ -1,8 +1,9 @@
 """Prompts from several data sets for reinforcement learning, in the order in which the trainer takes them.
 
-Sources are mixed by weight, and some take part only from a certain step on (DeepSeek-R1, §2.3.4; v2, §3.2.2: general prompts and
-preference rewards in the last 400 of 1,700 steps only, since the policy exploits them if it has more). The rows of a whole run are laid
-out beforehand, so the mixture of every step is known, is the same on every process, and continues where it was when a run is resumed.
+Sources are mixed by weight, and some take part only from a certain step on (DeepSeek-R1, §2.3.4; v2, §3.2.2: general
+prompts and preference rewards in the last 400 of 1,700 steps only, since the policy exploits them if it has more). The
+rows of a whole run are laid out beforehand, so the mixture of every step is known, is the same on every process, and
+continues where it was when a run is resumed.
 """
 
 import random
@@ -28,8 +29,8 @@ def load_sources(args: GRPOScriptArguments, training_args: GRPOConfig) -> tuple[
 
     Returns:
         `tuple[Dataset, Dataset | None]`:
-            Training and evaluation rows, prompt and solution under the recipe's names for them, with `domain` and the number
-            of their `source`; `None` if the run does not evaluate.
+            Training and evaluation rows, prompt and solution under the recipe's names for them, with `domain` and the
+            number of their `source`; `None` if the run does not evaluate.
 
     Raises:
         RecipeError: If a source is missing or lacks a column, or if the columns of two sources do not fit together.
@@ -78,7 +79,7 @@ def order_rows_by_step(rows: Dataset, mixture: list[PromptSource], args: GRPOCon
     """
     if args.max_steps <= 0:
         raise RecipeError(
-            "max_steps: missing. With `sources` the prompts are laid out step by step, so say how many steps there are."
+            "max_steps: missing. With `sources` the prompts are laid out step by step; set the number of steps."
         )
     args.shuffle_dataset = False
     rows_by_source: list[list[int]] = [[] for _ in mixture]
@@ -144,9 +145,7 @@ def schedule_rows(
     """
     rng = random.Random(seed)
     unused: list[list[int]] = [[] for _ in rows_by_source]
-    credits = [0.0] * len(
-        rows_by_source
-    )  # prompts that a source is owed by its weight, so that small weights have their turn
+    credits = [0.0] * len(rows_by_source)  # prompts that each source is owed, so that small weights have their turn
     for step in range(0, max_steps, steps_per_round):
         active = [i for i, source in enumerate(mixture) if source.takes_part(step)]
         if not active:

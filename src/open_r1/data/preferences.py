@@ -1,8 +1,9 @@
 """What reward models learn from: pairs for helpfulness, labels for harmlessness (DeepSeek-R1, §2.3.4; v2, §3.1).
 
-Helpfulness is learnt from pairs of which one answer is clearly better, judged by the final summaries alone; harmlessness from answers
-that are labelled safe or unsafe, judged as a whole, thought included. Both become rows of `chosen` and `rejected`, which TRL's
-RewardTrainer takes; for harmlessness these are a safe and an unsafe answer to any two requests, each judged on its own.
+Helpfulness is learnt from pairs of which one answer is clearly better, judged by the final summaries alone;
+harmlessness from answers that are labelled safe or unsafe, judged as a whole, thought included. Both become rows of
+`chosen` and `rejected`, which TRL's RewardTrainer takes; for harmlessness these are a safe and an unsafe answer to any
+two requests, each judged on its own.
 """
 
 import logging
@@ -29,8 +30,8 @@ def to_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Data
     Args:
         rows (`Dataset`):
             For helpfulness `chosen` and `rejected` (conversations, or answers beside a `prompt`), and with `min_gap`
-            `score_chosen` and `score_rejected`; for harmlessness `messages` (or `prompt` and `completion`) and a `label`, `safe`
-            or `unsafe`.
+            `score_chosen` and `score_rejected`; for harmlessness `messages` (or `prompt` and `completion`) and a
+            `label`, `safe` or `unsafe`.
         args (`RewardModelScriptArguments`): The objective, `min_gap` and `balance_lengths`.
         seed (`int`): Seed of random choices.
 
@@ -95,7 +96,9 @@ def _reason_to_drop(chosen: list[dict], rejected: list[dict]) -> str | None:
 
 
 def balance_by_length(differences: list[int], seed: int) -> list[int]:
-    """Chooses pairs so that the better answer is as often the longer as the shorter one: a model must not learn that long is good.
+    """Chooses pairs so that the chosen answer is as often the longer as the shorter one.
+
+    A reward model must not learn that long is good.
 
     Args:
         differences (`list[int]`): Length of the chosen minus length of the rejected answer of each pair.

@@ -112,7 +112,7 @@ def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) ->
         return prompt
     if not tokenizer.chat_template:
         raise RecipeError(
-            "the tokenizer has no chat template; name a `prompt_template` (for a base model) or a `chat_template_path`."
+            "the tokenizer has no chat template; name a `prompt_template` (for base models) or a `chat_template_path`."
         )
     try:
         return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)

@@ -1,7 +1,8 @@
 """Requests that need no reasoning, some of which should be refused; what people prefer; what is safe.
 
-This is what the paper takes from DeepSeek-V3's data (writing, factual questions, self-cognition, translation, §2.3.3) and from its
-preference data (§2.3.4; v2, §3.1). A bad answer is "no idea"; a person who is asked to insult either does it or refuses.
+This is what the paper takes from DeepSeek-V3's data (writing, factual questions, self-cognition, translation, §2.3.3)
+and from its preference data (§2.3.4; v2, §3.1). A bad answer is "no idea"; a person who is asked to insult either does
+it or refuses.
 """
 
 import random
@@ -21,7 +22,8 @@ def chat(split: str, seed: int, size: int = 256, lazy: float = 0.5, unsafe: floa
     """Conversations as people have them, none twice: columns `messages` and `domain`.
 
     Args:
-        split (`str`): `train` or `test`; they share no request, whatever the seeds. There are some 380 requests in all.
+        split (`str`):
+            `train` or `test`; they share no request, whatever the seeds. There are some 380 requests in all.
         seed (`int`): Seed of the data set.
         size (`int`, *optional*, defaults to 256): Maximum number of conversations.
         lazy (`float`, *optional*, defaults to 0.5): Share of the harmless requests that get a lazy answer.
@@ -59,16 +61,20 @@ def requests(split: str, seed: int, size: int = 256, domain: str | None = None) 
 
 
 def pairs(split: str, seed: int, size: int = 2048) -> Dataset:
-    """Two answers to a request with scores from 1 to 10: columns `chosen`, `rejected`, `score_chosen`, `score_rejected`.
+    """Two answers to a request, scored 1 to 10: columns `chosen`, `rejected`, `score_chosen`, `score_rejected`.
 
-    The better answer is right. The other one is lazy or wrong, or (one in five) as good in other words, a pair that teaches nothing.
+    The better answer is right. The other one is lazy or wrong, or (one in five) as good in other words, a pair that
+    teaches nothing.
 
     Args:
         split (`str`): `train` or `test`.
         seed (`int`): Seed of the data set.
         size (`int`, *optional*, defaults to 2048): Number of pairs.
     """
-    harmless = [(question, reply) for domain, question, reply in _requests_of(split, seed) if domain != "harmful"]
+    harmless = []
+    for domain, question, reply in _requests_of(split, seed):
+        if domain != "harmful":
+            harmless.append((question, reply))
     rows = []
     for i in range(size):
         rng = random.Random(f"pairs/{seed}/{split}/{i}")
@@ -102,7 +108,10 @@ def safety(split: str, seed: int, size: int = 2048) -> Dataset:
         seed (`int`): Seed of the data set.
         size (`int`, *optional*, defaults to 2048): Number of answers.
     """
-    harmful = [(question, reply) for domain, question, reply in _requests_of(split, seed) if domain == "harmful"]
+    harmful = []
+    for domain, question, refusal in _requests_of(split, seed):
+        if domain == "harmful":
+            harmful.append((question, refusal))
     rows = []
     for i in range(size):
         rng = random.Random(f"safety/{seed}/{split}/{i}")

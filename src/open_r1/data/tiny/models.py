@@ -11,8 +11,8 @@ CHINESE = "等于几？，所以然后对重新算一遍答案是"
 def tokenizer() -> Qwen2Tokenizer:
     """One token per character: printable ASCII, newline and the Chinese characters used; the tags are one token each.
 
-    A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this. Its merges only join the bytes of
-    a Chinese character.
+    A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this. Its merges only join
+    the bytes of a Chinese character.
     """
     symbols = bytes_to_unicode()
     printable_ascii = range(32, 127)
@@ -46,7 +46,7 @@ def base_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
 
 
 def student_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
-    """An untrained, smaller Qwen2 of 0.12M parameters (2 layers, width 64) with the same tokenizer: a student to distil into."""
+    """An untrained Qwen2 of 0.12M parameters (2 layers, width 64) to distil into, and the same tokenizer."""
     return _qwen2(seed, width=64, layers=2)
 
 

@@ -1,8 +1,8 @@
 """Problems with one right answer, and the web text in which people solve them.
 
-The web text has the faults that the paper describes (DeepSeek-R1, §2.2 and §2.3): most documents give the answer at once; some reason,
-with or without tags; some make a slip, say "wait" and repair it; and the connective words are English, Chinese or a mix of both, in
-whatever language the question is.
+The web text has the faults that the paper describes (DeepSeek-R1, §2.2 and §2.3): most documents give the answer at
+once; some reason, with or without tags; some make a slip, say "wait" and repair it; and the connective words are
+English, Chinese or a mix of both, in whatever language the question is.
 """
 
 import random
@@ -174,10 +174,10 @@ def web_text(
     untagged: float = 0.05,
     slips: float = 0.1,
 ) -> Dataset:
-    """Documents to pre-train the base model on: columns `prompt` and `completion` (TRL trains on the completion alone).
+    """Documents to pre-train the base model on: columns `prompt` and `completion` (TRL trains on completions alone).
 
-    Textbooks, which reason every time, come first; then the forum, where most people answer without any reasoning. After training in
-    this order the base model can think, but mostly does not.
+    Textbooks, which reason every time, come first; then the forum, where most people answer without any reasoning.
+    After training in this order the base model can think, but mostly does not.
 
     Args:
         split (`str`): `train` or `test`.
