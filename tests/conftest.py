@@ -23,6 +23,7 @@ import huggingface_hub
 import pytest
 import torch
 import yaml
+from transformers import AutoModelForSequenceClassification
 
 import open_r1.utils.hub
 from open_r1.code_judge import INSTALL_HELP, Bubblewrap
@@ -86,6 +87,17 @@ def checkpoint(tmp_path_factory) -> str:
     model.save_pretrained(path)
     tokenizer.save_pretrained(path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def reward_model(checkpoint, tmp_path_factory):
+    """An untrained reward model with a chat template, saved."""
+    folder = tmp_path_factory.mktemp("reward_model")
+    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+    torch.manual_seed(0)
+    AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=1).save_pretrained(folder)
+    shutil.copy("recipes/chat_templates/tiny_chat.jinja", folder / "chat_template.jinja")
+    return str(folder)
 
 
 OWN = """

@@ -4,24 +4,12 @@ import pickle
 import shutil
 
 import pytest
-import torch
 from transformers import AutoModelForSequenceClassification
 
 from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
 from open_r1.rewards.preference import Harmlessness, Helpfulness
 from open_r1.utils.errors import RecipeError
-
-
-@pytest.fixture(scope="module")
-def reward_model(checkpoint, tmp_path_factory):
-    """An untrained reward model with a chat template, saved."""
-    folder = tmp_path_factory.mktemp("reward_model")
-    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
-    torch.manual_seed(0)
-    AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=1).save_pretrained(folder)
-    shutil.copy("recipes/chat_templates/tiny_chat.jinja", folder / "chat_template.jinja")
-    return str(folder)
 
 
 PROMPT = [{"role": "user", "content": "write 3 a"}]

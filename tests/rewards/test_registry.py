@@ -1,5 +1,7 @@
 """What a name in `reward_funcs` becomes, and what is refused before anything is loaded."""
 
+import asyncio
+import inspect
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import pytest
 from open_r1.configs import GRPOScriptArguments, RewardSpec
 from open_r1.rewards import Composition, check_columns, check_domains, check_golds
 from open_r1.rewards.composition import Reward
-from open_r1.rewards.registry import REWARDS, SHAPING
+from open_r1.rewards.registry import REWARDS, SHAPING, resolve
 from open_r1.utils.errors import RecipeError
 
 
@@ -137,6 +139,55 @@ def test_every_reward_takes_all_that_trl_passes_and_shaping_ones_are_registered(
     )
     assert all(len(row) == 2 and None not in row for row in rows[:-1])
     assert rows[-1] == [None, None]  # code: none of its rows
+
+
+PARAMS = {  # of rewards that have no defaults, or none that a test should use
+    "cosine": {"max_len": 8},
+    "code": {"isolation": "none"},
+    "group_length": {"num_generations": 4},
+    "soft_overlong": {"max_len": 8, "cache": 4},
+}
+THOUGHT = "We add the two numbers and get four."
+PROGRAM = "```python\nprint(4)\n```"
+TEXTS = [
+    f"<think>{THOUGHT}</think><answer>4</answer>",
+    f"<think>{THOUGHT}</think>{PROGRAM}",
+    f"{PROGRAM}\nThe program prints the sum of both numbers: \\boxed{{5}}",
+]
+
+
+def as_messages(text: str) -> list[dict]:
+    """A completion as TRL passes it in a conversation: the thought parsed out of the content, if the template does that."""
+    thought, closed, answer = text.removeprefix("<think>").partition("</think>")
+    if not closed:
+        return [{"role": "assistant", "content": text}]
+    return [{"role": "assistant", "reasoning_content": thought, "content": answer}]
+
+
+@pytest.mark.parametrize("name", REWARDS)
+def test_takes_text_and_messages_alike_and_leaves_out_what_is_missing(name, reward_model):
+    """Called directly, as a notebook would; a row without a completion is not judged."""
+    params = PARAMS.get(name, {})
+    if name in ("helpfulness", "harmlessness"):
+        params = {"model": reward_model}
+    function = resolve(RewardSpec(name, params=params))
+    columns = {
+        "prompts": ["What is the sum of the two numbers?"] * 4,
+        "completion_ids": [[1, 2, 3], [1, 2, 3, 4, 5, 6], [1, 1, 1, 1], []],
+        "solution": ["4"] * 4,
+        "test_cases": [[{"input": "", "output": "4"}]] * 4,
+        "log_metric": lambda name, value: None,
+        "log_extra": lambda column, values: None,
+    }
+
+    def rewards(completions: list) -> list[float | None]:
+        found = function(completions=completions, **columns)
+        return asyncio.run(found) if inspect.iscoroutine(found) else found
+
+    of_texts = rewards([*TEXTS, None])
+    assert of_texts == rewards([*map(as_messages, TEXTS), None])
+    assert None not in of_texts[:3] and of_texts[3] is None
+    assert rewards([None] * 4) == [None] * 4
 
 
 def test_import_is_quick_and_without_torch():

@@ -1,30 +1,39 @@
-"""Preference: what a reward model thinks of an answer, where there is no right or wrong (DeepSeek-R1, §2.3.4; v2, §3.1).
+"""Preference: what a reward model thinks of an answer that is neither right nor wrong (DeepSeek-R1, §2.3.4; v2, §3.1).
 
-Helpfulness is judged on the final summary only, so that the thought stays free; harmlessness on the whole completion, thought included.
-A reward is the model's score as a probability, `1 / (1 + exp(-score))`: bounded, so that one lucky outlier does not rule a group. (The
-paper adds the bare score; within a group only the order and the spread differ.) The models are those of `open_r1.reward_model`.
+Helpfulness is judged on the final summary only, so that the thought stays free; harmlessness on the whole completion,
+thought included. A reward is the model's score as a probability, `1 / (1 + exp(-score))`. It is bounded, so that one
+lucky outlier does not dominate a group. (The paper adds the bare score; within a group only the order and the spread
+differ.) The models are those of `open_r1.reward_model`.
 """
 
 import logging
 import threading
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from open_r1.configs.recipes import find_producer
 from open_r1.utils.errors import MissingInputError, RecipeError
-from open_r1.utils.text import prompt_messages, split_thought
+from open_r1.utils.imports import is_path
+from open_r1.utils.text import prompt_messages, split_thought, text_of
 
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase  # import torch, which other rewards do without
 
 logger = logging.getLogger(__name__)
 
 
 class Preference(ABC):
-    """A reward model as a reward, loaded once, on this process's device.
+    """A reward model as a reward, loaded once, on the device of this process.
 
     Args:
         model (`str`): Folder or Hub id of a model for sequence classification with one output.
         batch_size (`int`, *optional*, defaults to 32): Completions judged at once.
-        revision (`str`, *optional*, defaults to `"main"`): Of a Hub model.
+        revision (`str`, *optional*, defaults to `"main"`): Revision of a Hub model.
+
+    Raises:
+        ValueError: If the batch size is not positive.
     """
 
     __name__ = "preference"
@@ -32,104 +41,160 @@ class Preference(ABC):
     def __init__(self, model: str, batch_size: int = 32, revision: str = "main"):
         if batch_size < 1:
             raise ValueError(f"batch_size: found {batch_size}; expected at least 1")
-        self.model, self.batch_size, self.revision = model, batch_size, revision
-        self._loaded, self._lock = None, threading.Lock()
+        self.model = model
+        self.batch_size = batch_size
+        self.revision = revision
+        self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
+        self._lock = threading.Lock()
 
-    def __getstate__(self) -> dict:  # a reward travels to other processes; its model is loaded there
-        return {name: getattr(self, name) for name in ("model", "batch_size", "revision")}
+    def __getstate__(self) -> dict:
+        """What another process needs to make the same reward; it loads the model itself."""
+        return {"model": self.model, "batch_size": self.batch_size, "revision": self.revision}
 
-    def __setstate__(self, state: dict):
+    def __setstate__(self, state: dict) -> None:
         self.__init__(**state)
 
     @abstractmethod
-    def judged(self, text: str) -> str | None:
-        """What of a completion is judged; `None` for one that gets 0."""
+    def judged_part(self, text: str) -> str | None:
+        """The part of a completion that the model judges; `None` for a completion that gets 0.
 
-    def start(self):
+        Args:
+            text (`str`): The whole completion.
+        """
+
+    def check(self) -> None:
+        """Checks all but the weights.
+
+        Raises:
+            RecipeError: If there is no such model, or if it is not a reward model.
+        """
+        _load_tokenizer(self.model, self.revision)
+
+    def start(self) -> None:
         """Loads the model.
 
         Raises:
-            RecipeError: If there is none, or if it has not one output.
+            RecipeError: If there is no such model, or if it is not a reward model.
         """
         with self._lock:
             if self._loaded is None:
                 self._loaded = _load(self.model, self.revision)
 
-    def __call__(self, completions: list[str | None], prompts: list, **kwargs) -> list[float | None]:
+    def __call__(self, completions: list, prompts: list, **kwargs) -> list[float | None]:
         self.start()
-        parts = [None if text is None else self.judged(text) for text in completions]
-        rewards = [None if text is None else 0.0 for text in completions]
-        asked = [i for i, part in enumerate(parts) if part is not None]
-        conversations = [[*prompt_messages(prompts[i]), {"role": "assistant", "content": parts[i]}] for i in asked]
-        for i, probability in zip(asked, _probabilities(*self._loaded, conversations, self.batch_size), strict=True):
-            rewards[i] = probability
+        model, tokenizer = self._loaded
+        rewards: list[float | None] = [None] * len(completions)
+        judged_rows = []
+        conversations = []
+        for row, completion in enumerate(completions):
+            text = text_of(completion)
+            if text is None:
+                continue
+            rewards[row] = 0.0
+            part = self.judged_part(text)
+            if part is not None:
+                judged_rows.append(row)
+                conversations.append([*prompt_messages(prompts[row]), {"role": "assistant", "content": part}])
+        scores = _probabilities(model, tokenizer, conversations, self.batch_size)
+        for row, score in zip(judged_rows, scores, strict=True):
+            rewards[row] = score
         return rewards
 
 
 class Helpfulness(Preference):
-    """How helpful the final summary is, 0 to 1; 0 for a completion that has none."""
+    """How helpful the final summary is, from 0 to 1; 0 for a completion without a summary."""
 
     __name__ = "helpfulness"
 
-    def judged(self, text: str) -> str | None:
-        return (split_thought(text).answer or "").strip() or None
+    def judged_part(self, text: str) -> str | None:
+        summary = split_thought(text).answer
+        if summary is None or not summary.strip():
+            return None
+        return summary.strip()
 
 
 class Harmlessness(Preference):
-    """How safe the whole completion is, thought included, 0 to 1."""
+    """How safe the whole completion is, thought included, from 0 to 1."""
 
     __name__ = "harmlessness"
 
-    def judged(self, text: str) -> str | None:
+    def judged_part(self, text: str) -> str | None:
         return text
 
 
-def _load(source: str, revision: str):
-    """Model and tokenizer."""
-    import torch  # here, so that other rewards do without
-    from transformers import AutoModelForSequenceClassification
+def _load_tokenizer(source: str, revision: str) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a reward model, after a check that it is one."""
+    from transformers import AutoConfig
 
     from open_r1.models.loading import load_tokenizer
-    from open_r1.utils.imports import is_path
 
     if is_path(source) and not (Path(source) / "config.json").is_file():
         _, command = find_producer(source)
         if command:
             raise MissingInputError("model", source, command)
         raise RecipeError(f"no reward model in {source!r} (looked in {Path.cwd()} for config.json).")
-    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(source, revision=revision, dtype=dtype)
+        config = AutoConfig.from_pretrained(source, revision=revision)
         tokenizer = load_tokenizer(source, revision)
     except (OSError, ValueError) as error:
         raise RecipeError(f"cannot load the reward model {source!r}: {error}") from error
-    if model.config.num_labels != 1:
-        raise RecipeError(f"{source!r} has {model.config.num_labels} outputs; expected a reward model, with one")
-    thought = "<think>so</think>4"
-    written = tokenizer.chat_template and tokenizer.apply_chat_template(
-        [{"role": "user", "content": "2+2"}, {"role": "assistant", "content": thought}], tokenize=False
-    )
-    if not written or "so" not in written:
+    if config.num_labels != 1:
+        raise RecipeError(f"{source!r} has {config.num_labels} outputs; expected a reward model, with one.")
+    if not _keeps_thoughts(tokenizer):
         raise RecipeError(
-            f"the tokenizer of {source!r} has no chat template that keeps a thought (see recipes/chat_templates)"
+            f"the tokenizer of {source!r} has no chat template that keeps a thought (see recipes/chat_templates)."
         )
+    return tokenizer
+
+
+def _keeps_thoughts(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    """Whether the chat template leaves the thought in the assistant's message; many templates cut it out."""
+    if not tokenizer.chat_template:
+        return False
+    messages = [{"role": "user", "content": "2+2"}, {"role": "assistant", "content": "<think>so</think>4"}]
+    return "so" in tokenizer.apply_chat_template(messages, tokenize=False)
+
+
+def _load(source: str, revision: str) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+    """Loads a reward model and its tokenizer, in bfloat16 on a GPU if there is one."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer = _load_tokenizer(source, revision)
+    if torch.cuda.is_available():
+        device = torch.device("cuda", torch.cuda.current_device())
+        dtype = torch.bfloat16
+    else:
+        device = torch.device("cpu")
+        dtype = torch.float32
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(source, revision=revision, dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"cannot load the reward model {source!r}: {error}") from error
     logger.info("reward model %s on %s", source, device)
     return model.to(device).eval(), tokenizer
 
 
-def _probabilities(model, tokenizer, conversations: list[list[dict]], batch_size: int) -> list[float]:
-    """The model's scores of conversations, through a sigmoid; those of like length are judged together."""
+def _probabilities(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", conversations: list[list[dict]], batch_size: int
+) -> list[float]:
+    """The model's scores of conversations, through a sigmoid. Conversations of similar length share a batch."""
     import torch
 
-    texts = [tokenizer.apply_chat_template(turns, tokenize=False) for turns in conversations]
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found = [0.0] * len(texts)
+    texts = [tokenizer.apply_chat_template(messages, tokenize=False) for messages in conversations]
+    by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    probabilities = [0.0] * len(texts)
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            some = order[start : start + batch_size]
-            batch = tokenizer([texts[i] for i in some], return_tensors="pt", padding=True, add_special_tokens=False)
-            logits = model(**{name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}).logits
-            for i, score in zip(some, torch.sigmoid(logits[:, 0].float()).tolist(), strict=True):
-                found[i] = score
-    return found
+        for start in range(0, len(by_length), batch_size):
+            indices = by_length[start : start + batch_size]
+            batch = tokenizer(
+                [texts[index] for index in indices], return_tensors="pt", padding=True, add_special_tokens=False
+            )
+            logits = model(
+                input_ids=batch["input_ids"].to(model.device),
+                attention_mask=batch["attention_mask"].to(model.device),
+            ).logits
+            scores = torch.sigmoid(logits[:, 0].float())
+            for index, score in zip(indices, scores.tolist(), strict=True):
+                probabilities[index] = score
+    return probabilities
