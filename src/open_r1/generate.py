@@ -21,15 +21,18 @@ Examples:
 import logging
 import sys
 
-import transformers
 from rich.console import Console
 
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.generation.driver import generate_completions
 
 
 def main() -> None:
     args, model_args = parse_command_line("generate", __doc__)
+    # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
+    import transformers
+
+    from open_r1.generation.driver import generate_completions
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     transformers.utils.logging.disable_progress_bar()
     failed = generate_completions(args, model_args, Console(soft_wrap=True))
