@@ -6,7 +6,7 @@ Examples:
   python src/open_r1/generate.py --config recipes/tiny/generate/config_zero.yaml
 
   # from a server (`vllm serve <model>`); requests are spread over several URLs
-  python src/open_r1/generate.py --config my.yaml --backend server \
+  python src/open_r1/generate.py --config my.yaml --backend server \\
       --base_urls http://localhost:8000/v1 http://node2:8000/v1
 
   # the third of eight parts, as a Slurm array would

@@ -1,9 +1,9 @@
-"""What a run's processes are told, and other programs are not."""
+"""The environment of programs that are not part of a run."""
 
 from open_r1.cluster.slurm import clean_environment
 
 
-def test_another_program_is_not_told_that_it_is_one_of_several(monkeypatch):
+def test_clean_environment_has_no_variables_of_the_run(monkeypatch):
     for name in (
         "RANK",
         "LOCAL_RANK",

@@ -1,1 +1,1 @@
-"""Jobs of a Slurm cluster, and the vLLM servers that they start."""
+"""Runs recipes as jobs of a Slurm cluster, and the vLLM servers that these jobs start."""

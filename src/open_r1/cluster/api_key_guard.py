@@ -1,37 +1,42 @@
-"""What keeps strangers out of a vLLM server; vLLM loads it by name (`--middleware`).
+"""ASGI middleware that keeps strangers out of a vLLM server; vLLM loads it by name (`--middleware`).
 
-vLLM's own key is asked for below `/v1` alone: who reaches the port could draw tokens by other paths and, where weights come from a trainer, replace them.
+vLLM asks for its own key only below `/v1`. Whoever reaches the port could generate by other paths and, where a trainer
+sends new weights, replace the model.
 """
 
 import os
 from hmac import compare_digest
+from typing import Any
 
 
-OPEN = ("/health",)  # TRL's client asks for this without a key
+OPEN_PATHS = ("/health",)  # TRL's client requests it without a key
+UNAUTHORIZED = b'{"error": "Unauthorized: the server\'s key is missing or wrong"}'
 
 
-class Guard:
-    """Answers 401 to all that come without the server's key, whatever they ask for.
+class ApiKeyGuard:
+    """Answers requests without the server's key (`VLLM_API_KEY`) with 401, whatever their path.
 
     Args:
         app (ASGI application): The server.
     """
 
-    def __init__(self, app):
-        self.app, self.wanted = app, f"Bearer {os.environ['VLLM_API_KEY']}".encode()
+    def __init__(self, app: Any):
+        self.app = app
+        self.expected = f"Bearer {os.environ['VLLM_API_KEY']}".encode()
 
-    async def __call__(self, scope, receive, send):
-        given = dict(scope.get("headers", ())).get(b"authorization", b"")
-        if scope["type"] == "lifespan" or scope["path"] in OPEN or compare_digest(given, self.wanted):
+    async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
+        """Handles one connection, as ASGI defines it."""
+        if self._is_allowed(scope):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+            await send({"type": "websocket.close", "code": 1008})  # policy violation
         else:
             headers = [(b"content-type", b"application/json"), (b"www-authenticate", b"Bearer")]
             await send({"type": "http.response.start", "status": 401, "headers": headers})
-            await send(
-                {
-                    "type": "http.response.body",
-                    "body": b'{"error": "Unauthorized: the server\'s key is missing or wrong"}',
-                }
-            )
+            await send({"type": "http.response.body", "body": UNAUTHORIZED})
+
+    def _is_allowed(self, scope: dict) -> bool:
+        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS:
+            return True
+        authorization = dict(scope.get("headers", ())).get(b"authorization", b"")
+        return compare_digest(authorization, self.expected)

@@ -1,8 +1,9 @@
-"""Runs a recipe in a Slurm job; what the scripts in `slurm/` call.
+"""Runs a recipe in a Slurm job; the scripts in `slurm/` call it.
 
-Training: one launcher a node starts a process for each of its GPUs. Generation and evaluation with `backend: server`: a vLLM server on the node,
-for this job alone; of an array each task draws its part. Before the job's time is over the work is asked to stop: it saves what there is, the job
-goes back into the queue, and when it is started again it continues, with nothing for anybody to type.
+Training: one launcher per node starts a process for each of its GPUs. Generation and evaluation with `backend:
+server`: a vLLM server on the node, for this job alone; each task of a job array generates its shard. Before the time
+limit of the job the work is asked to stop and saves what it has. The job then goes back into the queue, and continues
+when Slurm starts it again.
 
 Examples:
 
@@ -10,13 +11,13 @@ Examples:
   sbatch slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml
   sbatch --nodes 2 slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml
 
-  # completions, in eight parts, each with a server of its own
+  # completions, in eight shards, each with its own server
   sbatch --array 0-7 slurm/generate.slurm --recipe recipes/OpenR1-Distill-7B/generate/config_r1.yaml
 
-  # another learning rate; any key of the recipe
+  # another learning rate; every key of the recipe can be set
   sbatch slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml --learning_rate 1.0e-4
 
-  # stop it with a checkpoint, and do not start it again
+  # stop it with a checkpoint, without starting it again
   touch outputs/tiny/zero/STOP
 """
 
@@ -31,9 +32,10 @@ import sys
 import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 from open_r1.cluster.slurm import SlurmJob, srun_command, submit_job
-from open_r1.cluster.vllm_server import Server, rollout_server, server_for
+from open_r1.cluster.vllm_server import Server, local_server, rollout_server
 from open_r1.configs import GRPOScriptArguments
 from open_r1.configs.command_line import option_name
 from open_r1.configs.parser import STATUS_STOPPED, RecipeParser, report_user_errors
@@ -46,142 +48,50 @@ from open_r1.utils.stop_files import REASONS, STOP, STOPPED
 logger = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds
-PATIENCE = 3600  # seconds that torch's launcher gives a run to save itself; Slurm gives less
-# The launcher stays while the run that it has started saves itself: of SIGTERM, which Slurm sends to both, only the run is to know.
-EACH_NODE = 'trap "" TERM; exec accelerate launch --quiet --machine_rank "$SLURM_PROCID" "$@"'
-ALONE = 'trap "" TERM; exec python "$@"'  # one process needs no launcher, which takes seconds to start
+TIME_LIMIT = REASONS[1]  # why a run stops when the time limit of its job is near
+SHUTDOWN_TIMEOUT = 3600  # seconds that torch's launcher waits for a run to save a checkpoint; Slurm waits less
+# Slurm sends SIGTERM to the launcher and to the run. The launcher ignores it, so that it stays while the run saves a
+# checkpoint.
+LAUNCH_ON_EACH_NODE = 'trap "" TERM; exec accelerate launch --quiet --machine_rank "$SLURM_PROCID" "$@"'
+# A single process needs no launcher, which would take seconds to start.
+LAUNCH_ONE_PROCESS = 'trap "" TERM; exec python "$@"'
+COMPLETED_WORK = ("completions-*.jsonl", "verdicts*.jsonl", "*.parquet")
 
 
-def launcher(job: SlurmJob, nodes: list[str], config: str | None, bf16: bool) -> list[str]:
-    """What starts a script on nodes of a job, the first ones."""
-    count = len(nodes) * job.processes
-    if count == 1:
-        return srun_command(nodes, ["bash", "-c", ALONE, "launch"])
-    shape = ["--num_machines", str(len(nodes)), "--num_processes", str(count), "--dynamo_backend", "no"]
-    shape += ["--mixed_precision", "bf16" if bf16 else "no"]
-    shape += ["--main_process_ip", job.address, "--main_process_port", str(job.port), "--rdzv_backend", "static"]
-    shape += ["--config_file", config or "recipes/accelerate_configs/ddp.yaml"]
-    return srun_command(nodes, ["bash", "-c", EACH_NODE, "launch", *shape])
+class JobResult(NamedTuple):
+    """How the work of a job ended.
 
-
-def run(command: list[str], job: SlurmJob, ask_to_stop: Path | None = None, server: Server | None = None) -> int:
-    """Runs a command to its end. If the job is warned that its time is nearly over it is asked to stop: by a file, or by SIGTERM.
-
-    Returns:
-        `int`: Its status.
-
-    Raises:
-        RecipeError: If the server that it asks has ended; it could wait for ever. The job ends with this, and all that is in it.
+    Args:
+        status (`int`): Exit status.
+        requeue (`bool`): Whether the job has to be started again to continue.
     """
-    # Slurm sends it to all: training saves itself and is waited for, what can be ended at any time is.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if ask_to_stop else lambda *_: sys.exit(128 + signal.SIGTERM))
-    times = {} if job.end == math.inf else {"SLURM_JOB_END_TIME": str(int(job.end))}
-    env = os.environ | times | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(PATIENCE)}
-    process = subprocess.Popen(command, env=env)
-    while process.poll() is None:
-        if server and (ended := server.status()) is not None:
-            raise RecipeError(
-                f"vLLM ended with status {ended} while the run went on; what it says is above. The same command continues."
-            )
-        if job.warned and ask_to_stop is None:
-            process.terminate()
-        elif (
-            job.warned and not ask_to_stop.exists()
-        ):  # again, if the run, which clears it as it starts, has only just started
-            ask_to_stop.parent.mkdir(parents=True, exist_ok=True)
-            ask_to_stop.touch()
-        time.sleep(POLL)
-    return process.returncode
+
+    status: int
+    requeue: bool
 
 
-def stopped_at(folder: Path) -> dict:
-    """What a run that was stopped in time has written, `{}` if it was not."""
-    path = folder / STOPPED
-    return json.loads(path.read_text()) if path.is_file() else {}
+def main() -> None:
+    args, options = parse_arguments()
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    signal.signal(signal.SIGTERM, exit_on_sigterm)  # so that a server that is loading is ended, too
+    job = SlurmJob.current()
+    recipe = Path(args.recipe)
+    stage = stage_of(recipe)
+    if args.nodes is not None and args.nodes != len(job.nodes):
+        new_job = submit_job("slurm/train.slurm", [f"--nodes={args.nodes}"], sys.argv[1:])
+        logger.info("job %s has %d node(s); job %s has %d", job.id, len(job.nodes), new_job, args.nodes)
+        return
+    result = run_recipe(recipe, stage, add_shard(recipe, stage, options, job), job)
+    if not result.requeue:
+        sys.exit(result.status)
+    logger.info("job %s goes back into the queue", job.id)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it when it requeues the job
+    job.requeue()
+    sys.exit(STATUS_STOPPED)  # whoever waits for this process must not take the work for done
 
 
-def train(path: Path, words: list[str], job: SlurmJob) -> tuple[int, bool]:
-    """Trains on the nodes of the job, beside vLLM on the last ones if the recipe wants that.
-
-    Returns:
-        `tuple[int, bool]`: A status, and whether the job is to go on in another one.
-    """
-    script_args, args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
-    os.environ.update(script_args.env)
-    count = script_args.vllm_nodes if isinstance(script_args, GRPOScriptArguments) else 0
-    if count:
-        script_args.require_server_mode(args)
-    if count >= len(job.nodes):
-        raise RecipeError(
-            f"vllm_nodes: {count} of the job's {len(job.nodes)} nodes would leave none to train; "
-            f"submit it with more: sbatch --nodes {count + 1} slurm/train.slurm ..."
-        )
-    command = [
-        *launcher(job, job.nodes[: len(job.nodes) - count], script_args.accelerate_config, args.bf16),
-        *command_of(path),
-        *words,
-    ]
-    if not count or script_args.dry_run:
-        return trained(command, Path(args.output_dir), job)
-    with rollout_server(script_args, args, model_args, job) as server:
-        os.environ |= {"VLLM_API_KEY": server.key, "VLLM_HOST_IP": job.address}  # where the run hands out its weights
-        at = ["--vllm_server_base_url", server.url, "--vllm_group_port", str(job.port + 1)]
-        return trained([*command, *at], Path(args.output_dir), job, server)
-
-
-def trained(command: list[str], folder: Path, job: SlurmJob, server: Server | None = None) -> tuple[int, bool]:
-    """Runs a training to its end, or to the job's; as `train` returns it."""
-    before = stopped_at(folder).get("step", 0)
-    (folder / STOPPED).unlink(missing_ok=True)  # or it would be taken for this run's
-    logger.info("job %s on %s: %s", job.id, ", ".join(job.nodes), shlex.join(command))
-    status = run(command, job, folder / STOP, server)
-    stopped = stopped_at(folder)
-    if not status or not stopped:
-        return status, False
-    if not job.warned and stopped["reason"] != REASONS[1]:
-        logger.info(
-            "stopped after step %d: %s; sbatch the same command to continue", stopped["step"], stopped["reason"]
-        )
-        return STATUS_STOPPED, False
-    if stopped["step"] <= before:
-        raise RecipeError(
-            f"{folder}: a whole job has not got beyond step {before}; give it more time (sbatch --time)."
-        )
-    logger.info("stopped after step %d", stopped["step"])
-    return STATUS_STOPPED, True
-
-
-def draw(path: Path, words: list[str], job: SlurmJob) -> tuple[int, bool]:
-    """Draws completions, or evaluates; from a server on this node if the recipe wants one and the command line names none."""
-    args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path), *words])
-    os.environ.update(args.env)
-    if args.backend != "server" or "--base_urls" in map(option_name, words):
-        return work(path, words, args.output_dir, job)
-    with server_for(args, model_args, "127.0.0.1", job.port, job.gpus) as server:
-        os.environ[args.api_key_env] = server.key
-        return work(path, [*words, "--base_urls", f"{server.url}/v1"], args.output_dir, job)
-
-
-def work(path: Path, words: list[str], output_dir: str, job: SlurmJob) -> tuple[int, bool]:
-    """Runs what keeps all that it has done as it goes, and can be ended at any time."""
-    command = [sys.executable, *command_of(path), *words]
-    logger.info("job %s: %s", job.id, shlex.join(command))
-    before = written(output_dir)
-    status = run(command, job)
-    if not status or not job.warned:
-        return status, False
-    if written(output_dir) <= before:
-        raise RecipeError(f"{output_dir}: a whole job has written nothing; give it more time (sbatch --time).")
-    return status, True
-
-
-def written(folder: str) -> int:
-    """Bytes of completions, verdicts and rows in a folder."""
-    kinds = ("completions-*.jsonl", "verdicts*.jsonl", "*.parquet")
-    return sum(path.stat().st_size for kind in kinds for path in Path(folder).rglob(kind))
-
-
-def main():
+def parse_arguments() -> tuple:
+    """Parses the command line: our two options, and the rest, which goes to the script of the recipe."""
     parser = ArgumentParser(
         "launch", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -189,34 +99,254 @@ def main():
     parser.add_argument(
         "--nodes", type=int, help="Nodes; if the job has another number, it submits itself again with these."
     )
-    args, words = parser.parse_known_args()
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
-    )  # also while a server loads, which is to end too
-    job, path = SlurmJob.current(), Path(args.recipe)
-    stage = stage_of(path)
-    if args.nodes not in (None, len(job.nodes)):
-        again = submit_job("slurm/train.slurm", [f"--nodes={args.nodes}"], sys.argv[1:])
-        logger.info("job %s has %d node(s); job %s has %d", job.id, len(job.nodes), again, args.nodes)
-        return
-    if "--shard" not in map(option_name, words) and job.shard:
-        if stage not in ("generate", *BUILDERS):
-            raise RecipeError(f"--array: {path} is for {stage}, which has no parts.")
-        words = [*words, "--shard", job.shard]
+    return parser.parse_known_args()
+
+
+def exit_on_sigterm(*_: object) -> NoReturn:
+    """Handles SIGTERM: ends this process, through its `with` blocks."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+def add_shard(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> list[str]:
+    """The options of a recipe, with the shard of this task if the job is part of a job array.
+
+    Args:
+        recipe (`Path`): The recipe.
+        stage (`str`): Its stage.
+        options (`list[str]`): Options of the command line.
+        job (`SlurmJob`): This job.
+
+    Raises:
+        RecipeError: If a recipe that has no shards is run as a job array.
+    """
+    if has_option(options, "--shard") or not job.shard:
+        return options
+    if stage not in ("generate", *BUILDERS):
+        raise RecipeError(f"--array: {recipe} is for {stage}, which has no shards.")
+    return [*options, "--shard", job.shard]
+
+
+def has_option(options: list[str], name: str) -> bool:
+    """Whether a command line sets an option."""
+    return any(option_name(word) == name for word in options)
+
+
+def run_recipe(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobResult:
+    """Runs a recipe of any stage.
+
+    Args:
+        recipe (`Path`): The recipe.
+        stage (`str`): Its stage.
+        options (`list[str]`): Options for its script.
+        job (`SlurmJob`): This job.
+    """
     if stage in TRAINING:
-        status, again = train(path, words, job)
-    elif stage in ("generate", "evaluation"):
-        status, again = draw(path, words, job)
-    else:
-        (only,) = RecipeParser(stage).parse(["--config", str(path), *words])
-        status, again = work(path, words, only.output_dir, job)
-    if not again:
-        sys.exit(status)
-    logger.info("job %s goes back into the queue", job.id)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which ends it here
-    job.requeue()
-    sys.exit(STATUS_STOPPED)  # whoever waits for this must not take it for done
+        return train(recipe, stage, options, job)
+    if stage in ("generate", "evaluation"):
+        return generate_or_evaluate(recipe, stage, options, job)
+    (args,) = RecipeParser(stage).parse(["--config", str(recipe), *options])
+    return run_resumable(recipe, options, args.output_dir, job)
+
+
+def train(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobResult:
+    """Trains on the nodes of the job, with vLLM on the last ones of them if the recipe has `vllm_nodes`.
+
+    Args:
+        recipe (`Path`): The recipe.
+        stage (`str`): Its stage.
+        options (`list[str]`): Options for its script.
+        job (`SlurmJob`): This job.
+
+    Raises:
+        RecipeError: If the job has too few nodes or makes no progress.
+    """
+    script_args, args, model_args = RecipeParser(stage).parse(["--config", str(recipe), *options])
+    os.environ.update(script_args.env)
+    vllm_nodes = 0
+    if isinstance(script_args, GRPOScriptArguments) and script_args.vllm_nodes:
+        vllm_nodes = script_args.vllm_nodes
+        script_args.require_server_mode(args)
+    if vllm_nodes >= len(job.nodes):
+        raise RecipeError(
+            f"vllm_nodes: {vllm_nodes} of the job's {len(job.nodes)} nodes would leave none to train; "
+            f"submit it with more: sbatch --nodes {vllm_nodes + 1} slurm/train.slurm ..."
+        )
+    training_nodes = job.nodes[: len(job.nodes) - vllm_nodes]
+    launcher = launcher_command(job, training_nodes, script_args.accelerate_config, args.bf16)
+    command = [*launcher, *command_of(recipe), *options]
+    output_dir = Path(args.output_dir)
+    if not vllm_nodes or script_args.dry_run:
+        return run_training(command, output_dir, job)
+    with rollout_server(script_args, args, model_args, job) as server:
+        os.environ["VLLM_API_KEY"] = server.key
+        os.environ["VLLM_HOST_IP"] = job.address  # where the trainer offers its weights
+        command += ["--vllm_server_base_url", server.url, "--vllm_group_port", str(job.port + 1)]
+        return run_training(command, output_dir, job, server)
+
+
+def launcher_command(job: SlurmJob, nodes: list[str], accelerate_config: str | None, bf16: bool) -> list[str]:
+    """The command that starts a training script on nodes of the job.
+
+    Args:
+        job (`SlurmJob`): The job.
+        nodes (`list[str]`): The first nodes of the job.
+        accelerate_config (`str`, *optional*): Config of accelerate; DDP by default.
+        bf16 (`bool`): Whether the training uses bfloat16.
+    """
+    processes = len(nodes) * job.processes
+    if processes == 1:
+        return srun_command(nodes, ["bash", "-c", LAUNCH_ONE_PROCESS, "launch"])
+    accelerate_options = [
+        *("--num_machines", str(len(nodes))),
+        *("--num_processes", str(processes)),
+        *("--dynamo_backend", "no"),
+        *("--mixed_precision", "bf16" if bf16 else "no"),
+        *("--main_process_ip", job.address),
+        *("--main_process_port", str(job.port)),
+        *("--rdzv_backend", "static"),
+        *("--config_file", accelerate_config or "recipes/accelerate_configs/ddp.yaml"),
+    ]
+    return srun_command(nodes, ["bash", "-c", LAUNCH_ON_EACH_NODE, "launch", *accelerate_options])
+
+
+def run_training(command: list[str], output_dir: Path, job: SlurmJob, server: Server | None = None) -> JobResult:
+    """Runs a training script until it ends, or stops with a checkpoint before the time limit of the job.
+
+    Args:
+        command (`list[str]`): The command.
+        output_dir (`Path`): The folder of the run.
+        job (`SlurmJob`): This job.
+        server (`Server`, *optional*): The server that it needs.
+
+    Raises:
+        RecipeError: If the job has not got beyond the step at which the one before it stopped.
+    """
+    previous_step = read_stop_note(output_dir).get("step", 0)
+    (output_dir / STOPPED).unlink(missing_ok=True)
+    logger.info("job %s on %s: %s", job.id, ", ".join(job.nodes), shlex.join(command))
+    status = run_command(command, job, output_dir / STOP, server)
+    stop_note = read_stop_note(output_dir)
+    if status == 0 or not stop_note:
+        return JobResult(status, requeue=False)
+    step, reason = stop_note["step"], stop_note["reason"]
+    if not job.warned and reason != TIME_LIMIT:
+        logger.info("stopped after step %d: %s; sbatch the same command to continue", step, reason)
+        return JobResult(STATUS_STOPPED, requeue=False)
+    if step <= previous_step:
+        raise RecipeError(
+            f"{output_dir}: a whole job has not got beyond step {previous_step}; give it more time (sbatch --time)."
+        )
+    logger.info("stopped after step %d", step)
+    return JobResult(STATUS_STOPPED, requeue=True)
+
+
+def read_stop_note(output_dir: Path) -> dict:
+    """What a run that stopped in time has recorded: `step` and `reason`; empty if it did not stop."""
+    path = output_dir / STOPPED
+    if not path.is_file():
+        return {}
+    return json.loads(path.read_text())
+
+
+def generate_or_evaluate(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobResult:
+    """Generates completions or evaluates, with a server on this node if the recipe needs one and none is named.
+
+    Args:
+        recipe (`Path`): The recipe.
+        stage (`str`): Its stage.
+        options (`list[str]`): Options for its script.
+        job (`SlurmJob`): This job.
+    """
+    args, model_args = RecipeParser(stage).parse(["--config", str(recipe), *options])
+    os.environ.update(args.env)
+    if args.backend != "server" or has_option(options, "--base_urls"):
+        return run_resumable(recipe, options, args.output_dir, job)
+    with local_server(args, model_args, "127.0.0.1", job.port, job.gpus) as server:
+        os.environ[args.api_key_env] = server.key
+        return run_resumable(recipe, [*options, "--base_urls", f"{server.url}/v1"], args.output_dir, job)
+
+
+def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJob) -> JobResult:
+    """Runs a script that keeps its results as it goes, so that it can be ended at any moment.
+
+    Args:
+        recipe (`Path`): The recipe.
+        options (`list[str]`): Options for its script.
+        output_dir (`str`): Its output folder.
+        job (`SlurmJob`): This job.
+
+    Raises:
+        RecipeError: If the job has been ended by the time limit before anything was written.
+    """
+    command = [sys.executable, *command_of(recipe), *options]
+    logger.info("job %s: %s", job.id, shlex.join(command))
+    previous_size = size_of_completed_work(output_dir)
+    status = run_command(command, job)
+    if status == 0 or not job.warned:
+        return JobResult(status, requeue=False)
+    if size_of_completed_work(output_dir) <= previous_size:
+        raise RecipeError(f"{output_dir}: a whole job has written nothing; give it more time (sbatch --time).")
+    return JobResult(status, requeue=True)
+
+
+def size_of_completed_work(folder: str) -> int:
+    """Bytes of the completions, verdicts and rows in a folder."""
+    size = 0
+    for pattern in COMPLETED_WORK:
+        for path in Path(folder).rglob(pattern):
+            size += path.stat().st_size
+    return size
+
+
+def run_command(command: list[str], job: SlurmJob, stop_file: Path | None = None, server: Server | None = None) -> int:
+    """Runs a command to its end. When Slurm warns of the time limit, the command is asked to stop.
+
+    Args:
+        command (`list[str]`): The command.
+        job (`SlurmJob`): This job.
+        stop_file (`Path`, *optional*): The file that asks it to stop; without one it is sent SIGTERM.
+        server (`Server`, *optional*): The server that it needs.
+
+    Returns:
+        `int`: Its exit status.
+
+    Raises:
+        RecipeError: If the server ends, since the command might wait for it forever. The job ends with this process,
+        and
+            with it everything that runs in it.
+    """
+    # Slurm sends SIGTERM to all processes. Training saves a checkpoint, for which this process waits; other work just
+    # ends.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if stop_file else exit_on_sigterm)
+    env = os.environ | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_TIMEOUT)}
+    if job.end != math.inf:
+        env["SLURM_JOB_END_TIME"] = str(int(job.end))
+    process = subprocess.Popen(command, env=env)
+    while process.poll() is None:
+        server_status = server.status() if server else None
+        if server_status is not None:
+            raise RecipeError(
+                f"vLLM ended with status {server_status} while the run went on; its output is above. "
+                "The same command continues."
+            )
+        if job.warned:
+            ask_to_stop(process, stop_file)
+        time.sleep(POLL)
+    return process.returncode
+
+
+def ask_to_stop(process: subprocess.Popen, stop_file: Path | None) -> None:
+    """Asks a process to stop: by a file that it looks for, or by SIGTERM.
+
+    Args:
+        process (`subprocess.Popen`): The process.
+        stop_file (`Path`, *optional*): The file. A run that is just starting removes it, so it is written again then.
+    """
+    if stop_file is None:
+        process.terminate()
+    elif not stop_file.exists():
+        stop_file.parent.mkdir(parents=True, exist_ok=True)
+        stop_file.touch()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""TRL's client of a vLLM server, as we use it: with a key, and a seed for each prompt."""
+"""TRL's client of a vLLM server with two additions: an API key, and one request with its own seed per prompt."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -9,40 +9,63 @@ from trl.generation import vllm_generation
 from trl.generation.vllm_client import VLLMClient
 
 
-AT_ONCE = 256  # requests
+MAX_CONCURRENT_REQUESTS = 256
 
 
 class SeededClient(VLLMClient):
-    """Asks for each prompt by itself.
+    """Sends one request per prompt.
 
-    In one request for all, the engines of a server, which begin with the same random numbers, would draw the same completions for a group that is
-    spread over them; and the answer of a rollout of long thoughts would be gigabytes of one JSON. Seeds come from torch's random numbers, which
-    checkpoints keep.
+    TRL sends all prompts in one request. The engines of a server all start with the same random numbers, so they would
+    generate the same completions for a group whose prompts are spread over them. And for a rollout of long thoughts
+    the answer would be gigabytes of JSON. The seeds come from torch's random numbers, which checkpoints contain.
     """
 
-    def check_server(self, *args, **kwargs):  # the first thing that it does
-        if key := os.environ.get("VLLM_API_KEY"):
-            self.session.headers["Authorization"] = f"Bearer {key}"
-        adapter = self.session.get_adapter(self.base_url)  # as patient, for more connections
-        self.session.mount(self.base_url, type(adapter)(pool_maxsize=AT_ONCE, max_retries=adapter.max_retries))
+    def check_server(self, *args: Any, **kwargs: Any) -> None:
+        """Waits until the server answers. TRL calls this first, so this is where the HTTP session is set up."""
+        api_key = os.environ.get("VLLM_API_KEY")
+        if api_key:
+            self.session.headers["Authorization"] = f"Bearer {api_key}"
+        # The same retries as TRL's adapter, but more connections.
+        adapter = self.session.get_adapter(self.base_url)
+        larger_adapter = type(adapter)(pool_maxsize=MAX_CONCURRENT_REQUESTS, max_retries=adapter.max_retries)
+        self.session.mount(self.base_url, larger_adapter)
         super().check_server(*args, **kwargs)
 
     def generate(
-        self, prompts: list, features: list | None = None, generation_kwargs: dict | None = None, **kwargs
+        self,
+        prompts: list,
+        features: list | None = None,
+        generation_kwargs: dict | None = None,
+        **kwargs: Any,
     ) -> dict[str, Any]:
+        """Generates completions; arguments and result are those of `VLLMClient.generate`."""
         seeds = torch.randint(2**31, (len(prompts),)).tolist()
 
-        def one(index: int) -> dict[str, Any]:
-            mine = {"seed": seeds[index], **(generation_kwargs or {})}
-            images = features and features[index : index + 1]
-            return VLLMClient.generate(self, [prompts[index]], images, generation_kwargs=mine, **kwargs)
+        def generate_for_prompt(index: int) -> dict[str, Any]:
+            seeded_kwargs = {"seed": seeds[index], **(generation_kwargs or {})}
+            features_of_prompt = features[index : index + 1] if features else features
+            return VLLMClient.generate(
+                self, [prompts[index]], features_of_prompt, generation_kwargs=seeded_kwargs, **kwargs
+            )
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            answers = list(pool.map(one, range(len(prompts))))
-        return {name: [row for answer in answers for row in answer[name]] if values is not None else None
-                for name, values in answers[0].items()}  # fmt: skip
+        with ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS) as pool:
+            answers = list(pool.map(generate_for_prompt, range(len(prompts))))
+        return _concatenate(answers)
 
 
-def use_seeded_client():
-    """From now on TRL makes its clients so."""
+def use_seeded_client() -> None:
+    """Makes TRL's trainers use `SeededClient`."""
     vllm_generation.VLLMClient = SeededClient
+
+
+def _concatenate(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """One answer with the rows of all; what the first one does not have (`None`) stays `None`."""
+    result: dict[str, Any] = {}
+    for name, values in answers[0].items():
+        if values is None:
+            result[name] = None
+            continue
+        result[name] = []
+        for answer in answers:
+            result[name].extend(answer[name])
+    return result

@@ -1,4 +1,4 @@
-"""A Slurm job: its nodes, and what is asked of Slurm. All that open_r1 knows of Slurm is here."""
+"""The Slurm job that this process runs in, and the commands of Slurm. Nothing else in open_r1 knows Slurm."""
 
 import math
 import os
@@ -11,23 +11,28 @@ from datetime import datetime
 from open_r1.utils.errors import RecipeError
 
 
-# What launchers and Slurm tell the processes of a run, and would mislead another program: it would wait for processes that are not its own.
-OF_A_RUN = re.compile(
-    r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+|SLURM_(?!CONF$|JWT$|CLUSTERS$)\w+|VLLM_API_KEY|VLLM_HOST_IP"
+# Variables that launchers and Slurm set for the processes of a run. They would mislead another program: it would take
+# itself for one of these processes and wait for the others.
+RUN_VARIABLES = re.compile(
+    r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+"
+    r"|SLURM_(?!CONF$|JWT$|CLUSTERS$)\w+|VLLM_API_KEY|VLLM_HOST_IP"
 )
+FIRST_PORT = 20000  # below the ports that Linux assigns by itself
+PORTS_PER_JOB = 3
+MAX_JOBS_WITH_OWN_PORTS = 3333
 
 
 @dataclass
 class SlurmJob:
-    """The job that this process runs in.
+    """The Slurm job that this process runs in.
 
     Args:
-        id (`str`): What Slurm calls it: its number, or `<array>_<task>`.
-        port (`int`): The first of three ports for this job alone, below those that Linux hands out.
-        nodes (`list[str]`): Its nodes, in order.
-        processes (`int`): Processes that training starts on each node: as many as it has GPUs, one without, or `PROCESSES_PER_NODE`.
-        end (`float`): When its time is over, in seconds since 1970; infinite without a limit.
-        warned (`bool`): Whether Slurm has said, by SIGUSR1, that this is soon.
+        id (`str`): Slurm's id: a number, or `<array>_<task>`.
+        port (`int`): The first of three ports that other jobs do not use.
+        nodes (`list[str]`): Names of its nodes, in order.
+        processes (`int`): Training processes per node: `PROCESSES_PER_NODE` if set, otherwise one per GPU, or one.
+        end (`float`): Unix time of its time limit; infinite without one.
+        warned (`bool`): Whether Slurm has warned, by SIGUSR1, that the time limit is near.
     """
 
     id: str
@@ -39,117 +44,161 @@ class SlurmJob:
 
     @classmethod
     def current(cls) -> "SlurmJob":
-        """Reads it from the environment, and what is not there from Slurm; from now on its warning is heard.
+        """Reads the job from the environment and from Slurm, and installs a handler for Slurm's warning.
 
         Raises:
-            RecipeError: If this is no job.
+            RecipeError: If this process does not run in a job.
         """
-        if not (number := os.environ.get("SLURM_JOB_ID")):
+        number = os.environ.get("SLURM_JOB_ID")
+        if not number:
             raise RecipeError(
-                "this is no Slurm job (there is no SLURM_JOB_ID). Submit it: sbatch slurm/train.slurm --recipe RECIPE"
+                "SLURM_JOB_ID is not set, so this is not a Slurm job. Submit one: "
+                "sbatch slurm/train.slurm --recipe RECIPE"
             )
-        nodes = run_slurm_command("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
+        job_id = number
+        if "SLURM_ARRAY_JOB_ID" in os.environ:
+            # The number of one of the tasks is also that of the whole array. This id means the task alone.
+            job_id = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
         processes = os.environ.get("PROCESSES_PER_NODE") or os.environ.get("SLURM_GPUS_ON_NODE") or "1"
-        array = os.environ.get(
-            "SLURM_ARRAY_JOB_ID"
-        )  # one of its tasks has its number: that alone would mean all of them
-        name = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else number
-        told = run_slurm_command(
-            "squeue", "--noheader", "--job", name, "--format", "%e"
-        )  # older Slurms do not set SLURM_JOB_END_TIME
-        end = datetime.fromisoformat(told).timestamp() if told[:1].isdigit() else math.inf
-        job = cls(name, 20000 + 3 * (int(number) % 3333), nodes, int(processes), end)
-        signal.signal(signal.SIGUSR1, lambda *_: setattr(job, "warned", True))
+        job = cls(
+            id=job_id,
+            port=FIRST_PORT + PORTS_PER_JOB * (int(number) % MAX_JOBS_WITH_OWN_PORTS),
+            nodes=run_slurm_command("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split(),
+            processes=int(processes),
+            end=_time_limit(job_id),
+        )
+        signal.signal(signal.SIGUSR1, job._receive_warning)
         return job
+
+    def _receive_warning(self, *_: object) -> None:
+        self.warned = True
 
     @property
     def gpus(self) -> int:
-        """GPUs of this node."""
+        """Number of GPUs on this node."""
         return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
 
     @property
     def address(self) -> str:
-        """Where the other nodes reach the first one."""
+        """The address at which other nodes reach the first one."""
         return self.address_of(self.nodes[0])
 
     def address_of(self, node: str) -> str:
-        """Where a node is reached: Slurm knows, also where the name of a node is no name of a host."""
-        told = run_slurm_command("scontrol", "--oneliner", "show", "node", node)
-        return next(word.partition("=")[2] for word in told.split() if word.startswith("NodeAddr="))
+        """The address of a node. Slurm knows it even if the name of the node is not a host name.
+
+        Args:
+            node (`str`): Name of the node.
+        """
+        description = run_slurm_command("scontrol", "--oneliner", "show", "node", node)
+        return next(word.partition("=")[2] for word in description.split() if word.startswith("NodeAddr="))
 
     @property
     def shard(self) -> str | None:
-        """Which part of the work is this task's, `i/n`, if the job is one of an array.
+        """The shard of a task of a job array, as `i/n`; `None` if the job is not part of an array.
 
         Raises:
-            RecipeError: If the array is not `0-<n-1>`: a part must have the same number whenever it is asked for.
+            RecipeError: If the array is not `0-<n-1>`. The shard of a task must not depend on which tasks are
+            submitted.
         """
         if "SLURM_ARRAY_TASK_ID" not in os.environ:
             return None
-        task, first, last, count = (
-            int(os.environ[f"SLURM_ARRAY_TASK_{name}"]) for name in ("ID", "MIN", "MAX", "COUNT")
-        )
+        task = int(os.environ["SLURM_ARRAY_TASK_ID"])
+        first = int(os.environ["SLURM_ARRAY_TASK_MIN"])
+        last = int(os.environ["SLURM_ARRAY_TASK_MAX"])
+        count = int(os.environ["SLURM_ARRAY_TASK_COUNT"])
         if first != 0 or last != count - 1:
             raise RecipeError(
-                f"--array: found {count} tasks from {first} to {last}; expected 0-{last}, whose finished parts are skipped, or --shard."
+                f"--array: found {count} tasks from {first} to {last}; expected 0-{last}, "
+                "whose finished shards are skipped, or --shard."
             )
         return f"{task}/{count}"
 
-    def requeue(self):
+    def requeue(self) -> None:
         """Puts the job back into the queue, which ends it here."""
         run_slurm_command("scontrol", "requeue", self.id)
 
 
 def run_slurm_command(*command: str, env: dict[str, str] | None = None) -> str:
-    """What a program of Slurm's says, in this environment or another.
+    """Runs a program of Slurm.
+
+    Args:
+        command (`str`): Its words.
+        env (`dict[str, str]`, *optional*): Environment, if not that of this process.
+
+    Returns:
+        `str`: Its output.
 
     Raises:
-        RecipeError: With its complaint.
+        RecipeError: If it fails, with its error message.
     """
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()
+        result = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
     except FileNotFoundError as error:
-        raise RecipeError(f"{command[0]}: there is no Slurm here.") from error
+        raise RecipeError(f"{command[0]}: Slurm is not installed on this machine.") from error
     except subprocess.CalledProcessError as error:
-        raise RecipeError(f"{' '.join(command)}: {error.stderr.strip() or f'status {error.returncode}'}") from error
+        message = error.stderr.strip() or f"status {error.returncode}"
+        raise RecipeError(f"{' '.join(command)}: {message}") from error
+    return result.stdout.strip()
 
 
-def submit_job(script: str, options: list[str], words: list[str], after: list[str] | None = None) -> str:
+def submit_job(script: str, options: list[str], arguments: list[str], after: list[str] | None = None) -> str:
     """Submits a job.
 
     Args:
-        script (`str`): Such as `slurm/train.slurm`.
-        options (`list[str]`): sbatch's.
-        words (`list[str]`): The script's.
-        after (`list[str]`, *optional*): Jobs that must have ended well; if one fails, this one is cancelled.
+        script (`str`): The script, such as `slurm/train.slurm`.
+        options (`list[str]`): Options of sbatch.
+        arguments (`list[str]`): Arguments of the script.
+        after (`list[str]`, *optional*): Ids of jobs that must succeed first. If one fails, this job is cancelled.
 
     Returns:
-        `str`: Its number.
+        `str`: Id of the job.
     """
-    needs = [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"] if after else []
-    return run_slurm_command(
-        "sbatch", "--parsable", *needs, *options, script, *words, env=clean_environment()
-    ).partition(";")[0]
+    command = ["sbatch", "--parsable"]
+    if after:
+        command += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+    command += [*options, script, *arguments]
+    output = run_slurm_command(*command, env=clean_environment())
+    return output.partition(";")[0]  # the name of the cluster may follow
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment for a program that is not part of this run."""
-    return {key: value for key, value in os.environ.items() if not OF_A_RUN.fullmatch(key)}
+    """The environment without the variables of this run, for programs that are not part of it."""
+    return {name: value for name, value in os.environ.items() if not RUN_VARIABLES.fullmatch(name)}
 
 
-def job_state(job: str) -> str | None:
-    """A job's state, such as `PENDING`; `None` if Slurm no longer knows it."""
+def job_state(job_id: str) -> str | None:
+    """The state of a job, such as `PENDING`; `None` if Slurm no longer knows the job."""
     try:
-        return run_slurm_command("squeue", "--noheader", "--states=all", "--jobs", job, "--format", "%T") or None
+        output = run_slurm_command("squeue", "--noheader", "--states=all", "--jobs", job_id, "--format", "%T")
     except RecipeError as error:
         if "Invalid job id" in str(error):
             return None
         raise
+    return output or None
 
 
 def srun_command(nodes: list[str], command: list[str]) -> list[str]:
-    """A command, once on each of these nodes; if it fails on one, it is ended on all."""
+    """A command that runs another one once on each of these nodes, and ends it on all of them if it fails on one.
+
+    Args:
+        nodes (`list[str]`): Nodes of this job.
+        command (`list[str]`): What to run.
+    """
     count = str(len(nodes))
-    # Of the whole job, which a step on a part of its nodes would ask for too; and what sbatch was told not to hand on, the step is told.
-    return [*("env", "-u", "SLURM_GPUS", "srun", "--export=ALL", "--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--nodelist", ",".join(nodes)),
-            *("--kill-on-bad-exit=1", "--wait=0"), *command]  # fmt: skip
+    return [
+        # SLURM_GPUS is the number of GPUs of the whole job, for which a step on some of the nodes would ask too.
+        *("env", "-u", "SLURM_GPUS"),
+        # --export=ALL: even if sbatch was told not to pass the environment on, the step needs that of this process.
+        *("srun", "--export=ALL"),
+        *("--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--nodelist", ",".join(nodes)),
+        *("--kill-on-bad-exit=1", "--wait=0"),
+        *command,
+    ]
+
+
+def _time_limit(job_id: str) -> float:
+    """The Unix time at which a job's time is over. Older versions of Slurm do not set SLURM_JOB_END_TIME."""
+    end = run_slurm_command("squeue", "--noheader", "--job", job_id, "--format", "%e")
+    if not end[:1].isdigit():  # "N/A", or similar
+        return math.inf
+    return datetime.fromisoformat(end).timestamp()

@@ -1,7 +1,9 @@
-"""A vLLM server of our own: started for a model, waited for, and ended.
+"""Starts a vLLM server for a model, waits until it answers, and ends it.
 
-Its HTTP listens on one address only, never on all, and wants a key, which goes through the environment: command lines can be read by everybody.
-Beside servers for generation and evaluation there are those of reinforcement learning, which are on nodes of their own and get new weights from the run.
+A server listens on one address only, never on all. It requires an API key, which is passed in the environment because
+command lines can be read by every user. There are servers for generation and evaluation, on the node of the job, and
+servers for the rollouts of reinforcement learning, which have nodes of their own and receive new weights from the
+trainer.
 """
 
 import importlib.util
@@ -32,20 +34,22 @@ from open_r1.utils.errors import RecipeError
 logger = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds
-STARTING = 3600.0  # seconds that a server may take to load a model
-ENDING = 30.0  # seconds that it may take to end
+START_TIMEOUT = 3600.0  # seconds in which a server must have loaded its model
+STOP_TIMEOUT = 30.0  # seconds after SIGTERM until SIGKILL
+MIDDLEWARE = "open_r1.cluster.api_key_guard.ApiKeyGuard"
 
 
 @dataclass
 class Server:
-    """A server.
+    """A vLLM server, running within a `with` block.
 
     Args:
-        commands (`list[list[str]]`): What starts it: one for each of its nodes, of which the first answers.
+        commands (`list[list[str]]`): The commands that start it, one per node. The first node answers requests.
         host (`str`): Its address.
         port (`int`): Its port.
-        key (`str`): What its clients must have.
-        env (`dict[str, str]`): What it is told beside this environment.
+        key (`str`, *optional*): The API key that clients must send; random by default.
+        env (`dict[str, str]`, *optional*): More environment variables.
+        processes (`list[subprocess.Popen]`, *optional*): Its processes, once it is started.
     """
 
     commands: list[list[str]]
@@ -57,47 +61,40 @@ class Server:
 
     @property
     def url(self) -> str:
+        """Its base URL, without `/v1`."""
         return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> "Server":
         if importlib.util.find_spec("vllm") is None:
             raise RecipeError('there is no vLLM in this environment; pip install -e ".[gpu]".')
-        os.environ |= without_proxy(self.host)
+        os.environ.update(no_proxy_variables(self.host))
         env = os.environ | self.env | {"VLLM_API_KEY": self.key}
         try:
             for command in self.commands:
                 logger.info("starting a server: %s", shlex.join(command))
                 self.processes.append(subprocess.Popen(command, env=env, start_new_session=True))
-            self._until_it_answers()
+            self._wait_until_ready()
         except BaseException:
-            self.__exit__()
+            self._stop()
             raise
         return self
 
-    def __exit__(self, *_):
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            deadline = time.monotonic() + ENDING
-            for process in self.processes:
-                with suppress(ProcessLookupError):  # it has ended
-                    os.killpg(process.pid, sign)
-            for process in self.processes:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.0, deadline - time.monotonic()))
+    def __exit__(self, *_: object) -> None:
+        self._stop()
 
     def status(self) -> int | None:
-        """The first status with which one of its parts has ended; `None` while all run."""
-        return next((process.returncode for process in self.processes if process.poll() is not None), None)
+        """The exit status of the first of its processes that has ended; `None` while all run."""
+        for process in self.processes:
+            if process.poll() is not None:
+                return process.returncode
+        return None
 
-    def _until_it_answers(self):
-        """Waits.
-
-        Raises:
-            RecipeError: If it ends instead, or takes too long.
-        """
-        deadline = time.monotonic() + STARTING
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
-            if (status := self.status()) is not None:
-                raise RecipeError(f"the server ended with status {status} before it answered; what it says is above.")
+            status = self.status()
+            if status is not None:
+                raise RecipeError(f"the server ended with status {status} before it answered; its output is above.")
             try:
                 urllib.request.urlopen(f"{self.url}/health", timeout=5).close()
             except (OSError, HTTPException):
@@ -105,104 +102,171 @@ class Server:
             else:
                 logger.info("%s answers", self.url)
                 return
-        raise RecipeError(f"the server did not answer within {STARTING:.0f} s.")
+        raise RecipeError(f"the server did not answer within {START_TIMEOUT:.0f} s.")
+
+    def _stop(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + STOP_TIMEOUT
+            for process in self.processes:
+                with suppress(ProcessLookupError):  # it has ended
+                    os.killpg(process.pid, number)
+            for process in self.processes:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, deadline - time.monotonic()))
 
 
-def server_for(args: GenerateArguments, model_args: ModelConfig, host: str, port: int, gpus: int) -> Server:
-    """A server of a recipe's model on this node, with so many GPUs.
+def local_server(args: GenerateArguments, model_args: ModelConfig, host: str, port: int, gpus: int) -> Server:
+    """A server of a recipe's model on this node.
+
+    Args:
+        args (`GenerateArguments`): The recipe; its `vllm_engine` has arguments of the engine.
+        model_args (`ModelConfig`): The model.
+        host (`str`): Address to listen on.
+        port (`int`): Port to listen on.
+        gpus (`int`): GPUs of this node.
 
     Raises:
-        RecipeError: If there is no one model.
+        RecipeError: If the recipe does not name one model.
     """
     if not model_args.model_name_or_path:
         raise RecipeError(
-            "model_name_or_path: found none; a server has one model, also where a recipe has several `models`: name it."
+            "model_name_or_path: missing. A server serves one model; name it, even if the recipe has several `models`."
         )
-    given = args.vllm_engine or {}
-    engine = (
-        {} if "tensor_parallel_size" in given or gpus < 2 else spread(model_args, args.trust_remote_code, gpus)
-    ) | given
+    engine = dict(args.vllm_engine or {})
+    if gpus > 1 and "tensor_parallel_size" not in engine:
+        engine = parallel_sizes(model_args, args.trust_remote_code, gpus) | engine
     if model_args.dtype:
         engine["dtype"] = model_args.dtype
-    return Server([serve(model_args, args.trust_remote_code, host, port, engine)], host, port)
+    command = serve_command(model_args, args.trust_remote_code, host, port, engine)
+    return Server([command], host, port)
 
 
 def rollout_server(
     script_args: GRPOScriptArguments, args: GRPOConfig, model_args: ModelConfig, job: SlurmJob
 ) -> Server:
-    """The server that draws a run's completions, on the last `vllm_nodes` nodes of its job, with all their GPUs.
+    """The server that generates the rollouts of a training run, on the last `vllm_nodes` nodes of its job.
 
-    An engine has `vllm_tensor_parallel_size` of them, and there are as many engines as that makes; or it has all of several nodes, and is the only one.
+    It uses all GPUs of these nodes: either each engine has `vllm_tensor_parallel_size` GPUs of one node, or there is a
+    single engine with all GPUs of all nodes.
+
+    Args:
+        script_args (`GRPOScriptArguments`): Our options of the run.
+        args (`GRPOConfig`): TRL's options.
+        model_args (`ModelConfig`): The model.
+        job (`SlurmJob`): The job of the run.
 
     Raises:
-        RecipeError: If there can be no engines of that size, or the recipe names another server.
+        RecipeError: If engines of that size are not possible, or the recipe names another server.
     """
     if args.vllm_server_base_url:
         raise RecipeError(
             f"vllm_nodes: found {script_args.vllm_nodes}, and vllm_server_base_url; expected one of them."
         )
     nodes = job.nodes[-script_args.vllm_nodes :]
-    each, size = job.gpus or job.processes, args.vllm_tensor_parallel_size
-    gpus = each * len(nodes)
-    if each % size and size != gpus:
-        raise RecipeError(
-            f"vllm_tensor_parallel_size: found {size}; expected a divisor of the {each} GPUs of a node, or all {gpus} of {len(nodes)} node(s)."
-        )
-    engine = {
-        "tensor_parallel_size": size,
-        "data_parallel_size": gpus // size,
-        "dtype": "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32",
-        "seed": args.seed,
-        "weight_transfer_config": {"backend": "nccl"},
-        "logprobs_mode": "processed_logprobs",  # those that TRL's importance sampling weighs
-        "max_logprobs": -1,
-    }
-    if length := script_args.length_for_vllm(args):
-        engine["max_model_len"] = length
-    engine |= script_args.vllm_engine or {}
+    engine = _rollout_engine(script_args, args, len(nodes), job.gpus or job.processes)
     addresses = [job.address_of(node) for node in nodes]
+    host = addresses[0]
     commands = []
     for rank, (node, address) in enumerate(zip(nodes, addresses, strict=True)):
-        many = {"nnodes": len(nodes), "node_rank": rank, "master_addr": addresses[0], "master_port": job.port + 1}
-        many["data_parallel_rpc_port"] = job.port + 2
-        many |= {"headless": True} if rank else {}
-        command = serve(
-            model_args, args.trust_remote_code, addresses[0], job.port, engine | (many if len(nodes) > 1 else {})
-        )
+        engine_of_node = dict(engine)
+        if len(nodes) > 1:
+            engine_of_node["nnodes"] = len(nodes)
+            engine_of_node["node_rank"] = rank
+            engine_of_node["master_addr"] = host
+            engine_of_node["master_port"] = job.port + 1
+            engine_of_node["data_parallel_rpc_port"] = job.port + 2
+            if rank > 0:
+                engine_of_node["headless"] = True
+        command = serve_command(model_args, args.trust_remote_code, host, job.port, engine_of_node)
         commands.append(srun_command([node], ["env", f"VLLM_HOST_IP={address}", *command]))
-    return Server(commands, addresses[0], job.port, env={"VLLM_SERVER_DEV_MODE": "1"})  # which lets weights in
+    return Server(commands, host, job.port, env={"VLLM_SERVER_DEV_MODE": "1"})  # without it, it accepts no weights
 
 
-def serve(model_args: ModelConfig, trusted: bool, host: str, port: int, engine: dict[str, Any]) -> list[str]:
-    """The command that serves a model, with options of the engine as `vllm.LLM` has them."""
-    engine = engine | ({} if model_args.model_revision == "main" else {"revision": model_args.model_revision})
-    engine = engine | ({"trust_remote_code": True} if trusted else {})
-    options = [word for key, value in engine.items() for word in flag(key, value)]
-    vllm = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model_args.model_name_or_path]
-    return [*vllm, f"--host={host}", f"--port={port}", "--middleware=open_r1.cluster.api_key_guard.Guard", *options]
+def _rollout_engine(
+    script_args: GRPOScriptArguments, args: GRPOConfig, nodes: int, gpus_per_node: int
+) -> dict[str, Any]:
+    """The arguments of the engine that do not depend on the node."""
+    gpus = gpus_per_node * nodes
+    engine_size = args.vllm_tensor_parallel_size
+    if gpus_per_node % engine_size != 0 and engine_size != gpus:
+        raise RecipeError(
+            f"vllm_tensor_parallel_size: found {engine_size}; expected a divisor of the {gpus_per_node} GPUs of a "
+            f"node, or all {gpus} of {nodes} node(s)."
+        )
+    dtype = "float32"
+    if args.bf16:
+        dtype = "bfloat16"
+    elif args.fp16:
+        dtype = "float16"
+    engine = {
+        "tensor_parallel_size": engine_size,
+        "data_parallel_size": gpus // engine_size,
+        "dtype": dtype,
+        "seed": args.seed,
+        "weight_transfer_config": {"backend": "nccl"},
+        "logprobs_mode": "processed_logprobs",  # as TRL's importance sampling expects
+        "max_logprobs": -1,
+    }
+    max_length = script_args.length_for_vllm(args)
+    if max_length:
+        engine["max_model_len"] = max_length
+    return engine | (script_args.vllm_engine or {})
 
 
-def spread(model_args: ModelConfig, trusted: bool, gpus: int) -> dict[str, int]:
-    """Engines of as many of these GPUs as the model's attention heads can be divided by, and as many engines as that makes."""
-    config = load_model_info(model_args, 0, trusted).config
-    size = math.gcd(gpus, config.get_text_config().num_attention_heads)
-    return {"tensor_parallel_size": size, "data_parallel_size": gpus // size}
+def serve_command(
+    model_args: ModelConfig, trust_remote_code: bool, host: str, port: int, engine: dict[str, Any]
+) -> list[str]:
+    """The command that serves a model.
+
+    Args:
+        model_args (`ModelConfig`): The model.
+        trust_remote_code (`bool`): Whether to run code that comes with it.
+        host (`str`): Address to listen on.
+        port (`int`): Port to listen on.
+        engine (`dict`): Keyword arguments of `vllm.LLM`.
+    """
+    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model_args.model_name_or_path]
+    command += [f"--host={host}", f"--port={port}", f"--middleware={MIDDLEWARE}"]
+    engine = dict(engine)
+    if model_args.model_revision != "main":
+        engine["revision"] = model_args.model_revision
+    if trust_remote_code:
+        engine["trust_remote_code"] = True
+    command += [serve_option(name, value) for name, value in engine.items()]
+    return command
 
 
-def without_proxy(host: str) -> dict[str, str]:
-    """Environment in which clients reach an address directly, also where others go through a proxy."""
-    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    hosts = ",".join([*filter(None, [known]), host])
-    return {"no_proxy": hosts, "NO_PROXY": hosts}
-
-
-def flag(key: str, value: Any) -> list[str]:
+def serve_option(name: str, value: Any) -> str:
     """A keyword argument of `vllm.LLM` as an option of `vllm serve`.
 
-    >>> flag("max_model_len", 4096), flag("enforce_eager", True), flag("enable_prefix_caching", False)
-    (['--max-model-len=4096'], ['--enforce-eager'], ['--no-enable-prefix-caching'])
+    >>> serve_option("max_model_len", 4096), serve_option("enforce_eager", True), serve_option("async_scheduling",
+    False) ('--max-model-len=4096', '--enforce-eager', '--no-async-scheduling')
     """
-    name = key.replace("_", "-")
-    if isinstance(value, bool):
-        return [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}={json.dumps(value) if isinstance(value, dict | list) else value}"]
+    name = name.replace("_", "-")
+    if value is True:
+        return f"--{name}"
+    if value is False:
+        return f"--no-{name}"
+    if isinstance(value, dict | list):
+        value = json.dumps(value)
+    return f"--{name}={value}"
+
+
+def parallel_sizes(model_args: ModelConfig, trust_remote_code: bool, gpus: int) -> dict[str, int]:
+    """The largest engine that the model's attention heads can be divided by, and as many of them as the GPUs allow.
+
+    Args:
+        model_args (`ModelConfig`): The model.
+        trust_remote_code (`bool`): Whether to run code that comes with it.
+        gpus (`int`): GPUs of this node.
+    """
+    config = load_model_info(model_args, 0, trust_remote_code).config
+    engine_size = math.gcd(gpus, config.get_text_config().num_attention_heads)
+    return {"tensor_parallel_size": engine_size, "data_parallel_size": gpus // engine_size}
+
+
+def no_proxy_variables(host: str) -> dict[str, str]:
+    """Environment variables with which clients reach a host directly, even if a proxy is configured."""
+    existing = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    hosts = f"{existing},{host}" if existing else host
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
