@@ -1,6 +1,8 @@
 """Every recipe: parsed strictly by its stage, in its place, with the files it names."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jinja2
@@ -113,10 +115,24 @@ def test_accelerate_configs_are_of_known_kinds():
     assert kinds == {"cpu": "NO", "ddp": "MULTI_GPU", "zero2": "DEEPSPEED", "zero3": "DEEPSPEED", "fsdp2": "FSDP"}
 
 
-def test_validate_names_a_recipe_that_is_wrong(script, tmp_path):
+def test_validate_checks_without_outputs_and_without_a_network(tmp_path):
+    """A wrong recipe, one whose inputs are elsewhere, and one that can be dry-run in a fresh clone."""
     wrong = tmp_path / "grpo" / "config_x.yaml"
     wrong.parent.mkdir()
     wrong.write_text("dataset_name: a.jsonl\nnum_generation: 8\n")
-    outcome = script("validate", wrong)
-    assert outcome.code == 1 and "FAILED" in outcome.out and "Did you mean 'num_generations'?" in outcome.out
-    assert script("validate", "recipes/Qwen2.5-1.5B/grpo/config_zero.yaml").code == 0
+    elsewhere, tiny = "recipes/Qwen2.5-1.5B/grpo/config_r1.yaml", "recipes/tiny/grpo/config_zero.yaml"
+    command = [sys.executable, "src/open_r1/validate.py", wrong, elsewhere, tiny]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 1
+    lines = run.stdout.splitlines()
+    assert lines[0].split() == ["1/3", "FAILED", "parsed", str(wrong)]
+    assert lines[1].startswith(f"{wrong}: unknown key 'num_generation'. Did you mean 'num_generations'?")
+    assert lines[2].startswith(f"  2/3  ok      parsed   {elsewhere}  (outputs/Qwen2.5-1.5B/dev3, ")
+    assert lines[2].endswith("and 3 more not on this machine)")
+    assert lines[3].split(maxsplit=2) == ["3/3", "ok", f"dry run  {tiny}"]
+    assert re.fullmatch(r"2 of 3 recipes are right, in \d+ s: 1 dry-run, 2 parsed only", lines[4])
+
+
+def test_validate_has_a_help():
+    run = subprocess.run([sys.executable, "src/open_r1/validate.py", "--help"], capture_output=True, text=True)
+    assert run.returncode == 0 and "usage: python src/open_r1/validate.py" in run.stdout and "--table" in run.stdout

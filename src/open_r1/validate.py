@@ -1,80 +1,217 @@
-"""Checks every recipe: strictly parsed in its stage's class, and dry-run where its inputs are on this machine.
+"""Checks recipes: every one is parsed strictly, and dry-run if its model and its data are on this machine.
 
 Examples:
 
   # all recipes
-  make validate
+  python src/open_r1/validate.py
 
-  # some
+  # some of them
   python src/open_r1/validate.py recipes/tiny/grpo/config_zero.yaml
 
-  # the table in recipes/README.md, written anew from the recipes' first lines
+  # rewrite the table in recipes/README.md from the comments at the top of the recipes
   python src/open_r1/validate.py --table
 """
 
-import subprocess
+import io
+import multiprocessing
+import os
+import runpy
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
+import warnings
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from open_r1.configs import BENCHMARKS
 from open_r1.configs.parser import RecipeParser
-from open_r1.configs.recipes import command_of, find_producer, read_recipe, recipe_table, stage_of
-from open_r1.configs.stages import TRAINING
+from open_r1.configs.recipes import command_of, find_producer, read_recipe, recipe_paths, recipe_table, stage_of
+from open_r1.pipelines.local_runner import PRELOADED_MODULES
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
-from open_r1.utils.imports import is_function, is_path
+from open_r1.utils.imports import is_function
 
 
-def check(path: Path) -> tuple[str, str | None]:
+# Imported once, by the server that the checks are forked from, so that none of them spends seconds on it.
+PRELOADED = [*PRELOADED_MODULES, "trl.trainer.sft_trainer", "trl.trainer.distillation_trainer"]
+INPUT_KEYS = ("model_name_or_path", "models", "model", "teacher_model_name_or_path", "dataset_name")
+SHOWN_INPUTS = 2  # names of missing inputs
+LAST_CHARACTERS = 2000  # of what a dry run that fails has printed
+
+
+@dataclass
+class Check:
+    """What came of checking a recipe.
+
+    Args:
+        path (`Path`): The recipe.
+        kind (`str`): `dry run`, or `parsed` where inputs are missing.
+        missing (`list[str]`): Models and data sets that are not on this machine.
+        error (`str`, *optional*): What is wrong with it.
+    """
+
+    path: Path
+    kind: str
+    missing: list[str]
+    error: str | None = None
+
+
+def check(path: Path) -> Check:
     """Checks one recipe.
 
-    Returns:
-        `tuple[str, str | None]`: What was done (`dry run` or `parsed`), and the error if there was one.
+    Args:
+        path (`Path`): The recipe.
     """
     try:
-        stage = stage_of(path)
-        recipe = read_recipe(str(path))
-        here = ["--use_cpu", "true"] if stage in TRAINING else []  # a GPU recipe is parsed here too
-        RecipeParser(stage).parse(["--config", str(path), *here])
+        RecipeParser(stage_of(path)).parse(["--config", str(path), "--dry_run", "true"])
+        inputs = dict.fromkeys(inputs_of(read_recipe(str(path))))
+        missing = [name for name in inputs if not is_available(name)]
     except RecipeError as error:
-        return "parsed", str(error)
-    if not (_is_here(recipe.get("model_name_or_path", "")) and _is_here(recipe.get("dataset_name", ""))):
-        return "parsed", None
-    command = [sys.executable, *command_of(path), "--dry_run", "true"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    return "dry run", None if run.returncode == 0 else run.stderr.strip()[-2000:]
+        return Check(path, "parsed", [], str(error))
+    if missing:
+        return Check(path, "parsed", missing)
+    return Check(path, "dry run", [], dry_run(path))
 
 
-def _is_here(name: str) -> bool:
-    return is_function(name) or (is_path(name) and (Path(name).exists() or find_producer(name)[0] is not None))
+def inputs_of(value: Any) -> Iterator[str]:
+    """The models and data sets that a recipe reads, wherever it names them.
+
+    Args:
+        value (`Any`): The recipe, or a part of it.
+
+    >>> list(inputs_of({"models": ["a", "b"], "sources": [{"dataset_name": "c.jsonl"}], "benchmarks": ["aime24"]}))
+    ['a', 'b', 'c.jsonl', 'HuggingFaceH4/aime_2024']
+    """
+    if isinstance(value, list):
+        for item in value:
+            yield from inputs_of(item)
+    if not isinstance(value, dict):
+        return
+    for key, part in value.items():
+        if key in INPUT_KEYS:
+            yield from [part] if isinstance(part, str) else part
+        elif key == "benchmarks":
+            for benchmark in part:
+                yield from inputs_of(_benchmark(benchmark))
+        else:
+            yield from inputs_of(part)
 
 
-def write_table():
-    """Exchanges the table in recipes/README.md."""
+def _benchmark(entry: str | dict) -> dict:
+    """An entry of `benchmarks` with the data set of those that are known by name."""
+    name = entry if isinstance(entry, str) else entry.get("name")
+    known = BENCHMARKS.get(name, {})
+    return known if isinstance(entry, str) else {**known, **entry}
+
+
+def is_available(name: str) -> bool:
+    """Whether a dry run can do with a model or data set as it is on this machine.
+
+    What another recipe makes need not be there yet, since a dry run names the command that makes it. But the model that
+    such a chain of recipes starts from must be.
+
+    Args:
+        name (`str`): A function, a path or a Hub id.
+    """
+    if is_function(name):
+        return not name.startswith("open_r1.evals.benchmark_data:")  # which download
+    if Path(name).exists():
+        return True
+    recipe, _ = find_producer(name)
+    return recipe is not None and is_available(recipe.get("model_name_or_path", ""))
+
+
+def dry_run(path: Path) -> str | None:
+    """Runs a recipe's script with `--dry_run true` in this process.
+
+    Args:
+        path (`Path`): The recipe.
+
+    Returns:
+        `str`: The end of what it printed if it failed, else `None`.
+    """
+    command = [*command_of(path), "--dry_run", "true"]
+    output = io.StringIO()
+    status = None
+    with redirect_stdout(output), redirect_stderr(output), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if command[0] == "-m":
+                sys.argv = command[1:]
+                runpy.run_module(command[1], run_name="__main__")
+            else:
+                sys.argv = command
+                runpy.run_path(command[0], run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    return output.getvalue().strip()[-LAST_CHARACTERS:] if status else None
+
+
+def write_table() -> None:
+    """Replaces the table in recipes/README.md."""
     page = Path("recipes/README.md")
     before, _, rest = page.read_text().partition("| recipe |")
     after = rest.partition("\n\n")[2]
-    write_text_atomically(page, f"{before}{recipe_table(sorted(Path('recipes').glob('*/*/*.yaml')))}\n\n{after}")
+    write_text_atomically(page, f"{before}{recipe_table(recipe_paths())}\n\n{after}")
 
 
-def main(argv: list[str]) -> int:
-    """Prints a line a recipe; returns the number of those that fail."""
-    if argv == ["--table"]:
+def _in_words(names: list[str]) -> str:
+    """The first names of a list, and how many there are more."""
+    rest = len(names) - SHOWN_INPUTS
+    shown = ", ".join(names[:SHOWN_INPUTS])
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def parse_arguments() -> Namespace:
+    """The command line."""
+    parser = ArgumentParser(
+        prog="python src/open_r1/validate.py",
+        description=__doc__,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("recipes", nargs="*", type=Path, help="Recipes to check; by default all in recipes/.")
+    parser.add_argument("--table", action="store_true", help="Rewrite the table in recipes/README.md instead.")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="Recipes checked at once (%(default)s).")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Prints a line per recipe and a total; returns the exit status."""
+    args = parse_arguments()
+    if args.table:
         write_table()
         return 0
-    paths = [Path(arg) for arg in argv] or sorted(Path("recipes").glob("*/*/*.yaml"))
-    console, failed = Console(soft_wrap=True, highlight=False), 0
-    with ThreadPoolExecutor(2) as pool:
-        for path, (done, error) in zip(paths, pool.map(check, paths), strict=True):
-            failed += error is not None
-            console.print(f"{'ok    ' if error is None else 'FAILED'} {done:8} {path}", markup=False)
-            if error:
-                console.print(error, markup=False)
-    console.print(f"{len(paths) - failed} of {len(paths)} recipes are right")
-    return failed
+    paths = args.recipes or recipe_paths()
+    console = Console(soft_wrap=True, highlight=False)
+    started = time.monotonic()
+    checks = []
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with context.Pool(args.jobs, maxtasksperchild=1) as pool:
+        for done in pool.imap(check, paths):
+            checks.append(done)
+            result = "FAILED" if done.error else "ok"
+            note = f"  ({_in_words(done.missing)} not on this machine)" if done.missing else ""
+            console.print(f"{len(checks):3}/{len(paths)}  {result:6}  {done.kind:7}  {done.path}{note}", markup=False)
+            if done.error:
+                console.print(done.error, markup=False)
+    failed = sum(done.error is not None for done in checks)
+    dry_runs = sum(done.kind == "dry run" for done in checks)
+    seconds = time.monotonic() - started
+    console.print(
+        f"{len(checks) - failed} of {len(checks)} recipes are right, in {seconds:,.0f} s: {dry_runs} dry-run, "
+        f"{len(checks) - dry_runs} parsed only"
+    )
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(min(1, main(sys.argv[1:])))
+    sys.exit(main())

@@ -94,12 +94,16 @@ class Recipe:
         names = STAGES[self.stage].library_classes
         if not names:
             return (self.arguments,)
+        import torch
         import trl
 
+        values = dict(self.values)
+        if self.arguments.dry_run and not torch.accelerator.is_available():
+            values["use_cpu"] = True  # nothing is computed: a recipe for GPUs can be checked on any machine
         built = [self.arguments]
         with _errors_name(self.source):
             for name in names:
-                built.append(_fill(getattr(trl, name), options_of(name), self.values))
+                built.append(_fill(getattr(trl, name), options_of(name), values))
         return tuple(built)
 
 
