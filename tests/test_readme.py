@@ -127,6 +127,21 @@ def test_filters_alone_run_as_written(tmp_path, monkeypatch, capsys):
     assert "duplicates: 3 of 6 dropped (50.0%)" in capsys.readouterr().out
 
 
+def test_files_that_contributors_are_sent_to_are_there():
+    """Paths of CONTRIBUTING.md, from the top or within src/open_r1, and the names in capitals that are said to be in them."""
+    for item in re.split(r"\n(?=\d\. |\||\n)", (ROOT / "CONTRIBUTING.md").read_text()):
+        spans = re.findall(r"`([^`]+)`", item)
+        files = []
+        for span in spans:
+            if re.fullmatch(r"[\w./-]+\.(py|txt|yaml|md)", span) and "/" in span:
+                file = next((top / span for top in (ROOT, ROOT / "src/open_r1") if (top / span).is_file()), None)
+                assert file, f"CONTRIBUTING.md: {span} is not there"
+                files.append(file)
+        for name in spans:
+            if files and re.fullmatch(r"[A-Z]{4,}", name):
+                assert any(re.search(rf"^{name}\b", file.read_text(), re.M) for file in files), f"{name} in {files}"
+
+
 def yaml_snippets() -> list[tuple[str, str]]:
     """The parts of a GRPO recipe that the documentation shows."""
     found = []
