@@ -19,8 +19,8 @@ import time
 from trl.rewards import accuracy_reward
 
 from open_r1.grading.grader import Grader
-from open_r1.grading.notation import _remembered
-from open_r1.grading.numerals import rational
+from open_r1.grading.notation import normalize_cached
+from open_r1.grading.numerals import parse_rational
 from open_r1.rewards.language import language_consistency
 
 
@@ -105,7 +105,7 @@ def time_of_ours(completions: list[str], golds: list[str], grader: Grader) -> fl
 
 def fresh_grader() -> Grader:
     """Warm workers, as in a run, and nothing remembered."""
-    for function in (_remembered, rational):
+    for function in (normalize_cached, parse_rational):
         function.cache_clear()
     grader = Grader(workers=len(os.sched_getaffinity(0)))
     grader.grade_all([f"\\boxed{{\\sqrt{{{n}}}+x}}" for n in range(100)], [f"\\sqrt{{{n}}}-x" for n in range(100)])

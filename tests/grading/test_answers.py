@@ -5,7 +5,7 @@ Each row says why. `{F}` stands for the final answer of a text, `{S}` for anothe
 
 import pytest
 
-from open_r1.grading.answers import read
+from open_r1.grading.answers import extract_answer
 from open_r1.grading.grader import grade
 from open_r1.utils.text import split_thought
 
@@ -462,6 +462,6 @@ def test_only_the_part_after_the_last_thought_counts():
 
 
 def test_steps_and_withdrawn_boxes_are_no_rivals():
-    assert read(r"Step 1: $r=\boxed{3}$. Then the area is $\boxed{9\pi}$.").rivals == []
-    assert read(r"\boxed{3}. Wait, that is wrong. \boxed{4}").rivals == []
-    assert read(r"\boxed{3}, \boxed{4}").rivals == ["3"]
+    assert extract_answer(r"Step 1: $r=\boxed{3}$. Then the area is $\boxed{9\pi}$.").other_answers == []
+    assert extract_answer(r"\boxed{3}. Wait, that is wrong. \boxed{4}").other_answers == []
+    assert extract_answer(r"\boxed{3}, \boxed{4}").other_answers == ["3"]

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from open_r1.grading.answers import read
-from open_r1.grading.equality import quick
+from open_r1.grading.answers import extract_answer
+from open_r1.grading.equality import equal_at_once
 from open_r1.grading.grader import Grader, grade
 from open_r1.grading.notation import normalize
 
@@ -19,7 +19,7 @@ TRICKS = [
     ("5", "\\boxed{lambda: 5}", 0.0),  # code
     ("5", "\\boxed{print(5)}", 0.0),  # code
     ("5", '\\boxed{exec("import sys; sys.exit(0)")}', 0.0),  # code
-    ("5", "\\boxed{open('/etc/passwd').read()}", 0.0),  # code
+    ("5", "\\boxed{open('/etc/passwd').extract_answer()}", 0.0),  # code
     ("5", "\\boxed{[c for c in ().__class__.__base__.__subclasses__()]}", 0.0),  # code
     ("5", "\\boxed{'; DROP TABLE answers; --}", 0.0),  # injection
     ("5", "\\boxed{$(cat gold.txt)}", 0.0),  # shell
@@ -181,9 +181,9 @@ def test_no_pattern_tries_all_ways(piece):
         ("\\boxed{5}", ""),
     ):
         for length in (1900, 49000):
-            reading = read(before + piece * (length // len(piece)) + behind)
+            reading = extract_answer(before + piece * (length // len(piece)) + behind)
             if reading:
-                quick("5", normalize(reading.answer))
+                equal_at_once("5", normalize(reading.answer))
     assert time.process_time() - start < 3
 
 

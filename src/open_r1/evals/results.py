@@ -16,8 +16,8 @@ from open_r1.configs import Benchmark
 from open_r1.evals.codeforces import rating
 from open_r1.evals.reflection import has_reflection
 from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, majority, pass_at_k
-from open_r1.grading.answers import read as answer_of
-from open_r1.grading.equality import quick
+from open_r1.grading.answers import extract_answer
+from open_r1.grading.equality import equal_at_once
 from open_r1.grading.grader import shared_grader
 from open_r1.rewards.language import mixes_languages
 from open_r1.utils.errors import RecipeError, did_you_mean
@@ -94,7 +94,7 @@ def _merged(votes: list[tuple[str | None, float]]) -> list[tuple[str | None, flo
         if answer is None or score >= 1:
             merged.append((answer and "(right)", score))
             continue
-        same = next((other for other in seen if other == answer or quick(other, answer)), None)
+        same = next((other for other in seen if other == answer or equal_at_once(other, answer)), None)
         if same is None:
             seen.append(answer)
         merged.append((same or answer, score))
@@ -107,7 +107,7 @@ def consensus(texts: list[str], scores: list[float]) -> float:
     >>> consensus(["<answer>4</answer>", "<answer>5</answer>", "<answer>5</answer>"], [1, 0, 0])
     0.0
     """
-    readings = [None if score >= 1 else answer_of(text) for text, score in zip(texts, scores, strict=True)]
+    readings = [None if score >= 1 else extract_answer(text) for text, score in zip(texts, scores, strict=True)]
     pairs = zip(readings, scores, strict=True)
     return majority(
         _merged([("(right)" if score >= 1 else reading and reading.answer, score) for reading, score in pairs])

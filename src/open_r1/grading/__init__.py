@@ -1,8 +1,15 @@
-"""What the accuracy reward is made of, from text to verdict. The policy is in `open_r1.rewards.accuracy`.
+"""The grader of mathematical answers: `grade(completion, gold)`. The README of this folder has its policy.
 
     completion ─► answers (phrases) ─┐
                                      ├─► notation (spelling, numerals) ─► equality ─► algebra, in a worker
-    gold ───────► golds ─────────────┘                                    (structure, units, words)
+    gold ───────► golds ─────────────┘                                    (structure, units, words, letters)
 
-`phrases` and `spelling` are tables: that is where a new wording or a new sign goes.
+>>> from open_r1.grading import grade
+>>> grade(r"<think>One half.</think>The answer is $\\boxed{\\frac12}$.", "0.5")
+1.0
 """
+
+from open_r1.grading.grader import Grade, Grader, grade, shared_grader, usable_gold
+
+
+__all__ = ["Grade", "Grader", "grade", "shared_grader", "usable_gold"]

@@ -1,7 +1,8 @@
-"""Do two formulas have the same value? math-verify's parser reads them, evaluation at several points compares them.
+"""Do two formulas have the same value? math-verify's parser reads them, and they are evaluated at several points.
 
-Evaluation to 60 digits settles what `simplify` may never finish, and has no false positives short of a coincidence in all
-points. Decimals are exact fractions: 0.33 is not 1/3. Runs in a worker, since powers of powers or sums may take for ever.
+Evaluation to 60 digits decides cases that `simplify` may never finish, and is wrong only if two different formulas
+happen to agree at all points. Decimals are exact fractions: 0.33 is not 1/3. This module runs in a worker process,
+since powers of powers or sums may take forever.
 """
 
 import math
@@ -18,74 +19,111 @@ from open_r1.grading.spelling import GREEK
 
 
 CASE_MATTERS = ConversionConfig(lowercase_symbols=False)
-DIGITS = 60
-TOLERANCE = sympy.Rational(1, 10**50)  # relative; below any decimal that somebody writes for a root
-MOST_DIGITS = 600  # to which a difference of constants is evaluated before it counts as 0
-NOTHING = sympy.Rational(1, 10**300)
-LARGEST = 20_000  # digits of a number
-POINTS = 4
 CONSTANTS = {sympy.Symbol("i"): sympy.I, sympy.Symbol("e"): sympy.E}
-# A letter or command, with its index and the sign of a power behind it.
+UNDEFINED = (sympy.nan, sympy.zoo)
+
+# Evaluation
+DIGITS = 60
+POINTS = 4  # at which formulas with variables are compared
+TOLERANCE = sympy.Rational(1, 10**50)  # relative; below any decimal that somebody writes for a root
+ZERO = sympy.Rational(1, 10**55)
+MOST_DIGITS = 600  # to which a difference of constants is evaluated before it counts as 0
+ZERO_DIFFERENCE = sympy.Rational(1, 10**300)
+
+# Sizes, as decimal logarithms
+LARGEST_NUMBER = 20_000
+LARGEST_EXPONENT = 6
+LARGEST_BOUND = 5  # of a sum or product
+
+# How the parser wants formulas spelled
+RELATION_TO_ZERO = re.compile(r"^(=|<|>|\\le|\\ge|\\ne)\s(.*)$")
+TWO_NUMBERS = re.compile(r"\d\s+\d")
+MARKED_WORDS = re.compile(r"«([^»]*)»")
+NO_LETTER = re.compile(r"\W")
+DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])")
+THOUSANDS_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+FACTOR_BEFORE_PARENTHESIS = re.compile(r"(\d|\))\s*(?=\()")
+MIXED_NUMBER = re.compile(r"(?<![\d.}])(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}")
+DEGREES = re.compile(r"(\d+|\([^()]*\)|\b[a-z]|\\[a-z]+)\s*°")
+FUNCTION_BEFORE_SLASH = re.compile(r"(\\(?:ln|lg|log(?:_\{\w+\})?|sin|cos|tan))\s*(\d+|[a-z])\s*/")
+SHORT_LOGARITHM = re.compile(r"\\l(n|g)(?![a-zA-Z])")
+# A letter or command, with its index and the sign of a power after it
 SYMBOL = re.compile(r"(\\[a-zA-Z]+|[a-zA-Z])(?:_(?:\{(\w+)\}|(\w)))?(\s*\^)?")
-LETTERS = {rf"\{name}" for name in [*GREEK, "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega"]}
-SIGNED = re.compile(r"^(=|<|>|\\le|\\ge|\\ne)\s(.*)$")
+_CAPITAL_GREEK = ["Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega"]
+GREEK_COMMANDS = {rf"\{name}" for name in [*GREEK, *_CAPITAL_GREEK]}
 
 
 class TooLarge(ValueError):
     """A formula for a number of more digits than can be handled, such as 10^{10^{10}}."""
 
 
-def judge(pair: tuple[str, str]) -> bool:
-    """Whether two normalized answers are equal: what a worker is asked."""
-    return equal(*pair, same_value)
+def equal_with_algebra(pair: tuple[str, str]) -> bool:
+    """Whether two normalized answers are equal: what a worker is asked.
+
+    Args:
+        pair (`tuple[str, str]`): The gold and the answer.
+
+    >>> equal_with_algebra((r"\\{1,\\frac{1}{2}\\}", r"2^{-1},1"))
+    True
+    """
+    gold, answer = pair
+    return equal(gold, answer, same_value)
 
 
 @lru_cache(maxsize=20000)
 def same_value(gold: str, answer: str) -> bool:
-    """Whether two normalized formulas agree; with a relation sign in front, whether the sides of two relations do.
+    """Whether two normalized formulas have the same value.
 
-    >>> same_value(r"(x+1)^{2}", r"x^{2}+2x+1"), same_value(r"\\frac{1}{3}", "0.333"), same_value("= y-(2x)", "= 4x-(2y)")
-    (True, False, True)
+    With a relation sign in front, whether two relations of a formula to zero say the same.
+
+    >>> same_value(r"(x+1)^{2}", r"x^{2}+2x+1"), same_value(r"\\frac{1}{3}", "0.333")
+    (True, False)
+    >>> same_value("= y-(2x)", "= 4x-(2y)")
+    True
+
+    Raises:
+        TooLarge: If the gold stands for a number of too many digits.
     """
-    gold_sign, answer_sign = SIGNED.match(gold), SIGNED.match(answer)
-    if gold_sign and answer_sign:
-        return _same_side(gold_sign[1], parse(gold_sign[2]), parse(answer_sign[2]))
-    gold = parse(gold)
+    gold_relation = RELATION_TO_ZERO.match(gold)
+    relation = RELATION_TO_ZERO.match(answer)
+    if gold_relation and relation:
+        sign, gold_side = gold_relation.groups()
+        return _same_side(sign, parse(gold_side), parse(relation[2]))
+    gold_formula = parse(gold)
     try:
-        answer = parse(answer)
+        formula = parse(answer)
     except TooLarge:
         return False
-    if gold is None or answer is None:
+    if gold_formula is None or formula is None:
         return False
-    if gold == answer:
+    if gold_formula == formula:
         return True
-    if isinstance(gold, sympy.MatrixBase) and isinstance(answer, sympy.MatrixBase):
-        return gold.shape == answer.shape and all(_agree(*pair) for pair in zip(gold, answer, strict=True))
-    return isinstance(gold, sympy.Expr) and isinstance(answer, sympy.Expr) and _agree(gold, answer)
+    if isinstance(gold_formula, sympy.MatrixBase) and isinstance(formula, sympy.MatrixBase):
+        return _same_matrix(gold_formula, formula)
+    if isinstance(gold_formula, sympy.Expr) and isinstance(formula, sympy.Expr):
+        return _same_expression(gold_formula, formula)
+    return False
+
+
+# From text to formula
 
 
 @lru_cache(maxsize=20000)
 def parse(text: str) -> sympy.Basic | None:
-    """The formula that a normalized text is; `None` if math-verify's parser cannot read it.
+    """The formula that a normalized text stands for; `None` if math-verify's parser cannot read it.
+
+    >>> parse("2x"), parse("x+")
+    (2*x, None)
 
     Raises:
-        TooLarge: If it stands for a number that no memory holds.
+        TooLarge: If it stands for a number of too many digits.
     """
-    if re.search(r"\d\s+\d", text):  # two numbers, neither their product nor their digits in a row
+    if TWO_NUMBERS.search(text):  # neither their product nor their digits in a row
         return None
-    text = _spell(text)
+    text = _spell_for_parser(text)
     for parser in (_FastParser, _Latex2Sympy):
         try:
-            value = parser(config=CASE_MATTERS).parse(text)
-            if isinstance(value, sympy.MatrixExpr):
-                value = value.doit().as_explicit()
-            if isinstance(value, sympy.MatrixBase):
-                return sympy.Matrix(value)
-            if not isinstance(value, sympy.Expr):
-                return None
-            _size(value)
-            value = value.doit() if value.has(sympy.Sum, sympy.Product) else value
-            return value.xreplace(CONSTANTS)
+            return _finish(parser(config=CASE_MATTERS).parse(text))
         except (MemoryError, TooLarge):
             raise
         except Exception:  # the parser raises bare Exception on what it cannot read
@@ -94,7 +132,10 @@ def parse(text: str) -> sympy.Basic | None:
 
 
 class _FastParser(_Latex2Sympy):
-    """ANTLR's two-stage parsing: SLL prediction takes a fifth of the time, and what it accepts it reads as full LL does."""
+    """The first of ANTLR's two stages: SLL prediction takes a fifth of the time of full LL.
+
+    What it accepts it reads as full LL does.
+    """
 
     def create_parser(self, latex_str: str):
         parser = super().create_parser(latex_str)
@@ -102,107 +143,181 @@ class _FastParser(_Latex2Sympy):
         return parser
 
 
-def _spell(text: str) -> str:
-    """A normalized formula as the parser reads it rightly, and SLL prediction at all."""
-    text = re.sub(r"«([^»]*)»", lambda m: r"\mathrm{" + re.sub(r"\W", "", m[1]) + "}", text)
-    text = re.sub(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])", _decimal, text)
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    text = re.sub(r"(\d|\))\s*(?=\()", r"\1*", text)  # the parser takes `2(3)` for the mixed number 2 3/1
-    text = re.sub(r"(?<![\d.}])(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}", r"(\1+\\frac{\2}{\3})", text)  # a mixed number
-    text = re.sub(r"(\d+|\([^()]*\)|\b[a-z]|\\[a-z]+)\s*°", r"(\1*\\frac{\\pi}{180})", text).replace(
-        "%", r"*\frac{1}{100}"
-    )
-    text = re.sub(r"(\\(?:ln|lg|log(?:_\{\w+\})?|sin|cos|tan))\s*(\d+|[a-z])\s*/", r"\1(\2)/", text)
-    text = re.sub(r"\\l(n|g)(?![a-zA-Z])", lambda m: r"\ln" if m[1] == "n" else r"\log_{10}", text)
-    return SYMBOL.sub(_symbol, text)
+def _finish(value: sympy.Basic) -> sympy.Basic | None:
+    """What the parser has read, with sums written out and constants recognized; `None` if it is no formula."""
+    if isinstance(value, sympy.MatrixExpr):
+        value = value.doit().as_explicit()
+    if isinstance(value, sympy.MatrixBase):
+        return sympy.Matrix(value)
+    if not isinstance(value, sympy.Expr):
+        return None
+    _check_size(value)
+    if value.has(sympy.Sum, sympy.Product):
+        value = value.doit()
+    return value.xreplace(CONSTANTS)
 
 
-def _symbol(match: re.Match) -> str:
+def _check_size(formula: sympy.Basic) -> float:
+    """About the decimal logarithm of a formula's value, found without evaluating it.
+
+    Raises:
+        TooLarge: If that is more than can be handled.
+    """
+    if isinstance(formula, sympy.Rational):
+        return math.log10(abs(formula.p) or 1) - math.log10(formula.q)
+    sizes = [_check_size(argument) for argument in formula.args]
+    if isinstance(formula, sympy.Sum | sympy.Product) and max(sizes[1:]) > LARGEST_BOUND:
+        raise TooLarge
+    if isinstance(formula, sympy.Pow | sympy.factorial):
+        if sizes[-1] > LARGEST_EXPONENT:
+            raise TooLarge
+        number = 10 ** sizes[-1]  # the exponent, or what the factorial is of
+        if isinstance(formula, sympy.Pow):
+            size = abs(sizes[0]) * number
+        else:
+            size = number * max(1.0, sizes[0])
+        if size > LARGEST_NUMBER:
+            raise TooLarge
+        return size
+    if isinstance(formula, sympy.Mul):
+        return sum(sizes)
+    return max(sizes, default=0.5)
+
+
+def _spell_for_parser(text: str) -> str:
+    """A normalized formula in the spelling that the parser reads rightly, and that SLL prediction can read at all."""
+    text = MARKED_WORDS.sub(_spell_words, text)
+    text = DECIMAL.sub(_spell_decimal, text)
+    text = THOUSANDS_SEPARATOR.sub("", text)
+    text = FACTOR_BEFORE_PARENTHESIS.sub(r"\1*", text)  # the parser takes `2(3)` for the mixed number 2 3/1
+    text = MIXED_NUMBER.sub(r"(\1+\\frac{\2}{\3})", text)
+    text = DEGREES.sub(r"(\1*\\frac{\\pi}{180})", text)
+    text = text.replace("%", r"*\frac{1}{100}")
+    text = FUNCTION_BEFORE_SLASH.sub(r"\1(\2)/", text)
+    text = SHORT_LOGARITHM.sub(_spell_logarithm, text)
+    return SYMBOL.sub(_spell_symbol, text)
+
+
+def _spell_words(match: re.Match) -> str:
+    return r"\mathrm{" + NO_LETTER.sub("", match[1]) + "}"
+
+
+def _spell_decimal(match: re.Match) -> str:
+    whole, decimals = match.groups()
+    return rf"(\frac{{{int(whole + decimals)}}}{{{10 ** len(decimals)}}})"
+
+
+def _spell_logarithm(match: re.Match) -> str:
+    return r"\ln" if match[1] == "n" else r"\log_{10}"
+
+
+def _spell_symbol(match: re.Match) -> str:
     """`x_1^` as `{\\mathrm{xsub1}}^`: one name, and a power whose base is a group."""
-    name, index, power = match[1], match[2] or match[3], match[4]
-    if (name[0] == "\\" and name not in LETTERS) or (name == "e" and not index) or not (index or power):
+    name, long_index, short_index, power = match.groups()
+    index = long_index or short_index
+    is_other_command = name.startswith("\\") and name not in GREEK_COMMANDS
+    is_eulers_number = name == "e" and not index
+    if is_other_command or is_eulers_number or not (index or power):
         return match[0]
-    symbol = rf"\mathrm{{{name.strip(chr(92))}sub{index}}}" if index else name
+    symbol = name
+    if index:
+        bare_name = name.strip("\\")
+        symbol = rf"\mathrm{{{bare_name}sub{index}}}"
     return f"{{{symbol}}}^" if power else symbol
 
 
-def _size(formula: sympy.Basic) -> float:
-    """About the decimal logarithm of a formula's value, found without evaluating it."""
-    if isinstance(formula, sympy.Rational):
-        return math.log10(abs(formula.p) or 1) - math.log10(formula.q)
-    sizes = [_size(argument) for argument in formula.args]
-    if isinstance(formula, sympy.Sum | sympy.Product) and max(sizes[1:]) > 5:
-        raise TooLarge
-    if isinstance(formula, sympy.Pow | sympy.factorial):
-        if sizes[-1] > 6:
-            raise TooLarge
-        number = 10 ** sizes[-1]
-        size = abs(sizes[0]) * number if isinstance(formula, sympy.Pow) else number * max(1.0, sizes[0])
-        if size > LARGEST:
-            raise TooLarge
-        return size
-    return sum(sizes) if isinstance(formula, sympy.Mul) else max(sizes, default=0.5)
+# From formulas to a verdict
 
 
-def _decimal(match: re.Match) -> str:
-    return rf"(\frac{{{int(match[1] + match[2])}}}{{{10 ** len(match[2])}}})"
+def _same_matrix(gold: sympy.Matrix, answer: sympy.Matrix) -> bool:
+    if gold.shape != answer.shape:
+        return False
+    return all(_same_expression(gold_entry, entry) for gold_entry, entry in zip(gold, answer, strict=True))
 
 
-def _point(symbols: set[sympy.Symbol], index: int) -> dict[sympy.Symbol, sympy.Float]:
-    """The same value for a name in both formulas; the last point is negative, where |x| and x differ."""
-    draw = {s: sympy.Float(300 + zlib.crc32(f"{s.name}{index}".encode()) % 2400, 2 * DIGITS) / 1009 for s in symbols}
-    return {s: -value for s, value in draw.items()} if index == POINTS - 1 else draw
-
-
-def _evaluate(formula: sympy.Expr, point: dict) -> sympy.Expr:
-    return sympy.N(formula.xreplace(point), DIGITS)
-
-
-def _close(a: sympy.Expr, b: sympy.Expr) -> bool | None:
-    """Whether two evaluated formulas agree; `None` where either has no value."""
-    if a == b:
-        return None if a in (sympy.nan, sympy.zoo) else True
-    if not (a.is_number and b.is_number and a.is_finite and b.is_finite):
-        return None if not (a.is_finite is False or b.is_finite is False) else False
-    return bool(abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) or max(abs(a), abs(b)) < sympy.Rational(1, 10**55))
-
-
-def _agree(gold: sympy.Expr, answer: sympy.Expr) -> bool:
+def _same_expression(gold: sympy.Expr, answer: sympy.Expr) -> bool:
     symbols = gold.free_symbols | answer.free_symbols
     if not symbols:
         return _same_constant(gold.doit(), answer.doit())
     verdicts = []
     for index in range(POINTS):
         point = _point(symbols, index)
-        a, b = _evaluate(gold, point), _evaluate(answer, point)
-        if index == POINTS - 1 and not (a.is_real and b.is_real):  # roots of negative numbers: no evidence
-            continue
-        verdicts.append(_close(a, b))
+        gold_value = _evaluate(gold, point)
+        value = _evaluate(answer, point)
+        if _is_evidence(index, gold_value, value):
+            verdicts.append(_close(gold_value, value))
     return False not in verdicts and True in verdicts
 
 
 def _same_constant(gold: sympy.Expr, answer: sympy.Expr) -> bool:
-    """Exactly where both are rational; else by a difference evaluated to as many digits as it takes, for 2^{1009} - 1 too."""
-    if gold == answer or (gold.is_Rational and answer.is_Rational) or not (gold.is_finite and answer.is_finite):
-        return gold == answer and gold not in (sympy.nan, sympy.zoo)
+    """Compares rational numbers exactly, others by their difference.
+
+    The difference is evaluated to as many digits as it takes, so that 2^{1009} - 1 is not 2^{1009}.
+    """
+    are_rational = gold.is_Rational and answer.is_Rational
+    if gold == answer or are_rational or not gold.is_finite or not answer.is_finite:
+        return gold == answer and gold not in UNDEFINED
     difference = abs(sympy.N(gold - answer, DIGITS, maxn=MOST_DIGITS))
-    return bool(difference.is_number and difference <= NOTHING * min(1, abs(sympy.N(gold))))
+    return bool(difference.is_number and difference <= ZERO_DIFFERENCE * min(1, abs(sympy.N(gold))))
 
 
 def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) -> bool:
-    """Whether `gold sign 0` and `answer sign 0` say the same: the sides are proportional (by a positive factor, if ordered)."""
+    """Whether `gold sign 0` and `answer sign 0` say the same.
+
+    They do if the sides are proportional, for inequalities by a positive factor.
+    """
     if not isinstance(gold, sympy.Expr) or not isinstance(answer, sympy.Expr):
         return False
-    symbols = gold.free_symbols | answer.free_symbols
-    if not symbols or gold.free_symbols != answer.free_symbols:
+    symbols = gold.free_symbols
+    if not symbols or symbols != answer.free_symbols:
         return False
     ratios = []
     for index in range(POINTS):
-        a, b = (_evaluate(side, _point(symbols, index)) for side in (gold, answer))
-        if index == POINTS - 1 and not (a.is_real and b.is_real):
+        point = _point(symbols, index)
+        gold_value = _evaluate(gold, point)
+        value = _evaluate(answer, point)
+        if not _is_evidence(index, gold_value, value):
             continue
-        if not (a.is_number and b.is_number and a.is_finite and b.is_finite) or b == 0:
+        if not _is_finite_number(gold_value) or not _is_finite_number(value) or value == 0:
             return False
-        ratios.append(sympy.N(a / b, DIGITS))
-    same = all(_close(ratio, ratios[0]) for ratio in ratios)
-    return same and ratios[0] != 0 and (sign in ("=", r"\ne") or bool(ratios[0].is_positive))
+        ratios.append(sympy.N(gold_value / value, DIGITS))
+    if not all(_close(ratio, ratios[0]) for ratio in ratios) or ratios[0] == 0:
+        return False
+    return sign in ("=", r"\ne") or bool(ratios[0].is_positive)
+
+
+def _point(symbols: set[sympy.Symbol], index: int) -> dict[sympy.Symbol, sympy.Float]:
+    """The same value for a name in both formulas; the last point is negative, where |x| and x differ."""
+    point = {}
+    for symbol in symbols:
+        checksum = zlib.crc32(f"{symbol.name}{index}".encode())
+        value = sympy.Float(300 + checksum % 2400, 2 * DIGITS) / 1009
+        point[symbol] = -value if index == POINTS - 1 else value
+    return point
+
+
+def _evaluate(formula: sympy.Expr, point: dict[sympy.Symbol, sympy.Float]) -> sympy.Expr:
+    return sympy.N(formula.xreplace(point), DIGITS)
+
+
+def _is_evidence(index: int, gold_value: sympy.Expr, value: sympy.Expr) -> bool:
+    """Whether values at a point count: not where it is negative and roots of it are not real."""
+    if index < POINTS - 1:
+        return True
+    return bool(gold_value.is_real and value.is_real)
+
+
+def _is_finite_number(value: sympy.Expr) -> bool:
+    return bool(value.is_number and value.is_finite)
+
+
+def _close(gold_value: sympy.Expr, value: sympy.Expr) -> bool | None:
+    """Whether two evaluated formulas agree; `None` where neither has a value, or one is not known to."""
+    if gold_value == value:
+        return None if gold_value in UNDEFINED else True
+    if not _is_finite_number(gold_value) or not _is_finite_number(value):
+        if gold_value.is_finite is False or value.is_finite is False:
+            return False
+        return None
+    larger = max(abs(gold_value), abs(value))
+    return bool(abs(gold_value - value) <= TOLERANCE * larger or larger < ZERO)

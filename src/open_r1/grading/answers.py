@@ -1,8 +1,9 @@
-"""Where the answer of a completion stands, and whether there is one only.
+"""Where the answer of a completion is, and whether it is the only one.
 
-Looked for after the last `</think>` alone. The last `<answer>` block comes first, then the last box that is not empty, then a
-stated answer ("the answer is 4", `#### 4`), then a formula, number or word that stands alone. Other answers in the same text
-are rivals, unless they are steps on the way or withdrawn: a completion that offers several is right only if all are.
+It is looked for after the last `</think>` only: in the last `<answer>` block, else in the last box that is not empty,
+else where an answer is stated in words ("the answer is 4", `#### 4`), else in a formula, number or word that stands
+alone. Other answers in the same text compete with it, unless they are steps on the way or withdrawn: a completion
+with several answers is right only if all of them are.
 """
 
 import re
@@ -11,12 +12,12 @@ from dataclasses import dataclass, field
 from open_r1.grading.phrases import (
     ALTERNATIVE,
     ALTERNATIVE_BEFORE,
+    ANSWER_WORD,
     BOUND,
-    CLAIMS,
     CONCLUSION,
     CORRECTED,
     DENIED,
-    DENIED_BEHIND,
+    DENIED_AFTER,
     ELSEWHERE,
     GUESSED,
     NAMED_VALUE,
@@ -24,10 +25,10 @@ from open_r1.grading.phrases import (
     NUMBERED_STEP,
     OFFERED,
     PARALLEL,
+    PART_AFTER,
     PART_BEFORE,
-    PART_BEHIND,
     REMARK,
-    SENTENCE,
+    SENTENCE_END,
     STATED,
     STEP,
     SUFFIX,
@@ -38,274 +39,394 @@ from open_r1.grading.phrases import (
 from open_r1.utils.text import split_answer_blocks, split_thought
 
 
-WINDOW = 50_000  # characters of the answer part that are read, from its end
+# How much of a text is looked at, in characters
+LONGEST_ANSWER_PART = 50_000  # from its end
+LONGEST_BARE_BOX = 50
+LONGEST_BLOCK = 500  # of several lines that may be one answer
+LONGEST_VALUE = 200
+BEFORE_BOX = 60
+AFTER_BOX = 200
+BEFORE_DENIED_BOX = 40
+BEFORE_UNTRUE_STATEMENT = 100
+ALTERNATIVES_AFTER = 300
+AROUND_NAMED_BOX = 80
+BETWEEN_ANSWERS = 1000
+SENTENCE_BEFORE = 300
+
+MOST_ANSWERS = 32  # boxes or statements, from the last
+MOST_BOXED_STEPS = 8  # more boxes than that are a list of guesses
+FEWEST_WORDS_BETWEEN_STEPS = 5
+MOST_WORDS_ALONE = 8
+
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*(\{?)")
-BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+BARE_BOX = re.compile(r"[^\s$.,\\]+")  # \boxed 5
+ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
-EQUATION = re.compile(r"=.*(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|[a-zA-Z].*=\s*0$")
+TAG_BEFORE = re.compile(r"<[^<>\s]{1,20}>\s*$")
+MINUS_BEFORE = re.compile(r"(?:^|[^\w\s)}-])-$")
+EQUATION = re.compile(r"=.*(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|[a-zA-Z].*=\s*0$")  # a formula on the way to a value
+NAME_OF_BOX = re.compile(r"([^$\n,.;:=]{1,40})=[^$\n]*$")
 FORMULA = re.compile(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?")  # a line that is nothing else
-MOST = 32  # boxes or statements, from the last, that are looked at
-MOST_STEPS = 8  # boxes of a solution, more are a list of guesses
-FEWEST_WORDS = 5  # between a step and what follows from it
+DISPLAYED = re.compile(r"\\\[|\$\$|\\begin")
+DISPLAY_MARKS = ("$$", r"\[", r"\]")
+COMMAND_OR_FORMULA = re.compile(r"\\[a-zA-Z]+|\$[^$]*\$")
+TEXT_OR_COMMAND = re.compile(r"\\text\s*\{[^{}]*\}|\\[a-zA-Z]+")
+TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
+WORD = re.compile(r"[^\W\d_]{2,}")
+WORD_NOT_COMMAND = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
+HAN_CHARACTER = re.compile("[一-鿿]")
+THREE_LETTERS = re.compile(r"[^\W\d_]{3,}")
+NUMBER_OPTION_OR_EQUATION = re.compile(r"\d|^\W*[A-J]\W*$|^\W*[a-z]\W*=")
+LINE_BREAK = re.compile(r"\s*\n\s*")
+BLANKS_IN_LINE = re.compile(r"[^\S\n]+")
+ALWAYS_FINAL = ("hash", "option", "chosen")  # groups of STATED
+SENTENCE_GROUPS = ("said", "chinese")  # groups of STATED that take in the rest of the line
 
 
 @dataclass
-class Claim:
-    """One answer that a completion gives: its text and where it stands."""
+class StatedAnswer:
+    """One answer that a text gives, in a box or in words.
+
+    Args:
+        text (`str`): The answer as written.
+        start (`int`): Where its statement starts in the text.
+        end (`int`): Where it ends.
+        is_final (`bool`, *optional*, defaults to `True`):
+            Whether it is said to be the answer, rather than a solution or a result on the way.
+    """
 
     text: str
     start: int
     end: int
-    final: bool = True  # said to be the answer, not a solution or a result on the way
+    is_final: bool = True
 
 
 @dataclass
-class Reading:
+class ExtractedAnswer:
     """What a completion answers.
 
     Args:
         answer (`str`): The final answer, as written.
-        rivals (`list[str]`): Other answers that it leaves standing.
-        boxes (`list[str]`): All of its last boxes, where a gold of several parts may be spread over them.
+        other_answers (`list[str]`, *optional*): Other answers that it leaves standing.
+        boxes (`list[str]`, *optional*): All of its last boxes, where a gold of several parts may be spread over them.
     """
 
     answer: str
-    rivals: list[str] = field(default_factory=list)
+    other_answers: list[str] = field(default_factory=list)
     boxes: list[str] = field(default_factory=list)
 
 
-def read(completion: str) -> Reading | None:
-    """The answer of a completion, or `None` if it gives none.
+def extract_answer(completion: str) -> ExtractedAnswer | None:
+    """Finds the answer of a completion, and other answers that compete with it.
 
-    >>> read(r"<think>3?</think>So \\boxed{3} or \\boxed{4}."), read("It has\\nabout 4 sides.")
-    (Reading(answer='4', rivals=['3'], boxes=['3', '4']), None)
+    Args:
+        completion (`str`): A completion, thought included.
+
+    Returns:
+        [`ExtractedAnswer`], *optional*: The answer, or `None` if the completion gives none.
+
+    >>> extract_answer(r"<think>3?</think>So \\boxed{3} or \\boxed{4}.")
+    ExtractedAnswer(answer='4', other_answers=['3'], boxes=['3', '4'])
+    >>> extract_answer("It has\\nabout 4 sides.") is None
+    True
     """
-    part = split_thought(completion).answer
-    if part is None:
+    answer_part = split_thought(completion).answer
+    if answer_part is None:
         return None
-    part = part[-WINDOW:]
-    blocks, outside = split_answer_blocks(part)
-    if "<answer>" in outside:
-        return None  # cut off
+    answer_part = answer_part[-LONGEST_ANSWER_PART:]
+    blocks, outside = split_answer_blocks(answer_part)
+    if "<answer>" in outside:  # a block that is cut off
+        return None
     if not blocks:
-        return _read_part(part)
-    readings = [_read_part(block, lone=True) for block in blocks[-MOST:]]
-    final = readings[-1]
+        return _extract_from_text(answer_part)
+    extracted = _extract_from_blocks(blocks, outside)
+    if extracted is not None:
+        after = answer_part[answer_part.rfind("</answer>") + len("</answer>") :]
+        extracted.other_answers += _alternatives_after(after)
+    return extracted
+
+
+def _extract_from_blocks(blocks: list[str], outside: str) -> ExtractedAnswer | None:
+    """The answer of the last block; what other blocks and the text around them say competes with it."""
+    extracted = [_extract_from_text(block, is_block=True) for block in blocks[-MOST_ANSWERS:]]
+    final = extracted[-1]
     if final is None:
         return None
-    for reading in readings[:-1]:
-        final.rivals += [reading.answer, *reading.rivals] if reading else []
-    boxes, stated = boxes_of(outside) or [], stated_in(outside)
-    final.rivals += [
-        box.text for box in boxes if box is boxes[-1] or not _excused(outside, box, boxes[-1], len(boxes))
-    ]
-    final.rivals += [claim.text for claim in stated if claim.final and _stands(outside, claim, len(outside))]
-    final.rivals += _alternative(part[part.rfind("</answer>") + len("</answer>") :])
+    for earlier in extracted[:-1]:
+        if earlier:
+            final.other_answers += [earlier.answer, *earlier.other_answers]
+    boxes = find_boxes(outside) or []
+    for box in boxes:
+        if box is boxes[-1] or not _is_step_or_withdrawn(outside, box, boxes):
+            final.other_answers.append(box.text)
+    for statement in find_statements(outside):
+        if statement.is_final and _still_stands(outside, statement, len(outside)):
+            final.other_answers.append(statement.text)
     return final
 
 
-def _read_part(part: str, lone: bool = False) -> Reading | None:
-    boxes = boxes_of(part)
+def _extract_from_text(text: str, is_block: bool = False) -> ExtractedAnswer | None:
+    boxes = find_boxes(text)
     if boxes is None:
         return None
-    stated = stated_in(part)
     if boxes:
-        last = boxes[-1]
-        answer = _in_context(part, last)
-        if answer is None:
-            return None
-        others = [claim for claim in stated if not BOX.search(claim.text)]
-        rivals = [box.text for box in boxes[:-1] if not _excused(part, box, last, len(boxes))]
-        rivals += [c.text for c in others if c.start >= last.end and c.final and _is_value(c.text)]
-        rivals += [
-            c.text for c in others if c.end <= last.start and c.final and _stands(part, c, last.start, last.text)
-        ]
-        rivals += _alternative(part[last.end :]) + _alternative_before(part[: last.start]) + _renamed(part, last)
-        return Reading(answer, rivals, [box.text for box in boxes])
-    if stated:
-        last = stated[-1]
-        rivals = [claim.text for claim in stated[:-1] if _stands(part, claim, last.start)]
-        lines = part[last.end :].splitlines()[1:]
-        rivals += [line.strip() for line in lines if _is_value(line) and "=" not in line]
-        return Reading(last.text, rivals + _alternative(part[last.end :]))
-    return _read_lone(part, lone)
+        return _extract_from_boxes(text, boxes)
+    statements = find_statements(text)
+    if statements:
+        return _extract_from_statements(text, statements)
+    return _extract_standing_alone(text, is_block)
 
 
-def boxes_of(part: str) -> list[Claim] | None:
-    """The outermost boxes that are not empty or denied, in order; `None` if the last one is cut off."""
-    claims, end = [], 0
-    for match in BOX.finditer(part):
-        if match.start() < end:  # within the one before
+def _extract_from_boxes(text: str, boxes: list[StatedAnswer]) -> ExtractedAnswer | None:
+    last = boxes[-1]
+    answer = _box_in_context(text, last)
+    if answer is None:
+        return None
+    other_answers = [box.text for box in boxes[:-1] if not _is_step_or_withdrawn(text, box, boxes)]
+    before = []
+    after = []
+    for statement in find_statements(text):
+        if not statement.is_final or BOX.search(statement.text):
             continue
-        if not match[1]:  # \boxed 5
-            bare = re.match(r"[^\s$.,\\]+", part[match.end() : match.end() + 50])
-            if bare:
-                claims.append(Claim(bare[0], match.start(), match.end() + bare.end()))
-            continue
-        close = _closing_brace(part, match.end())
-        if close is None:
-            return None
-        end = close + 1
-        text = part[match.end() : close].strip()
-        if not EMPTY.fullmatch(text) and not DENIED.search(part[max(0, match.start() - 40) : match.start()]):
-            claims.append(Claim(text, match.start(), end))
-    return claims[-MOST:]
+        if statement.start >= last.end:
+            if _is_value(statement.text):
+                after.append(statement.text)
+        elif statement.end <= last.start:
+            if _still_stands(text, statement, last.start, last.text):
+                before.append(statement.text)
+    other_answers += after + before
+    other_answers += _alternatives_after(text[last.end :])
+    other_answers += _alternatives_before(text[: last.start])
+    other_answers += _second_values(text, last)
+    return ExtractedAnswer(answer, other_answers, [box.text for box in boxes])
 
 
-def _closing_brace(text: str, start: int) -> int | None:
-    depth = 1
-    for match in BRACE.finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0:
-            return match.start()
+def _extract_from_statements(text: str, statements: list[StatedAnswer]) -> ExtractedAnswer:
+    last = statements[-1]
+    other_answers = []
+    for statement in statements[:-1]:
+        if _still_stands(text, statement, last.start):
+            other_answers.append(statement.text)
+    for line in text[last.end :].splitlines()[1:]:
+        if _is_value(line) and "=" not in line:
+            other_answers.append(line.strip())
+    other_answers += _alternatives_after(text[last.end :])
+    return ExtractedAnswer(last.text, other_answers)
+
+
+def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None:
+    """A text, or the last line of one, that is nothing but an answer."""
+    lines = [line.strip().strip("*_`").strip() for line in text.strip().splitlines()]
+    lines = [line for line in lines if line and line not in DISPLAY_MARKS]
+    if not lines:
+        return None
+    joined = " ".join(lines)
+    last_line = CONCLUSION.sub("", lines[-1])
+    is_formula = bool(NAMED_VALUE.fullmatch(last_line) or FORMULA.fullmatch(last_line))
+    earlier_values = [line for line in lines[:-1] if _is_value(line) and "=" not in line]
+    may_be_one_answer = len(lines) == 1 or (is_block and len(joined) < LONGEST_BLOCK) or DISPLAYED.match(text.strip())
+    if may_be_one_answer and not earlier_values:
+        words = WORD.findall(COMMAND_OR_FORMULA.sub(" ", joined))
+        if len(words) <= MOST_WORDS_ALONE:
+            return ExtractedAnswer(last_line if is_formula and len(lines) == 1 else joined)
+    if is_formula or _is_value(last_line):
+        return ExtractedAnswer(last_line, earlier_values)
     return None
 
 
-def _in_context(part: str, box: Claim) -> str | None:
-    """The text of a box with the sign, power or percent sign at it; `None` if it is part of a larger formula, or denied."""
-    before, behind = part[max(0, box.start - 60) : box.start], _tight(part[box.end : box.end + 200])
-    suffix = SUFFIX.match(behind)
-    behind = behind[suffix.end() :] if suffix else behind
-    if PART_BEHIND.match(behind) or DENIED_BEHIND.match(behind):
+def find_boxes(text: str) -> list[StatedAnswer] | None:
+    """The outermost boxes that are neither empty nor denied, in order; `None` if the last one is cut off.
+
+    >>> [box.text for box in find_boxes(r"\\boxed{\\frac{1}{2}}, not \\boxed{3}, \\boxed{}")]
+    ['\\\\frac{1}{2}']
+    """
+    boxes = []
+    end = 0
+    for match in BOX.finditer(text):
+        if match.start() < end:  # within the one before
+            continue
+        if not match[1]:
+            bare = BARE_BOX.match(text[match.end() : match.end() + LONGEST_BARE_BOX])
+            if bare:
+                boxes.append(StatedAnswer(bare[0], match.start(), match.end() + bare.end()))
+            continue
+        closing = _closing_brace(text, match.end())
+        if closing is None:
+            return None
+        end = closing + 1
+        content = text[match.end() : closing].strip()
+        before = text[max(0, match.start() - BEFORE_DENIED_BOX) : match.start()]
+        if not EMPTY.fullmatch(content) and not DENIED.search(before):
+            boxes.append(StatedAnswer(content, match.start(), end))
+    return boxes[-MOST_ANSWERS:]
+
+
+def _closing_brace(text: str, start: int) -> int | None:
+    """The index of the brace that closes the group whose content starts at `start`."""
+    depth = 1
+    for match in ESCAPED_OR_BRACE.finditer(text, start):
+        if match[0] == "{":
+            depth += 1
+        elif match[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return match.start()
+    return None
+
+
+def _box_in_context(text: str, box: StatedAnswer) -> str | None:
+    """The content of a box with its sign, power or percent sign; `None` if denied or part of a larger formula."""
+    before = text[max(0, box.start - BEFORE_BOX) : box.start]
+    after = _squeeze_blanks(text[box.end : box.end + AFTER_BOX])
+    suffix = ""
+    suffix_match = SUFFIX.match(after)
+    if suffix_match:
+        suffix = suffix_match[0]
+        after = after[len(suffix) :]
+    if PART_AFTER.match(after) or DENIED_AFTER.match(after) or BOUND.search(before):
         return None
-    if BOUND.search(before):
+    if PART_BEFORE.search(before) and not TAG_BEFORE.search(before):
         return None
-    if PART_BEFORE.search(before) and not re.search(r"<[^<>\s]{1,20}>\s*$", before):
-        return None
-    minus = "-" if re.search(r"(?:^|[^\w\s)}-])-$", before) else ""
-    return f"{minus}{box.text}{suffix[0] if suffix else ''}"
+    minus = "-" if MINUS_BEFORE.search(before) else ""
+    return f"{minus}{box.text}{suffix}"
 
 
-def _alternative(behind: str) -> list[str]:
-    """Another value offered right behind an answer, as in `5 or 6`, or that corrects it."""
-    behind = _tight(behind[:300])
-    match = ALTERNATIVE.match(behind)
-    others = [match["other"]] if match else []
-    if corrected := CORRECTED.match(behind):
-        others.append(corrected["other"] or corrected["case"] or corrected["at_once"])
-    return [other.rstrip(".!?") for other in others if _is_value(other)]
+def _alternatives_after(after: str) -> list[str]:
+    """Other values that are offered right after an answer, as in `5 or 6`, or that correct it."""
+    after = _squeeze_blanks(after[:ALTERNATIVES_AFTER])
+    candidates = []
+    offered = ALTERNATIVE.match(after)
+    if offered:
+        candidates.append(offered["other"])
+    corrected = CORRECTED.match(after)
+    if corrected:
+        candidates.append(corrected["other"] or corrected["case"] or corrected["at_once"])
+    return [candidate.rstrip(".!?") for candidate in candidates if _is_value(candidate)]
 
 
-def _renamed(part: str, box: Claim) -> list[str]:
-    """What the name before a box is said to equal right behind it, as in `$x=\\boxed{5}$, $x=6$`."""
-    name = _name(part, box.start)
-    again = re.match(
-        rf"[\s$,;.]*(?:(?:and|or)\s)?\$?\s*{re.escape(name)}\s*=\s*([^$\s,;]{{1,40}})", part[box.end : box.end + 80]
-    )
-    return [again[1].rstrip(".")] if name and again else []
+def _alternatives_before(before: str) -> list[str]:
+    """Another value that is offered right before a box, as in `6 or \\boxed{5}`."""
+    match = ALTERNATIVE_BEFORE.search(before[-BEFORE_BOX:])
+    if not match or BOX.search(match["other"]) or not _is_value(match["other"]):
+        return []
+    return [match["other"].strip("$")]
 
 
-def _tight(text: str) -> str:
-    """One blank or one line end for many, so that no pattern tries them all."""
-    return re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", text))
+def _second_values(text: str, box: StatedAnswer) -> list[str]:
+    """What the name before a box is said to equal right after it, as in `$x=\\boxed{5}$, $x=6$`."""
+    name = _name_of_box(text, box)
+    if not name:
+        return []
+    after = text[box.end : box.end + AROUND_NAMED_BOX]
+    match = re.match(rf"[\s$,;.]*(?:(?:and|or)\s)?\$?\s*{re.escape(name)}\s*=\s*([^$\s,;]{{1,40}})", after)
+    return [match[1].rstrip(".")] if match else []
 
 
-def _alternative_before(before: str) -> list[str]:
-    """Another value offered right before a box, as in `6 or \\boxed{5}`."""
-    match = ALTERNATIVE_BEFORE.search(before[-60:])
-    return (
-        [match["other"].strip("$")] if match and _is_value(match["other"]) and not BOX.search(match["other"]) else []
-    )
+def _squeeze_blanks(text: str) -> str:
+    """One blank or one line break for many, so that no pattern tries them all."""
+    return BLANKS_IN_LINE.sub(" ", LINE_BREAK.sub("\n", text))
 
 
-def _stands(part: str, claim: Claim, until: int, answer: str = "=") -> bool:
-    """Whether a statement is of a value, and neither withdrawn nor a step to a box behind (`…, so $m+n=$ …`)."""
-    between = part[claim.end : min(until, claim.end + 1000)]
-    step = STEP.search(between) and re.search(r"=(?:\s*" + re.escape(answer) + r"\$[\s.]*)?$", between.rstrip("$ \n"))
-    return _is_value(claim.text) and (GUESSED.search(between) or not WITHDRAWN.search(between)) and not step
+def _still_stands(text: str, statement: StatedAnswer, until: int, answer: str = "=") -> bool:
+    """Whether a statement is of a value, and is neither withdrawn nor a step to what follows (`…, so $m+n=$ …`)."""
+    if not _is_value(statement.text):
+        return False
+    between = text[statement.end : min(until, statement.end + BETWEEN_ANSWERS)]
+    if WITHDRAWN.search(between) and not GUESSED.search(between):
+        return False
+    if not STEP.search(between):
+        return True
+    leads_to_answer = re.search(rf"=(?:\s*{re.escape(answer)}\$[\s.]*)?$", between.rstrip("$ \n"))
+    return not leads_to_answer
 
 
-def _excused(part: str, box: Claim, last: Claim, boxes: int) -> bool:
-    """Whether an earlier box is a step on the way to the last or withdrawn before it, rather than another answer."""
-    between = part[box.end : min(last.start, box.end + 1000)]
+def _is_step_or_withdrawn(text: str, box: StatedAnswer, boxes: list[StatedAnswer]) -> bool:
+    """Whether an earlier box is withdrawn or a step on the way to the last one, rather than another answer."""
+    last = boxes[-1]
+    between = text[box.end : min(last.start, box.end + BETWEEN_ANSWERS)]
     if WITHDRAWN.search(between) and not GUESSED.search(between):
         return True
-    if EQUATION.search(box.text):  # a formula on the way to a value
+    if EQUATION.search(box.text):
         return True
-    lead, last_lead = _lead(part, box.start), _lead(part, last.start)
-    tail = SENTENCE.split(between, maxsplit=1)[0]
-    if boxes > MOST_STEPS or CLAIMS.search(lead) or OFFERED.search(f"{lead} {tail} {last_lead}"):
+    lead = _sentence_before(text, box.start)
+    last_lead = _sentence_before(text, last.start)
+    tail = SENTENCE_END.split(between, maxsplit=1)[0]
+    if len(boxes) > MOST_BOXED_STEPS or ANSWER_WORD.search(lead) or OFFERED.search(f"{lead} {tail} {last_lead}"):
         return False
     if PARALLEL.search(f"{lead} {tail}") and PARALLEL.search(last_lead) and not TOTAL.search(last_lead):
         return False
-    same_words = re.search(r"[^\W\d_]{2}", lead) and lead.strip() == last_lead.strip()
-    name, last_name = _name(part, box.start), _name(part, last.start)
-    if same_words or (name and name == last_name):
+    if TWO_LETTERS.search(lead) and lead.strip() == last_lead.strip():  # the same sentence twice
         return False
-    words = len(re.findall(r"(?<!\\)\b[^\W\d_]{2,}", between)) + len(re.findall("[一-鿿]", between)) // 2
-    step = STEP.search(between) and (words >= FEWEST_WORDS or bool(last_name))
-    return bool(NUMBERED_STEP.search(lead) or step)
+    name = _name_of_box(text, box)
+    last_name = _name_of_box(text, last)
+    if name and name == last_name:
+        return False
+    if NUMBERED_STEP.search(lead):
+        return True
+    if not STEP.search(between):
+        return False
+    words = len(WORD_NOT_COMMAND.findall(between)) + len(HAN_CHARACTER.findall(between)) // 2
+    return words >= FEWEST_WORDS_BETWEEN_STEPS or bool(last_name)
 
 
-def _name(part: str, at: int) -> str:
-    """What a box is said to equal, `m+n` before `$m+n=3+4=\\boxed{7}$`."""
-    match = re.search(r"([^$\n,.;:=]{1,40})=[^$\n]*$", part[max(0, at - 80) : at])
-    return match[1].split()[-1] if match and match[1].strip() and part[:at].rstrip().endswith("=") else ""
+def _name_of_box(text: str, box: StatedAnswer) -> str:
+    """What a box is said to equal, `m+n` before `$m+n=3+4=\\boxed{7}$`; `""` if nothing."""
+    before = text[max(0, box.start - AROUND_NAMED_BOX) : box.start]
+    match = NAME_OF_BOX.search(before)
+    if not match or not match[1].strip() or not text[: box.start].rstrip().endswith("="):
+        return ""
+    return match[1].split()[-1]
 
 
-def _lead(part: str, at: int) -> str:
-    """The sentence before a place."""
-    before = part[max(0, at - 300) : at]
-    ends = list(SENTENCE.finditer(before))
-    return before[ends[-1].end() :] if ends else before
+def _sentence_before(text: str, start: int) -> str:
+    """The beginning of the sentence that goes on at `start`."""
+    before = text[max(0, start - SENTENCE_BEFORE) : start]
+    sentence_start = 0
+    for match in SENTENCE_END.finditer(before):
+        sentence_start = match.end()
+    return before[sentence_start:]
 
 
-def stated_in(part: str) -> list[Claim]:
-    """The answers that a text states in words; not those that it denies or asks about."""
-    claims = []
-    for match in list(STATED.finditer(part))[-MOST:]:
+def find_statements(text: str) -> list[StatedAnswer]:
+    """The answers that a text states in words, except those that it denies or asks about.
+
+    >>> [statement.text for statement in find_statements("The answer is 4, because it is even. Thus 5 is not the answer.")]
+    ['4']
+    """
+    statements = []
+    for match in list(STATED.finditer(text))[-MOST_ANSWERS:]:
         group = match.lastgroup
-        text = match[group]
-        if group in ("said", "chinese"):
-            text = REMARK.sub("", _sentence(text))
-        end = match.start(group) + len(text)
-        text = text.strip().strip("*_`\"'").strip()
-        asked = part[end : end + 1] in ("?", "？")
-        if (
-            text
-            and not asked
-            and not NO_VALUE.match(text)
-            and not UNTRUE.search(part[max(0, match.start() - 100) : match.start()])
-        ):
-            said = match[0].lower()
-            final = group in ("hash", "option", "chosen") or (
-                ("answer" in said or "答" in said) and not ELSEWHERE.search(said)
-            )
-            claims.append(Claim(text, match.start(), end, final))
-    return claims
+        value = match[group]
+        if group in SENTENCE_GROUPS:
+            value = REMARK.sub("", _first_sentence(value))
+        end = match.start(group) + len(value)
+        value = value.strip().strip("*_`\"'").strip()
+        before = text[max(0, match.start() - BEFORE_UNTRUE_STATEMENT) : match.start()]
+        is_question = text[end : end + 1] in ("?", "？")
+        if not value or is_question or NO_VALUE.match(value) or UNTRUE.search(before):
+            continue
+        is_final = group in ALWAYS_FINAL or _is_about_the_question(match[0].lower())
+        statements.append(StatedAnswer(value, match.start(), end, is_final))
+    return statements
 
 
-def _sentence(text: str) -> str:
-    """Up to the end of the sentence, formulas kept whole."""
-    start = 0
-    while match := SENTENCE.search(text, start):
+def _is_about_the_question(statement: str) -> bool:
+    says_answer = "answer" in statement or "答" in statement
+    return says_answer and not ELSEWHERE.search(statement)
+
+
+def _first_sentence(text: str) -> str:
+    """A text up to the end of its first sentence; an end within a formula does not count."""
+    for match in SENTENCE_END.finditer(text):
         before = text[: match.start()]
         if before.count("$") % 2 == 0 and before.count(r"\(") == before.count(r"\)"):
             return before
-        start = match.end()
     return text
-
-
-def _read_lone(part: str, block: bool) -> Reading | None:
-    """A text, or the last line of one, that is nothing but an answer."""
-    lines = [line.strip().strip("*_`").strip() for line in part.strip().splitlines()]
-    lines = [line for line in lines if line and line not in ("$$", r"\[", r"\]")]
-    if not lines:
-        return None
-    values = [line for line in lines[:-1] if _is_value(line) and "=" not in line]
-    whole, last = " ".join(lines), CONCLUSION.sub("", lines[-1])
-    if not values and (
-        len(lines) == 1 or (block and len(whole) < 500) or re.match(r"\\\[|\$\$|\\begin", part.strip())
-    ):
-        if len(re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[a-zA-Z]+|\$[^$]*\$", " ", whole))) <= 8:
-            concluded = len(lines) == 1 and (NAMED_VALUE.fullmatch(last) or FORMULA.fullmatch(last))
-            return Reading(last if concluded else whole)
-    formula = FORMULA.fullmatch(last) or NAMED_VALUE.fullmatch(last)
-    return Reading(last, values) if formula or _is_value(last) else None
 
 
 def _is_value(text: str) -> bool:
     """Whether a text is a number or formula without prose around it."""
-    text = re.sub(r"\\text\s*\{[^{}]*\}|\\[a-zA-Z]+", " ", text)
-    value = re.search(r"\d|^\W*[A-J]\W*$|^\W*[a-z]\W*=", text)
-    return len(text) < 200 and value is not None and not re.search(r"[^\W\d_]{3,}", text)
+    text = TEXT_OR_COMMAND.sub(" ", text)
+    if len(text) >= LONGEST_VALUE or THREE_LETTERS.search(text):
+        return False
+    return NUMBER_OPTION_OR_EQUATION.search(text) is not None

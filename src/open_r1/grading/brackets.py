@@ -1,57 +1,92 @@
-"""Brackets: which closes which, and what stands outside of all."""
+"""Brackets: which bracket closes which, and how to split a text at the separators that stand outside all brackets."""
 
 import re
 
 
-def key(text: str) -> str:
-    """A text without what makes no difference: blanks, marks of words, braces around one character.
+OPENING = "([{"
+CLOSING = ")]}"
+GAP_BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
+BLANKS_AND_WORD_MARKS = re.compile(r"[\s«»]+")
+BRACES_AROUND_ONE_CHARACTER = re.compile(r"(?<!\\)\{(\w)\}")
 
-    >>> key("x^{2} + {a}"), key("(1, 2)")
+
+def comparison_key(text: str) -> str:
+    """A text without what makes no difference: blanks, the marks around words, braces around a single character.
+
+    >>> comparison_key("x^{2} + {a}"), comparison_key("(1, 2)")
     ('x^2+a', '(1,2)')
     """
-    return re.sub(r"(?<!\\)\{(\w)\}", r"\1", re.sub(r"[\s«»]+", "", re.sub(r"(?<=\d)\s+(?=\d)", "_", text)))
+    text = GAP_BETWEEN_DIGITS.sub("_", text)  # `1 2` is not `12`
+    text = BLANKS_AND_WORD_MARKS.sub("", text)
+    return BRACES_AROUND_ONE_CHARACTER.sub(r"\1", text)
 
 
-def closing(text: str, start: int) -> int | None:
-    """Index of the bracket that closes the one at `start`, of whatever kind (as in `[0,1)`); braces must match braces."""
+def closing_index(text: str, start: int) -> int | None:
+    """The index of the bracket that closes the one at `start`, of whatever kind: `[0,1)` is closed by `)`.
+
+    Args:
+        text (`str`): The text.
+        start (`int`): Index of an opening bracket.
+
+    Returns:
+        `int`, *optional*: The index, or `None` if the bracket is never closed. Escaped braces do not count.
+
+    >>> closing_index("f([0,1))", 1), closing_index("(1", 0)
+    (7, None)
+    """
     depth = 0
-    for i in range(start, len(text)):
-        if i and text[i - 1] == "\\" and text[i] in "{}":
-            continue
-        if text[i] in "([{":
-            depth += 1
-        elif text[i] in ")]}":
+    for index in range(start, len(text)):
+        character = text[index]
+        if character in OPENING:
+            if not _is_escaped_brace(text, index):
+                depth += 1
+        elif character in CLOSING:
+            if _is_escaped_brace(text, index):
+                continue
             depth -= 1
             if depth == 0:
-                return i
+                return index
     return None
 
 
-def split(text: str, separator: re.Pattern) -> list[str]:
-    """The pieces of a text between matches of `separator` that stand in no bracket.
+def _is_escaped_brace(text: str, index: int) -> bool:
+    return text[index] in "{}" and index > 0 and text[index - 1] == "\\"
 
-    >>> split("(1,2),3", re.compile(","))
+
+def split_outside_brackets(text: str, separator: re.Pattern) -> list[str]:
+    """The pieces of a text between the matches of `separator` that stand outside all brackets.
+
+    >>> split_outside_brackets("(1,2),3", re.compile(","))
     ['(1,2)', '3']
     """
-    return split_at(text, separator)[0]
+    pieces, _ = split_with_separators(text, separator)
+    return pieces
 
 
-def split_at(text: str, separator: re.Pattern) -> tuple[list[str], list[str]]:
-    """The pieces, and what stands between them.
+def split_with_separators(text: str, separator: re.Pattern) -> tuple[list[str], list[str]]:
+    """The pieces of a text between the matches of `separator` outside all brackets, and these matches.
 
-    >>> split_at("1<x=2", re.compile("[<=]"))
+    >>> split_with_separators("1<x=2", re.compile("[<=]"))
     (['1', 'x', '2'], ['<', '='])
     """
-    pieces, found, depth, start, i = [], [], 0, 0, 0
-    while i < len(text):
-        if text[i] in "([{" or text.startswith(r"\begin", i):
+    pieces = []
+    separators = []
+    depth = 0
+    start = 0
+    index = 0
+    while index < len(text):
+        if text[index] in OPENING or text.startswith(r"\begin", index):
             depth += 1
-        elif text[i] in ")]}" or text.startswith(r"\end{", i):
+        elif text[index] in CLOSING or text.startswith(r"\end{", index):
             depth -= 1
-        elif depth <= 0 and (match := separator.match(text, i)):
-            pieces.append(text[start:i])
-            found.append(match[0])
-            start = i = match.end()
-            continue
-        i += 1
-    return [piece.strip() for piece in [*pieces, text[start:]]], found
+        elif depth <= 0:
+            match = separator.match(text, index)
+            if match:
+                pieces.append(text[start:index].strip())
+                separators.append(match[0])
+                start = match.end()
+                index = start
+                continue
+        index += 1
+    pieces.append(text[start:].strip())
+    return pieces, separators

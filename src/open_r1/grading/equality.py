@@ -1,47 +1,57 @@
-"""When are two answers equal? The policy over structure; numbers and formulas are compared by `algebra`.
+"""Are two answers equal? The policy for everything that has structure; `algebra` compares numbers and formulas.
 
-Both sides are in `notation.normalize`'s form. The gold decides how the answer is read: a letter is an option, words are words,
-`(1, 2)` keeps its order and its brackets, `{1, 2}`, `1, 2` and `1 or 2` do not, `x > 2` is `(2, ∞)`. `quick` decides most pairs
-in microseconds; `equal` decides all and may call computer algebra, so it belongs in a worker.
+Both sides are in the notation of `notation.normalize`. The gold decides how the answer is read: a letter is an
+option, words are words, order and brackets count in `(1, 2)` but not in `{1, 2}`, `1, 2` and `1 or 2`, and `x > 2` is
+`(2, ∞)`. `equal_at_once` decides most pairs in microseconds; `equal` decides all and may need computer algebra, so it
+belongs in a worker.
 """
 
 import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from open_r1.grading.brackets import key
-from open_r1.grading.letters import same_letters
-from open_r1.grading.numerals import rational
+from open_r1.grading.brackets import comparison_key
+from open_r1.grading.letters import use_letters_of
+from open_r1.grading.numerals import parse_rational
 from open_r1.grading.structure import (
-    FLIP,
+    MIRRORED,
     NAME,
-    REALS,
+    REAL_NUMBERS,
     VARIABLE,
+    Bracketed,
     Interval,
     RealSet,
+    Relation,
     bare_name,
-    brackets,
-    coordinates,
-    intervals,
-    label,
-    matrix_of,
-    parts,
-    piecewise,
-    relations,
-    restated,
-    unknown_of,
+    matrix_rows,
+    mirrored,
+    parse_real_set,
+    relation_unknown,
+    split_brackets,
+    split_cases,
+    split_coordinates,
+    split_label,
+    split_relation,
+    split_restatement,
+    split_values,
     unwrap,
 )
-from open_r1.grading.units import conversion, join_units, measure, split_unit
+from open_r1.grading.units import conversion_factor, join_compound_units, parse_unit, split_unit
 from open_r1.grading.words import is_choice, is_text, same_choice, same_points, same_text
 
 
-CURVE = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
-NAMING = {"=", r"\approx", r"\in", r"\equiv"}  # signs that may stand between a name and its value
-PARAMETERS = {"k", "n", "m"}  # `x = π/6 + 2kπ`: whole numbers, whatever they are
+CURVE_VARIABLES = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
+NAMING_SIGNS = {"=", r"\approx", r"\in", r"\equiv"}  # may stand between a name and its value
+UNORDERED_SIGNS = ("=", r"\ne")
+PARAMETERS = {"k", "n", "m"}  # `x = π/6 + 2kπ`: integers, whatever they are
+DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
-UNITED = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")  # intervals side by side
-BASED = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")
+BETWEEN_INTERVALS = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")
+MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?\d+\}?\)?$")
+NUMBER = re.compile(r"\d+")
+WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)")
+RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
+DIGITS_OF_BASE = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")
 BASES = {
     "two": "2",
     "three": "3",
@@ -53,282 +63,439 @@ BASES = {
     "nine": "9",
     "ten": "10",
 }
-# What the parser itself would evaluate for ever; towers of powers are for `algebra` to refuse.
-HOPELESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
+# What the parser itself would evaluate forever; towers of powers are for `algebra` to refuse.
+ENDLESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
 LONGEST_FORMULA = 1000  # characters
-Leaf = Callable[[str, str], bool]
+
+SameValue = Callable[[str, str], bool]  # whether two formulas have the same value
 
 
-def quick(gold: str, answer: str) -> bool | None:
-    """Whether two normalized answers are equal, as far as plain text and exact arithmetic can tell; else `None`."""
+def equal_at_once(gold: str, answer: str) -> bool | None:
+    """Whether two normalized answers are equal, as far as text and exact arithmetic can tell.
+
+    >>> equal_at_once("0.5", r"\\frac{1}{2}"), equal_at_once("5«cm»", "5«m»"), equal_at_once("x+1", "1+x")
+    (True, False, None)
+
+    Args:
+        gold (`str`): The gold answer.
+        answer (`str`): The answer to grade.
+
+    Returns:
+        `bool`, *optional*: Whether they are equal, or `None` if that takes structure or algebra.
+    """
     if not answer:
         return False
-    if key(gold) == key(answer):
+    if comparison_key(gold) == comparison_key(answer):
         return True
     if is_choice(gold):
         return same_choice(gold, answer)
     if "textcircled" in gold:
-        return set(re.findall(r"\d+", gold)) == set(re.findall(r"\d+", answer)) and "textcircled" in answer
+        return "textcircled" in answer and set(NUMBER.findall(gold)) == set(NUMBER.findall(answer))
     if is_text(gold):
         return same_text(gold, answer)
-    if (same := same_points(gold, answer)) is not None:
-        return same
-    gold, answer = join_units(gold), join_units(answer)
-    (gold_value, gold_unit), (value, unit) = split_unit(gold), split_unit(answer)
-    gold_number, number = rational(gold_value), rational(value)
+    points_are_same = same_points(gold, answer)
+    if points_are_same is not None:
+        return points_are_same
+    gold = join_compound_units(gold)
+    answer = join_compound_units(answer)
+    gold_value, gold_unit = split_unit(gold)
+    value, unit = split_unit(answer)
+    gold_number = parse_rational(gold_value)
+    number = parse_rational(value)
     if gold_number is not None and number is not None:
         return _same_number(gold_number, gold_unit, number, unit)
-    prose = _is_prose(value) and "«" not in gold and answer not in REALS and len(restated(answer)) == 1
-    return False if prose else None
+    if "«" in gold or answer in REAL_NUMBERS or not _is_prose(value):
+        return None
+    return False if len(split_restatement(answer)) == 1 else None
 
 
 def _is_prose(value: str) -> bool:
-    """Whether an answer is words around what may be mathematics, as in `about«five»`, which no formula equals."""
-    return bool(re.search(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)", value)) and not re.search(
-        r"[=<>:∈]|\\(?:in|le|ge|ne|cup)", value
-    )
+    """Whether an answer is words around what may be a formula, as in `about«five»`, which no formula equals."""
+    return WORD_IN_FORMULA.search(value) is not None and not RELATION_IN_TEXT.search(value)
 
 
-def hopeless(text: str) -> bool:
+def is_too_expensive(text: str) -> bool:
     """Whether a formula is not worth a worker's time: only the same formula, as text, equals it.
 
-    >>> hopeless(r"\\binom{10^{9}}{5}"), hopeless(r"\\binom{10}{5}")
+    >>> is_too_expensive(r"\\binom{10^{9}}{5}"), is_too_expensive(r"\\binom{10}{5}")
     (True, False)
     """
-    return len(text) > LONGEST_FORMULA or HOPELESS.search(text) is not None
+    return len(text) > LONGEST_FORMULA or ENDLESS.search(text) is not None
 
 
-def equal(gold: str, answer: str, leaf: Leaf) -> bool:
+def equal(gold: str, answer: str, same_value: SameValue) -> bool:
     """Whether two normalized answers are equal.
 
     Args:
         gold (`str`): The gold answer.
         answer (`str`): The answer to grade.
-        leaf (`Leaf`): Decides whether two formulas have the same value.
+        same_value (`Callable[[str, str], bool]`): Decides whether two formulas have the same value.
     """
-    answer = same_letters(gold, answer)
-    if len(said := restated(answer)) > 1 and len(restated(gold)) == 1:
-        return equal(*said, leaf) and any(equal(gold, value, leaf) for value in said)
-    decided = quick(gold, answer)
-    return _same(gold, answer, leaf) if decided is None else decided
-
-
-def _same_number(gold: Fraction, gold_unit: str | None, value: Fraction, unit: str | None) -> bool:
-    if gold_unit != "%" and unit == "%":  # 50% is 0.5, and 50 where the question asked for a percentage
-        rate = conversion(gold_unit, None)
-        return rate is not None and (value / 100 == gold or abs(gold) >= 1 and value == gold)
-    if gold_unit == "%" and unit != "%":
-        return (value == gold / 100 or abs(gold) >= 1 and value == gold) and conversion(None, unit) is not None
-    rate = conversion(gold_unit, unit)
-    return rate is not None and value * rate == gold
-
-
-def _same(gold: str, answer: str, leaf: Leaf) -> bool:
-    """Lists first, then one value against one."""
-    gold, answer = unwrap(gold), unwrap(answer)
-    if r"\cup" in gold + answer:
-        gold, answer = (UNITED.sub(r"\\cup ", text) for text in (gold, answer))
-    if (cases := piecewise(gold)) and (others := piecewise(answer)):
-        return _same_cases(cases, others, leaf)
-    golds, answers = parts(gold), parts(answer)
-    golds = coordinates(gold) if len(golds) == 1 < len(answers) else golds
-    answers = coordinates(answer) if len(answers) == 1 < len(golds) else answers
-    if len(golds) == len(answers) == 1:
-        return _one(golds[0], answers[0], leaf)
-    as_set = intervals(gold), intervals(answer)
-    if None not in as_set:
-        return _same_intervals(*as_set, leaf)
-    if len(golds) == 1:
-        point = brackets(gold)  # `x = 1, y = 2` for `(1, 2)`
-        labelled = [label(part) for part in answers]
-        if point and point[0] == "(" and all(name and NAME.match(name) for name, _ in labelled):
-            named = sorted(labelled)
-            distinct = len({name for name, _ in named}) == len(named) == len(point[1])
-            return distinct and all(_one(g, a, leaf) for g, (_, a) in zip(point[1], named, strict=True))
-        return bool(answers) and all(_one(gold, answer, leaf) for answer in answers)  # the same value twice
-    if len(answers) == 1 and (point := brackets(answer)) and point[0] == "(" and _labels_all(golds):
-        golds = [value for _, value in sorted(map(label, golds))]
-        return len(golds) == len(point[1]) and all(_one(g, a, leaf) for g, a in zip(golds, point[1], strict=True))
-    if _labels_all(golds) and len({bare_name(label(gold)[0]) for gold in golds}) == len(golds) == len(answers):
-        if not any(label(answer)[0] for answer in answers):  # `1, 2` for `x = 1, y = 2`
-            return all(_one(g, a, leaf) for (_, g), a in zip(sorted(map(label, golds)), answers, strict=True))
-    return _same_bag(golds, answers, leaf)
-
-
-def _labels_all(parts: list[str]) -> bool:
-    names = [name for name, _ in map(label, parts)]
-    return all(name and NAME.match(name) for name in names) and len(set(names)) == len(names)
-
-
-def _paired(golds: list, answers: list, same: Callable) -> bool:
-    """Whether each gold has an answer of its own and each answer its gold, in any order."""
-    rest = list(answers)
-    for gold in golds:
-        found = next((i for i, answer in enumerate(rest) if same(gold, answer)), None)
-        if found is None:
+    answer = use_letters_of(gold, answer)
+    restated = split_restatement(answer)
+    if len(restated) > 1 and len(split_restatement(gold)) == 1:
+        value, other_value = restated
+        if not equal(value, other_value, same_value):
             return False
-        rest.pop(found)
-    return not rest
-
-
-def _same_bag(golds: list[str], answers: list[str], leaf: Leaf) -> bool:
-    """Values in any order; a repeated one counts once."""
-    golds, answers = list({key(g): g for g in golds}.values()), list({key(a): a for a in answers}.values())
-    return _paired(golds, answers, lambda gold, answer: _one(gold, answer, leaf))
-
-
-def _one(gold: str, answer: str, leaf: Leaf) -> bool:
-    """One value against one: a number, a point, an interval, a relation, a matrix, a formula."""
-    decided = quick(gold, answer)
+        return equal(gold, value, same_value) or equal(gold, other_value, same_value)
+    decided = equal_at_once(gold, answer)
     if decided is not None:
         return decided
-    gold_relation, relation = relations(gold), relations(answer)
-    sets = intervals(gold), intervals(answer)
-    if None not in sets and (
-        gold_relation[1] or relation[1] or r"\cup" in gold + answer or r"\mathbb" in gold + answer
-    ):
-        if gold_relation[1] and relation[1] and unknown_of(gold_relation) != unknown_of(relation):
+    return _same_answer(gold, answer, same_value)
+
+
+def _same_number(gold: Fraction, gold_unit: str | None, number: Fraction, unit: str | None) -> bool:
+    """Compares numbers with their units; 50% is 0.5, and 50 where the question asked for a percentage."""
+    if gold_unit != "%" and unit == "%":
+        is_same = number / 100 == gold or (abs(gold) >= 1 and number == gold)
+        return is_same and conversion_factor(gold_unit, None) is not None
+    if gold_unit == "%" and unit != "%":
+        is_same = number == gold / 100 or (abs(gold) >= 1 and number == gold)
+        return is_same and conversion_factor(None, unit) is not None
+    factor = conversion_factor(gold_unit, unit)
+    return factor is not None and number * factor == gold
+
+
+# Answers of several values
+
+
+def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
+    """Compares lists of values first, then one value with one."""
+    gold = unwrap(gold)
+    answer = unwrap(answer)
+    if r"\cup" in gold + answer:
+        gold = BETWEEN_INTERVALS.sub(r"\\cup ", gold)
+        answer = BETWEEN_INTERVALS.sub(r"\\cup ", answer)
+    gold_cases = split_cases(gold)
+    if gold_cases:
+        cases = split_cases(answer)
+        if cases:
+            return _same_cases(gold_cases, cases, same_value)
+    golds = split_values(gold)
+    answers = split_values(answer)
+    if len(golds) == 1 and len(answers) > 1:
+        golds = split_coordinates(gold)
+    if len(answers) == 1 and len(golds) > 1:
+        answers = split_coordinates(answer)
+    if len(golds) == 1 and len(answers) == 1:
+        return _same_single(golds[0], answers[0], same_value)
+    gold_set = parse_real_set(gold)
+    answer_set = parse_real_set(answer)
+    if gold_set is not None and answer_set is not None:
+        return _same_real_set(gold_set, answer_set, same_value)
+    if len(golds) == 1:
+        return _one_is_all(gold, answers, same_value)
+    point = split_brackets(answer) if len(answers) == 1 else None
+    if point and point.opening == "(" and _are_all_named(golds):
+        return _same_in_order(_values_by_name(golds), point.components, same_value)
+    if _name_different_unknowns(golds) and len(golds) == len(answers):
+        if not any(split_label(part)[0] for part in answers):  # `1, 2` for `x = 1, y = 2`
+            return _same_in_order(_values_by_name(golds), answers, same_value)
+    return _same_in_any_order(golds, answers, same_value)
+
+
+def _one_is_all(gold: str, answers: list[str], same_value: SameValue) -> bool:
+    """Whether several values are the single gold: `x = 1, y = 2` for the point `(1, 2)`, or one value repeated."""
+    point = split_brackets(gold)
+    if point and point.opening == "(":
+        names = [split_label(part)[0] for part in answers]
+        if all(name and NAME.match(name) for name in names):
+            if len(set(names)) < len(names) or len(names) != len(point.components):
+                return False
+            return _same_in_order(point.components, _values_by_name(answers), same_value)
+    return bool(answers) and all(_same_single(gold, answer, same_value) for answer in answers)
+
+
+def _values_by_name(parts: list[str]) -> list[str]:
+    """`y = 2` and `x = 1` as `1` and `2`."""
+    labelled = sorted(split_label(part) for part in parts)
+    return [value for _, value in labelled]
+
+
+def _are_all_named(parts: list[str]) -> bool:
+    """Whether each part has a name of its own, as in `x = 1, y = 2`."""
+    names = [split_label(part)[0] for part in parts]
+    if not all(name and NAME.match(name) for name in names):
+        return False
+    return len(set(names)) == len(names)
+
+
+def _name_different_unknowns(parts: list[str]) -> bool:
+    """Whether each part has a name of its own, and these are not `x_1` and `x_2`, two values of x."""
+    if not _are_all_named(parts):
+        return False
+    names = {bare_name(split_label(part)[0]) for part in parts}
+    return len(names) == len(parts)
+
+
+def _same_in_order(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
+    if len(golds) != len(answers):
+        return False
+    return all(_same_single(gold, answer, same_value) for gold, answer in zip(golds, answers, strict=True))
+
+
+def _same_in_any_order(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
+    """Compares values in any order; a repeated one counts once."""
+
+    def same(gold: str, answer: str) -> bool:
+        return _same_single(gold, answer, same_value)
+
+    return _match_up(_without_repeats(golds), _without_repeats(answers), same)
+
+
+def _without_repeats(texts: list[str]) -> list[str]:
+    return list({comparison_key(text): text for text in texts}.values())
+
+
+def _match_up(golds: list, answers: list, same: Callable) -> bool:
+    """Whether each gold has an answer of its own and each answer its gold, in any order."""
+    unmatched = list(answers)
+    for gold in golds:
+        for index, answer in enumerate(unmatched):
+            if same(gold, answer):
+                del unmatched[index]
+                break
+        else:
             return False
-        return _same_intervals(*sets, leaf)
-    if gold_relation[1] or relation[1]:
-        return _same_relation(gold_relation, relation, leaf)
+    return not unmatched
+
+
+def _same_cases(gold: list[tuple[str, str]], answer: list[tuple[str, str]], same_value: SameValue) -> bool:
+    """Compares functions defined by cases, in any order of the cases."""
+
+    def same(gold_case: tuple[str, str], case: tuple[str, str]) -> bool:
+        if not _same_answer(gold_case[0], case[0], same_value):
+            return False
+        return _same_answer(gold_case[1], case[1], same_value)
+
+    return _match_up(gold, answer, same)
+
+
+def _same_real_set(gold: RealSet, answer: RealSet, same_value: SameValue) -> bool:
+    def same(gold_interval: Interval, interval: Interval) -> bool:
+        if gold_interval.includes_lower != interval.includes_lower:
+            return False
+        if gold_interval.includes_upper != interval.includes_upper:
+            return False
+        if not _same_single(gold_interval.lower, interval.lower, same_value):
+            return False
+        return _same_single(gold_interval.upper, interval.upper, same_value)
+
+    if not _match_up(gold.intervals, answer.intervals, same):
+        return False
+    return _same_in_any_order(gold.holes, answer.holes, same_value)
+
+
+# One value against one
+
+
+def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
+    """Compares a number, a point, an interval, a relation, a matrix or a formula with another."""
+    decided = equal_at_once(gold, answer)
+    if decided is not None:
+        return decided
+    gold_relation = split_relation(gold)
+    relation = split_relation(answer)
+    if gold_relation.signs or relation.signs or r"\cup" in gold + answer or r"\mathbb" in gold + answer:
+        gold_set = parse_real_set(gold)
+        answer_set = parse_real_set(answer)
+        if gold_set is not None and answer_set is not None:
+            if gold_relation.signs and relation.signs:
+                if relation_unknown(gold_relation) != relation_unknown(relation):
+                    return False
+            return _same_real_set(gold_set, answer_set, same_value)
+    if gold_relation.signs or relation.signs:
+        return _same_relation(gold_relation, relation, same_value)
     if r"\cup" in gold:
         return False
-    point, other = brackets(gold), brackets(answer)
-    if point or other:
-        return bool(point and other) and _same_point(point, other, leaf)
-    if r":" in gold and ":" in answer.replace("«to»", ":"):
-        return _same_ratio(gold.split(":"), answer.replace("«to»", ":").split(":"), leaf)
-    if (rows := matrix_of(gold)) and (others := matrix_of(answer)):
-        flat = [len(row) for row in rows] == [len(row) for row in others]
-        return flat and all(
-            _one(g, a, leaf) for row, other in zip(rows, others, strict=True) for g, a in zip(row, other, strict=True)
-        )
-    if (based := BASED.match(gold)) or BASED.match(answer):
-        return _same_based(based, BASED.match(answer), gold, answer)
-    return _same_value(gold, answer, leaf)
+    gold_point = split_brackets(gold)
+    point = split_brackets(answer)
+    if gold_point or point:
+        return gold_point is not None and point is not None and _same_point(gold_point, point, same_value)
+    answer_ratio = answer.replace("«to»", ":")
+    if ":" in gold and ":" in answer_ratio:
+        return _same_ratio(gold.split(":"), answer_ratio.split(":"), same_value)
+    gold_rows = matrix_rows(gold)
+    rows = matrix_rows(answer)
+    if gold_rows and rows:
+        return _same_matrix(gold_rows, rows, same_value)
+    gold_digits = DIGITS_OF_BASE.match(gold)
+    digits = DIGITS_OF_BASE.match(answer)
+    if gold_digits:
+        return _same_digits(gold_digits, digits, answer)
+    if digits:  # of base ten, as the gold is
+        return _base_of(digits) == "10" and digits[1] == gold
+    return _same_quantity(gold, answer, same_value)
 
 
-def _same_point(point: tuple, other: tuple, leaf: Leaf) -> bool:
-    if point[0] != other[0] or point[2] != other[2] or len(point[1]) != len(other[1]):
+def _same_point(gold: Bracketed, answer: Bracketed, same_value: SameValue) -> bool:
+    if gold.opening != answer.opening or gold.closing != answer.closing:
         return False
-    return all(_same(g, a, leaf) for g, a in zip(point[1], other[1], strict=True))
-
-
-def _same_ratio(gold: list[str], answer: list[str], leaf: Leaf) -> bool:
-    """`2 : 4 : 6` is `1 : 2 : 3`."""
-    pairs = zip(gold[1:], answer[1:], strict=False)
-    zero = any(rational(part) == 0 for part in gold + answer)  # 5:00 is a time
-    return (
-        len(gold) == len(answer)
-        and not zero
-        and all(leaf(f"({g})*({answer[0]})", f"({a})*({gold[0]})") for g, a in pairs)
-    )
-
-
-def _same_cases(gold: list[tuple[str, str]], answer: list[tuple[str, str]], leaf: Leaf) -> bool:
-    return _paired(gold, answer, lambda g, a: _same(g[0], a[0], leaf) and _same(g[1], a[1], leaf))
-
-
-def _same_based(gold: re.Match | None, answer: re.Match | None, gold_text: str, answer_text: str) -> bool:
-    """Digits of a base: the base may be left out, but not changed."""
-    bases = [match and (match[2] or match[3] or BASES.get(match[4], match[4])) for match in (gold, answer)]
-    if not gold:
-        return bases[1] == "10" and answer[1] == gold_text
-    return gold[1] == (answer[1] if answer else answer_text) and bases[1] in (None, bases[0])
-
-
-def _radians(value: str, unit: str | None) -> str | None:
-    """An angle in radians, as which one without a unit is understood; `None` if the unit is none of angles."""
-    kinds = measure(unit).kinds
-    return value if kinds in ({}, {"radian": 1}) else f"({value})*\\pi/180" if kinds == {"angle": 1} else None
-
-
-def _same_value(gold: str, answer: str, leaf: Leaf) -> bool:
-    gold, answer = (re.sub(r"\s*\(?\\[pb]?mod\s*\{?\d+\}?\)?$", "", text) for text in (gold, answer))
-    (gold_value, gold_unit), (value, unit) = split_unit(gold), split_unit(answer)
-    angles = _radians(gold_value, gold_unit), _radians(value, unit)
-    if None not in angles and measure(gold_unit).kinds != measure(unit).kinds and r"\pi" in gold_value + value:
-        return leaf(*angles)
-    if unit == "%" or gold_unit == "%":
-        number, gold_number = (f"({v})/100" if u == "%" else v for v, u in ((value, unit), (gold_value, gold_unit)))
-        return leaf(gold_number, number) or (unit != gold_unit and leaf(gold_value, value))
-    rate = conversion(gold_unit, unit)
-    if rate is None:
+    if len(gold.components) != len(answer.components):
         return False
-    if (gold_unit or unit) and leaf(
-        gold_value, value if rate == 1 else f"({value})*{rate.numerator}/{rate.denominator}"
-    ):
+    pairs = zip(gold.components, answer.components, strict=True)
+    return all(_same_answer(gold_part, part, same_value) for gold_part, part in pairs)
+
+
+def _same_ratio(gold: list[str], answer: list[str], same_value: SameValue) -> bool:
+    """`2 : 4 : 6` is `1 : 2 : 3`; but 5:00 is a time."""
+    if len(gold) != len(answer):
+        return False
+    if any(parse_rational(part) == 0 for part in gold + answer):
+        return False
+    for gold_part, part in zip(gold[1:], answer[1:], strict=True):
+        if not same_value(f"({gold_part})*({answer[0]})", f"({part})*({gold[0]})"):
+            return False
+    return True
+
+
+def _same_matrix(gold: list[list[str]], answer: list[list[str]], same_value: SameValue) -> bool:
+    if [len(row) for row in gold] != [len(row) for row in answer]:
+        return False
+    for gold_row, row in zip(gold, answer, strict=True):
+        if not _same_in_order(gold_row, row, same_value):
+            return False
+    return True
+
+
+def _same_digits(gold: re.Match, answer: re.Match | None, answer_text: str) -> bool:
+    """Compares digits of a base: the base may be left out, but not changed."""
+    if answer is None:
+        return gold[1] == answer_text
+    return gold[1] == answer[1] and _base_of(answer) == _base_of(gold)
+
+
+def _base_of(digits: re.Match) -> str:
+    return digits[2] or digits[3] or BASES.get(digits[4], digits[4])
+
+
+def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:
+    """Compares formulas with their units."""
+    gold = MODULUS.sub("", gold)
+    answer = MODULUS.sub("", answer)
+    gold_value, gold_unit = split_unit(gold)
+    value, unit = split_unit(answer)
+    if r"\pi" in gold_value + value and parse_unit(gold_unit).kinds != parse_unit(unit).kinds:
+        gold_angle = _in_radians(gold_value, gold_unit)
+        angle = _in_radians(value, unit)
+        if gold_angle is not None and angle is not None:
+            return same_value(gold_angle, angle)
+    if gold_unit == "%" or unit == "%":
+        gold_number = f"({gold_value})/100" if gold_unit == "%" else gold_value
+        number = f"({value})/100" if unit == "%" else value
+        if same_value(gold_number, number):
+            return True
+        return gold_unit != unit and same_value(gold_value, value)
+    factor = conversion_factor(gold_unit, unit)
+    if factor is None:
+        return False
+    if gold_unit or unit:
+        converted = value if factor == 1 else f"({value})*{factor.numerator}/{factor.denominator}"
+        if same_value(gold_value, converted):
+            return True
+    return same_value(gold, answer)
+
+
+def _in_radians(value: str, unit: str | None) -> str | None:
+    """An angle in radians, which it is without a unit; `None` if the unit is not one of angles."""
+    kinds = parse_unit(unit).kinds
+    if kinds == {"angle": 1}:
+        return f"({value})*\\pi/180"
+    if kinds in ({}, {"radian": 1}):
+        return value
+    return None
+
+
+# Equations and inequalities
+
+
+def _same_relation(gold: Relation, answer: Relation, same_value: SameValue) -> bool:
+    """Compares relations; an equation that only names its value (`x = 5`) is as good as the value."""
+    if set(gold.signs + answer.signs) <= NAMING_SIGNS:
+        if not gold.signs:
+            return _gives_value(gold.members[0], answer.members, same_value)
+        if not answer.signs:
+            return _only_names_value(gold.members) and _same_answer(gold.members[-1], answer.members[0], same_value)
+    if len(gold.members) != len(answer.members):
+        return False
+    if answer.signs[0] == MIRRORED.get(gold.signs[0]):
+        answer = mirrored(answer)
+    if answer.signs != gold.signs:
+        return False
+    if answer.signs == ["="]:
+        gold_left, gold_right = gold.members
+        left, right = answer.members
+        if bare_name(left) == bare_name(gold_left) or _same_function(left, gold_left):
+            return _same_answer(gold_right, right, same_value)
+        if NAME.match(left) and NAME.match(gold_left) and not VARIABLE.search(right + gold_right):
+            return False  # `y = 5` for `x = 5`
+    pairs = zip(gold.members, answer.members, strict=True)
+    if all(_same_answer(gold_member, member, same_value) for gold_member, member in pairs):
         return True
-    return leaf(gold, answer)
+    sign = answer.signs[0]
+    if len(answer.members) > 2 or sign == r"\in":
+        return False
+    return same_value(_against_zero(gold), _against_zero(answer))
+
+
+def _against_zero(relation: Relation) -> str:
+    """`a < b` as `< (a)-(b)`, which `algebra` compares with another."""
+    left, right = relation.members
+    return f"{relation.signs[0]} ({left})-({right})"
 
 
 def _same_function(name: str, other: str) -> bool:
-    """Whether two left sides name one function, `f(x)` and `f(t)`, or `y`."""
-    return bool(FUNCTION.match(name) and FUNCTION.match(other)) and (name[0] == other[0] or "y" in (name, other))
-
-
-def _same_relation(gold: tuple, answer: tuple, leaf: Leaf) -> bool:
-    """Equations and inequalities; an equation that only names its value (`x = 5`) is as good as the value."""
-    (gold_members, gold_signs), (members, signs) = gold, answer
-    if set(gold_signs + signs) <= NAMING and not gold_signs:
-        return _same_named(gold_members[0], members, leaf)
-    if set(gold_signs + signs) <= NAMING and not signs:
-        return _names_only(gold_members) and _same(gold_members[-1], members[0], leaf)
-    if len(gold_members) != len(members):
+    """Whether two left sides name one function: `f(x)` and `f(t)`, or `f(x)` and `y`."""
+    if not FUNCTION.match(name) or not FUNCTION.match(other):
         return False
-    if signs[0] == FLIP.get(gold_signs[0]):
-        members, signs = members[::-1], [FLIP.get(sign, sign) for sign in signs[::-1]]
-    if signs != gold_signs:
-        return False
-    if signs == ["="]:
-        if bare_name(members[0]) == bare_name(gold_members[0]) or _same_function(members[0], gold_members[0]):
-            return _same(gold_members[1], members[1], leaf)
-        if (
-            NAME.match(members[0])
-            and NAME.match(gold_members[0])
-            and not VARIABLE.search(members[1] + gold_members[1])
-        ):
-            return False  # `y = 5` for `x = 5`
-    if all(_same(g, a, leaf) for g, a in zip(gold_members, members, strict=True)):
-        return True
-    if len(members) > 2 or signs[0] == r"\in":
-        return False
-    difference = [f"({m[0]})-({m[1]})" for m in (gold_members, members)]
-    return leaf(f"{signs[0]} {difference[0]}", f"{signs[0]} {difference[1]}")
+    return name[0] == other[0] or "y" in (name, other)
 
 
-def _same_named(gold: str, members: list[str], leaf: Leaf) -> bool:
-    """Whether `x = 5`, `5 = x`, `x = y = 5`, `x = 2 + 3 = 5` or `(x, y) = (1, 2)` gives a value; `5 = 4` gives none."""
+def _gives_value(gold: str, members: list[str], same_value: SameValue) -> bool:
+    """Whether an equation gives the gold's value.
+
+    `x = 5`, `5 = x`, `x = y = 5`, `x = 2 + 3 = 5` and `(x, y) = (1, 2)` do; `5 = 4` does not.
+    """
     if NAME.match(members[-1]) and VARIABLE.search(members[-1]) and not VARIABLE.search(members[0]):
         members = members[::-1]
-    if point := brackets(members[0]):  # `(y, x) = (1, 2)` is the point (2, 1)
-        plain = brackets(members[-1]) and (point[1] == sorted(point[1]) or not "".join(point[1]).isalpha())
-    else:
-        plain = (
-            NAME.match(members[0])
-            or members[0].startswith((r"\int", r"\lim", r"\sum"))
-            or not VARIABLE.search(members[-1])
-        )
-    values = members[1:] if VARIABLE.search(members[0]) or NAME.match(members[0]) else members
-    values = [m for m in values[:-1] if not (NAME.match(m) and VARIABLE.search(m))] + values[-1:]
-    return bool(plain) and all(_same(gold, value, leaf) for value in values)
+    name, value = members[0], members[-1]
+    if not _is_plain_equation(name, value):
+        return False
+    values = members
+    if VARIABLE.search(name) or NAME.match(name):
+        values = members[1:]
+    for middle in values[:-1]:
+        if NAME.match(middle) and VARIABLE.search(middle):
+            continue
+        if not _same_answer(gold, middle, same_value):
+            return False
+    return _same_answer(gold, value, same_value)
 
 
-def _names_only(gold: list[str]) -> bool:
-    """Whether an equation only names its value, so that the value alone will do; `y = 2x` is a line, `x + y = 5` too."""
+def _is_plain_equation(name: str, value: str) -> bool:
+    """Whether an equation says what something is, rather than how two unknowns depend on each other."""
+    names = split_brackets(name)
+    if names:  # `(y, x) = (1, 2)` is the point (2, 1)
+        if not split_brackets(value):
+            return False
+        are_sorted = names.components == sorted(names.components)
+        return are_sorted or not "".join(names.components).isalpha()
+    if NAME.match(name) or name.startswith(DEFINITE_VALUES):
+        return True
+    return not VARIABLE.search(value)
+
+
+def _only_names_value(gold: list[str]) -> bool:
+    """Whether an equation only names its value, so that the value alone will do.
+
+    `y = 2x` is a line, and so is `x + y = 5`; `S = 2x` is not.
+    """
     name, value = gold[0], gold[-1]
-    constant = not set(VARIABLE.findall(value)) - PARAMETERS
-    function = FUNCTION.match(name) and "(" in name
-    curve = not function and set(VARIABLE.findall(name)) & CURVE
-    named = NAME.match(name) and (constant or not curve)
-    return bool(named or (constant and not curve) or (brackets(name) and brackets(value)))
-
-
-def _same_intervals(gold: RealSet, answer: RealSet, leaf: Leaf) -> bool:
-    def same(one: Interval, other: Interval) -> bool:
-        return (
-            one[1] == other[1] and one[3] == other[3] and _one(one[0], other[0], leaf) and _one(one[2], other[2], leaf)
-        )
-
-    return _paired(gold.intervals, answer.intervals, same) and _same_bag(gold.holes, answer.holes, leaf)
+    is_constant = set(VARIABLE.findall(value)) <= PARAMETERS
+    is_function = FUNCTION.match(name) and "(" in name
+    is_curve = not is_function and bool(set(VARIABLE.findall(name)) & CURVE_VARIABLES)
+    if NAME.match(name) and is_constant:
+        return True
+    if not is_curve and (NAME.match(name) or is_constant):
+        return True
+    return split_brackets(name) is not None and split_brackets(value) is not None

@@ -5,71 +5,109 @@ import re
 from numbers import Number
 from typing import Any
 
-from open_r1.grading.answers import boxes_of, stated_in
+from open_r1.grading.answers import find_boxes, find_statements
 from open_r1.grading.notation import normalize
-from open_r1.utils.text import split_answer_blocks
+from open_r1.utils.text import split_answer_blocks, split_thought
 
 
+# Golds that say nothing
 UNUSABLE = re.compile(
-    r"(?:see|refer to|shown in|as in)\b.*\b(?:figure|diagram|graph|above|below|solution|explanation|picture|image|table)\b.*|.*\b(?:answers?|results?) (?:may |will |can )?var(?:y|ies)\b.*|"
-    r"(?:varies|various|n/?a|nan|null|none|undefined answer|unknown|proof|not (?:available|provided|given|applicable)|no answer|omitted|tbd|todo|-+|\?+|\.+)|"
-    r"(?:the )?proof\b.*|.*\b(?:left to the reader|to be proved|prove that|open[- ]ended|sample answer|depends on the (?:student|reader))\b.*|"
+    r"(?:see|refer to|shown in|as in)\b.*"
+    r"\b(?:figure|diagram|graph|above|below|solution|explanation|picture|image|table)\b.*|"
+    r".*\b(?:answers?|results?) (?:may |will |can )?var(?:y|ies)\b.*|"
+    r"(?:varies|various|n/?a|nan|null|none|undefined answer|unknown|proof"
+    r"|not (?:available|provided|given|applicable)|no answer|omitted|tbd|todo|-+|\?+|\.+)|"
+    r"(?:the )?proof\b.*|.*\b(?:left to the reader|to be proved|prove that|open[- ]ended|sample answer"
+    r"|depends on the (?:student|reader))\b.*|"
+    # omitted, see the explanation, see the figure, proof, the answer is not unique
     r"略|见解析|见图|证明略?|答案不唯一.*|.*见(?:解析|答案|图).*|如图.*|证明见.*",
     re.IGNORECASE | re.DOTALL,
 )
+SOMETHING = re.compile(r"\w|\\emptyset|\\infty|∞")
 MOST_WORDS = 8  # a gold of more words is a solution or a remark, not an answer
 WORD = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
+OPTION_LABEL = re.compile(r"[(\[]?[A-J][)\].:]")
+FORMULA = re.compile(r"\$([^$]+)\$")
+FORMULA_OR_DOLLARS = re.compile(r"\$[^$]*\$")
+BRACKETS_AND_MARKS = re.compile(r"[«»()\[\]]")
+LIST_OF_STRINGS = re.compile(r'\s*\[\s*["\']')
 
 
 def gold_answer(gold: Any) -> str | None:
-    """The answer within a gold, normalized; `None` if there is nothing to grade by.
+    """The answer within a gold, normalized.
 
-    >>> gold_answer("2*9=18\\n#### 18"), gold_answer(r"so $x=\\boxed{2}$"), gold_answer(["3", "5"]), gold_answer("answers may vary")
-    ('18', '2', '3;5', None)
+    Args:
+        gold (`Any`): A gold as a data set has it: an answer, a whole solution, a number, or a list of these.
+
+    Returns:
+        `str`, *optional*: The answer, or `None` if there is nothing to grade by.
+
+    >>> gold_answer("2*9=18\\n#### 18"), gold_answer(r"so $x=\\boxed{2}$"), gold_answer(["3", "5"])
+    ('18', '2', '3;5')
+    >>> gold_answer("answers may vary") is None
+    True
     """
-    if isinstance(gold, bool) or gold is None:
-        return None
-    if isinstance(gold, str) and re.match(r'\s*\[\s*["\']', gold):
-        try:
-            gold = ast.literal_eval(gold.strip())
-        except (ValueError, SyntaxError):
-            pass
+    if isinstance(gold, str) and LIST_OF_STRINGS.match(gold):
+        gold = _parse_list(gold)
     if isinstance(gold, list | tuple):
-        parts = [gold_answer(part) for part in gold]
-        return ";".join(parts) if parts and None not in parts else None
-    if not isinstance(gold, str | Number):
+        return _join_parts(gold)
+    if isinstance(gold, bool) or not isinstance(gold, str | Number):
         return None
     text = str(gold).strip()
-    answer = _inside(text)
-    normal = normalize(answer)
-    if (
-        UNUSABLE.fullmatch(text)
-        or UNUSABLE.fullmatch(answer.strip(" .$"))
-        or UNUSABLE.fullmatch(re.sub(r"[«»()\[\]]", " ", normal).strip())
-    ):
+    answer = _find_answer(text)
+    normalized = normalize(answer)
+    if _says_nothing(text) or _says_nothing(answer.strip(" .$")):
         return None
-    if not re.search(r"\w|\\emptyset|\\infty|∞", normal):
+    if _says_nothing(BRACKETS_AND_MARKS.sub(" ", normalized).strip()) or not SOMETHING.search(normalized):
         return None
-    if len(WORD.findall(re.sub(r"\$[^$]*\$", "", answer))) > MOST_WORDS and not re.match(
-        r"[(\[]?[A-J][)\].:]", answer
-    ):
+    if len(_words_outside_formulas(answer)) > MOST_WORDS and not OPTION_LABEL.match(answer):
         return None
-    return normal
+    return normalized
 
 
-def _inside(text: str) -> str:
-    """Where the gold is a whole solution, its answer."""
-    text = text[text.rfind("</think>") + len("</think>") :] if "</think>" in text else text
-    blocks = split_answer_blocks(text)[0]
-    text = blocks[-1] if blocks else text
-    boxes = boxes_of(text)
+def _parse_list(text: str) -> Any:
+    """`['1', '2']` as a list; a text that is no Python literal as it is."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _join_parts(parts: list | tuple) -> str | None:
+    answers = []
+    for part in parts:
+        answer = gold_answer(part)
+        if answer is None:
+            return None
+        answers.append(answer)
+    return ";".join(answers) if answers else None
+
+
+def _find_answer(text: str) -> str:
+    """The answer where the gold is a whole solution; else the whole gold."""
+    answer_part = split_thought(text).answer
+    if answer_part is not None:
+        text = answer_part
+    blocks, _ = split_answer_blocks(text)
+    if blocks:
+        text = blocks[-1]
+    boxes = find_boxes(text)
     if boxes:
         return boxes[-1].text
     if "####" in text:
         return text.rpartition("####")[2]
-    stated = stated_in(text)
-    if stated and len(text) > len(stated[-1].text):
-        return stated[-1].text
-    formulas = re.findall(r"\$([^$]+)\$", text)
-    prose = WORD.findall(re.sub(r"\$[^$]*\$", "", text))
-    return formulas[-1] if len(formulas) == 1 and len(prose) > 2 else text
+    statements = find_statements(text)
+    if statements and len(text) > len(statements[-1].text):
+        return statements[-1].text
+    formulas = FORMULA.findall(text)
+    if len(formulas) == 1 and len(_words_outside_formulas(text)) > 2:
+        return formulas[0]
+    return text
+
+
+def _words_outside_formulas(text: str) -> list[str]:
+    return WORD.findall(FORMULA_OR_DOLLARS.sub("", text))
+
+
+def _says_nothing(text: str) -> bool:
+    return UNUSABLE.fullmatch(text) is not None

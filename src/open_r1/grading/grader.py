@@ -1,18 +1,8 @@
-"""Accuracy: is the final answer equal to the gold one? (DeepSeek-R1, §2.2.2) One grader for every stage.
+"""The grader: from a completion and a gold answer to a verdict. Its policy is in the README of this folder.
 
-The policy:
-
-- *Where the answer is* (`answers`): after the last `</think>` only; a thought that never closes has no answer. The `<answer>`
-  block, else the last box that is not empty, else a stated answer ("the answer is 4", `#### 4`) or a formula or number that
-  stands alone. Never a number out of prose. A box that is cut off counts for nothing.
-- *One answer*: other answers left standing ("either … or", boxes or blocks that disagree) make it wrong, unless the gold has
-  several parts and the boxes give exactly these. Steps on the way and answers taken back do not count.
-- *Equal* (`equality`, `units`, `algebra`): the same value in any form, exactly: 0.5 is 1/2, 0.33 is not 1/3. Units, percent
-  signs and labels may be left out but not contradicted. Order counts in tuples, brackets in intervals, the base in digits.
-- *Golds* (`golds`): any style. One that says nothing ("see figure") gives `None`.
-
-math-verify's parser reads formulas, in workers with a hard deadline (`utils.workers`): what never ends is wrong if the
-completion wrote it, `None` if the gold did. Nothing that a completion contains is run as code.
+Cheap comparisons are made here, each distinct pair of gold and answer once; the others go to worker processes with a
+hard deadline (`open_r1.utils.workers`). A formula that never ends is graded 0 if the completion wrote it, and `None`
+if the gold did. Nothing that a completion contains is run as code.
 """
 
 import os
@@ -20,26 +10,38 @@ import threading
 from collections import Counter
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
-from open_r1.grading.answers import read
-from open_r1.grading.equality import hopeless, quick
+from open_r1.grading.answers import extract_answer
+from open_r1.grading.equality import equal_at_once, is_too_expensive
 from open_r1.grading.golds import gold_answer
 from open_r1.grading.notation import normalize
 from open_r1.utils.workers import ItemError, Workers
 
 
-SECONDS = 2.0  # of wall time for a comparison; common ones measured took at most 0.8 on a busy core, sums in closed form may take longer
-MEMORY = 2.0  # GiB a worker
+# Wall-clock seconds per comparison. Common ones took at most 0.8 on a busy core; sums in closed form may take longer.
+SECONDS = 2.0
+MEMORY = 2.0  # GiB per worker
+MOST_WORKERS = 8
+MOST_REMEMBERED = 100_000  # verdicts
 # One formula of each kind: math-verify's parser learns its grammar as it goes, a tenth of a second for each new turn.
 WARM_UP = [
-    (r"x^{2}+2x+1", r"(x+1)^{2}"), (r"\frac{1}{2n+2}", r"\frac{n}{2(n+1)}"), (r"3\sqrt{2}-\pi", r"\sqrt[3]{18}+5\pi"),
-    (r"e^{-2t}", r"\frac{1}{e^{t}}"), (r"\sin(x)+\cos^{2}x", r"\ln 2+\log_{2} 3"), (r"\binom{10}{3}", r"5!-|x|"), (r"a_{1}b", r"b*a_{2}/3"),
-    (r"(39,\frac{\pi}{2})", r"(39,\pi)"), (r"x>2y", r"y<\theta"), (r"\begin{pmatrix}1&2\3&4\end{pmatrix}", "5"), (r"-0.5x", r"2\cdot 3"),
-]  # fmt: skip
-REMEMBER = 100_000  # verdicts
-Pair = tuple[str, str]
+    (r"x^{2}+2x+1", r"(x+1)^{2}"),
+    (r"\frac{1}{2n+2}", r"\frac{n}{2(n+1)}"),
+    (r"3\sqrt{2}-\pi", r"\sqrt[3]{18}+5\pi"),
+    (r"e^{-2t}", r"\frac{1}{e^{t}}"),
+    (r"\sin(x)+\cos^{2}x", r"\ln 2+\log_{2} 3"),
+    (r"\binom{10}{3}", r"5!-|x|"),
+    (r"a_{1}b", r"b*a_{2}/3"),
+    (r"(39,\frac{\pi}{2})", r"(39,\pi)"),
+    (r"x>2y", r"y<\theta"),
+    (r"\begin{pmatrix}1&2\3&4\end{pmatrix}", "5"),
+    (r"-0.5x", r"2\cdot 3"),
+]
+
+Pair = tuple[str, str]  # a normalized gold and a normalized answer
+Verdicts = dict[Pair, bool | None]
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Grade:
     """The verdict on one completion.
 
     Args:
-        reward (`float`, *optional*): 1.0 right, 0.0 wrong, `None` if it cannot be judged.
+        reward (`float`, *optional*): 1.0 if it is right, 0.0 if it is wrong, `None` if it cannot be judged.
         gold (`str`, *optional*): The gold answer as understood.
         answer (`str`, *optional*): The completion's answer as understood.
     """
@@ -60,10 +62,18 @@ class Grade:
 def grade(completion: str, gold: Any) -> float | None:
     """Grades one completion.
 
+    Args:
+        completion (`str`): A completion, thought included.
+        gold (`Any`): The gold answer, in any style.
+
+    Returns:
+        `float`, *optional*: 1.0 if the final answer equals the gold, 0.0 if not, `None` if it cannot be judged.
+
     >>> grade(r"Half of it: $\\boxed{\\frac12}$", "0.5"), grade("about 0.5 perhaps", "0.5"), grade("4", "see figure")
     (1.0, 0.0, None)
     """
-    return shared_grader().grade_all([completion], [gold])[0][0].reward
+    grades, _ = shared_grader().grade_all([completion], [gold])
+    return grades[0].reward
 
 
 def usable_gold(gold: Any) -> bool:
@@ -78,107 +88,164 @@ def usable_gold(gold: Any) -> bool:
 @cache
 def shared_grader() -> "Grader":
     """The grader of this process: rewards, filters and evaluation share its workers and what it remembers."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Grader(max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))))
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of a training run on this machine
+    return Grader(max(1, min(MOST_WORKERS, cores // processes)))
 
 
 class Grader:
-    """Grades batches: cheap comparisons here, each gold and each distinct answer once, the rest in workers.
+    """Grades batches.
 
     Args:
-        workers (`int`): Processes for computer algebra; results do not depend on their number.
+        workers (`int`): Processes for computer algebra. Results do not depend on their number.
         seconds (`float`, *optional*, defaults to 2): Deadline of one comparison.
     """
 
     def __init__(self, workers: int, seconds: float = SECONDS):
-        self.workers = Workers("open_r1.grading.algebra:judge", workers, seconds, MEMORY, WARM_UP)
-        self._memory: dict[Pair, bool] = {}
-        self._flying: dict[Pair, Future] = {}
+        self.workers = Workers("open_r1.grading.algebra:equal_with_algebra", workers, seconds, MEMORY, WARM_UP)
+        self._remembered: dict[Pair, bool] = {}
+        self._in_flight: dict[Pair, Future] = {}
         self._lock = threading.Lock()
 
     def grade_all(self, completions: list[str | None], golds: list) -> tuple[list[Grade], Counter]:
-        """One grade a completion, and the counts `unjudged`, `timeouts`, `remembered`.
+        """Grades completions against their golds.
+
+        Args:
+            completions (`list[str | None]`): Completions; one that is missing cannot be judged.
+            golds (`list`): Their golds, in any style.
+
+        Returns:
+            `tuple[list[Grade], Counter]`:
+                One grade per completion, and the counts `unjudged`, `timeouts` and `remembered`.
 
         Raises:
             ValueError: If there are not as many golds as completions.
         """
         if len(completions) != len(golds):
             raise ValueError(
-                f"found {len(completions)} completions and {len(golds)} golds; expected one gold a completion"
+                f"found {len(completions)} completions and {len(golds)} golds; expected one gold per completion"
             )
+        gold_answers: dict[str, str | None] = {}
+        cases = []
+        for completion, gold in zip(completions, golds, strict=True):
+            key = repr(gold)
+            if key not in gold_answers:
+                gold_answers[key] = gold_answer(gold)
+            cases.append(_GradingCase(completion, gold_answers[key]))
+        verdicts: Verdicts = {}
         counts: Counter = Counter()
-        parsed = {repr(gold): gold_answer(gold) for gold in golds}
-        cases = [_Case(text, parsed[repr(gold)]) for text, gold in zip(completions, golds, strict=True)]
-        verdicts: dict[Pair, bool | None] = {}
-        self._decide({case.pair for case in cases if case.pair}, verdicts, counts)
-        self._decide({pair for case in cases for pair in case.others(verdicts)}, verdicts, counts)
-        grades = [Grade(case.reward(verdicts), case.gold, case.pair and case.pair[1]) for case in cases]
+        self._compare({case.pair for case in cases if case.pair}, verdicts, counts)
+        further_pairs = set()
+        for case in cases:
+            further_pairs.update(case.further_pairs(verdicts))
+        self._compare(further_pairs, verdicts, counts)
+        grades = [case.grade(verdicts) for case in cases]
         counts["unjudged"] = sum(grade.reward is None for grade in grades)
         return grades, counts
 
-    def _decide(self, pairs: set[Pair], verdicts: dict[Pair, bool | None], counts: Counter):
+    def _compare(self, pairs: set[Pair], verdicts: Verdicts, counts: Counter) -> None:
         """Fills in the verdicts on pairs of gold and answer; waits for the workers."""
-        asked: dict[Pair, Future] = {}
+        futures: dict[Pair, Future] = {}
         for pair in sorted(pairs):
-            if pair in self._memory:
+            gold, answer = pair
+            if pair in self._remembered:
                 counts["remembered"] += 1
-                verdicts[pair] = self._memory[pair]
+                verdicts[pair] = self._remembered[pair]
                 continue
-            verdicts[pair] = quick(*pair)
-            if verdicts[pair] is None and hopeless(pair[1]):
+            verdicts[pair] = equal_at_once(gold, answer)
+            if verdicts[pair] is not None:
+                continue
+            if is_too_expensive(answer):
                 verdicts[pair] = False
-            elif verdicts[pair] is None and not hopeless(pair[0]):
-                with self._lock:  # another reward may have asked at the same time
-                    asked[pair] = self._flying[pair] = self._flying.get(pair) or self.workers.submit(pair)
-        for pair, future in asked.items():
+            elif not is_too_expensive(gold):
+                futures[pair] = self._submit(pair)
+        for pair, future in futures.items():
             try:
-                verdicts[pair] = self._memory[pair] = future.result()
+                verdicts[pair] = self._remembered[pair] = future.result()
             except (ItemError, CancelledError) as error:  # not remembered: it may be the machine's fault
-                counts["timeouts"] += getattr(error, "reason", "") == "timeout"
-                verdicts[pair] = self._blame(pair[0], error)
-            self._flying.pop(pair, None)
-        for pair in list(self._memory)[: max(0, len(self._memory) - REMEMBER)]:
-            self._memory.pop(pair, None)
+                if getattr(error, "reason", "") == "timeout":
+                    counts["timeouts"] += 1
+                verdicts[pair] = self._verdict_without_result(pair[0], error)
+            self._in_flight.pop(pair, None)
+        self._forget_oldest()
 
-    def _blame(self, gold: str, error: Exception) -> bool | None:
-        """What a comparison without a result means: wrong by the completion's fault, `None` by the gold's or the machine's."""
+    def _submit(self, pair: Pair) -> Future:
+        with self._lock:  # another reward may have asked for the same pair
+            future = self._in_flight.get(pair)
+            if future is None:
+                future = self.workers.submit(pair)
+                self._in_flight[pair] = future
+            return future
+
+    def _verdict_without_result(self, gold: str, error: Exception) -> bool | None:
+        """The verdict if a comparison has no result: wrong if that is the completion's fault, else `None`.
+
+        It is the gold's fault if the gold cannot be compared with itself, and the machine's if the worker died.
+        """
         if not isinstance(error, ItemError) or error.reason == "died":
             return None
         try:
-            self.workers.submit((gold, f"({gold})")).result()  # the gold against itself
+            self.workers.submit((gold, f"({gold})")).result()  # the gold with itself
         except ItemError:
             return None
         return False
 
+    def _forget_oldest(self) -> None:
+        excess = len(self._remembered) - MOST_REMEMBERED
+        for pair in list(self._remembered)[: max(0, excess)]:
+            self._remembered.pop(pair, None)
 
-class _Case:
+
+class _GradingCase:
     """One completion on its way to a grade."""
 
     def __init__(self, completion: str | None, gold: str | None):
-        self.judged = isinstance(completion, str) and gold is not None
-        self.gold, self.reading = gold, read(completion) if self.judged else None
-        self.pair = (gold, normalize(self.reading.answer)) if self.reading else None
+        self.gold = gold
+        self.can_be_judged = isinstance(completion, str) and gold is not None
+        self.extracted = extract_answer(completion) if self.can_be_judged else None
+        self.pair = self._pair(self.extracted.answer) if self.extracted else None
 
-    def others(self, verdicts: dict[Pair, bool | None]) -> list[Pair]:
-        """What else to compare: where the answer is right its rivals, where there are several boxes all of them together."""
-        if not self.pair:
-            return []
-        return [*(self._rivals() if verdicts[self.pair] else []), *self._together()]
+    def _pair(self, answer: str) -> Pair:
+        return (self.gold, normalize(answer))
 
-    def reward(self, verdicts: dict[Pair, bool | None]) -> float | None:
-        if not self.judged:
+    @cached_property
+    def other_pairs(self) -> list[Pair]:
+        """The other answers that the completion leaves standing."""
+        return [self._pair(other) for other in self.extracted.other_answers]
+
+    @cached_property
+    def joined_pair(self) -> Pair | None:
+        """Several boxes as one answer."""
+        boxes = self.extracted.boxes
+        return self._pair(";".join(boxes)) if len(boxes) > 1 else None
+
+    def further_pairs(self, verdicts: Verdicts) -> list[Pair]:
+        """What else to compare: if the answer is right the other answers, and several boxes as one answer."""
+        pairs = []
+        if self.pair and verdicts[self.pair]:
+            pairs += self.other_pairs
+        if self.pair and self.joined_pair:
+            pairs.append(self.joined_pair)
+        return pairs
+
+    def grade(self, verdicts: Verdicts) -> Grade:
+        """The grade, once all verdicts are known."""
+        answer = self.pair[1] if self.pair else None
+        return Grade(self._reward(verdicts), self.gold, answer)
+
+    def _reward(self, verdicts: Verdicts) -> float | None:
+        if not self.can_be_judged:
             return None
         if not self.pair:
             return 0.0
-        verdict = verdicts[self.pair]
-        alone = [verdict, *(verdicts[pair] for pair in (self._rivals() if verdict else []))]
-        if all(alone) or any(verdicts[pair] for pair in self._together()):
+        if self.joined_pair and verdicts[self.joined_pair]:
             return 1.0
-        return None if None in alone and False not in alone else 0.0
-
-    def _rivals(self) -> list[Pair]:
-        return [(self.gold, normalize(rival)) for rival in self.reading.rivals]
-
-    def _together(self) -> list[Pair]:
-        several = len(self.reading.boxes) > 1
-        return [(self.gold, normalize(";".join(self.reading.boxes)))] if several else []
+        needed = [verdicts[self.pair]]
+        if verdicts[self.pair]:
+            needed += [verdicts[pair] for pair in self.other_pairs]
+        if False in needed:
+            return 0.0
+        return None if None in needed else 1.0

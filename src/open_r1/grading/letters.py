@@ -3,43 +3,75 @@
 import re
 
 
-LETTER = r"(?<![\\a-zA-Z«])%s(?![a-zA-Z]{2}|»)"
 PARAMETERS = "knm"
-# What makes a letter a parameter of a general solution: it is said to be whole, or so many turns are added.
-GENERAL = re.compile(
-    r"\\in\s*(?:\\mathbb\{Z\}|Z)|(?:^|=|[+-])\s*\d*\s*[knm]\s*\*?\s*(?:\\pi|360|180)|(?:\\pi|[36]0°?)\s*\*?\s*[knm](?:$|,)"
+CONSTANTS = "CcAKk"
+# What makes a letter a parameter of a general solution: it is said to be an integer, or turns are counted by it.
+GENERAL_SOLUTION = re.compile(
+    r"\\in\s*(?:\\mathbb\{Z\}|Z)"  # k ∈ ℤ
+    r"|(?:^|=|[+-])\s*\d*\s*[knm]\s*\*?\s*(?:\\pi|360|180)"  # + 2kπ
+    r"|(?:\\pi|[36]0°?)\s*\*?\s*[knm](?:$|,)"  # 360° k
 )
 CONSTANT = re.compile(
-    r"[+-]\s*([Cc])$|(?:^|=)([A-Zc])\s?\*?(?=e\^|x|\\(?:sin|cos|exp|sqrt|frac)|\()"
-)  # `… + C`, `y = C e^{2x}`
-ARGUMENT = re.compile(r"^([a-zA-Z])\(([a-z])\)=")
+    r"[+-]\s*([Cc])$"  # … + C
+    r"|(?:^|=)([A-Zc])\s?\*?(?=e\^|x|\\(?:sin|cos|exp|sqrt|frac)|\()"  # y = C e^{2x}
+)
+ARGUMENT = re.compile(r"^([a-zA-Z])\(([a-z])\)=")  # f(x) = …
+CAPITAL = re.compile("[A-Z]")
+_LETTER_ALONE = r"(?<![\\a-zA-Z«])%s(?![a-zA-Z]{2}|»)"
 
 
-def same_letters(gold: str, answer: str) -> str:
-    """The answer with the gold's letters for its parameter, constant and argument.
+def use_letters_of(gold: str, answer: str) -> str:
+    """The answer with the gold's letters for its parameter, its constant and its argument.
 
-    >>> same_letters(r"k\\pi", r"n\\pi"), same_letters("x^{2}+C", "x^{2}+c"), same_letters("f(x)=2x", "f(t)=2t"), same_letters("n^{2}", "k^{2}")
-    ('k\\\\pi', 'x^{2}+C', 'f(x)=2x', 'k^{2}')
+    >>> use_letters_of(r"k\\pi", r"n\\pi"), use_letters_of("x^{2}+C", "x^{2}+c"), use_letters_of("f(x)=2x", "f(t)=2t")
+    ('k\\\\pi', 'x^{2}+C', 'f(x)=2x')
+    >>> use_letters_of("n^{2}", "k^{2}")
+    'k^{2}'
     """
-    if GENERAL.search(gold):
-        ours, theirs = ([p for p in PARAMETERS if has(text, p)] for text in (gold, answer))
-        if len(ours) == len(theirs) == 1 and ours != theirs:
-            answer = rename(answer, theirs[0], ours[0])
-    match = CONSTANT.search(gold)
-    constant = match and (match[1] or match[2])
-    if constant and not has(answer, constant) and set(re.findall("[A-Z]", gold)) <= {constant}:
-        other = next((c for c in "CcAKk" if has(answer, c) and not has(gold, c)), None)
-        answer = rename(answer, other, constant) if other else answer
-    function, other = ARGUMENT.match(gold), ARGUMENT.match(answer)
-    if function and other and function[1] == other[1] and function[2] != other[2] and not has(answer, function[2]):
-        answer = rename(answer, other[2], function[2])
+    answer = _rename_parameter(gold, answer)
+    answer = _rename_constant(gold, answer)
+    return _rename_argument(gold, answer)
+
+
+def _rename_parameter(gold: str, answer: str) -> str:
+    if not GENERAL_SOLUTION.search(gold):
+        return answer
+    gold_parameters = [letter for letter in PARAMETERS if _has_letter(gold, letter)]
+    parameters = [letter for letter in PARAMETERS if _has_letter(answer, letter)]
+    if len(gold_parameters) == 1 and len(parameters) == 1 and gold_parameters != parameters:
+        return _rename_letter(answer, parameters[0], gold_parameters[0])
     return answer
 
 
-def has(text: str, letter: str) -> bool:
-    """Whether a letter stands alone in a formula."""
-    return re.search(LETTER % letter, text) is not None
+def _rename_constant(gold: str, answer: str) -> str:
+    match = CONSTANT.search(gold)
+    if not match:
+        return answer
+    constant = match[1] or match[2]
+    other_capitals = set(CAPITAL.findall(gold)) - {constant}
+    if other_capitals or _has_letter(answer, constant):
+        return answer
+    for letter in CONSTANTS:
+        if _has_letter(answer, letter) and not _has_letter(gold, letter):
+            return _rename_letter(answer, letter, constant)
+    return answer
 
 
-def rename(text: str, old: str, new: str) -> str:
-    return re.sub(LETTER % old, new, text)
+def _rename_argument(gold: str, answer: str) -> str:
+    gold_match = ARGUMENT.match(gold)
+    match = ARGUMENT.match(answer)
+    if not gold_match or not match:
+        return answer
+    gold_function, gold_argument = gold_match.groups()
+    function, argument = match.groups()
+    if function != gold_function or argument == gold_argument or _has_letter(answer, gold_argument):
+        return answer
+    return _rename_letter(answer, argument, gold_argument)
+
+
+def _has_letter(text: str, letter: str) -> bool:
+    return re.search(_LETTER_ALONE % letter, text) is not None
+
+
+def _rename_letter(text: str, old: str, new: str) -> str:
+    return re.sub(_LETTER_ALONE % old, new, text)

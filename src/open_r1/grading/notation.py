@@ -1,242 +1,419 @@
 """One notation for the many ways in which an answer is written: LaTeX, plain text, Unicode, Chinese, Markdown.
 
-`normalize` turns all of them into spare LaTeX: no `$`, no `\\left`, one spelling for each sign, words set between « and ».
-Regular expressions only, all of linear time; nothing is evaluated. What the signs mean is `equality`'s business.
+`normalize` turns all of them into plain LaTeX: no `$`, no `\\left`, one spelling for each sign, words between « and ».
+It uses regular expressions only, all of linear time, and evaluates nothing. `equality` decides what the signs mean.
 """
 
 import re
 import unicodedata
 from functools import lru_cache
 
-from open_r1.grading.brackets import closing
-from open_r1.grading.numerals import ENGLISH, english_number, han_number
-from open_r1.grading.spelling import ALIASES, CURRENCIES, FUNCTIONS, LATEX, LOWERED, PLAIN, RAISED, SIGNS
-from open_r1.grading.units import NAMES
+from open_r1.grading.brackets import CLOSING, OPENING, closing_index
+from open_r1.grading.numerals import ENGLISH_NUMBER, parse_english_number, parse_han_number
+from open_r1.grading.spelling import (
+    CHARACTERS,
+    COMMAND_SPELLINGS,
+    CURRENCIES,
+    FUNCTIONS,
+    LATEX_SPELLINGS,
+    PLAIN_SPELLINGS,
+    SUBSCRIPTS,
+    SUPERSCRIPTS,
+)
+from open_r1.grading.units import UNIT_NAMES
 
 
 LONGEST = 2000  # characters; a longer text is no final answer
-SHORT = 256  # characters; longer texts are not worth remembering
+LONGEST_CACHED = 256  # characters; longer texts hardly ever come again
 DEEPEST = 30  # brackets within brackets
-COUNTERS = set("个倍人只本张次种条名件棵辆支块枚")
-COMMAND = re.compile(r"\\[a-zA-Z]+")
+MOST_NESTED_COMMANDS = 3
+MOST_NESTED_ARGUMENTS = 20
+
+# Characters
+LEADING_TILDE = re.compile(r"^\s*~\s*(?=\d)(?!.*~\s*$)")  # `~5`, but not `~5~`
 CURRENCY = re.compile(r"(\\\$|\\pounds|\\euro|US\$|[€£￥¥])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
-WORD = re.compile(r"«[^»]*»|\\[a-zA-Z]+|[㐀-鿿]+|(?<![a-zA-Z_^{\\])[a-zA-Z]{2,}(?:[-'][a-zA-Z]+)*")
+CIRCLED_NUMBER = re.compile("[①-⑳]")
+BEFORE_CIRCLED_ONE = ord("①") - 1
+VULGAR_FRACTION = re.compile(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])")
+FRACTION_SLASH = "⁄"
+SUPERSCRIPT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+")
+SUBSCRIPT = re.compile(r"[₀₁₂₃₄₅₆₇₈₉ₙ]+")
+
+# Numbers in words
+AND_A_FRACTION = re.compile(r"(?<=\d) and (?=\\frac\{1\}\{[234]\}(?!\w))")  # one and a half
+MINUS_WORD = re.compile(r"\b(?:negative|minus)\s+(?=\d)")
+
+# Commands
+ROW_SPACING = re.compile(r"\\\\\s*\[-?[\d.]+\s*[a-z]{2}\]")
+DISPLAY_MATHS = re.compile(
+    r"(?<!\\)\\[()\[\]](?!\d)|\\begin\{(?:align|equation|gather)\*?\}|\\end\{(?:align|equation|gather)\*?\}"
+)
+COMMAND = re.compile(r"\\[a-zA-Z]+")
+TEXT_COMMAND = re.compile(
+    r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)"
+)
+ANSWER_IN_TEXT = re.compile(r"[\d=+*^()$\\]|或|和")  # a \text{…} with one of these holds the answer itself
+POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # `2**3`, but not Markdown's bold
+BOLD = re.compile(r"\*\*")
+FRACTION_COMMAND = re.compile(r"\\(?:frac|binom)(?![a-zA-Z])")
+ARGUMENT = re.compile(r"\s*(\{|\d|[a-zA-Z]|\\[a-zA-Z]+(?:\{\w*\})?)")
+PARENTHESIZED_ARGUMENT = re.compile(r"(?:(?:\\?sqrt|\\?cbrt|√)\s*(?:\[\d+\]\s*)?|\^\s*)\(")
+
+# Words
+WORD = re.compile(
+    r"«[^»]*»"  # already marked
+    r"|\\[a-zA-Z]+"  # a command
+    r"|[㐀-鿿]+"  # Chinese
+    r"|(?<![a-zA-Z_^{\\])[a-zA-Z]{2,}(?:[-'][a-zA-Z]+)*"
+)
 SHORT_WORDS = set(
     "sq or and is are to of in on at by no not if as an the all any per cats dogs pens eggs cups odd yes both".split()
 )
+VOWEL = re.compile(r"[aeiouy]")
+BEFORE_A_UNIT = re.compile(r"(?:[\d)}\]/]|\bper)\s*$")
+COUNTERS = set("个倍人只本张次种条件名棵辆支块枚")  # measure words, counted like units
+HAN_NUMBER_AND_WORD = re.compile(r"([零一二两三四五六七八九十百千点]+)(.+)$")
+BETWEEN_WORDS = re.compile(r"»\s*«")
+MARKED_WORDS = re.compile(r"«\s*([^»]*?)\s*»")
+IS_WORD = re.compile(r"[^\W\d_]{2}|[㐀-鿿]|^[a-zA-Z]$")
+IS_FORMULA = re.compile(r"[\\{}=]")
+
+# Blanks
+NEEDLESS_BLANKS = re.compile(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])")
+BLANKS_AROUND_SIGN = re.compile(
+    r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*"
+)
+
+# Whole answers
+FRACTION_OF_WORDS = re.compile(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}")  # a unit such as km/h
+ANNOUNCEMENT = re.compile(
+    r"^«[A-Za-z ]+(?:»:|:»)(?=.)"  # `Area: …`
+    r"|^«[Tt]he (?:[a-z]+ )?(?:roots|solutions|zeros|values) are»"
+    r"|^«(?:一?共|总共)?有»(?=\d)"  # altogether there are
+    r"|^.{0,20}«的(?:取值范围|方程|最大值|最小值|值)(?:是|为)»:?"  # the range, equation, maximum, minimum, value of … is
+    r"|^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*"
+    r"(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?"
+    r"|(?<=^«)the answer is (?=\w)",
+    re.IGNORECASE,
+)
+DESCRIPTION = re.compile(r"\s*\(an? ?«[^»]*»\)$")  # `x^2+y^2=4 (a circle)`
+BASE = re.compile(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*\(?«(?:in )?base»\s*(\d+)\)?$")  # `204 (base 5)`
+ABOUT = re.compile(r"«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)")
+# A condition after a formula, which everybody reads into it; not after a number, of which it makes a case.
+CONDITION = re.compile(
+    r"[,\s]{0,9}\(?(?:«[,\s]{0,3}(?:for (?:all|any|every|some|real|integer)|where|with)\b|«for»(?=[nk]\b)|\\forall)"
+)
+LETTER = re.compile("[a-zA-Z]")
+EQUIVALENCE = re.compile(r"\\equiv(?![a-zA-Z])\s*")
+FINAL_EXCLAMATION = re.compile(r"(?<=»)!$")
 
 
 def normalize(text: str) -> str:
-    """The spare notation of an answer; `""` if it is blank, or longer or deeper than any answer.
+    """An answer in plain notation; `""` if it is blank, or longer or more deeply nested than any answer.
 
     >>> normalize(r"$\\left(\\dfrac12,\\; 3\\text{ cm}\\right)$."), normalize("x²＋√3 ≤ 2**10")
     ('(\\\\frac{1}{2}, 3«cm»)', 'x^{2}+\\\\sqrt{3}\\\\le 2^{10}')
     """
     if len(text) > LONGEST or _depth(text) > DEEPEST:
         return ""
-    return _remembered(text) if len(text) <= SHORT else _normalize(text)
+    if len(text) <= LONGEST_CACHED:
+        return normalize_cached(text)
+    return _normalize(text)
+
+
+@lru_cache(maxsize=65536)
+def normalize_cached(text: str) -> str:
+    """`normalize` for golds and short answers, which come again and again."""
+    return _normalize(text)
 
 
 def _normalize(text: str) -> str:
-    text = CURRENCY.sub(_currency, re.sub(r"^\s*~\s*(?=\d)(?!.*~\s*$)", r"\\approx ", text))
-    text = re.sub("[①-⑳]", lambda m: f"\\textcircled{{{ord(m[0]) - 0x245F}}}", text)
-    text = re.sub(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])", _vulgar_fraction, text)
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ]+", lambda m: "^{" + m[0].translate(RAISED) + "}", text)
-    text = re.sub(r"[₀₁₂₃₄₅₆₇₈₉ₙ]+", lambda m: "_{" + m[0].translate(LOWERED) + "}", text)
-    text = unicodedata.normalize("NFKC", text.translate(SIGNS)).translate(SIGNS)
-    text = re.sub(
-        r"(?<=\d) and (?=\\frac\{1\}\{[234]\}(?!\w))", " ", ENGLISH.sub(_number_words, text)
-    )  # one and a half
-    text = re.sub(r"\b(?:negative|minus)\s+(?=\d)", "-", text)
-    if len(text) > 3 * LONGEST:  # signs that stand for commands
+    text = _spell_characters(text)
+    text = _spell_numbers(text)
+    if len(text) > 3 * LONGEST:  # many characters that stand for commands
         return ""
-    text = re.sub(r"\\\\\s*\[-?[\d.]+\s*[a-z]{2}\]", r"\\\\", text)
-    text = re.sub(
-        r"(?<!\\)\\[()\[\]](?!\d)|\\begin\{(?:align|equation|gather)\*?\}|\\end\{(?:align|equation|gather)\*?\}",
-        "",
-        text,
-    )
-    for _ in range(3):  # commands within commands
-        before = text
-        text = COMMAND.sub(lambda match: ALIASES.get(match[0], match[0]), text)
-        for pattern, new in LATEX:
-            text = pattern.sub(new, text)
-        text = _open_texts(text)
-        if text == before:
-            break
-    text = _group_arguments(_group_fractions(re.sub(r"\*\*", "", POWER.sub("^", text))))
-    for pattern, new in PLAIN:
-        text = pattern.sub(new, text)
-    text = WORD.sub(_mark_word, text)
-    text = re.sub(r"»\s*«", " ", text)
-    text = re.sub(r"«\s*([^»]*?)\s*»", _tidy_word, text)
-    text = re.sub(r"(?<![a-zA-Z])\s+|\s+(?![a-zA-Z\d(\\-])", " ", text)
-    text = re.sub(
-        r"\s*(\\(?:le|ge|ne|in|cup|cap|pm|mp|approx|equiv|to|setminus)(?![a-zA-Z])|[=<>+*/«»:;^])\s*", _tight, text
-    )
-    text = re.sub(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}", r"\1/\2", text)
-    text = re.sub(r"\s*\(an? ?«[^»]*»\)$", "", ANNOUNCED.sub("", text).strip())  # `x^2+y^2=4 (a circle)`
-    text = re.sub(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*\(?«(?:in )?base»\s*(\d+)\)?$", _base, text)
-    text = re.sub(r"«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)", r"\\approx ", text)
-    if (remark := REMARK.search(text)) and re.search("[a-zA-Z]", text[: remark.start()]):
-        text = text[: remark.start()]
-    text = text if "mod" in text else re.sub(r"\\equiv(?![a-zA-Z])\s*", "=", text)
+    text = _spell_commands(text)
+    text = POWER.sub("^", text)
+    text = BOLD.sub("", text)
+    text = _brace_fractions(text)
+    text = _brace_arguments(text)
+    for pattern, replacement in PLAIN_SPELLINGS:
+        text = pattern.sub(replacement, text)
+    text = _mark_words(text)
+    text = NEEDLESS_BLANKS.sub(" ", text)
+    text = BLANKS_AROUND_SIGN.sub(_without_blanks, text)
+    text = FRACTION_OF_WORDS.sub(r"\1/\2", text)
+    text = _drop_comments(text)
     return _strip(text)
 
 
-_remembered = lru_cache(maxsize=65536)(_normalize)  # golds and short answers come again and again
-
-
 def _depth(text: str) -> int:
-    depth = deepest = 0
-    for char in text:
-        depth += (char in "([{") - (char in ")]}")
+    depth = 0
+    deepest = 0
+    for character in text:
+        if character in OPENING:
+            depth += 1
+        elif character in CLOSING:
+            depth -= 1
+        else:
+            continue
         deepest = max(deepest, abs(depth))
     return deepest
 
 
-def _tight(match: re.Match) -> str:
-    sign = match[1]
-    return sign + " " if sign[0] == "\\" else sign
+def _spell_characters(text: str) -> str:
+    text = LEADING_TILDE.sub(r"\\approx ", text)
+    text = CURRENCY.sub(_spell_currency, text)
+    text = CIRCLED_NUMBER.sub(_spell_circled_number, text)
+    text = VULGAR_FRACTION.sub(_spell_vulgar_fraction, text)
+    text = SUPERSCRIPT.sub(_spell_superscript, text)
+    text = SUBSCRIPT.sub(_spell_subscript, text)
+    text = unicodedata.normalize("NFKC", text.translate(CHARACTERS))
+    return text.translate(CHARACTERS)
 
 
-def _vulgar_fraction(match: re.Match) -> str:
-    top, bottom = unicodedata.normalize("NFKC", match[2]).split("⁄")
-    return f"{match[1]}\\frac{{{top}}}{{{bottom}}}"
-
-
-ANNOUNCED = re.compile(
-    r"^«[A-Za-z ]+(?:»:|:»)(?=.)|^«[Tt]he (?:[a-z]+ )?(?:roots|solutions|zeros|values) are»|^«(?:一?共|总共)?有»(?=\d)|^.{0,20}«的(?:取值范围|方程|最大值|最小值|值)(?:是|为)»:?|^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?|(?<=^«)the answer is (?=\w)",
-    re.IGNORECASE,
-)
-POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # not Markdown's bold
-# A condition behind a formula, which everybody reads into it; not behind a number, of which it makes a case.
-REMARK = re.compile(
-    r"[,\s]{0,9}\(?(?:«[,\s]{0,3}(?:for (?:all|any|every|some|real|integer)|where|with)\b|«for»(?=[nk]\b)|\\forall)"
-)
-TEXT = re.compile(
-    r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)"
-)
-
-
-def _open_texts(text: str) -> str:
-    """`\\text{…}` as words, or as plain text where it holds a whole answer with its numbers."""
-    pieces, start = [], 0
-    for match in TEXT.finditer(text):
-        end = closing(text, match.end()) if match.start() >= start else None
-        if not end:
-            continue
-        inner = text[match.end() + 1 : end]
-        if inner.strip() in FUNCTIONS and inner.strip() != "min":  # minutes
-            inner = f"\\{inner.strip()} "
-        elif inner.strip().lower() in ("infinity", "infty"):
-            inner = r"\infty "
-        elif not re.search(r"[\d=+*^()$\\]|或|和", inner):
-            inner = f"«{inner}»"
-        pieces += [text[start : match.start()], " ", inner, " "]
-        start = end + 1
-    return "".join(pieces) + text[start:]
-
-
-def _currency(match: re.Match) -> str:
+def _spell_currency(match: re.Match) -> str:
     """`\\$18` as `18«dollar»`."""
-    number = (match[2] or "").rstrip(".,")
-    return f"{number}«{CURRENCIES[match[1]]}»{match[2][len(number) :]}" if number else ""
+    amount = match[2] or ""
+    number = amount.rstrip(".,")
+    if not number:
+        return ""
+    return f"{number}«{CURRENCIES[match[1]]}»{amount[len(number) :]}"
 
 
-def _group_fractions(text: str) -> str:
-    """`\\frac12` as `\\frac{1}{2}`, whatever the arguments are."""
-    pieces, start = [], 0
-    for match in re.finditer(r"\\(?:frac|binom)(?![a-zA-Z])", text):
-        if match.start() < start:
-            continue
-        at, arguments = match.end(), []
-        for _ in range(2):
-            token = re.compile(r"\s*(\{|\d|[a-zA-Z]|\\[a-zA-Z]+(?:\{\w*\})?)").match(text, at)
-            end = token and (closing(text, token.start(1)) if token[1] == "{" else token.end() - 1)
-            if not end:
-                break
-            inner = text[token.start(1) : end + 1]
-            arguments.append(inner[1:-1] if token[1] == "{" else inner)
-            at = end + 1
-        if len(arguments) == 2:
-            inner = "".join("{" + _group_fractions(argument) + "}" for argument in arguments)
-            pieces += [text[start : match.start()], match[0], inner]
-            start = at
-    return "".join(pieces) + text[start:]
+def _spell_circled_number(match: re.Match) -> str:
+    return f"\\textcircled{{{ord(match[0]) - BEFORE_CIRCLED_ONE}}}"
 
 
-def _group_arguments(text: str) -> str:
-    """`sqrt(…)` and `^(…)` with the braces that LaTeX wants, for parentheses within parentheses too."""
-    for _ in range(20):
-        match = re.search(r"(?:(?:\\?sqrt|\\?cbrt|√)\s*(?:\[\d+\]\s*)?|\^\s*)\(", text)
-        end = match and closing(text, match.end() - 1)
-        if not end:
+def _spell_vulgar_fraction(match: re.Match) -> str:
+    """`6½` as `6\\frac{1}{2}`."""
+    numerator, denominator = unicodedata.normalize("NFKC", match[2]).split(FRACTION_SLASH)
+    return f"{match[1]}\\frac{{{numerator}}}{{{denominator}}}"
+
+
+def _spell_superscript(match: re.Match) -> str:
+    return "^{" + match[0].translate(SUPERSCRIPTS) + "}"
+
+
+def _spell_subscript(match: re.Match) -> str:
+    return "_{" + match[0].translate(SUBSCRIPTS) + "}"
+
+
+def _spell_numbers(text: str) -> str:
+    text = ENGLISH_NUMBER.sub(_spell_english_number, text)
+    text = AND_A_FRACTION.sub(" ", text)
+    return MINUS_WORD.sub("-", text)
+
+
+def _spell_english_number(match: re.Match) -> str:
+    """`two thirds` as `\\frac{2}{3}`."""
+    value = parse_english_number(match[0])
+    if value is None:
+        return match[0]
+    if value.denominator == 1:
+        return str(value)
+    return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def _spell_commands(text: str) -> str:
+    text = ROW_SPACING.sub(r"\\\\", text)
+    text = DISPLAY_MATHS.sub("", text)
+    for _ in range(MOST_NESTED_COMMANDS):
+        before = text
+        text = COMMAND.sub(_spell_command, text)
+        for pattern, replacement in LATEX_SPELLINGS:
+            text = pattern.sub(replacement, text)
+        text = _open_texts(text)
+        if text == before:
             break
-        head = match[0][:-1].strip()
-        head = r"\sqrt[3]" if "cbrt" in head else r"\sqrt" + head.rpartition("sqrt")[2] if "sqrt" in head else "^"
-        text = f"{text[: match.start()]}{head}{{{text[match.end() : end]}}}{text[end + 1 :]}"
     return text
 
 
+def _spell_command(match: re.Match) -> str:
+    return COMMAND_SPELLINGS.get(match[0], match[0])
+
+
+def _open_texts(text: str) -> str:
+    """`\\text{…}` as marked words, or as plain text where it holds the answer itself with its numbers."""
+    pieces = []
+    start = 0
+    for match in TEXT_COMMAND.finditer(text):
+        if match.start() < start:  # within the one before
+            continue
+        end = closing_index(text, match.end())
+        if not end:
+            continue
+        content = text[match.end() + 1 : end]
+        pieces += [text[start : match.start()], " ", _open_text(content), " "]
+        start = end + 1
+    pieces.append(text[start:])
+    return "".join(pieces)
+
+
+def _open_text(content: str) -> str:
+    word = content.strip()
+    if word in FUNCTIONS and word != "min":  # which are minutes
+        return f"\\{word} "
+    if word.lower() in ("infinity", "infty"):
+        return r"\infty "
+    if ANSWER_IN_TEXT.search(content):
+        return content
+    return f"«{content}»"
+
+
+def _brace_fractions(text: str) -> str:
+    """`\\frac12` as `\\frac{1}{2}`, whatever the arguments are."""
+    pieces = []
+    start = 0
+    for match in FRACTION_COMMAND.finditer(text):
+        if match.start() < start:  # within the arguments of the one before
+            continue
+        arguments, end = _two_arguments(text, match.end())
+        if len(arguments) < 2:
+            continue
+        pieces += [text[start : match.start()], match[0]]
+        for argument in arguments:
+            pieces.append("{" + _brace_fractions(argument) + "}")
+        start = end
+    pieces.append(text[start:])
+    return "".join(pieces)
+
+
+def _two_arguments(text: str, start: int) -> tuple[list[str], int]:
+    """The next two arguments of a command without their braces, or as many as there are, and where they end."""
+    arguments = []
+    for _ in range(2):
+        match = ARGUMENT.match(text, start)
+        if not match:
+            break
+        if match[1] == "{":
+            end = closing_index(text, match.start(1))
+            if not end:
+                break
+            arguments.append(text[match.end() : end])
+            start = end + 1
+        else:
+            arguments.append(match[1])
+            start = match.end()
+    return arguments, start
+
+
+def _brace_arguments(text: str) -> str:
+    """`sqrt(…)` and `^(…)` with the braces that LaTeX wants, for parentheses within parentheses too."""
+    for _ in range(MOST_NESTED_ARGUMENTS):
+        match = PARENTHESIZED_ARGUMENT.search(text)
+        if not match:
+            break
+        end = closing_index(text, match.end() - 1)
+        if not end:
+            break
+        command = _root_or_power(match[0][:-1].strip())
+        text = f"{text[: match.start()]}{command}{{{text[match.end() : end]}}}{text[end + 1 :]}"
+    return text
+
+
+def _root_or_power(command: str) -> str:
+    if "cbrt" in command:
+        return r"\sqrt[3]"
+    if "sqrt" in command:
+        index = command.rpartition("sqrt")[2]
+        return r"\sqrt" + index
+    return "^"
+
+
+def _mark_words(text: str) -> str:
+    text = WORD.sub(_mark_word, text)
+    text = BETWEEN_WORDS.sub(" ", text)
+    return MARKED_WORDS.sub(_tidy_words, text)
+
+
 def _mark_word(match: re.Match) -> str:
-    """Words between « and »; what may be a product of variables (`xy`, `mgh`) stays."""
+    """A word between « and »; what may be a product of variables (`xy`, `mgh`) stays."""
     word = match[0]
     if word[0] in "«\\":
         return word
     if "\u3400" <= word[0] <= "\u9fff":
-        counted = re.match(r"([零一二两三四五六七八九十百千点]+)(.+)$", word)
-        if (
-            counted
-            and (counted[2] in NAMES or counted[2] in COUNTERS)
-            and (value := han_number(counted[1])) is not None
-        ):
-            return f"{value}«{counted[2]}»"
-        value = han_number(word)
-        return f" «{word}» " if value is None else str(value)
-    lower = word.lower()
-    if match.string[match.end() : match.end() + 1] in ("^", "_"):  # at^2
+        return _mark_han_word(word)
+    text = match.string
+    if text[match.end() : match.end() + 1] in ("^", "_"):  # at^2
         return word
-    unit = (word in NAMES or (len(word) > 2 and lower in NAMES)) and re.search(
-        r"(?:[\d)}\]/]|\bper)\s*$", match.string[max(0, match.start() - 6) : match.start()]
-    )
-    if (
-        lower in SHORT_WORDS
-        or unit
-        or (len(word) >= 4 and re.search(r"[aeiouy]", lower) and not (word.isupper() and len(word) < 6))
-    ):
+    if word.lower() in SHORT_WORDS or _looks_like_word(word) or _is_unit(word, text, match.start()):
         return f" «{word}» "
     return word
 
 
-def _tidy_word(match: re.Match) -> str:
-    inner = match[1].strip(" .")
-    return (
-        f"«{inner}»"
-        if re.search(r"[^\W\d_]{2}|[㐀-鿿]|^[a-zA-Z]$", inner) and not re.search(r"[\\{}=]", inner)
-        else inner
-    )
+def _looks_like_word(word: str) -> bool:
+    if len(word) < 4 or not VOWEL.search(word.lower()):
+        return False
+    return not word.isupper() or len(word) >= 6
 
 
-def _base(match: re.Match) -> str:
+def _is_unit(word: str, text: str, start: int) -> bool:
+    if word not in UNIT_NAMES and (len(word) <= 2 or word.lower() not in UNIT_NAMES):
+        return False
+    before = text[max(0, start - 6) : start]
+    return BEFORE_A_UNIT.search(before) is not None
+
+
+def _mark_han_word(word: str) -> str:
+    """`三厘米` as `3«厘米»`, `三` as `3`, other words between « and »."""
+    counted = HAN_NUMBER_AND_WORD.match(word)
+    if counted:
+        number, noun = counted.groups()
+        if noun in UNIT_NAMES or noun in COUNTERS:
+            value = parse_han_number(number)
+            if value is not None:
+                return f"{value}«{noun}»"
+    value = parse_han_number(word)
+    return f" «{word}» " if value is None else str(value)
+
+
+def _tidy_words(match: re.Match) -> str:
+    """Marked words without blanks and dots at their ends; without the marks where they are no words."""
+    content = match[1].strip(" .")
+    if IS_WORD.search(content) and not IS_FORMULA.search(content):
+        return f"«{content}»"
+    return content
+
+
+def _without_blanks(match: re.Match) -> str:
+    sign = match[1]
+    if sign.startswith("\\"):
+        return sign + " "
+    return sign
+
+
+def _drop_comments(text: str) -> str:
+    """An answer without what announces, describes or restricts it."""
+    text = ANNOUNCEMENT.sub("", text).strip()
+    text = DESCRIPTION.sub("", text)
+    text = BASE.sub(_spell_base, text)
+    text = ABOUT.sub(r"\\approx ", text)
+    condition = CONDITION.search(text)
+    if condition and LETTER.search(text[: condition.start()]):
+        text = text[: condition.start()]
+    if "mod" not in text:
+        text = EQUIVALENCE.sub("=", text)
+    return text
+
+
+def _spell_base(match: re.Match) -> str:
     """`204 (base 5)` as `204_{5}`."""
-    return match[0] if match[2] not in (None, match[3]) else f"{match[1]}_{{{match[3]}}}"
-
-
-def _number_words(match: re.Match) -> str:
-    """`two thirds` as `\\frac{2}{3}`."""
-    value = english_number(match[0])
-    if value is None:
+    digit, index, base = match.groups()
+    if index is not None and index != base:
         return match[0]
-    return str(value) if value.denominator == 1 else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+    return f"{digit}_{{{base}}}"
 
 
 def _strip(text: str) -> str:
+    """An answer without the marks at its ends and the braces around it."""
     before = None
     while text != before:
         before = text
-        text = re.sub(r"(?<=»)!$", "", text.strip().strip(":;,。").strip())
-        text = text[:-1] if text.endswith(".") and not text.endswith("...") else text
-        if text.startswith("{") and closing(text, 0) == len(text) - 1:
+        text = text.strip().strip(":;,。").strip()
+        text = FINAL_EXCLAMATION.sub("", text)
+        if text.endswith(".") and not text.endswith("..."):
+            text = text[:-1]
+        if text.startswith("{") and closing_index(text, 0) == len(text) - 1:
             text = text[1:-1]
     return text

@@ -1,123 +1,245 @@
-"""Numbers as they are written, and their exact values."""
+"""Numbers as they are written, in digits, in English or in Chinese, and their exact values."""
 
 import re
 from fractions import Fraction
 from functools import lru_cache
 
-from open_r1.grading.brackets import closing
+from open_r1.grading.brackets import closing_index
 
 
-WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-        "nineteen twenty".split()
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+# English number words
+UP_TO_TWENTY = (
+    "zero one two three four five six seven eight nine ten "
+    "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+).split()
+TENS = {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+NUMBER_WORDS = {word: value for value, word in enumerate(UP_TO_TWENTY)} | TENS
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
-         "tenth": 10, "twelfth": 12, "hundredth": 100}  # fmt: skip
-MANY_PARTS = {f"{part}s": value for part, value in PARTS.items()} | {"halves": 2}
-_WORD = "|".join([*WORDS, *SCALES, *MANY_PARTS, *PARTS])
-ENGLISH = re.compile(
-    rf"(?<![\w\\-])(?:(?:an?|{'|'.join(WORDS)})(?:(?:(?:(?<=dred)|(?<=sand)|(?<=lion))\s+and\s+|\s+|-)(?:{_WORD}))*|half)(?![\w-]|\s+an?\b)",
+DENOMINATORS = {
+    "half": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "seventh": 7,
+    "eighth": 8,
+    "ninth": 9,
+    "tenth": 10,
+    "twelfth": 12,
+    "hundredth": 100,
+}
+PLURAL_DENOMINATORS = {f"{word}s": value for word, value in DENOMINATORS.items()} | {"halves": 2}
+ARTICLES = ("a", "an")
+_FIRST_WORD = "|".join(NUMBER_WORDS)
+_NEXT_WORD = "|".join([*NUMBER_WORDS, *SCALES, *PLURAL_DENOMINATORS, *DENOMINATORS])
+ENGLISH_NUMBER = re.compile(
+    r"(?<![\w\\-])"
+    rf"(?:(?:an?|{_FIRST_WORD})"  # a word to start with, then others
+    r"(?:(?:(?:(?<=dred)|(?<=sand)|(?<=lion))\s+and\s+|\s+|-)"  # `and` only after hundred, thousand, million
+    rf"(?:{_NEXT_WORD}))*|half)"
+    r"(?![\w-]|\s+an?\b)",  # not `half a`
     re.IGNORECASE,
 )
-HAN_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
-WHOLE = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
-DECIMAL = re.compile(rf"({WHOLE}?)(?:\.(\d*)(?:\\overline\{{(\d+)\}})?)?$")
-FRACTION = re.compile(r"(?:(\d+)[ +]?)?\\frac\{([^{}]+)\}\{([^{}]+)\}$|(?:(\d+) +)?([\d.,]+)/([\d.,]+)$")
-SCIENTIFIC = re.compile(r"([\d.,]+)\*10\^\{?([+-]?\d{1,3})\}?$|10\^\{?([+-]?\d{1,3})\}?$")
+AND_AFTER_SCALE = re.compile(r"\b(hundred|thousand|million) and\b")
+
+# Chinese number characters
+HAN_DIGITS = {
+    "零": 0,
+    "一": 1,
+    "二": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+    "〇": 0,
+    "两": 2,
+}
+HAN_SMALL_SCALES = {"十": 10, "百": 100, "千": 1000}
+HAN_LARGE_SCALES = {"万": 10**4, "亿": 10**8}
+
+# Numbers in digits
+LONGEST = 2000  # characters
+FIRST_CHARACTERS = "0123456789.\\"
+_WHOLE = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
+DECIMAL = re.compile(
+    rf"({_WHOLE}?)"  # the whole part, with its separators of thousands
+    r"(?:\.(\d*)"  # decimals
+    r"(?:\\overline\{(\d+)\})?)?$"  # recurring decimals
+)
+FRACTION = re.compile(
+    r"(?:(\d+)[ +]?)?\\frac\{([^{}]+)\}\{([^{}]+)\}$"  # 1\frac{1}{2}
+    r"|(?:(\d+) +)?([\d.,]+)/([\d.,]+)$"  # 1 1/2
+)
+SCIENTIFIC = re.compile(
+    r"([\d.,]+)\*10\^\{?([+-]?\d{1,3})\}?$"  # 1.2*10^{3}
+    r"|10\^\{?([+-]?\d{1,3})\}?$"  # 10^{3}
+)
 
 
 @lru_cache(maxsize=65536)
-def rational(text: str) -> Fraction | None:
+def parse_rational(text: str) -> Fraction | None:
     """The exact value of a number as written: whole, decimal, recurring, fraction, mixed, scientific; else `None`.
 
-    >>> rational("-1,234.50"), rational(r"1\\frac{1}{2}"), rational("1.2*10^{3}"), rational(r"0.\\overline{3}")
-    (Fraction(-2469, 2), Fraction(3, 2), Fraction(1200, 1), Fraction(1, 3))
+    >>> parse_rational("-1,234.50"), parse_rational(r"1\\frac{1}{2}")
+    (Fraction(-2469, 2), Fraction(3, 2))
+    >>> parse_rational("1.2*10^{3}"), parse_rational(r"0.\\overline{3}"), parse_rational("x")
+    (Fraction(1200, 1), Fraction(1, 3), None)
     """
     text = text.strip()
-    sign = -1 if text[:1] == "-" else 1
-    text = text.lstrip("+") if text[:1] == "+" else text[1:].strip() if sign < 0 else text
-    if text[:1] in ("(", "{") and "," not in text and closing(text, 0) == len(text) - 1:
-        inner = rational(text[1:-1])
-        return None if inner is None else sign * inner
-    if not text or len(text) > 2000 or text[0] not in "0123456789.\\":
+    if text.startswith("-"):
+        value = _parse_unsigned(text[1:].strip())
+        return None if value is None else -value
+    return _parse_unsigned(text.lstrip("+"))
+
+
+def _parse_unsigned(text: str) -> Fraction | None:
+    if text.startswith(("(", "{")) and "," not in text and closing_index(text, 0) == len(text) - 1:
+        return parse_rational(text[1:-1])
+    if not text or len(text) > LONGEST or text[0] not in FIRST_CHARACTERS:
         return None
-    if (match := DECIMAL.match(text)) and any(match.groups()):
-        whole, part, recurring = (group or "" for group in match.groups())
-        value = Fraction(int((whole.replace(",", "").replace(" ", "") + part) or 0), 10 ** len(part))
-        if recurring:
-            value += Fraction(int(recurring), (10 ** len(recurring) - 1) * 10 ** len(part))
-        return sign * value
-    if match := FRACTION.match(text):
-        whole, top, bottom = match.group(1, 2, 3) if match[2] else match.group(4, 5, 6)
-        top, bottom = rational(top), rational(bottom)
-        if top is None or not bottom:
-            return None
-        return sign * (int(whole or 0) + top / bottom)
-    if match := SCIENTIFIC.match(text):
-        factor = Fraction(1) if match[1] is None else rational(match[1])
-        return None if factor is None else sign * factor * Fraction(10) ** int(match[2] or match[3])
+    for parse in (_parse_decimal, _parse_fraction, _parse_scientific):
+        value = parse(text)
+        if value is not None:
+            return value
     return None
 
 
-def han_number(text: str) -> Fraction | None:
-    """The value of a number in Chinese characters, up to hundreds of millions.
+def _parse_decimal(text: str) -> Fraction | None:
+    match = DECIMAL.match(text)
+    if not match or not any(match.groups()):
+        return None
+    whole = (match[1] or "").replace(",", "").replace(" ", "")
+    decimals = match[2] or ""
+    recurring = match[3]
+    value = Fraction(int(whole + decimals or "0"), 10 ** len(decimals))
+    if recurring:
+        value += Fraction(int(recurring), (10 ** len(recurring) - 1) * 10 ** len(decimals))
+    return value
 
-    >>> han_number("三百零五"), han_number("三分之一"), han_number("一点五"), han_number("三角形")
+
+def _parse_fraction(text: str) -> Fraction | None:
+    match = FRACTION.match(text)
+    if not match:
+        return None
+    whole, numerator_text, denominator_text = match.group(1, 2, 3) if match[2] else match.group(4, 5, 6)
+    numerator = parse_rational(numerator_text)
+    denominator = parse_rational(denominator_text)
+    if numerator is None or not denominator:
+        return None
+    return int(whole or 0) + numerator / denominator
+
+
+def _parse_scientific(text: str) -> Fraction | None:
+    match = SCIENTIFIC.match(text)
+    if not match:
+        return None
+    exponent = int(match[2] or match[3])
+    if match[1] is None:
+        return Fraction(10) ** exponent
+    factor = parse_rational(match[1])
+    return None if factor is None else factor * Fraction(10) ** exponent
+
+
+def parse_han_number(text: str) -> Fraction | None:
+    """The value of a number in Chinese characters, up to hundreds of millions; `None` if the text is none.
+
+    >>> parse_han_number("三百零五"), parse_han_number("三分之一"), parse_han_number("一点五"), parse_han_number("三角形")
     (Fraction(305, 1), Fraction(1, 3), Fraction(3, 2), None)
     """
-    if text.startswith("百分之"):
-        top = han_number(text[3:])
-        return None if top is None else top / 100
-    if "分之" in text:
-        bottom, top = (han_number(part) for part in text.split("分之", 1))
-        return top / bottom if top is not None and bottom else None
-    text, _, part = text.partition("点")
-    total = section = digit = 0
-    if not text or any(c not in HAN_DIGITS for c in part) or text in HAN_UNITS and text != "十":
+    if text.startswith("百分之"):  # percent
+        percentage = parse_han_number(text[3:])
+        return None if percentage is None else percentage / 100
+    if "分之" in text:  # the denominator is said first
+        denominator_text, _, numerator_text = text.partition("分之")
+        denominator = parse_han_number(denominator_text)
+        numerator = parse_han_number(numerator_text)
+        if numerator is None or not denominator:
+            return None
+        return numerator / denominator
+    whole_text, _, decimals_text = text.partition("点")
+    whole = _parse_han_whole_number(whole_text)
+    if whole is None or any(character not in HAN_DIGITS for character in decimals_text):
         return None
-    for char in text:
-        if char in HAN_DIGITS:
-            digit = HAN_DIGITS[char]
-        elif char in HAN_UNITS and HAN_UNITS[char] < 10**4:
-            section, digit = section + (digit or 1) * HAN_UNITS[char], 0
-        elif char in HAN_UNITS:
-            total, section, digit = total + (section + digit) * HAN_UNITS[char], 0, 0
+    decimals = "".join(str(HAN_DIGITS[character]) for character in decimals_text)
+    return whole + Fraction(int(decimals or "0"), 10 ** len(decimals))
+
+
+def _parse_han_whole_number(text: str) -> int | None:
+    if text in ("", "百", "千", "万", "亿"):  # not numbers without a digit before them, unlike 十
+        return None
+    total = 0
+    section = 0  # below the next 万 or 亿
+    digit = 0
+    for character in text:
+        if character in HAN_DIGITS:
+            digit = HAN_DIGITS[character]
+        elif character in HAN_SMALL_SCALES:
+            section += (digit or 1) * HAN_SMALL_SCALES[character]
+            digit = 0
+        elif character in HAN_LARGE_SCALES:
+            total += (section + digit) * HAN_LARGE_SCALES[character]
+            section = 0
+            digit = 0
         else:
             return None
-    decimals = "".join(str(HAN_DIGITS[c]) for c in part)
-    return total + section + digit + Fraction(int(decimals or 0), 10 ** len(decimals))
+    return total + section + digit
 
 
-def english_number(text: str) -> Fraction | None:
-    """The value of a number in English words.
+def parse_english_number(text: str) -> Fraction | None:
+    """The value of a number in English words; `None` if the text is none.
 
-    >>> english_number("three hundred and five"), english_number("two-thirds"), english_number("a half"), english_number("a triangle")
-    (Fraction(305, 1), Fraction(2, 3), Fraction(1, 2), None)
+    >>> parse_english_number("three hundred and five"), parse_english_number("two-thirds")
+    (Fraction(305, 1), Fraction(2, 3))
+    >>> parse_english_number("a half"), parse_english_number("a triangle")
+    (Fraction(1, 2), None)
     """
-    words = re.sub(r"\b(hundred|thousand|million) and\b", r"\1", text.lower()).replace("-", " ").split()
-    words = ["one", "half"] if words == ["half"] else words
-    bottom = (
-        PARTS.get(words[-1])
-        if words[:-1] in (["one"], ["a"], ["an"])
-        else MANY_PARTS.get(words[-1])
-        if words
-        else None
-    )
-    total = section = 0
-    for word in words[:-1] if bottom else words:
-        if word in WORDS and (section % 100 == 0 or section % 10 == 0 and 0 < WORDS[word] < 10):
-            section += WORDS[word]
-        elif word in ("a", "an") and not section and words[1:]:
+    words = AND_AFTER_SCALE.sub(r"\1", text.lower()).replace("-", " ").split()
+    if words in (["a"], ["an"]):
+        return None
+    if words == ["half"]:
+        words = ["one", "half"]
+    denominator = _english_denominator(words)
+    if denominator is not None:
+        words = words[:-1]
+    numerator = _parse_english_whole_number(words)
+    return None if numerator is None else Fraction(numerator, denominator or 1)
+
+
+def _english_denominator(words: list[str]) -> int | None:
+    """What the last word divides by: 3 in `two thirds`, and in `a third`, but not in `twenty third`."""
+    if not words:
+        return None
+    if words[:-1] in (["one"], ["a"], ["an"]):
+        return DENOMINATORS.get(words[-1])
+    return PLURAL_DENOMINATORS.get(words[-1])
+
+
+def _parse_english_whole_number(words: list[str]) -> int | None:
+    if not words:
+        return None
+    total = 0
+    section = 0  # below the next thousand, million or billion
+    for word in words:
+        if word in NUMBER_WORDS and _may_follow(section, NUMBER_WORDS[word]):
+            section += NUMBER_WORDS[word]
+        elif word in ARTICLES and section == 0:
             section += 1
         elif word == "hundred" and 0 < section < 10:
             section *= 100
         elif word in SCALES and section:
-            total, section = total + section * SCALES[word], 0
+            total += section * SCALES[word]
+            section = 0
         else:
             return None
-    return Fraction(total + section, bottom or 1) if words[bottom is not None :] else None
+    return total + section
+
+
+def _may_follow(section: int, value: int) -> bool:
+    """Whether a number may be said after others: five after twenty or three hundred, not after fifteen."""
+    if section % 100 == 0:
+        return True
+    return section % 10 == 0 and 0 < value < 10

@@ -1,91 +1,189 @@
-"""Answers that are no mathematics: the options of a multiple choice, and words."""
+"""Answers that are not formulas: the options of a multiple choice, words, and names of segments and triangles."""
 
 import re
 
-from open_r1.grading.brackets import key
+from open_r1.grading.brackets import comparison_key
 
 
-CHOICE = re.compile(r"^[(\[]?([A-J])[)\]]?(?:\s*[.:)]?\s*(.*))?$")
-CHOICES = re.compile(r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&]|«(?:and|or|和|与|或)»)*[(\[]?[A-J][)\]]?)*$")
-CHOSEN = re.compile(r"^«?(?:the |option|choice|answer|correct|is|letter|选项?|选择|答案|故选)*[»:\s]*", re.IGNORECASE)
+# Multiple choice
+OPTION = re.compile(r"[A-J]")
+OPTION_ALONE_OR_WITH_TEXT = re.compile(
+    r"[A-J]"  # C
+    r"|[(\[][A-J][)\]](?:[\s.:]*.*)?"  # (C), (C) 42
+    r"|[A-J][.:)].*"  # C. 42
+)
+OPTION_AND_TEXT = re.compile(r"^[(\[]?([A-J])[)\]]?(?:\s*[.:)]?\s*(.*))?$")
+SEVERAL_OPTIONS = re.compile(
+    r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&]|«(?:and|or|和|与|或)»)*[(\[]?[A-J][)\]]?)*$"  # ABD; A, B and D
+)
+SMALL_OPTION = re.compile(r"[(\[]?([a-j])[)\]]?")
+CHOICE_LEAD = re.compile(
+    r"^«?(?:the |option|choice|answer|correct|is|letter|选项?|选择|答案|故选)*[»:\s]*", re.IGNORECASE
+)
+CHOICE_TAIL = re.compile(r"«?\s*(?:选项|项)»?$")
+CHOSEN_OPTION = re.compile(
+    r"^(?:[(\[]([A-J])[)\]]"  # (C)
+    r"|([A-J])\s*(?:[.:),-]|(?=«?is»?)|$|(?=\s\d)))"  # C. and C is …
+    r"\s*(.*)$"
+)
+DOUBT = re.compile(r"\b(?:not|incorrect|wrong|false|no|isn't|doubt\w*|maybe)\b|不|错", re.IGNORECASE)
+LABELLED_OPTION = re.compile(r"(?:^|[\s\\;,\d])([A-J])(?=[.):]|\s+[\d\\])")
+SECOND_OPTION = re.compile(
+    r"(?:^|«(?:or|and|或|和)»|[,;/&]|\bor\b|\band\b)\s*[(\[]?[A-J](?![a-zA-Z])|«?(?:or|either|not)\b"
+)
+
+# Names of points
 POINTS = re.compile(r"^(?:\\(angle|triangle|overline)\s*)?\{?([A-Z]{2,4})\}?$")
+
+# Words
+MARKED_WORDS_OR_NAME = re.compile(r"«[^»]*»|(?<![\\a-zA-Z])[A-Z][a-z]{2,}")  # short names are not marked
+FORMULA_CHARACTER = re.compile(r"[\d=<>\\]|[a-zA-Z]")
+LIST_SEPARATOR = re.compile(r"\s*(?:,|\band\b|和|、)\s*")
+EMPTY_SET = re.compile(r"(?:.{1,20}=)?\s*\\emptyset\s*")
+WEEKDAY = re.compile(r"(?:周|礼拜)(?=[一二三四五六日天])")
+MARKS = re.compile(r"[«»{}\\'\"]|[.,!]$")
+OPTION_LABEL = re.compile(r"^\s*[a-j][.:)]|而")
+NO_SUCH = re.compile(r"^\W*no such \w+( exists?)?\W*$", re.IGNORECASE)
+LEADING_SMALL_WORDS = re.compile(r"^(?:(?:the|a|an|it|is|there|are|due|to)\s+)+")
 SYNONYMS = [
-    {"no solution", "no solutions", "no real solution", "no real solutions", r"\emptyset", "no such", "empty set", "the empty set", "无解", "空集", "无实数解"},
+    {
+        "no solution",
+        "no solutions",
+        "no real solution",
+        "no real solutions",
+        r"\emptyset",
+        "no such",
+        "empty set",
+        "the empty set",
+        "无解",
+        "空集",
+        "无实数解",
+    },
     {"does not exist", "dne", "doesnt exist", "不存在"},
-    {"true", "正确", "对", "真"}, {"false", "错误", "错", "假", "不正确"}, {"yes", "是", "是的"}, {"no", "否", "不是"},
-    {"充分不必要", "充分不必要条件"}, {"必要不充分", "必要不充分条件"}, {"充要", "充要条件", "充分必要条件"},
-    {"既不充分也不必要", "既不充分也不必要条件"}, {"none", "none of these", "none of the above"}, {"infinitely many", "infinitely many solutions", "无数个", "无穷多个"},
-]  # fmt: skip
+    {"true", "正确", "对", "真"},
+    {"false", "错误", "错", "假", "不正确"},
+    {"yes", "是", "是的"},
+    {"no", "否", "不是"},
+    {"充分不必要", "充分不必要条件"},  # sufficient, not necessary
+    {"必要不充分", "必要不充分条件"},  # necessary, not sufficient
+    {"充要", "充要条件", "充分必要条件"},  # necessary and sufficient
+    {"既不充分也不必要", "既不充分也不必要条件"},  # neither
+    {"none", "none of these", "none of the above"},
+    {"infinitely many", "infinitely many solutions", "无数个", "无穷多个"},
+]
 
 
 def is_choice(gold: str) -> bool:
-    """Whether a gold is an option of a multiple choice, `C`, `(C) 42`, `A, C`, `ABD`."""
-    if re.fullmatch(r"[A-J]|[(\[][A-J][)\]](?:[\s.:]*.*)?|[A-J][.:)].*", gold):
+    """Whether a gold is an option of a multiple choice, or several.
+
+    >>> is_choice("C"), is_choice("(C) 42"), is_choice("ABD"), is_choice("CAB"), is_choice("42")
+    (True, True, True, False, False)
+    """
+    if OPTION_ALONE_OR_WITH_TEXT.fullmatch(gold):
         return True
-    letters = re.findall("[A-J]", gold)
-    return bool(CHOICES.match(gold)) and len(letters) > 1 and letters == sorted(set(letters))
+    if not SEVERAL_OPTIONS.match(gold):
+        return False
+    letters = OPTION.findall(gold)
+    return len(letters) > 1 and letters == sorted(set(letters))
 
 
 def is_text(gold: str) -> bool:
-    """Whether a gold is words rather than mathematics."""
-    rest = re.sub(r"«[^»]*»|(?<![\\a-zA-Z])[A-Z][a-z]{2,}", "", gold)  # short names too
-    return ("«" in gold and not re.search(r"[\d=<>\\]|[a-zA-Z]", rest)) or gold == r"\emptyset"
+    """Whether a gold is words rather than a formula."""
+    if gold == r"\emptyset":
+        return True
+    if "«" not in gold:
+        return False
+    rest = MARKED_WORDS_OR_NAME.sub("", gold)
+    return not FORMULA_CHARACTER.search(rest)
 
 
 def same_choice(gold: str, answer: str) -> bool:
-    text = CHOSEN.sub("", answer).replace("«", " ").replace("»", " ").strip() if answer.startswith("«") else answer
-    text = re.sub(r"«?\s*(?:选项|项)»?$", "", text).strip()
-    letters = re.findall("[A-J]", text)
-    if CHOICES.match(gold) and CHOICES.match(text) and set(re.findall("[A-J]", gold)) == set(letters):
-        return len(set(letters)) == len(letters)
-    if CHOICES.match(gold) and len(re.findall("[A-J]", gold)) > 1:
+    """Whether an answer chooses the gold's option, or gives the text of that option.
+
+    >>> same_choice("(C) 42", "C"), same_choice("(C) 42", "42")
+    (True, True)
+    >>> same_choice("(C) 42", "C. 43"), same_choice("C", "C or D")
+    (False, False)
+    """
+    text = _without_announcement(answer)
+    if SEVERAL_OPTIONS.match(gold):
+        gold_letters = OPTION.findall(gold)
+        if SEVERAL_OPTIONS.match(text):
+            letters = OPTION.findall(text)
+            if set(letters) == set(gold_letters):
+                return len(set(letters)) == len(letters)
+        if len(gold_letters) > 1:
+            return False
+    gold_letter, gold_text = OPTION_AND_TEXT.match(gold).groups()
+    small = SMALL_OPTION.fullmatch(text)
+    if small:
+        return small[1].upper() == gold_letter
+    chosen = CHOSEN_OPTION.match(text)
+    if not chosen:
+        return bool(gold_text) and comparison_key(gold_text) == comparison_key(answer)
+    letter = chosen[1] or chosen[2]
+    rest = chosen[3].strip(" .:")
+    if letter != gold_letter or DOUBT.search(rest):
         return False
-    right = CHOICE.match(gold)
-    lone = re.fullmatch(r"[(\[]?([a-j])[)\]]?", text)
-    if lone:
-        return lone[1].upper() == right[1]
-    match = re.match(r"^(?:[(\[]([A-J])[)\]]|([A-J])\s*(?:[.:),-]|(?=«?is»?)|$|(?=\s\d)))\s*(.*)$", text)
-    if not match:
-        return bool(right[2]) and key(right[2]) == key(answer)
-    letter, rest = match[1] or match[2], match[3].strip(" .:")
-    if letter != right[1]:
+    if set(LABELLED_OPTION.findall(rest)) - {letter} or SECOND_OPTION.search(rest):
         return False
-    if re.search(r"\b(?:not|incorrect|wrong|false|no|isn't|doubt\w*|maybe)\b|不|错", rest, re.IGNORECASE):
-        return False
-    if set(re.findall(r"(?:^|[\s\\;,\d])([A-J])(?=[.):]|\s+[\d\\])", rest)) - {letter}:
-        return False
-    another = re.search(
-        r"(?:^|«(?:or|and|或|和)»|[,;/&]|\bor\b|\band\b)\s*[(\[]?[A-J](?![a-zA-Z])|«?(?:or|either|not)\b", rest
-    )
-    return not another and (not right[2] or not rest or key(right[2]) == key(rest))
+    return not gold_text or not rest or comparison_key(gold_text) == comparison_key(rest)
+
+
+def _without_announcement(answer: str) -> str:
+    """`the correct option is C` as `C`."""
+    if answer.startswith("«"):
+        answer = CHOICE_LEAD.sub("", answer).replace("«", " ").replace("»", " ").strip()
+    return CHOICE_TAIL.sub("", answer).strip()
 
 
 def same_points(gold: str, answer: str) -> bool | None:
-    """Segments and triangles by any order of their points, angles by their vertex; `None` if the gold is none of these."""
-    gold_match, match = POINTS.match(gold), POINTS.match(answer)
+    """Compares segments and triangles, whatever the order of their points, and angles by their vertex.
+
+    Returns:
+        `bool`, *optional*: Whether both name the same figure, or `None` if the gold names none of these.
+
+    >>> same_points(r"\\triangle ABC", r"\\triangle CAB"), same_points(r"\\angle ABC", r"\\angle CAB")
+    (True, False)
+    """
+    gold_match = POINTS.match(gold)
     if not gold_match:
         return None
-    if not match or (match[1] or "overline") != gold_match[1]:
+    match = POINTS.match(answer)
+    if not match:
         return False
-    if gold_match[1] == "triangle":
-        return sorted(gold_match[2]) == sorted(match[2])
-    return match[2] in (gold_match[2], gold_match[2][::-1])
+    gold_figure, gold_points = gold_match.groups()
+    figure, points = match.groups()
+    if (figure or "overline") != gold_figure:
+        return False
+    if gold_figure == "triangle":
+        return sorted(gold_points) == sorted(points)
+    return points in (gold_points, gold_points[::-1])
 
 
 def same_text(gold: str, answer: str) -> bool:
-    gold, answer = _words(gold), _words(answer)
-    if gold == answer or any(gold in group and answer in group for group in SYNONYMS):
+    """Whether two texts say the same: equal but for case, articles and marks, synonyms, or lists in another order.
+
+    >>> same_text("«Monday and Tuesday»", "«Tuesday, Monday»"), same_text("«no solution»", r"\\emptyset")
+    (True, True)
+    """
+    gold_words = _plain_words(gold)
+    words = _plain_words(answer)
+    if gold_words == words:
         return True
-    names, others = (sorted(re.split(r"\s*(?:,|\band\b|和|、)\s*", text)) for text in (gold, answer))
-    return len(names) > 1 and names == others
+    for group in SYNONYMS:
+        if gold_words in group and words in group:
+            return True
+    gold_items = sorted(LIST_SEPARATOR.split(gold_words))
+    items = sorted(LIST_SEPARATOR.split(words))
+    return len(gold_items) > 1 and gold_items == items
 
 
-def _words(text: str) -> str:
-    if re.fullmatch(r"(?:.{1,20}=)?\s*\\emptyset\s*", text):
+def _plain_words(text: str) -> str:
+    if EMPTY_SET.fullmatch(text):
         return r"\emptyset"
-    text = re.sub(r"(?:周|礼拜)(?=[一二三四五六日天])", "星期", text)
-    text = re.sub(r"[«»{}\\'\"]|[.,!]$", " ", text).casefold().replace("-", " ")
-    text = re.sub(
-        r"^\W*no such \w+( exists?)?\W*$", "no such", re.sub(r"^\s*[a-j][.:)]|而", "", text), flags=re.IGNORECASE
-    )
-    return " ".join(re.sub(r"^(?:(?:the|a|an|it|is|there|are|due|to)\s+)+", "", " ".join(text.split())).split())
+    text = WEEKDAY.sub("星期", text)
+    text = MARKS.sub(" ", text).casefold().replace("-", " ")
+    text = NO_SUCH.sub("no such", OPTION_LABEL.sub("", text))
+    text = LEADING_SMALL_WORDS.sub("", " ".join(text.split()))
+    return " ".join(text.split())
