@@ -16,42 +16,49 @@ Examples:
 """
 
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.utils.errors import RecipeError
-
-
-SAMPLE = 1000  # prompts measured before training starts
 
 
 def main() -> None:
     script_args, args, model_args = parse_command_line("distillation", __doc__)
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
-    from trl import DistillationTrainer, ModelConfig
+    from trl import DistillationTrainer
 
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
-    from open_r1.data.prompts import prompt_length, to_prompts
+    from open_r1.data.prompts import longest_prompt, to_prompts
     from open_r1.models.chat_template import use_chat_template
-    from open_r1.models.loading import load_model_info
-    from open_r1.training import run as training
+    from open_r1.models.loading import load_teacher_info
+    from open_r1.training.run import prepare, train
+    from open_r1.training.start_up_box import show_start_up_box
 
-    run = training.prepare("distillation", script_args, args, model_args)
-    tokenizer = run.blueprint.tokenizer
+    # Check the recipe
+    run = prepare("distillation", script_args, args, model_args)
+    tokenizer = run.model_info.tokenizer
     use_chat_template(tokenizer, script_args.chat_template_path)
-    teacher = load_model_info(
-        ModelConfig(model_name_or_path=args.teacher_model_name_or_path), args.seed, args.trust_remote_code
-    )
+    teacher = load_teacher_info(args, tokenizer)
     if not script_args.dry_run:
         teacher.require_checkpoint("teacher_model_name_or_path")
-    if teacher.tokenizer.get_vocab() != tokenizer.get_vocab():
-        raise RecipeError(f"teacher_model_name_or_path: {teacher.source!r} has another vocabulary than the student.")
-    rows, held_out = load_train_and_eval(script_args.dataset, script_args, args)
-    hide_short_progress_bars(rows)
-    dataset = to_prompts(rows, script_args, tokenizer, with_solution=False)
-    held_out = held_out and to_prompts(held_out, script_args, tokenizer, with_solution=False)
-    longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
-    told = f"{teacher.source} · {teacher.parameters / 1e6:,.2f}M parameters"
-    training.show(run, dataset, held_out, sequence=longest + args.max_completion_length, more={"teacher": told})
-    if not script_args.dry_run:
-        training.train(run, DistillationTrainer, dataset, held_out, teacher_model=args.teacher_model_name_or_path)
+
+    # Load the prompts
+    dataset, held_out = load_train_and_eval(script_args.dataset, script_args, args)
+    hide_short_progress_bars(dataset)
+    dataset = to_prompts(dataset, script_args, tokenizer, with_solution=False)
+    if held_out:
+        held_out = to_prompts(held_out, script_args, tokenizer, with_solution=False)
+
+    # Show what is about to run
+    prompt_length = script_args.max_prompt_length or longest_prompt(dataset, tokenizer)
+    show_start_up_box(
+        run,
+        dataset,
+        held_out,
+        sequence_length=prompt_length + args.max_completion_length,
+        extra_lines={"teacher": f"{teacher.source} · {teacher.parameters / 1e6:,.2f}M parameters"},
+    )
+    if script_args.dry_run:
+        return
+
+    # Train, save and push
+    train(run, DistillationTrainer, dataset, held_out, teacher_model=args.teacher_model_name_or_path)
 
 
 if __name__ == "__main__":

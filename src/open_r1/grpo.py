@@ -23,57 +23,67 @@ from open_r1.configs import steps_of_a_round
 from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
-SAMPLE = 1000  # prompts measured before training starts
-
-
 def main() -> None:
     script_args, args, model_args = parse_command_line("grpo", __doc__)
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from trl import GRPOTrainer
 
     from open_r1.cluster.rollout_client import use_seeded_client
-    from open_r1.data.prompts import prompt_length, require_full_batch
+    from open_r1.data.prompts import longest_prompt, require_full_batch
     from open_r1.models.chat_template import use_chat_template
     from open_r1.rewards import Composition
-    from open_r1.training import run as training
     from open_r1.training.rl_prompts import load_prompts
+    from open_r1.training.run import prepare, train
+    from open_r1.training.start_up_box import show_start_up_box
 
-    run = training.prepare("grpo", script_args, args, model_args)
-    tokenizer = run.blueprint.tokenizer
+    # Check the recipe
+    run = prepare("grpo", script_args, args, model_args)
+    tokenizer = run.model_info.tokenizer
     use_chat_template(tokenizer, script_args.chat_template_path)
     script_args.set_weights(args)
     script_args.require_whole_rounds(args)
     script_args.require_server(args)
+
+    # Load the rewards and the prompts
     rewards = Composition(script_args.rewards, max_unjudged=script_args.max_unjudged)
     dataset, held_out = load_prompts(script_args, args, tokenizer, rewards)
     require_full_batch(dataset, args)
-    longest = script_args.max_prompt_length or max(prompt_length(p, tokenizer) for p in dataset[:SAMPLE]["prompt"])
+
+    # Set up generation
     if args.use_vllm:
         args.vllm_max_model_length = script_args.length_for_vllm(args)
         use_seeded_client()
-    weighed = script_args.choose_importance_sampling(args)
-    most = f"at most {args.max_completion_length:,} tokens"
-    training.show(
+    importance_sampling = script_args.choose_importance_sampling(args)
+
+    # Show what is about to run
+    prompt_length = script_args.max_prompt_length or longest_prompt(dataset, tokenizer)
+    extra_lines = {
+        "rewards": str(rewards),
+        "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, "
+        f"at most {args.max_completion_length:,} tokens",
+    }
+    if importance_sampling:
+        extra_lines["importance sampling"] = importance_sampling
+    show_start_up_box(
         run,
         dataset,
         held_out,
-        repeats=args.num_generations * args.num_iterations,
-        sequence=longest + args.max_completion_length,
-        more={
-            "rewards": str(rewards),
-            "completions": f"{run.global_batch:,} per step, {args.num_generations} per prompt, {most}",
-            **({"importance sampling": weighed} if weighed else {}),
-        },
+        sequence_length=prompt_length + args.max_completion_length,
+        extra_lines=extra_lines,
+        sequences_per_row=args.num_generations * args.num_iterations,
     )
-    if not script_args.dry_run:
-        training.train(
-            run,
-            GRPOTrainer,
-            dataset,
-            held_out,
-            steps_of_a_round=steps_of_a_round(args),
-            reward_funcs=rewards.for_trainer(),
-        )
+    if script_args.dry_run:
+        return
+
+    # Train, save and push
+    train(
+        run,
+        GRPOTrainer,
+        dataset,
+        held_out,
+        steps_of_a_round=steps_of_a_round(args),
+        reward_funcs=rewards.for_trainer(),
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ Examples:
 from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
-SAMPLE = 256  # rows looked at before training starts
+OBJECTIVES = {"helpfulness": "pairs, by the final summary", "harmlessness": "labels, by the whole answer"}
 
 
 def main() -> None:
@@ -27,40 +27,40 @@ def main() -> None:
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from trl import RewardTrainer
 
-    from open_r1.data.conversations import as_text
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
     from open_r1.data.preferences import to_pairs
     from open_r1.models.chat_template import use_chat_template
-    from open_r1.models.loading import check_round_trip
-    from open_r1.training import run as training
-    from open_r1.training.pointwise import PointwiseTrainer
+    from open_r1.training.reward_models import PointwiseTrainer, check_and_measure
+    from open_r1.training.run import prepare, train
+    from open_r1.training.start_up_box import show_start_up_box
 
-    run = training.prepare("reward_model", script_args, args, model_args)
-    tokenizer = run.blueprint.tokenizer
+    # Check the recipe
+    run = prepare("reward_model", script_args, args, model_args)
+    tokenizer = run.model_info.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)
-    rows, held_out = load_train_and_eval(script_args.dataset, script_args, args)
-    hide_short_progress_bars(rows)
-    pairs = to_pairs(rows, script_args, args.seed)
-    held_out = held_out and to_pairs(held_out, script_args, args.seed)
-    texts = [
-        as_text(row[name], tokenizer)
-        for row in pairs.select(range(min(SAMPLE, len(pairs))))
-        for name in ("chosen", "rejected")
-    ]
-    check_round_trip(tokenizer, texts[:8])
-    longest = max(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)
-    judged = {"helpfulness": "pairs, by the final summary", "harmlessness": "labels, by the whole answer"}
-    training.show(
+
+    # Load the data
+    dataset, held_out = load_train_and_eval(script_args.dataset, script_args, args)
+    hide_short_progress_bars(dataset)
+    pairs = to_pairs(dataset, script_args, args.seed)
+    if held_out:
+        held_out = to_pairs(held_out, script_args, args.seed)
+    longest = check_and_measure(pairs, tokenizer)
+
+    # Show what is about to run
+    show_start_up_box(
         run,
         pairs,
         held_out,
-        sequence=2 * min(args.max_length or longest, longest),
-        more={"objective": f"{script_args.objective}: {judged[script_args.objective]}"},
+        sequence_length=2 * min(args.max_length or longest, longest),
+        extra_lines={"objective": f"{script_args.objective}: {OBJECTIVES[script_args.objective]}"},
     )
-    if not script_args.dry_run:
-        training.train(
-            run, RewardTrainer if script_args.objective == "helpfulness" else PointwiseTrainer, pairs, held_out
-        )
+    if script_args.dry_run:
+        return
+
+    # Train, save and push
+    trainer_class = RewardTrainer if script_args.objective == "helpfulness" else PointwiseTrainer
+    train(run, trainer_class, pairs, held_out)
 
 
 if __name__ == "__main__":

@@ -29,24 +29,35 @@ def main() -> None:
     from open_r1.data.conversations import check_conversations
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
     from open_r1.models.chat_template import use_chat_template
-    from open_r1.training import run as training
+    from open_r1.training.run import prepare, train
+    from open_r1.training.start_up_box import show_start_up_box
 
-    run = training.prepare("sft", script_args, args, model_args)
-    tokenizer = run.blueprint.tokenizer
+    # Check the recipe
+    run = prepare("sft", script_args, args, model_args)
+    tokenizer = run.model_info.tokenizer
     use_chat_template(tokenizer, args.chat_template_path)
+
+    # Load the data
     dataset, held_out = load_train_and_eval(script_args.dataset, script_args, args)
     hide_short_progress_bars(dataset)
     lengths = check_conversations(dataset, tokenizer, args)
+
+    # Show what is about to run
     mean, longest = sum(lengths) / len(lengths), max(lengths)
-    training.show(
+    show_start_up_box(
         run,
         dataset,
         held_out,
-        sequence=min(args.max_length or longest, longest),
-        more={"lengths": f"{mean:,.0f} tokens on average, {longest:,} at most (first {len(lengths):,} rows)"},
+        sequence_length=min(args.max_length or longest, longest),
+        extra_lines={
+            "lengths": f"{mean:,.0f} tokens on average, {longest:,} at most (first {len(lengths):,} rows)",
+        },
     )
-    if not script_args.dry_run:
-        training.train(run, SFTTrainer, dataset, held_out)
+    if script_args.dry_run:
+        return
+
+    # Train, save and push
+    train(run, SFTTrainer, dataset, held_out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from transformers import DeepseekV3Config, Qwen2Config
 from trl import GRPOConfig, ModelConfig, SFTConfig
 
-from open_r1.planning.estimate import GPUS, Rates, Shape, engine_of, generation_seconds, memory_of
+from open_r1.planning.estimate import GPUS, Rates, Shape, engine_of, generation_seconds, training_memory
 from open_r1.planning.recipe import planned
 from open_r1.utils.errors import RecipeError
 
@@ -69,7 +69,7 @@ def test_r1_zero_takes_the_gpu_hours_that_the_paper_says(v3):
 def test_states_are_split_as_zero_says():
     shape, model_args = Shape.of(SEVEN), ModelConfig()
     args = SFTConfig("unused", use_cpu=True, bf16=True)
-    whole, two, three = (memory_of(shape, model_args, args, 0, 8, share) for share in (0, 2, 3))
+    whole, two, three = (training_memory(shape, model_args, args, 0, 8, share) for share in (0, 2, 3))
     billions = shape.parameters
     assert whole["weights"] == 6 * billions and whole["optimizer"] == 8 * billions
     assert two["weights"] == 2 * billions and two["optimizer"] == 12 * billions / 8
@@ -81,7 +81,7 @@ def test_reference_model_adapter_and_checkpointing_change_what_they_should():
 
     def total(model=None, **kwargs):
         args = GRPOConfig("unused", use_cpu=True, **{"bf16": True, "gradient_checkpointing": False} | kwargs)
-        return sum(memory_of(shape, ModelConfig(**model or {}), args, 16384, 1, 0).values())
+        return sum(training_memory(shape, ModelConfig(**model or {}), args, 16384, 1, 0).values())
 
     assert total(beta=0.1) > total(beta=0.0) > total(beta=0.0, gradient_checkpointing=True)
     less = {"gradient_checkpointing": True}

@@ -8,7 +8,13 @@ import sys
 import pytest
 from conftest import ROOT
 
-from open_r1.training.checkpoints import last_complete_checkpoint, rename_incomplete, what_is_missing
+from open_r1.training.checkpoints import (
+    MANIFEST,
+    find_defect,
+    last_complete_checkpoint,
+    rename_incomplete,
+    write_manifest,
+)
 from open_r1.utils.errors import RecipeError
 
 
@@ -88,10 +94,39 @@ def empty_index(path):
     path.unlink()
 
 
+def as_deepspeed(checkpoint):
+    """Weights and optimizer as DeepSpeed writes them, for two processes."""
+    (checkpoint / "latest").write_text("global_step4")
+    (checkpoint / "global_step4").mkdir()
+    for name in (
+        "mp_rank_00_model_states.pt",
+        *(f"bf16_zero_pp_rank_{rank}_mp_rank_00_optim_states.pt" for rank in (0, 1)),
+    ):
+        shutil.copy(checkpoint / "optimizer.pt", checkpoint / "global_step4" / name)
+    for name in ("optimizer.pt", "model.safetensors"):
+        (checkpoint / name).unlink()
+
+
+def as_fsdp(checkpoint):
+    """Weights and optimizer as FSDP writes them, in shards."""
+    for name in ("pytorch_model_fsdp_0", "optimizer_0"):
+        (checkpoint / name).mkdir()
+        for file in (".metadata", "__0_0.distcp", "__1_0.distcp"):
+            (checkpoint / name / file).write_bytes(b"shard")
+    for name in ("optimizer.pt", "model.safetensors"):
+        (checkpoint / name).unlink()
+
+
 def of_deepspeed_without_a_rank(path):
-    (path.parent / "latest").write_text("global_step4")
-    (path.parent / "global_step4").mkdir()
-    shutil.copy(path, path.parent / "global_step4" / "mp_rank_00_model_states.pt")
+    as_deepspeed(path.parent)
+    write_manifest(path.parent)
+    (path.parent / "global_step4" / "bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt").unlink()
+
+
+def of_fsdp_with_half_a_shard(path):
+    as_fsdp(path.parent)
+    write_manifest(path.parent)
+    half(path.parent / "optimizer_0" / "__1_0.distcp")
 
 
 def folder_instead(path):
@@ -128,6 +163,9 @@ DAMAGES += [
     ("model.safetensors", folder_instead),
     ("optimizer.pt", link_to_nowhere),
     ("optimizer.pt", of_deepspeed_without_a_rank),
+    ("optimizer.pt", of_fsdp_with_half_a_shard),
+    (MANIFEST, half),
+    (MANIFEST, writes("[]")),
     ("checkpoint-is-incomplete.txt", writes("checkpointing")),
 ]
 
@@ -142,8 +180,46 @@ def test_damaged_one_is_named_passed_over_and_renamed(folder, caplog, name, dama
     assert not broken.exists() and (folder / "checkpoint-4.incomplete-1").is_dir() and whole.is_dir()
 
 
+# What is seen without a manifest: of a run that was killed before it wrote one, or of another program.
+ROUGHLY = [(name, gone) for name in ("model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json")]
+ROUGHLY += [(name, half) for name in ("model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json")]
+ROUGHLY += [
+    ("trainer_state.json", other_step),
+    ("trainer_state.json", writes("{}")),
+    ("trainer_state.json", four_processes),
+    ("checkpoint-is-incomplete.txt", writes("checkpointing")),
+]
+
+
+@pytest.mark.parametrize("name, damage", ROUGHLY, ids=lambda value: getattr(value, "__name__", value))
+def test_without_a_manifest_it_is_checked_roughly(folder, name, damage):
+    checkpoint = folder / "checkpoint-4"
+    (checkpoint / MANIFEST).unlink()
+    assert find_defect(checkpoint) is None
+    damage(checkpoint / name)
+    assert find_defect(checkpoint) is not None
+
+
+@pytest.mark.parametrize("convert", [as_deepspeed, as_fsdp])
+@pytest.mark.parametrize("stateful_callbacks", [{}, 1], ids=str)
+def test_those_of_other_programs_are_resumed_from(folder, convert, stateful_callbacks):
+    checkpoint = folder / "checkpoint-4"
+    (checkpoint / MANIFEST).unlink()
+    (checkpoint / "rng_state.pth").unlink()
+    state = checkpoint / "trainer_state.json"
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"stateful_callbacks": stateful_callbacks}))
+    convert(checkpoint)
+    assert find_defect(checkpoint) is None
+
+
+def test_manifest_has_every_file_and_its_size(folder):
+    checkpoint = folder / "checkpoint-4"
+    sizes = json.loads((checkpoint / MANIFEST).read_text())
+    assert sizes == {path.name: path.stat().st_size for path in checkpoint.iterdir() if path.name != MANIFEST}
+
+
 def test_whole_ones_are_whole_and_stay(folder):
-    assert what_is_missing(folder / "checkpoint-2") is None and what_is_missing(folder / "checkpoint-4") is None
+    assert find_defect(folder / "checkpoint-2") is None and find_defect(folder / "checkpoint-4") is None
     rename_incomplete(str(folder), last_complete_checkpoint(str(folder)))
     assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
 
@@ -152,6 +228,7 @@ def test_newest_by_number_not_by_name(folder):
     (folder / "checkpoint-4").rename(folder / "checkpoint-10")
     state = folder / "checkpoint-10" / "trainer_state.json"
     state.write_text(json.dumps(json.loads(state.read_text()) | {"global_step": 10}))
+    write_manifest(folder / "checkpoint-10")
     assert last_complete_checkpoint(str(folder)) == str(folder / "checkpoint-10")
 
 
@@ -172,7 +249,8 @@ def test_several_and_none_whole_is_for_somebody_to_look_at(folder):
     for step in (2, 4):
         gone(folder / f"checkpoint-{step}" / "optimizer.pt")
     with pytest.raises(
-        RecipeError, match=r"none of the 2 checkpoints .* is complete \(checkpoint-4: no optimizer.pt; .*\)\. Mend one"
+        RecipeError,
+        match=r"none of the 2 checkpoints .* is complete \(checkpoint-4: no optimizer.pt; .*\)\. Repair one",
     ):
         last_complete_checkpoint(str(folder))
 

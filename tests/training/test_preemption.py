@@ -15,7 +15,7 @@ from conftest import ZERO
 
 from open_r1.training import save_guards
 from open_r1.training.preemption import STOP, Preemption
-from open_r1.training.save_guards import Soundness, is_finite
+from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard, is_finite
 from open_r1.utils.errors import RecipeError
 
 
@@ -135,7 +135,7 @@ def test_a_worker_that_was_forked_from_the_run_dies_of_its_signal(tmp_path):
         if child == 0:
             os.kill(os.getpid(), signal.SIGTERM)
             os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM and not callback.asked
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM and not callback.request
     finally:
         callback.on_train_end(None, state, control)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
@@ -146,12 +146,12 @@ def test_numbers_that_are_none_end_the_run_and_do_not_reach_a_checkpoint(checkpo
     process = start(folder, checkpoint, "--learning_rate", "1e38", "--save_steps", "2", "--max_grad_norm", "0")
     assert process.wait() == 1
     log = folder.with_suffix(".log").read_text()
-    assert "no finite number" in log and "Traceback" not in log
+    assert "NaN or infinite" in log and "Traceback" not in log
     assert not list(folder.glob("checkpoint-*")) and not (folder / "model.safetensors").exists()
 
 
 def test_loss_may_be_none_a_few_times_in_a_row():
-    callback, state = Soundness(3, "stop"), SimpleNamespace(global_step=7)
+    callback, state = NonFiniteGuard(3), SimpleNamespace(global_step=7)
     args = SimpleNamespace(output_dir="/nowhere")
     for loss in (1.0, float("nan"), float("inf"), 2.0, float("nan"), float("nan")):
         callback.on_log(args, state, None, logs={"loss": loss, "grad_norm": 1.0})
@@ -174,7 +174,7 @@ def full(tmp_path, monkeypatch):
 @pytest.mark.parametrize("choice", ["stop", "skip"])
 def test_no_room_for_a_checkpoint(full, caplog, choice):
     state, control = SimpleNamespace(global_step=4, is_world_process_zero=True), SimpleNamespace(should_save=True)
-    callback, model = Soundness(3, choice), torch.nn.Linear(2, 2)
+    callback, model = DiskFullGuard(choice), torch.nn.Linear(2, 2)
     if choice == "stop":
         with pytest.raises(
             RecipeError, match="0.0 MB free, and a checkpoint takes 0.0 MB. The last checkpoint is .*checkpoint-2"
@@ -196,7 +196,7 @@ def test_the_model_of_a_run_without_checkpoints_is_looked_at_too(tmp_path):
     model = torch.nn.Linear(2, 2)
     model.bias.data[0] = float("inf")
     args = SimpleNamespace(output_dir=str(tmp_path), device=torch.device("cpu"))
-    control, callback = SimpleNamespace(should_save=False), Soundness(3, "stop")
+    control, callback = SimpleNamespace(should_save=False), NonFiniteGuard(3)
     callback.on_step_end(args, SimpleNamespace(global_step=8, max_steps=9), control, model=model)
-    with pytest.raises(RecipeError, match="the weights are no finite numbers"):
+    with pytest.raises(RecipeError, match="the weights are NaN or infinite"):
         callback.on_step_end(args, SimpleNamespace(global_step=9, max_steps=9), control, model=model)

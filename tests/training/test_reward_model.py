@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from open_r1.training.pointwise import pointwise_loss
+from open_r1.training.reward_models import pointwise_loss
 
 
 @pytest.fixture

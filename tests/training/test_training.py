@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import BASE, ZERO
 
-from open_r1.training.run import _resume_point
+from open_r1.training.checkpoints import resume_checkpoint
 
 
 LAUNCH = [os.path.join(os.path.dirname(sys.executable), "accelerate"), "launch", "--quiet"]
@@ -75,7 +75,7 @@ def test_leaves_model_metrics_recipe_and_card(runs):
             p.name for p in folder.iterdir()
         }
     card = (zero / "README.md").read_text()
-    assert "num_generations: 8" in card and "eval_rewards/accuracy/mean" in card and "avg@4" in card
+    assert "num_generations: 8" in card and "| accuracy, held out |" in card and "avg@4" in card
 
 
 def test_completions_and_rewards_are_logged(runs):
@@ -152,8 +152,8 @@ def test_dry_run_of_a_recipe_whose_checkpoint_is_not_made_yet(script, tmp_path, 
 def test_a_run_that_began_from_another_ones_checkpoint_goes_on_from_its_own(runs, tmp_path):
     base, zero, _ = runs
     other = str(base / "checkpoint-4")
-    assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(tmp_path))) == other
-    assert _resume_point(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(zero))) == str(
+    assert resume_checkpoint(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(tmp_path))) == other
+    assert resume_checkpoint(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(zero))) == str(
         zero / "checkpoint-4"
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from datasets import Dataset
 from hub_server import TOKEN, Fault
 from huggingface_hub import DatasetCard, ModelCard
 
-from open_r1.training.hub_pushes import STAGED, Pushes
+from open_r1.training.hub_pushes import STAGING, HubPushes, Task
 from open_r1.training.model_card import write_model_card
 from open_r1.utils import hub as ours
 from open_r1.utils.errors import RunStopped
@@ -56,7 +57,7 @@ def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, sc
         ]
     assert finished["model.safetensors"] == (tmp_path / "base" / "model.safetensors").read_bytes()
     assert checkpoint["model.safetensors"] == (tmp_path / "base" / "checkpoint-2" / "model.safetensors").read_bytes()
-    assert not any((tmp_path / "base" / STAGED).iterdir())
+    assert not any((tmp_path / "base" / STAGING).iterdir())
     assert TOKEN not in outcome.out + outcome.err + caplog.text
     everything = all_bytes(tmp_path) + b"".join(finished.values()) + b"".join(checkpoint.values())
     assert TOKEN.encode() not in everything
@@ -98,7 +99,7 @@ def test_hub_that_is_busy_or_broken_for_a_moment_gets_all(hub, fault, checkpoint
 
 def test_hub_that_does_not_answer_in_time_is_asked_again(hub, checkpoint, monkeypatch):
     monkeypatch.setattr(ours, "TIMEOUT", httpx.Timeout(1))
-    ours.never_wait_for_ever()
+    ours.limit_request_time()
     huggingface_hub.close_session()  # the next one has this timeout
     require_repo("me/base", private=True)
     hub.faults = [Fault("POST .*/commit/", until=threading.Event())]
@@ -115,7 +116,7 @@ def test_training_does_not_wait_and_needs_the_checkpoint_no_more(hub, checkpoint
     folder.mkdir()
     for path in Path(checkpoint).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    pushes = Pushes(
+    pushes = HubPushes(
         str(tmp_path), "me/base", "main", True, lambda folder: (folder / "README.md").write_text("# a card")
     )
     pushes.start(0)
@@ -124,7 +125,8 @@ def test_training_does_not_wait_and_needs_the_checkpoint_no_more(hub, checkpoint
     for path in folder.iterdir():
         path.unlink()
     silence.set()
-    pushes.waiting.join()
+    while pushes.has_left("push"):
+        time.sleep(0.01)
     assert pushes.pushed == ["main-step-000000007"]
     assert (
         hub.files("me/base", "main-step-000000007")["model.safetensors"]
@@ -157,11 +159,11 @@ def test_finished_model_that_the_hub_did_not_take_is_an_error_and_pushed_by_the_
 
 
 def test_finished_run_that_waits_for_the_hub_ends_when_it_is_asked_to(tmp_path):
-    pushes = Pushes(str(tmp_path), "me/base", "main", True, lambda folder: None)
+    pushes = HubPushes(str(tmp_path), "me/base", "main", True, lambda folder: None)
     pushes.step = 8
-    pushes.waiting.put(8)  # nobody pushes it
+    pushes.tasks.append(Task(8, "push"))  # no thread pushes it
     (tmp_path / "STOP").touch()
-    with pytest.raises(RunStopped, match="the model is finished .* but not all is pushed or evaluated"):
+    with pytest.raises(RunStopped, match="the model is finished .* but not everything is pushed or evaluated"):
         pushes.finish()
     assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 8, (
         "for the job, which goes on in another one"
@@ -222,7 +224,7 @@ def test_evaluation_of_each_pushed_revision(hub, script, problems, tmp_path):
     (["--evaluation_recipe", "recipes/DeepSeek-R1-Distill-Qwen-7B/eval/config_paper.yaml"], "would ask a server of another model"),
     (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--hub_strategy", "end"], "pushes none"),
     (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--evaluation_slurm", "'"], "No closing quotation"),
-    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--use_peft", "true"], "an adapter alone is pushed"),
+    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--use_peft", "true"], "only the adapter is pushed"),
 ])  # fmt: skip
 def test_evaluation_that_could_not_be_right_is_refused(script, tmp_path, argv, told):
     outcome = script("sft", *SFT, *PUSH, *argv, "--output_dir", tmp_path / "base")
@@ -232,7 +234,7 @@ def test_evaluation_that_could_not_be_right_is_refused(script, tmp_path, argv, t
 def test_evaluation_recipe_without_a_push_is_refused(script, tmp_path):
     argv = ["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml"]
     outcome = script("sft", *SFT, *argv, "--output_dir", tmp_path / "base")
-    assert outcome.code == 1 and "evaluation_recipe: what is pushed is evaluated" in outcome.err
+    assert outcome.code == 1 and "evaluation_recipe: only pushed revisions are evaluated" in outcome.err
 
 
 def test_data_set_is_pushed_with_its_card(hub, script, tmp_path):

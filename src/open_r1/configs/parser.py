@@ -24,6 +24,7 @@ from open_r1.utils.errors import MissingInputError, RecipeError, RunStopped, did
 
 
 STATUS_STOPPED = 85  # exit status of a run that was asked to end: neither done nor failed
+STATUS_INTERRUPTED = 130  # exit status after Ctrl-C, as shells expect it
 
 
 @contextmanager
@@ -42,10 +43,10 @@ def report_user_errors() -> Iterator[None]:
         sys.exit(1)
     except RunStopped as stopped:
         sys.stderr.write(f"\n{stopped}; the same command continues\n")
-        sys.exit(STATUS_STOPPED)
+        sys.exit(STATUS_INTERRUPTED if stopped.interrupted else STATUS_STOPPED)
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; the same command continues from the last complete checkpoint, if there is one\n")
-        sys.exit(130)
+        sys.exit(STATUS_INTERRUPTED)
 
 
 def parse_command_line(stage: str, description: str | None) -> tuple:

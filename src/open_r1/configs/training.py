@@ -38,6 +38,10 @@ class RunArguments(ScriptArguments):
         default="stop", metadata={"help": "Where a checkpoint does not fit: `stop`, or `skip` it and go on."}
     )
 
+    license: str | None = field(
+        default=None, metadata={"help": "License of the trained model (`apache-2.0`), for its model card."}
+    )
+
     evaluation_recipe: str | None = field(
         default=None,
         metadata={"help": "An `eval` recipe, by which each pushed revision is evaluated while training goes on."},
@@ -187,6 +191,10 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         },
     )
 
+    show_completions_every: int = field(
+        default=10, metadata={"help": "Log a completion every so many steps, and at the first; 0: none."}
+    )
+
     vllm_nodes: int = field(
         default=0,
         metadata={
@@ -232,6 +240,8 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             raise RecipeError(
                 f"vllm_engine: found {sizes[0]}; an engine's GPUs are vllm_tensor_parallel_size, and all of vllm_nodes are used."
             )
+        if self.show_completions_every < 0:
+            raise RecipeError(f"show_completions_every: found {self.show_completions_every}; expected at least 0.")
         if self.vllm_nodes < 0:
             raise RecipeError(f"vllm_nodes: found {self.vllm_nodes}; expected at least 0.")
         self.rewards = RewardSpec.parse_all(self.reward_funcs)

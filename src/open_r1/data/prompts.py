@@ -127,6 +127,11 @@ def prompt_length(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) 
     return len(tokenizer(text, add_special_tokens=is_plain_text)["input_ids"])
 
 
+def longest_prompt(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, sample: int = 1000) -> int:
+    """Tokens of the longest prompt among the first `sample` rows."""
+    return max(prompt_length(prompt, tokenizer) for prompt in dataset[:sample]["prompt"])
+
+
 def read_template(path: str, option: str) -> jinja2.Template:
     """Reads a Jinja file as a strict template: a variable that a row does not have is an error.
 

@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
-from trl import ModelConfig
+from trl import DistillationConfig, ModelConfig
 
 from open_r1.configs.recipes import find_producer
 from open_r1.utils.errors import MissingInputError, RecipeError
@@ -91,6 +91,23 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
             f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be had from the Hub: {error}"
         ) from error
     return ModelInfo(source, config, tokenizer, meta_model(config, trust_remote_code).num_parameters())
+
+
+def load_teacher_info(args: DistillationConfig, student_tokenizer: PreTrainedTokenizerBase) -> ModelInfo:
+    """Reads configuration and tokenizer of the model to distill from, but no weights.
+
+    Args:
+        args (`DistillationConfig`): Names the teacher.
+        student_tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model that is trained.
+
+    Raises:
+        RecipeError: If there is no such model, or its vocabulary is not the student's.
+    """
+    teacher_args = ModelConfig(model_name_or_path=args.teacher_model_name_or_path)
+    teacher = load_model_info(teacher_args, args.seed, args.trust_remote_code)
+    if teacher.tokenizer.get_vocab() != student_tokenizer.get_vocab():
+        raise RecipeError(f"teacher_model_name_or_path: {teacher.source!r} has another vocabulary than the student.")
+    return teacher
 
 
 def meta_model(config: PreTrainedConfig, trust_remote_code: bool = False) -> PreTrainedModel:

@@ -130,7 +130,7 @@ TILE = (4096, 32768)  # tokens and vocabulary whose logits TRL's head has at onc
 TILES_ON_A_CPU = 10  # copies of them where there is no fused kernel
 
 
-def memory_of(
+def training_memory(
     shape: Shape, model_args: ModelConfig, args: Any, tokens: int, processes: int, share: int, engine: float = 0.0
 ) -> dict[str, float]:
     """Peak memory of training on one device by what takes it, in bytes.
@@ -311,7 +311,9 @@ def plan(
     gpu, rates = GPUS[gpu_name], rates or Rates()
     colocated = work.engines and args.use_vllm and args.vllm_mode == "colocate"
     engine = args.vllm_gpu_memory_utilization * gpu.memory * GIB if colocated else 0.0
-    memory = memory_of(shape, model_args, args, work.per_device * (work.prompt + work.completion), gpus, share, engine)
+    memory = training_memory(
+        shape, model_args, args, work.per_device * (work.prompt + work.completion), gpus, share, engine
+    )
     memory = {name: value / GIB for name, value in memory.items()}
     passes = 6.0 if not model_args.use_peft else 4.0  # no gradients of frozen weights
     passes += 2.0 if args.gradient_checkpointing else 0.0

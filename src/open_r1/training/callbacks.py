@@ -1,88 +1,183 @@
-"""Callbacks of every training run: one calm progress line, the log on disk as it grows, and what a checkpoint says of its run."""
+"""What a run shows while it trains, in the terminal and in `log_history.jsonl`."""
 
 import json
 import logging
+import math
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
-from open_r1.training.checkpoints import MARK
 from open_r1.utils.files import write_text_atomically
+from open_r1.utils.text import conversation_text, text_of
 
 
 logger = logging.getLogger(__name__)
 
-# What the progress line shows, of what TRL logs.
-SHOWN = {
+# The metrics that are shown, of those that TRL logs, and what they are called here.
+METRICS = {
     "loss": "loss",
     "mean_token_accuracy": "token accuracy",
+    "accuracy": "accuracy",  # of a reward model: chosen above rejected
     "reward": "reward",
     "rewards/accuracy/mean": "accuracy",
     "rewards/format/mean": "format",
     "completions/mean_length": "length",
 }
+MAX_SHOWN = 1000  # characters of a completion
 
 
-class ProgressLine(ProgressCallback):
-    """A progress bar with the few figures that tell how the run goes, or a line now and then where there is no terminal."""
+class ProgressLog(ProgressCallback):
+    """Shows how the run goes: a progress bar in a terminal, otherwise a line every half minute and for the last step.
 
-    EVERY = 30  # seconds between lines in a log file
+    Held-out scores are always logged, and compared at the end with those of the beginning.
+    """
+
+    SECONDS_BETWEEN_LINES = 30
 
     def __init__(self):
         super().__init__()
-        self.last = 0.0
+        self.last_line = -math.inf  # by time.monotonic()
 
-    def on_train_begin(self, args, state, control, **kwargs):
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
         if sys.stderr.isatty():
             super().on_train_begin(args, state, control, **kwargs)
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(self, args, state, control, **kwargs) -> None:
         if self.training_bar is not None:
             super().on_step_end(args, state, control, **kwargs)
 
-    def on_prediction_step(self, args, state, control, **kwargs):
-        pass  # the line of the training bar is enough
+    def on_prediction_step(self, args, state, control, **kwargs) -> None:
+        pass  # no second progress bar
 
-    def on_evaluate(self, args, state, control, **kwargs):
+    def on_evaluate(self, args, state, control, **kwargs) -> None:
         pass
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         if not state.is_world_process_zero:
             return
-        shown = {name: f"{logs[key]:.3g}" for key, name in SHOWN.items() if isinstance(logs.get(key), int | float)}
-        if self.training_bar is not None and shown:
-            self.training_bar.set_postfix(shown)
-        elif shown and time.monotonic() - self.last > self.EVERY:
-            self.last = time.monotonic()
-            figures = "  ".join(f"{name} {value}" for name, value in shown.items())
-            logger.info("step %d/%d  %s", state.global_step, state.max_steps, figures)
+        held_out_scores = select_metrics(logs, prefix="eval_")
+        if held_out_scores:
+            logger.info("step %d/%d  held out: %s", state.global_step, state.max_steps, _format(held_out_scores))
+            return
+        metrics = select_metrics(logs)
+        if not metrics:
+            return
+        if self.training_bar is not None:
+            self.training_bar.set_postfix({name: f"{value:.3g}" for name, value in metrics.items()})
+        elif self._is_time_for_a_line() or state.global_step >= state.max_steps:
+            self.last_line = time.monotonic()
+            logger.info("step %d/%d  %s", state.global_step, state.max_steps, _format(metrics))
 
-    def on_train_end(self, args, state, control, **kwargs):
+    def on_train_end(self, args, state, control, **kwargs) -> None:
         if self.training_bar is not None:
             super().on_train_end(args, state, control, **kwargs)
+        if state.is_world_process_zero:
+            comparison = compare_held_out_scores(state.log_history)
+            if comparison:
+                logger.info(comparison)
+
+    def _is_time_for_a_line(self) -> bool:
+        return time.monotonic() - self.last_line > self.SECONDS_BETWEEN_LINES
 
 
-class Processes(TrainerCallback):
-    """Says in every checkpoint how many processes there were: each has a file of its own in it, of which none may be missing."""
+class ShowCompletions(TrainerCallback):
+    """Logs a completion of the current batch every few steps, so that one can watch how the model comes to think.
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        state.stateful_callbacks[MARK] = {"processes": args.world_size}
+    Args:
+        trainer (`GRPOTrainer`): The trainer.
+        every (`int`): Steps from one to the next; the first step's is shown too. With 0 none is shown.
+    """
+
+    def __init__(self, trainer: Trainer, every: int):
+        self.trainer = trainer
+        self.every = every
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if self.every == 0 or not state.is_world_process_zero:
+            return
+        if state.global_step == 1 or state.global_step % self.every == 0:
+            self._show(state.global_step)
+
+    def _show(self, step: int) -> None:
+        batch = self.trainer._logs  # TRL keeps it for its table of completions, and gives no other access to them
+        if not batch["completion"]:
+            return
+        prompt = conversation_text(batch["prompt"][0])
+        completion = text_of(batch["completion"][0])
+        rewards = {name: values[0] for name, values in batch["rewards"].items()}
+        given = {name: value for name, value in rewards.items() if value is not None and not math.isnan(value)}
+        logger.info(
+            "step %d, a completion (%s):\n%s\n%s", step, _format(given), _indent(prompt[-MAX_SHOWN:]), _indent(_shorten(completion))
+        )  # fmt: skip
 
 
 class LogHistory(TrainerCallback):
-    """Keeps `log_history.jsonl` in step with what the trainer logged, also across a resume."""
+    """Writes what the trainer logs to `log_history.jsonl` at once, also across a resume.
+
+    Args:
+        output_dir (`str`): The run's output folder.
+    """
 
     def __init__(self, output_dir: str):
         self.path = Path(output_dir) / "log_history.jsonl"
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:  # what was logged after the checkpoint that we resume from is done again
-            write_text_atomically(self.path, "".join(json.dumps(entry) + "\n" for entry in state.log_history))
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        if state.is_world_process_zero:  # without what was logged after the checkpoint that the run resumes from
+            lines = [json.dumps(entry) + "\n" for entry in state.log_history]
+            write_text_atomically(self.path, "".join(lines))
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         if state.is_world_process_zero and state.log_history:
             with self.path.open("a") as file:
                 file.write(json.dumps(state.log_history[-1]) + "\n")
+
+
+def select_metrics(logs: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """The metrics that are worth showing, by their short names.
+
+    >>> select_metrics({"loss": 0.5, "eval_reward": 1.2, "eval_loss": 0.0, "grad_norm": 3.0}, prefix="eval_")
+    {'reward': 1.2}
+    """
+    metrics = {}
+    for key, name in METRICS.items():
+        value = logs.get(prefix + key)
+        if isinstance(value, int | float):
+            metrics[name] = value
+    if prefix and "reward" in metrics:
+        metrics.pop("loss", None)  # of held-out completions it says nothing
+    return metrics
+
+
+def compare_held_out_scores(log_history: list[dict[str, Any]]) -> str | None:
+    """The first and the last held-out scores in one line, `None` with fewer than two evaluations.
+
+    >>> compare_held_out_scores([{"step": 0, "eval_reward": 0.2}, {"step": 10, "eval_reward": 1.5}])
+    'held out, step 0 → 10: reward 0.2 → 1.5'
+    """
+    evaluations = [entry for entry in log_history if select_metrics(entry, prefix="eval_")]
+    if len(evaluations) < 2:
+        return None
+    first, last = evaluations[0], evaluations[-1]
+    before, after = select_metrics(first, prefix="eval_"), select_metrics(last, prefix="eval_")
+    changes = [f"{name} {before[name]:.3g} → {after[name]:.3g}" for name in before if name in after]
+    return f"held out, step {first['step']} → {last['step']}: {', '.join(changes)}"
+
+
+def _format(metrics: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+
+
+def _shorten(text: str) -> str:
+    """A text without its middle, if it is long."""
+    if len(text) <= MAX_SHOWN:
+        return text
+    half = MAX_SHOWN // 2
+    return f"{text[:half]} […] {text[-half:]}"
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

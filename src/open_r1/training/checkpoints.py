@@ -1,153 +1,220 @@
-"""Which checkpoint to continue from. One that was cut off while it was written, or damaged since, does not count.
+"""Which checkpoint to continue from. One that was cut off while it was written, or damaged since, is passed over.
 
-A file is whole if it is as long as it says itself: safetensors by its header, what torch writes (a ZIP archive) by its directory, which
-stands at the end, JSON by its last bracket. No tensor is read, so this takes a moment for a model of any size.
+When all processes have written their part of a checkpoint, [`CheckpointManifest`] lists its files and their sizes in
+`manifest.json`. A checkpoint is complete if it still has all of them. This holds for any layout, of one device, DDP, DeepSpeed
+or FSDP, and takes a moment for a model of any size.
+
+A checkpoint without a manifest, written by another program or by a run that was killed just then, is checked roughly.
 """
 
 import json
 import logging
+import os
 import re
-import struct
 import zipfile
 from pathlib import Path
 
+from accelerate import PartialState
+from safetensors import SafetensorError, safe_open
+from transformers import TrainerCallback, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.files import rename_aside
+from open_r1.utils.files import rename_aside, write_text_atomically
 
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
-STATE = "trainer_state.json"  # transformers writes it last
-UNFINISHED = "checkpoint-is-incomplete.txt"  # transformers' mark of a checkpoint that it is writing
-MARK = "open_r1"  # our own entry in it, see `callbacks.Processes`
-ASIDE = "incomplete"  # what a damaged folder's name ends in once it is out of the way
+MANIFEST = "manifest.json"
+UNFINISHED = "checkpoint-is-incomplete.txt"  # transformers puts this into a checkpoint while it writes it
+STATE_KEY = "open_r1"  # our entry among the callbacks' states in trainer_state.json
+# Without a manifest: what the trainer, DeepSpeed (`global_step*`) and FSDP call the weights and the optimizer's state.
+WEIGHTS = ("*.safetensors", "pytorch_model*", "global_step*")
+OPTIMIZER = ("optimizer*", "global_step*")
+
+
+class CheckpointManifest(TrainerCallback):
+    """Writes `manifest.json`, with the size of every file, into each checkpoint."""
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        # Each process writes a file with its random state last; see `_random_states`.
+        state.stateful_callbacks[STATE_KEY] = {"processes": args.world_size}
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        PartialState().wait_for_everyone()
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and checkpoint.is_dir():
+            write_manifest(checkpoint)
+
+
+def write_manifest(checkpoint: Path) -> None:
+    """Writes the sizes of a checkpoint's files, once their contents have reached the disk."""
+    sizes = {}
+    for path in sorted(checkpoint.rglob("*")):
+        if path.is_file() and path.name != MANIFEST:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            sizes[str(path.relative_to(checkpoint))] = path.stat().st_size
+    write_text_atomically(checkpoint / MANIFEST, json.dumps(sizes, indent=1) + "\n")
 
 
 def last_complete_checkpoint(output_dir: str) -> str | None:
-    """The newest complete `checkpoint-N` of a folder, `None` if it has none. Newer ones that are not are named in the log.
+    """Finds the newest complete `checkpoint-<step>` of a folder. Newer ones that are incomplete are logged.
 
-    Complete means: weights (all shards), optimizer, scheduler and the state of every process' random numbers, each whole, and
-    `trainer_state.json` of that very step; so a checkpoint of `save_only_model` is none.
+    Args:
+        output_dir (`str`): The run's output folder.
+
+    Returns:
+        `str`, *optional*: Its path, `None` if there is no checkpoint, or one only that is incomplete: a run killed during its first save.
 
     Raises:
-        RecipeError: If there are several, and none is complete: that is no run that was stopped while it saved for the first time.
+        RecipeError: If there are several checkpoints and none is complete.
     """
-    folders = checkpoints(output_dir)
-    reasons = {}
-    for folder in folders:
-        reasons[folder] = what_is_missing(folder)
-        if reasons[folder] is None:
-            return str(folder)
-        logger.warning("%s is incomplete (%s), passing it over", folder, reasons[folder])
-    if len(folders) > 1:
-        told = "; ".join(f"{folder.name}: {reason}" for folder, reason in reasons.items())
+    defects = []
+    for checkpoint in checkpoints(output_dir):
+        defect = find_defect(checkpoint)
+        if defect is None:
+            return str(checkpoint)
+        logger.warning("%s is incomplete (%s), skipping it", checkpoint, defect)
+        defects.append(f"{checkpoint.name}: {defect}")
+    if len(defects) > 1:
         raise RecipeError(
-            f"output_dir: none of the {len(folders)} checkpoints in {output_dir} is complete ({told}). Mend one, or remove them to start anew."
+            f"output_dir: none of the {len(defects)} checkpoints in {output_dir} is complete ({'; '.join(defects)}). "
+            "Repair one, or remove them to start from scratch."
         )
     return None
 
 
+def resume_checkpoint(args: TrainingArguments) -> str | None:
+    """The checkpoint to continue from: the last complete one in the output folder, unless the recipe names another.
+
+    Args:
+        args (`TrainingArguments`): `resume_from_checkpoint` is `true` (the default), `false` or the path of a checkpoint, from
+            which the run starts but does not continue once it has checkpoints of its own.
+
+    Raises:
+        RecipeError: If the checkpoint that the recipe names cannot be used, or there are checkpoints where none is wanted.
+    """
+    own_checkpoint = last_complete_checkpoint(args.output_dir)
+    wanted = str(args.resume_from_checkpoint or "true")
+    if wanted.lower() == "false" and own_checkpoint:
+        raise RecipeError(f"resume_from_checkpoint: false, but {args.output_dir} has checkpoints; remove them first.")
+    if own_checkpoint or wanted.lower() in ("true", "false"):
+        return own_checkpoint
+    defect = find_defect(Path(wanted))
+    if defect:
+        raise RecipeError(f"resume_from_checkpoint: cannot continue from {wanted!r}: {defect}.")
+    return wanted
+
+
 def checkpoints(output_dir: str) -> list[Path]:
-    """All `checkpoint-N` of a folder, the newest first."""
+    """All folders `checkpoint-<step>` of a run, the newest first."""
     folders = [path for path in Path(output_dir).glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
     return sorted(folders, key=step_of, reverse=True)
 
 
-def rename_incomplete(output_dir: str, resume_from: str | None):
-    """Renames the incomplete checkpoints after the one that is resumed from: the run is about to write others of the same steps."""
-    for folder in checkpoints(output_dir):
-        if folder == Path(resume_from or ""):
+def step_of(checkpoint: Path) -> int:
+    """The step of a folder `checkpoint-<step>`."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def read_trainer_state(checkpoint: str | Path) -> dict:
+    """What the trainer says of a checkpoint in `trainer_state.json`."""
+    return json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text())
+
+
+def rename_incomplete(output_dir: str, resume_from: str | None) -> None:
+    """Renames the incomplete checkpoints after the one to resume from, as the run is about to write their steps again."""
+    for checkpoint in checkpoints(output_dir):
+        if checkpoint == Path(resume_from or ""):
             return
-        if what_is_missing(folder) is not None:
-            aside = rename_aside(folder, ASIDE)
-            logger.warning("%s is incomplete and was renamed to %s", folder, aside.name)
+        if find_defect(checkpoint) is not None:
+            renamed = rename_aside(checkpoint, "incomplete")
+            logger.warning("%s is incomplete and was renamed to %s", checkpoint, renamed.name)
 
 
-def what_is_missing(folder: Path) -> str | None:
-    """Why a checkpoint cannot be resumed from, or `None` if it can."""
-    files = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    if STATE not in files or UNFINISHED in files:
-        return f"no {STATE}" if STATE not in files else f"it has a {UNFINISHED}"
-    for name, path in files.items():
-        if not is_whole(path):
-            return f"{name} is cut off"
+def find_defect(checkpoint: Path) -> str | None:
+    """Why a checkpoint cannot be resumed from, `None` if it can."""
+    if (checkpoint / UNFINISHED).exists():
+        return f"it has a {UNFINISHED}"
+    if (checkpoint / MANIFEST).is_file():
+        return _find_defect_by_manifest(checkpoint) or _find_defect_in_state(checkpoint)
+    return _find_defect_in_state(checkpoint) or _find_defect_without_manifest(checkpoint)
+
+
+def _find_defect_by_manifest(checkpoint: Path) -> str | None:
     try:
-        state = json.loads(files[STATE].read_text())
-        if state["global_step"] != step_of(folder):
-            return f"{STATE} is of step {state['global_step']}"
-        needed = _needed(files, state.get("stateful_callbacks", {}).get(MARK, {}).get("processes"))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        return f"it says nothing sensible of itself: {error!r}"
-    return next((f"no {name}" for name in needed if name not in files), None)
+        sizes = json.loads((checkpoint / MANIFEST).read_text())
+        for name, size in sizes.items():
+            path = checkpoint / name
+            if not path.is_file():
+                return f"no {name}"
+            if path.stat().st_size != size:
+                return f"{name} has {path.stat().st_size:,} bytes instead of {size:,}"
+            if _is_blank(path):
+                return f"{name} is blank"
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{MANIFEST} cannot be read: {error!r}"
+    return None
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a file is as long as it says. Files of other kinds need not be, if they are not empty."""
-    if path.suffix not in (".json", ".safetensors", ".pt", ".pth", ".bin", ".distcp") and path.name not in (
-        ".metadata",
-        "latest",
-    ):
-        return True
-    if not (size := path.stat().st_size):
-        return False
+def _find_defect_in_state(checkpoint: Path) -> str | None:
+    if not (checkpoint / TRAINER_STATE_NAME).is_file():
+        return f"no {TRAINER_STATE_NAME}"
     try:
-        if path.suffix == ".json":
-            json.loads(path.read_text())
-        elif path.suffix == ".safetensors":
-            return size == _length_of_safetensors(path, size)
-        elif path.suffix in (".pt", ".pth", ".bin"):
-            with zipfile.ZipFile(path) as archive:
-                return archive.start_dir > 0 and path.open("rb").read(4) == b"PK\x03\x04"
-    except (OSError, ValueError, KeyError, struct.error, zipfile.BadZipFile):
-        return False
-    return True
+        step, expected = read_trainer_state(checkpoint)["global_step"], step_of(checkpoint)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return f"{TRAINER_STATE_NAME} cannot be read: {error!r}"
+    if step != expected:
+        return f"{TRAINER_STATE_NAME} is of step {step}"
+    return None
 
 
-def _length_of_safetensors(path: Path, size: int) -> int:
-    """Bytes of the whole file as its header has it: length of the header, header, and the tensors that it lists."""
-    with path.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header = json.loads(stream.read(min(length, size)))
-    return (
-        8
-        + length
-        + max((tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"), default=0)
-    )
+def _find_defect_without_manifest(checkpoint: Path) -> str | None:
+    """Looks for weights, for the optimizer's state, and for files that are cut off."""
+    if not _has_any(checkpoint, WEIGHTS):
+        return "no weights"
+    if not _has_any(checkpoint, OPTIMIZER):
+        return "no optimizer state"
+    for name in _random_states(checkpoint):
+        if not (checkpoint / name).is_file():
+            return f"no {name}"
+    for path in sorted(checkpoint.rglob("*")):
+        if path.is_file() and _is_cut_off(path):
+            return f"{path.relative_to(checkpoint)} is cut off"
+    return None
 
 
-def _needed(files: dict[str, Path], processes: int | None) -> list[str]:
-    """The files that a checkpoint must have, by what it has already: of one device or DDP, of DeepSpeed, or of FSDP.
-
-    Args:
-        files (`dict[str, Path]`): What it has.
-        processes (`int`, *optional*): How many have written it, if that is known.
-    """
-    processes = processes or sum(name.startswith("rng_state_") for name in files) or 1
-    needed = ["training_args.bin", "scheduler.pt"]
-    needed += [f"rng_state_{rank}.pth" for rank in range(processes)] if processes > 1 else ["rng_state.pth"]
-    if "latest" in files:
-        return needed + _of_deepspeed(files, processes)
-    if any(name.startswith(("pytorch_model_fsdp", "optimizer_0/")) for name in files):
-        split = any(name.startswith("optimizer_0/") for name in files)
-        return [*needed, "optimizer_0/.metadata" if split else "optimizer.bin"]
-    weights = next((name for name in WEIGHTS if name in files), WEIGHTS[0])
-    if weights.endswith("index.json"):
-        needed += sorted(set(json.loads(files[weights].read_text())["weight_map"].values()))
-    return [*needed, weights, "optimizer.pt"]
+def _random_states(checkpoint: Path) -> list[str]:
+    """The files that the processes of a run of ours have written last. One is missing if the run was killed before."""
+    try:
+        processes = read_trainer_state(checkpoint)["stateful_callbacks"][STATE_KEY]["processes"]
+    except (KeyError, TypeError):  # written by another program
+        return []
+    if processes == 1:
+        return ["rng_state.pth"]
+    return [f"rng_state_{rank}.pth" for rank in range(processes)]
 
 
-def _of_deepspeed(files: dict[str, Path], processes: int) -> list[str]:
-    """What DeepSpeed's own folder, which the file `latest` names, must have: every process' part of the optimizer."""
-    tag = files["latest"].read_text().strip()
-    kind = "bf16_" if any(name.startswith(f"{tag}/bf16_") for name in files) else ""
-    needed = [f"{tag}/{kind}zero_pp_rank_{rank}_mp_rank_00_optim_states.pt" for rank in range(processes)]
-    if any(
-        name.startswith(f"{tag}/zero_pp_rank_") and name.endswith("model_states.pt") for name in files
-    ):  # ZeRO-3 splits these too
-        return needed + [f"{tag}/zero_pp_rank_{rank}_mp_rank_00_model_states.pt" for rank in range(processes)]
-    return [*needed, f"{tag}/mp_rank_00_model_states.pt"]
+def _has_any(checkpoint: Path, patterns: tuple[str, ...]) -> bool:
+    return any(any(checkpoint.glob(pattern)) for pattern in patterns)
 
 
-def step_of(folder: Path) -> int:
-    return int(folder.name.rpartition("-")[2])
+def _is_cut_off(path: Path) -> bool:
+    """Whether a file of tensors ends too early. Files written by torch are ZIP archives, whose directory is at their end."""
+    if path.suffix in (".pt", ".pth", ".bin"):
+        return not zipfile.is_zipfile(path)
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt"):
+                return False
+        except (SafetensorError, OSError):
+            return True
+    return False
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file begins with zeros only, as a file system may leave it after a power cut. No file of a checkpoint does."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    return len(head) > 0 and not any(head)

@@ -1,17 +1,15 @@
-"""Evaluations of what a run has pushed, off its path: processes on this machine, one after another, or jobs of Slurm."""
+"""Evaluations of pushed revisions, each in a process on this machine or in a Slurm job of its own."""
 
 import atexit
 import logging
-import queue
 import shlex
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from open_r1.cluster.slurm import clean_environment, submit_job
 from open_r1.configs.recipes import command_of
-from open_r1.utils.errors import RecipeError, split_shell_words
+from open_r1.utils.errors import split_shell_words
 from open_r1.utils.files import write_text_atomically
 
 
@@ -19,8 +17,9 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "evaluations"
 RESULT = "eval.json"
-ASKED = "revision.txt"  # what is to be evaluated there; a run that is stopped before it was goes on with it
-JOB = "job.txt"  # the job that does it
+REVISION = "revision.txt"  # the revision to evaluate, which a later run evaluates if this one is stopped before
+JOB = "job.txt"  # the Slurm job that evaluates it
+LOG = "log.txt"
 
 
 class Evaluations:
@@ -28,65 +27,74 @@ class Evaluations:
 
     Args:
         recipe (`str`): An `eval` recipe.
-        output_dir (`str`): The run's folder.
-        name (`str`): The model's repository.
-        slurm (`str`, *optional*): Options of sbatch, if they are to be jobs; `None` for processes of this machine.
+        output_dir (`str`): The run's output folder.
+        repo (`str`): The model's repository.
+        slurm (`str`, *optional*): Options of sbatch, to evaluate in Slurm jobs. With `None` evaluations are processes on
+            this machine.
     """
 
-    def __init__(self, recipe: str, output_dir: str, name: str, slurm: str | None):
-        self.recipe, self.folder, self.name, self.slurm = recipe, Path(output_dir, FOLDER), name, slurm
-        self.waiting: queue.Queue[tuple[str, Path]] = queue.Queue()
-        threading.Thread(target=self._work, daemon=True).start()
-        for path in sorted(self.folder.glob(f"step-*/{ASKED}")):
-            self.start(path.read_text().strip(), int(path.parent.name.partition("-")[2]))
+    def __init__(self, recipe: str, output_dir: str, repo: str, slurm: str | None):
+        self.recipe = Path(recipe)
+        self.output_dir = Path(output_dir, FOLDER)
+        self.repo = repo
+        self.slurm = slurm
 
-    def start(self, revision: str, step: int):
-        """Starts an evaluation, or puts it behind those that wait."""
-        folder = self.folder / f"step-{step}"
-        if (folder / RESULT).is_file() or (folder / JOB).is_file():
-            return
+    def folder_of(self, step: int) -> Path:
+        """Where the results for a checkpoint are written."""
+        return self.output_dir / f"step-{step}"
+
+    def requested_steps(self) -> list[int]:
+        """The steps whose evaluations were requested, by this run or an earlier one, and are neither done nor submitted."""
+        steps = [int(path.parent.name.removeprefix("step-")) for path in self.output_dir.glob(f"step-*/{REVISION}")]
+        return sorted(step for step in steps if not self._is_settled(step))
+
+    def request(self, step: int, revision: str) -> None:
+        """Notes on disk that a revision is to be evaluated."""
+        folder = self.folder_of(step)
         folder.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(folder / ASKED, revision + "\n")
-        keys = self._keys(revision, folder)
+        write_text_atomically(folder / REVISION, revision + "\n")
+
+    def start(self, step: int) -> subprocess.Popen | None:
+        """Starts a requested evaluation.
+
+        Returns:
+            `subprocess.Popen`, *optional*: Its process, `None` if a Slurm job evaluates the revision or it is evaluated already.
+
+        Raises:
+            RecipeError: If Slurm does not take the job.
+        """
+        if self._is_settled(step):
+            return None
+        folder = self.folder_of(step)
         if self.slurm is None:
-            self.waiting.put((revision, folder))
-            return
-        try:
-            job = submit_job(
-                "slurm/evaluate.slurm",
-                split_shell_words("evaluation_slurm", self.slurm),
-                ["--recipe", self.recipe, *keys],
-            )
-        except RecipeError as error:
-            logger.error("%s is not evaluated: %s", revision, error)
-        else:
-            write_text_atomically(folder / JOB, job + "\n")
-            logger.info("job %s evaluates %s into %s", job, revision, folder)
+            with (folder / LOG).open("a") as log:
+                process = subprocess.Popen(
+                    self._command(step), env=clean_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
+            atexit.register(process.terminate)  # or it would write into the same folder as the next run's evaluation
+            return process
+        options = split_shell_words("evaluation_slurm", self.slurm)
+        job = submit_job("slurm/evaluate.slurm", options, ["--recipe", str(self.recipe), *self._keys(step)])
+        write_text_atomically(folder / JOB, job + "\n")
+        logger.info("Slurm job %s evaluates step %d into %s", job, step, folder)
+        return None
 
-    def _keys(self, revision: str, folder: Path) -> list[str]:
-        return ["--model_name_or_path", self.name, "--model_revision", revision, "--output_dir", str(folder)]
-
-    def _work(self):
-        while True:
-            revision, folder = self.waiting.get()
-            try:
-                self._evaluate(revision, folder)
-            except Exception as error:  # whatever it is, the run goes on
-                logger.error("%s is not evaluated: %s", revision, error)
-            finally:
-                self.waiting.task_done()
-
-    def _evaluate(self, revision: str, folder: Path):
-        if (folder / RESULT).is_file():  # asked for twice
-            return
-        command = [sys.executable, *command_of(Path(self.recipe)), *self._keys(revision, folder)]
-        with (folder / "log.txt").open("a") as log:
-            process = subprocess.Popen(
-                command, env=clean_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        atexit.register(process.terminate)  # or it would go on beside the next run's, into the same folder
-        status = process.wait()
+    def report(self, step: int, process: subprocess.Popen) -> None:
+        """Logs how an evaluation that `start` has started ended, if it failed."""
         atexit.unregister(process.terminate)
-        if status:
-            told = f"see {folder / 'log.txt'}:\n  {shlex.join(command)}"
-            logger.error("%s is not evaluated (status %s), %s", revision, status, told)
+        if process.returncode != 0:
+            log, command = self.folder_of(step) / LOG, shlex.join(self._command(step))
+            logger.error("the evaluation of step %d failed (status %s), see %s:\n  %s", step, process.returncode, log, command)  # fmt: skip
+
+    def _is_settled(self, step: int) -> bool:
+        """Whether a revision is evaluated, or a Slurm job was submitted to do it."""
+        folder = self.folder_of(step)
+        return (folder / RESULT).is_file() or (folder / JOB).is_file()
+
+    def _command(self, step: int) -> list[str]:
+        return [sys.executable, *command_of(self.recipe), *self._keys(step)]
+
+    def _keys(self, step: int) -> list[str]:
+        folder = self.folder_of(step)
+        revision = (folder / REVISION).read_text().strip()
+        return ["--model_name_or_path", self.repo, "--model_revision", revision, "--output_dir", str(folder)]

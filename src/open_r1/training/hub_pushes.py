@@ -1,36 +1,37 @@
-"""Pushing checkpoints to the Hub while training goes on, each as a revision of its own; nothing that goes wrong there stops a run.
+"""Pushes checkpoints to the Hub while training goes on, each as a revision of its own. No failure there stops the run.
 
-A checkpoint that is to be pushed is first linked into `<output_dir>/.push`, from where it goes once it is on the Hub, and its evaluation
-started. So none is lost if the trainer removes it meanwhile, or if the run ends before the Hub is back: the next run pushes it.
+A checkpoint to be pushed is first linked into `<output_dir>/.push`, and removed from there once it is on the Hub and its
+evaluation is requested. So none is lost if the trainer deletes the checkpoint meanwhile, or if the run ends before the Hub is
+reachable again: the next run pushes it.
 """
 
 import logging
 import os
-import queue
 import shlex
 import shutil
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from transformers import TrainerCallback, TrainingArguments
-from transformers.trainer_utils import HubStrategy
-from trl import ModelConfig
 
 from open_r1.configs import RunArguments
-from open_r1.configs.parser import RecipeParser
-from open_r1.configs.recipes import stage_of
+from open_r1.training.checkpoints import MANIFEST
 from open_r1.training.evaluations import Evaluations
-from open_r1.utils.errors import RecipeError, RunStopped
-from open_r1.utils.hub import HubError, push, require_repo
+from open_r1.training.hub_options import pushes_checkpoints
+from open_r1.utils.errors import RunStopped
+from open_r1.utils.hub import HubError, push
 from open_r1.utils.stop_files import REASONS, STOP, write_stop_note
 
 
 logger = logging.getLogger(__name__)
 
-# Weights, tokenizer, card; not the optimizer's state, nor pickled arguments, which name this machine.
+# Weights, tokenizer, model card; not the optimizer's state, nor pickled arguments, which name this machine.
 MODEL_FILES = (
     "*.safetensors",
     "*.json",
@@ -41,249 +42,281 @@ MODEL_FILES = (
     "recipe.yaml",
     "log_history.jsonl",
 )
-NOT_OF_THE_MODEL = ("trainer_state.json", "stopped.json", "*_results.json")
+NOT_OF_THE_MODEL = ("trainer_state.json", "stopped.json", "*_results.json", MANIFEST)
+STAGING = ".push"  # folder of what is not on the Hub yet
 POLL = 0.2  # seconds
-STAGED = ".push"  # folder of what is not on the Hub yet
 
 
-def repo_of(script_args: RunArguments, args: TrainingArguments, model_args: ModelConfig) -> str | None:
-    """Where on the Hub a run goes, made if it is not there. The trainer is told to push nothing: it would not know whether it arrived.
+@dataclass
+class Task:
+    """Something left to do for a checkpoint: to push it, or to evaluate its revision."""
 
-    Raises:
-        RecipeError: If the Hub cannot be written to, or the options do not fit together.
-    """
-    if script_args.evaluation_recipe:
-        if not args.push_to_hub:
-            raise RecipeError(
-                "evaluation_recipe: what is pushed is evaluated; set `push_to_hub: true`, or leave it out."
-            )
-        if model_args.use_peft:
-            raise RecipeError(
-                "evaluation_recipe: an adapter alone is pushed (`use_peft`), which merge_adapter.py makes a model to evaluate."
-            )
-        require_evaluation(script_args.evaluation_recipe, args)
-    if not args.push_to_hub:
-        return None
-    if args.hub_strategy not in (HubStrategy.END, HubStrategy.EVERY_SAVE):
-        told = "`every_save`: each checkpoint, as a revision, and the finished model; or `end`: that alone"
-        raise RecipeError(f"hub_strategy: found {args.hub_strategy.value!r}; expected {told}.")
-    args.push_to_hub = False
-    name = args.hub_model_id or Path(args.output_dir).name
-    if script_args.dry_run or args.process_index:
-        return name
-    return require_repo(name, args.hub_private_repo, args.hub_revision)
+    step: int
+    kind: str  # "push" or "evaluate"
 
 
-def require_evaluation(recipe: str, args: TrainingArguments):
-    """Stops if a recipe cannot evaluate what a run pushes.
+class HubPushes(TrainerCallback):
+    """Pushes every checkpoint as the revision `<revision>-step-<step>`, and evaluates it if the recipe asks for that.
 
-    Raises:
-        RecipeError: Saying why.
-    """
-    if (stage := stage_of(Path(recipe))) != "evaluation":
-        raise RecipeError(f"evaluation_recipe: {recipe} is for {stage}; expected one in a folder `eval`.")
-    asked = ["--config", recipe, "--model_name_or_path", "pushed", "--output_dir", args.output_dir]
-    evaluation, _ = RecipeParser("evaluation").parse(asked)
-    if evaluation.backend == "server":
-        raise RecipeError(
-            "evaluation_recipe: with `backend: server` it would ask a server of another model; use transformers or vllm."
-        )
-    if args.hub_strategy == HubStrategy.END:
-        raise RecipeError(
-            "evaluation_recipe: checkpoints are evaluated, and `hub_strategy: end` pushes none; use `every_save`."
-        )
-
-
-def of_each(args: TrainingArguments) -> str:
-    return ", and every checkpoint as a revision" if args.hub_strategy == HubStrategy.EVERY_SAVE else ""
-
-
-def pushes_of(
-    script_args: RunArguments, args: TrainingArguments, repo: str, card: Callable[[Path], None] = lambda folder: None
-) -> "Pushes":
-    """What pushes a run as its options say."""
-    revision, each = args.hub_revision or "main", args.hub_strategy == HubStrategy.EVERY_SAVE
-    evaluations = None
-    if script_args.evaluation_recipe:
-        evaluations = Evaluations(script_args.evaluation_recipe, args.output_dir, repo, script_args.evaluation_slurm)
-    return Pushes(args.output_dir, repo, revision, each, card, evaluations)
-
-
-class Pushes(TrainerCallback):
-    """Pushes every checkpoint as the revision `<revision>-step-<step>`, in a thread, in order.
+    One thread does both. Pushes come first and in order. At most one evaluation runs at a time, as a process beside the thread,
+    so it does not delay the next push.
 
     Args:
-        output_dir (`str`): The run's folder.
-        name (`str`): The repository's full name.
-        revision (`str`): Of the finished model.
-        each (`bool`): Whether checkpoints are pushed, or the finished model alone.
-        card (`Callable[[Path], None]`): Writes the model card into a folder.
-        evaluations (`Evaluations`, *optional*): Evaluates what is on the Hub.
+        output_dir (`str`): The run's output folder.
+        repo (`str`): The repository's full name.
+        revision (`str`): The branch of the finished model.
+        each_checkpoint (`bool`): Whether checkpoints are pushed, or the finished model only.
+        write_card (`Callable[[Path], None]`): Writes the model card into a folder.
+        evaluations (`Evaluations`, *optional*): Evaluates pushed revisions.
     """
 
     def __init__(
         self,
         output_dir: str,
-        name: str,
+        repo: str,
         revision: str,
-        each: bool,
-        card: Callable[[Path], None],
+        each_checkpoint: bool,
+        write_card: Callable[[Path], None],
         evaluations: Evaluations | None = None,
     ):
-        self.folder, self.name, self.revision, self.each = Path(output_dir), name, revision, each
-        self.card, self.evaluations = card, evaluations
-        self.waiting: queue.Queue[int] = queue.Queue()
-        self.lost: dict[str, str] = {}  # revisions that are not on the Hub, and why
-        self.pushed: list[str] = []
-        self.away = False  # whether the last push failed
+        self.output_dir = Path(output_dir)
+        self.repo = repo
+        self.revision = revision
+        self.each_checkpoint = each_checkpoint
+        self.write_card = write_card
+        self.evaluations = evaluations
+        self.tasks: list[Task] = []  # appended to by any thread, removed from by the worker only
+        self.running: tuple[Task, subprocess.Popen] | None = None  # the evaluation under way
+        self.pushed: list[str] = []  # revisions
+        self.failed: dict[str, str] = {}  # revisions that are not on the Hub, and why
+        self.hub_is_down = False  # whether the last push failed
         self.step = 0
 
-    def start(self, step: int):
-        """Starts the thread, with what an earlier run has left; what was saved after the step from which this run goes on is made again."""
+    @classmethod
+    def from_args(
+        cls,
+        script_args: RunArguments,
+        args: TrainingArguments,
+        repo: str,
+        write_card: Callable[[Path], None],
+    ) -> "HubPushes":
+        """Builds the callback from a run's options."""
+        evaluations = None
+        if script_args.evaluation_recipe:
+            evaluations = Evaluations(
+                script_args.evaluation_recipe, args.output_dir, repo, script_args.evaluation_slurm
+            )
+        return cls(
+            args.output_dir, repo, args.hub_revision or "main", pushes_checkpoints(args), write_card, evaluations
+        )
+
+    def start(self, step: int) -> None:
+        """Starts the thread, with what an earlier run left to do.
+
+        Args:
+            step (`int`): The step from which this run continues. Checkpoints staged after it are dropped: this run makes them again.
+        """
         self.step = step
-        (self.folder / STOP).unlink(missing_ok=True)
-        for left in (self.folder / STAGED).glob("*"):
-            if not left.name.isdecimal() or int(left.name) > step:
-                shutil.rmtree(left)
-        for left in sorted((self.folder / STAGED).glob("*"), key=lambda path: int(path.name)):
-            self.waiting.put(int(left.name))
+        (self.output_dir / STOP).unlink(missing_ok=True)
+        left_over = []
+        for folder in (self.output_dir / STAGING).glob("*"):
+            if folder.name.isdecimal() and int(folder.name) <= step:
+                left_over.append(int(folder.name))
+            else:
+                shutil.rmtree(folder)
+        for left_over_step in sorted(left_over):
+            self.tasks.append(Task(left_over_step, "push"))
+        if self.evaluations:
+            for requested_step in self.evaluations.requested_steps():
+                self.tasks.append(Task(requested_step, "evaluate"))
         threading.Thread(target=self._work, daemon=True).start()
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(self, args, state, control, **kwargs) -> None:
         self.step = state.global_step
-        checkpoint = self.folder / f"checkpoint-{state.global_step}"
-        if not (self.each and state.is_world_process_zero and checkpoint.is_dir()):
+        checkpoint = self.output_dir / f"checkpoint-{self.step}"
+        if not self.each_checkpoint or not state.is_world_process_zero or not checkpoint.is_dir():
             return
         try:
-            stage(checkpoint, self._staged(state.global_step), self.card)
-        except Exception as error:  # whatever it is, training goes on
-            self._lose(self.name_of(state.global_step), str(error))
+            stage(checkpoint, self._staged(self.step), self.write_card)
+        except Exception as error:  # no failure here may stop the training
+            self._report_failure(self.revision_of(self.step), str(error))
         else:
-            self.waiting.put(state.global_step)
+            self.tasks.append(Task(self.step, "push"))
 
-    def name_of(self, step: int) -> str:
-        """The revision of a checkpoint. The digits keep revisions in order where they are sorted as text.
+    def revision_of(self, step: int) -> str:
+        """The revision of a checkpoint. Leading zeros keep revisions in order where they are sorted as text.
 
-        >>> Pushes("out", "me/model", "main", True, lambda folder: None).name_of(40)
+        >>> HubPushes("out", "me/model", "main", True, lambda folder: None).revision_of(40)
         'main-step-000000040'
         """
         return f"{self.revision}-step-{step:09d}"
 
-    def finish(self):
-        """Pushes the finished model after all checkpoints.
+    def has_left(self, kind: str) -> bool:
+        """Whether tasks of a kind are waiting or under way."""
+        return any(task.kind == kind for task in list(self.tasks))
+
+    def finish(self) -> None:
+        """Pushes the finished model once all checkpoints are pushed, and waits for the evaluations.
 
         Raises:
-            HubError: If the Hub does not take it; checkpoints that it did not take are only told of.
-            Stopped: If it was asked to end before all was there.
+            HubError: If the Hub does not take the finished model. Checkpoints that it did not take are only logged.
+            RunStopped: If the run is asked to end while it waits.
         """
-        stop = {
-            sign: lambda number, _: self._stop(signal.Signals(number).name)
-            for sign in (signal.SIGTERM, signal.SIGUSR1)
-        }
-        before = {sign: signal.signal(sign, handler) for sign, handler in stop.items()}
+        with self._stopped_by_signals():
+            if self.has_left("push"):
+                logger.info("pushing the remaining checkpoints to %s", self.repo)
+            self._wait_for("push")
+            for revision, reason in self.failed.items():
+                logger.error("%s is not on the Hub: %s", revision, reason)
+            self._push_finished_model()
+            if self.has_left("evaluate"):
+                logger.info("waiting for the evaluations")
+            self._wait_for("evaluate")
+
+    def _push_finished_model(self) -> None:
+        staged = self.output_dir / STAGING / "finished"
         try:
-            self._finish()
+            stage(self.output_dir, staged)
+            push(staged, self.repo, self.revision, message="The finished model")
+        except (HubError, OSError) as error:
+            upload = shlex.join(["hf", "upload", self.repo, str(staged), "--revision", self.revision])
+            advice = "Push it by"
+            if any(self.output_dir.glob("checkpoint-*")):
+                advice = "The same command pushes it again, and so does"
+            raise HubError(
+                f"the model is finished and saved in {self.output_dir}, but it is not on the Hub: {error}\n"
+                f"{advice}\n  {upload}"
+            ) from error
+        shutil.rmtree(staged)
+        logger.info("pushed the finished model to %s (%s)", self.repo, self.revision)
+        if self.pushed or self.failed:
+            logger.info("%d checkpoints are pushed as revisions, %d are not", len(self.pushed), len(self.failed))
+        if self.failed:
+            logger.info("the same command pushes the missing checkpoints again")
+
+    @contextmanager
+    def _stopped_by_signals(self) -> Iterator[None]:
+        """Within this context SIGTERM and SIGUSR1 end the run."""
+
+        def stop(number: int, frame) -> None:
+            self._stop(signal.Signals(number).name)
+
+        previous = {sign: signal.signal(sign, stop) for sign in (signal.SIGTERM, signal.SIGUSR1)}
+        try:
+            yield
         finally:
-            for sign, handler in before.items():
+            for sign, handler in previous.items():
                 signal.signal(sign, handler)
 
-    def _finish(self):
-        if self.waiting.unfinished_tasks:
-            logger.info("pushing what is left to %s", self.name)
-        self._wait_for(self.waiting)
-        for revision, why in self.lost.items():
-            logger.error("%s is not on the Hub: %s", revision, why)
-        finished = self.folder / STAGED / "finished"
-        try:
-            stage(self.folder, finished)
-            push(finished, self.name, self.revision, message="The finished model")
-        except (HubError, OSError) as error:
-            by_hand = shlex.join(["hf", "upload", self.name, str(finished), "--revision", self.revision])
-            again = (
-                "The same command pushes it again, and so does"
-                if any(self.folder.glob("checkpoint-*"))
-                else "Push it by"
-            )
-            raise HubError(
-                f"the model is finished and saved in {self.folder}, but it is not on the Hub: {error}\n{again}\n  {by_hand}"
-            ) from error
-        shutil.rmtree(finished)
-        also = f" and {len(self.pushed)} checkpoints" if self.pushed else ""
-        again = f", but {len(self.lost)} not; the same command tries again" if self.lost else ""
-        logger.info("pushed to %s (%s)%s%s", self.name, self.revision, also, again)
-        if self.evaluations and (count := self.evaluations.waiting.unfinished_tasks):
-            logger.info("waiting for %d evaluations", count)
-            self._wait_for(self.evaluations.waiting)
-
-    def _wait_for(self, tasks: queue.Queue):
-        while tasks.unfinished_tasks:
-            if (self.folder / STOP).exists():
+    def _wait_for(self, kind: str) -> None:
+        while self.has_left(kind):
+            if (self.output_dir / STOP).exists():
                 self._stop(REASONS[2])
             time.sleep(POLL)
 
-    def _stop(self, reason: str):
-        write_stop_note(self.folder, self.step, reason)
+    def _stop(self, reason: str) -> None:
+        write_stop_note(self.output_dir, self.step, reason)
         raise RunStopped(
-            f"the model is finished and saved in {self.folder}, but not all is pushed or evaluated ({reason})"
+            f"the model is finished and saved in {self.output_dir}, but not everything is pushed or evaluated ({reason})"
         )
 
-    def _staged(self, step: int) -> Path:
-        return self.folder / STAGED / str(step)
-
-    def _work(self):
+    def _work(self) -> None:
+        """The thread: one push after the other, and an evaluation beside them."""
         while True:
-            step = self.waiting.get()
-            try:
-                self._push(step)
-            except Exception as error:  # whatever it is, training goes on
-                self._lose(self.name_of(step), f"{type(error).__name__}: {error}")
-            self.waiting.task_done()
+            self._collect_evaluation()
+            task = self._next_task()
+            if task is None:
+                time.sleep(POLL)
+            elif task.kind == "push":
+                self._push(task)
+            else:
+                self._start_evaluation(task)
 
-    def _push(self, step: int):
-        revision, waits = (
-            self.name_of(step),
-            () if self.away else None,
-        )  # a Hub that is away is not waited for each time
-        self.away = True
+    def _next_task(self) -> Task | None:
+        """The first push, or else the first evaluation if none is running."""
+        for task in list(self.tasks):
+            if task.kind == "push":
+                return task
+        if self.tasks and self.running is None:
+            return self.tasks[0]
+        return None
+
+    def _push(self, task: Task) -> None:
+        revision, staged = self.revision_of(task.step), self._staged(task.step)
+        attempts = 1 if self.hub_is_down else None  # no point in long retries for one checkpoint after the other
+        self.hub_is_down = True
         try:
-            push(self._staged(step), self.name, revision, message=f"Checkpoint after {step} steps", waits=waits)
+            push(staged, self.repo, revision, message=f"Checkpoint after {task.step} steps", attempts=attempts)
+            self.hub_is_down = False
+            self.pushed.append(revision)
+            if self.evaluations:  # requested before the staged files are gone, which tell that it is to be pushed
+                self.evaluations.request(task.step, revision)
+                self.tasks.append(Task(task.step, "evaluate"))
+            shutil.rmtree(staged)
         except HubError as error:
-            self._lose(revision, str(error))
+            self._report_failure(revision, str(error))
+        except Exception as error:  # no failure here may stop the thread
+            self._report_failure(revision, f"{type(error).__name__}: {error}")
+        self.tasks.remove(task)
+
+    def _start_evaluation(self, task: Task) -> None:
+        process = None
+        try:
+            process = self.evaluations.start(task.step)
+        except Exception as error:  # no failure here may stop the thread
+            logger.error("step %d is not evaluated: %s", task.step, error)
+        if process is None:
+            self.tasks.remove(task)
+        else:
+            self.running = (task, process)
+
+    def _collect_evaluation(self) -> None:
+        """Reports the running evaluation if it has ended."""
+        if self.running is None:
             return
-        self.away = False
-        self.pushed.append(revision)
-        if self.evaluations:  # before it is forgotten that it was pushed
-            self.evaluations.start(revision, step)
-        shutil.rmtree(self._staged(step))
+        task, process = self.running
+        if process.poll() is not None:
+            self.evaluations.report(task.step, process)
+            self.running = None
+            self.tasks.remove(task)
 
-    def _lose(self, revision: str, why: str):
-        self.lost[revision] = why
-        logger.error("%s is not on the Hub: %s; training goes on", revision, why)
+    def _staged(self, step: int) -> Path:
+        return self.output_dir / STAGING / str(step)
+
+    def _report_failure(self, revision: str, reason: str) -> None:
+        self.failed[revision] = reason
+        logger.error("%s is not on the Hub: %s; training goes on", revision, reason)
 
 
-def stage(model: Path, folder: Path, card: Callable[[Path], None] | None = None):
-    """Links the files of a model into a folder, with a card if it has none.
+def stage(model: Path, folder: Path, write_card: Callable[[Path], None] | None = None) -> None:
+    """Links the files of a model into a folder to push.
+
+    Args:
+        model (`Path`): The model's folder.
+        folder (`Path`): The folder to push, which appears when it is complete.
+        write_card (`Callable[[Path], None]`, *optional*): Writes the model card. With `None` the model's own is pushed.
 
     Raises:
-        OSError: If it has no weights that the Hub could show, or there is no room for it.
+        OSError: If the model has no *.safetensors, or there is no room for the files.
     """
-    part = folder.with_name(f"{folder.name}.part")
-    for old in (part, folder):
-        shutil.rmtree(old, ignore_errors=True)
-    part.mkdir(parents=True)
-    paths = [path for pattern in MODEL_FILES for path in model.glob(pattern)]
-    if not any(path.suffix == ".safetensors" for path in paths):
+    incomplete = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(incomplete, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    incomplete.mkdir(parents=True)
+    if not any(model.glob("*.safetensors")):
         raise OSError(f"{model} has no *.safetensors")
-    for path in paths:
-        if not any(path.match(other) for other in NOT_OF_THE_MODEL) and not (card and path.name == "README.md"):
-            link(path, part / path.name)
-    if card:  # instead of PEFT's
-        card(part)
-    part.rename(folder)
+    for pattern in MODEL_FILES:
+        for path in model.glob(pattern):
+            if not any(path.match(excluded) for excluded in NOT_OF_THE_MODEL):
+                _link_or_copy(path, incomplete / path.name)
+    if write_card:
+        (incomplete / "README.md").unlink(missing_ok=True)  # PEFT's own card
+        write_card(incomplete)
+    incomplete.rename(folder)
 
 
-def link(path: Path, other: Path):
+def _link_or_copy(path: Path, copy: Path) -> None:
     try:
-        os.link(path, other)
+        os.link(path, copy)
     except OSError:  # a file system without links
-        shutil.copyfile(path, other)
+        shutil.copyfile(path, copy)

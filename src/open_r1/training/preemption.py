@@ -1,8 +1,10 @@
-"""Stopping in time: a run that is asked to end saves a checkpoint when its step is done, and the same command goes on from there.
+"""Stopping in time: a run that is asked to stop saves a checkpoint after the current step, from which the same command continues.
 
-It is asked by SIGTERM or SIGUSR1, by a file `STOP` in its output folder, or by the end of its job's time, which Slurm gives in
-`SLURM_JOB_END_TIME`. After every step all processes agree on it. If each decided alone, as with transformers' `enable_jit_checkpoint`, they would
-stop after different steps and wait for each other for ever.
+It is asked by SIGTERM or SIGUSR1, by Ctrl-C (a second Ctrl-C quits at once), by a file `STOP` in its output folder, or by the end of
+its Slurm job's time (`SLURM_JOB_END_TIME`). All processes agree on it after every step. If each decided alone, as with transformers'
+`enable_jit_checkpoint`, they would stop after different steps and wait for each other forever.
+
+The exit status is 85, on which a job or pipeline goes on later; after Ctrl-C it is 130, as for any program that the user has interrupted.
 """
 
 import logging
@@ -15,71 +17,87 @@ import torch
 from torch import distributed
 from transformers import TrainerCallback
 
-from open_r1.utils.stop_files import REASONS, STOP, STOPPED, write_stop_note
+from open_r1.utils.stop_files import INTERRUPTED, REASONS, STOP, STOPPED, write_stop_note
 
 
 logger = logging.getLogger(__name__)
 
-MARGIN = 60.0  # seconds for a save, and for whatever comes late, before the end of a job's time
+SECONDS_TO_SAVE = 60.0  # kept for a checkpoint before the end of a job's time
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
-def highest(value: int, device: torch.device) -> int:
-    """The highest number that any process has."""
-    if not (distributed.is_available() and distributed.is_initialized()):
+def max_over_processes(value: int, device: torch.device) -> int:
+    """The highest value that any process has."""
+    if not distributed.is_available() or not distributed.is_initialized():
         return value
-    everyone = torch.tensor(value, device=device)
-    distributed.all_reduce(everyone, op=distributed.ReduceOp.MAX)
-    return int(everyone)
+    highest = torch.tensor(value, device=device)
+    distributed.all_reduce(highest, op=distributed.ReduceOp.MAX)
+    return int(highest)
 
 
 class Preemption(TrainerCallback):
-    """Ends training, with a checkpoint, at the first good moment after it was asked to.
+    """Stops training, with a checkpoint, as soon as possible after it is asked to.
 
     Args:
-        output_dir (`str`): The run's folder.
-        steps_of_a_round (`int`): Steps after which a checkpoint may be written, such that a run continued from it is the run that was not stopped.
+        output_dir (`str`): The run's output folder.
+        steps_of_a_round (`int`): Checkpoints are written after a multiple of so many steps, as a run that continues in the middle of a
+            round of generation would not have the completions of the run that was stopped.
     """
 
     def __init__(self, output_dir: str, steps_of_a_round: int):
-        self.folder, self.steps_of_a_round = Path(output_dir), steps_of_a_round
-        self.reason = ""  # why the run has been stopped, once it has
-        self.asked = 0  # index of REASONS, in this process
-        self.end = float(os.environ.get("SLURM_JOB_END_TIME", "inf"))  # seconds since 1970
-        self.longest = 0.0  # seconds of a round, with all that happens in it
-        self.since, self.process, self.before = 0.0, 0, {}
+        self.output_dir = Path(output_dir)
+        self.steps_of_a_round = steps_of_a_round
+        self.reason = ""  # why the run was stopped, once it is
+        self.request = 0  # index of REASONS; what this process was asked by a signal
+        self.job_ends = float(os.environ.get("SLURM_JOB_END_TIME", "inf"))  # seconds since 1970
+        self.longest_round = 0.0  # seconds, with everything that happens in a round
+        self.round_began = 0.0
+        self.process = 0
+        self.previous_handlers = {}
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.process, self.since = os.getpid(), time.monotonic()
-        self.before = {sign: signal.signal(sign, self._hear) for sign in (signal.SIGTERM, signal.SIGUSR1)}
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.process = os.getpid()
+        self.round_began = time.monotonic()
+        self.previous_handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         if state.is_world_process_zero:
-            for name in (STOP, STOPPED):
-                (self.folder / name).unlink(missing_ok=True)
+            (self.output_dir / STOP).unlink(missing_ok=True)
+            (self.output_dir / STOPPED).unlink(missing_ok=True)
 
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step % self.steps_of_a_round or state.global_step >= state.max_steps:
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step % self.steps_of_a_round != 0 or state.global_step >= state.max_steps:
             return
         now = time.monotonic()
-        self.longest, self.since = max(self.longest, now - self.since), now
-        if why := highest(self._wish(state), args.device):
-            self.reason = REASONS[why]
-            control.should_save = control.should_training_stop = True
+        self.longest_round = max(self.longest_round, now - self.round_began)
+        self.round_began = now
+        request = max_over_processes(self._find_request(state), args.device)
+        if request:
+            self.reason = REASONS[request]
+            control.should_save = True
+            control.should_training_stop = True
 
-    def on_train_end(self, args, state, control, **kwargs):
-        for sign, handler in self.before.items():
-            signal.signal(sign, handler)
+    def on_train_end(self, args, state, control, **kwargs) -> None:
+        for number, handler in self.previous_handlers.items():
+            signal.signal(number, handler)
         if self.reason and state.is_world_process_zero:
-            write_stop_note(self.folder, state.global_step, self.reason)
+            write_stop_note(self.output_dir, state.global_step, self.reason)
 
-    def _hear(self, number: int, frame):
+    def _on_signal(self, number: int, frame) -> None:
         if os.getpid() != self.process:  # a worker that was forked from this process
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self.asked = REASONS.index(signal.Signals(number).name)
+        name = signal.Signals(number).name
+        if name == INTERRUPTED:
+            if REASONS[self.request] == INTERRUPTED:
+                raise KeyboardInterrupt
+            os.write(2, b"\nstopping with a checkpoint after this step; Ctrl-C again quits at once\n")  # signal-safe
+        self.request = REASONS.index(name)
 
-    def _wish(self, state) -> int:
-        """Why this process would stop, as an index of `REASONS`. Clock and disk are looked at by one process only."""
-        if self.asked or not state.is_world_process_zero:
-            return self.asked
-        if (self.folder / STOP).exists():
+    def _find_request(self, state) -> int:
+        """Why this process would stop, as an index of `REASONS`. Only the main process looks at the clock and the disk."""
+        if self.request or not state.is_world_process_zero:
+            return self.request
+        if (self.output_dir / STOP).exists():
             return 2
-        return int(time.time() + 1.5 * self.longest + MARGIN > self.end)
+        if time.time() + 1.5 * self.longest_round + SECONDS_TO_SAVE > self.job_ends:
+            return 1
+        return 0

@@ -1,20 +1,17 @@
-"""The one run skeleton that every trainer shares: check, show, resume, train, save, report.
+"""What all trainers have in common: check the recipe, build TRL's trainer, train or resume, save, push.
 
-A script parses its recipe, calls `prepare`, loads its data, shows the start-up box and hands TRL's trainer class to `train`.
-Everything that can go wrong because of the user goes wrong in `prepare` or in the data, before weights are loaded.
+A script parses its recipe, calls [`prepare`], loads its data, shows the start-up box and passes TRL's trainer class to [`train`].
+Whatever can go wrong because of the recipe or the data goes wrong before weights are loaded.
 """
 
-import importlib.util
-import json
 import logging
-import math
 import os
 import re
-import shutil
-import tempfile
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import datasets
 import huggingface_hub
@@ -22,33 +19,33 @@ import torch
 import transformers
 import yaml
 from datasets import Dataset
-from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
+from tqdm.contrib.logging import logging_redirect_tqdm
 from transformers import Trainer, TrainingArguments, set_seed
-from transformers.integrations import get_available_reporting_integrations
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
-from open_r1.configs import ScriptArguments
+from open_r1.configs import GRPOScriptArguments, ScriptArguments
 from open_r1.models.loading import ModelInfo, load_model, load_model_info
-from open_r1.planning.estimate import Shape, memory_of, sharding
-from open_r1.training.callbacks import LogHistory, Processes, ProgressLine
-from open_r1.training.checkpoints import last_complete_checkpoint, rename_incomplete, what_is_missing
-from open_r1.training.hub_pushes import of_each, pushes_of, repo_of
+from open_r1.training.callbacks import LogHistory, ProgressLog, ShowCompletions
+from open_r1.training.checkpoints import (
+    CheckpointManifest,
+    read_trainer_state,
+    rename_incomplete,
+    resume_checkpoint,
+    step_of,
+)
+from open_r1.training.checks import check_output_dir, check_packages, check_precision
+from open_r1.training.hub_options import check_hub_options, create_hub_repo, hub_repo_name
+from open_r1.training.hub_pushes import HubPushes
 from open_r1.training.model_card import write_model_card
 from open_r1.training.preemption import Preemption
-from open_r1.training.save_guards import Soundness
-from open_r1.utils.errors import RecipeError, RunStopped
+from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard
+from open_r1.utils.errors import RunStopped
 from open_r1.utils.files import write_text_atomically
+from open_r1.utils.stop_files import INTERRUPTED
 
 
 logger = logging.getLogger(__name__)
-
-# With several processes accelerate calls the CPU `cpu:0`, a place to which torch would not load the state of an optimizer.
-torch.serialization.register_package(
-    99, lambda storage: None, lambda storage, place: storage if re.fullmatch(r"cpu:\d+", place) else None
-)
 
 
 @dataclass
@@ -58,18 +55,18 @@ class Run:
     Args:
         stage (`str`): Key of `STAGES`.
         script_args (`ScriptArguments`): Our options.
-        training_args (`TrainingArguments`): TRL's.
-        model_args (`ModelConfig`): The model's.
-        blueprint (`ModelInfo`): The model before its weights.
+        training_args (`TrainingArguments`): The trainer's options.
+        model_args (`ModelConfig`): The model's options.
+        model_info (`ModelInfo`): The model's configuration and tokenizer, without weights.
         resume_from (`str`, *optional*): The checkpoint that training continues from.
-        repo (`str`, *optional*): Where on the Hub it is pushed, if it is.
+        repo (`str`, *optional*): The Hub repository that the model is pushed to.
     """
 
     stage: str
     script_args: ScriptArguments
     training_args: TrainingArguments
     model_args: ModelConfig
-    blueprint: ModelInfo
+    model_info: ModelInfo
     resume_from: str | None
     repo: str | None
 
@@ -80,80 +77,44 @@ class Run:
         return args.per_device_train_batch_size * args.world_size * args.gradient_accumulation_steps
 
     @property
-    def recipe(self) -> dict:
-        """The keys that recipe and command line set: enough to run it again."""
+    def recipe(self) -> dict[str, Any]:
+        """The keys that recipe and command line set, which are enough to run it again."""
         return {key: value for key, value in self.script_args.keys.items() if key != "dry_run"}
 
 
 def prepare(
     stage: str, script_args: ScriptArguments, training_args: TrainingArguments, model_args: ModelConfig
 ) -> Run:
-    """Checks all that does not need the data: device, output folder, model, tokenizer, resume point.
+    """Checks everything that does not need the data: device, model, tokenizer, output folder, Hub, checkpoint to resume from.
+
+    Args:
+        stage (`str`): Key of `parser.STAGES`.
+        script_args (`ScriptArguments`): Our options.
+        training_args (`TrainingArguments`): The trainer's options.
+        model_args (`ModelConfig`): The model's options.
 
     Raises:
         RecipeError: With the key to change.
     """
-    _set_up_logging(training_args)
-    if training_args.device.type == "cpu" and (training_args.bf16 or training_args.fp16):
-        raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
-    blueprint = load_model_info(model_args, training_args.seed, getattr(training_args, "trust_remote_code", False))
+    set_up_logging(training_args)
+    trust_remote_code = getattr(training_args, "trust_remote_code", False)
     if not script_args.dry_run:
-        blueprint.require_checkpoint("model_name_or_path")
-    _check_output_dir(training_args, blueprint, model_args)
+        check_precision(training_args)
+    model_info = load_model_info(model_args, training_args.seed, trust_remote_code)
     if not script_args.dry_run:
-        _check_packages(training_args)
-    repo = repo_of(script_args, training_args, model_args)
-    resume_from = _resume_point(training_args)
-    training_args.logging_nan_inf_filter = False  # it would show the last good loss instead of one that is no number
+        model_info.require_checkpoint("model_name_or_path")
+        check_packages(training_args)
+    check_output_dir(training_args, model_args, model_info.parameters)
+    check_hub_options(script_args, training_args, model_args)
+    repo = None
+    if training_args.push_to_hub:
+        training_args.push_to_hub = False  # we push, as the trainer would not know whether a push arrived
+        is_main_process = training_args.process_index == 0
+        creates_repo = is_main_process and not script_args.dry_run
+        repo = create_hub_repo(training_args) if creates_repo else hub_repo_name(training_args)
+    training_args.logging_nan_inf_filter = False  # it would log the last finite loss instead of a NaN
     set_seed(training_args.seed)
-    return Run(stage, script_args, training_args, model_args, blueprint, resume_from, repo)
-
-
-def show(run: Run, dataset: Dataset, held_out: Dataset | None, sequence: int, more: dict[str, str], repeats: int = 1):
-    """Prints the start-up box.
-
-    Args:
-        dataset (`Dataset`): What is trained on.
-        held_out (`Dataset`, *optional*): What is evaluated on.
-        sequence (`int`): Longest sequence in tokens.
-        more (`dict[str, str]`): The script's own lines.
-        repeats (`int`, *optional*, defaults to 1): Sequences that each row becomes.
-    """
-    args, script_args = run.training_args, run.script_args
-    steps = (
-        args.max_steps
-        if args.max_steps > 0
-        else math.ceil(len(dataset) * repeats * args.num_train_epochs / run.global_batch)
-    )
-    shape, share = (
-        Shape.of(run.blueprint.config, getattr(args, "trust_remote_code", False)),
-        sharding(script_args.accelerate_config),
-    )
-    tokens = args.per_device_train_batch_size * sequence
-    memory = sum(memory_of(shape, run.model_args, args, tokens, args.world_size, share).values())
-    lines = {
-        "recipe": script_args.recipe or "none (command line only)",
-        "model": f"{run.blueprint.source} · {run.blueprint.parameters / 1e6:,.2f}M parameters",
-        "dataset": f"{script_args.data} · {len(dataset):,} rows · {', '.join(dataset.column_names)}",
-        "held out": f"{len(held_out):,} rows" if held_out else "no evaluation",
-        **more,
-        "global batch": f"{run.global_batch:,} = {args.per_device_train_batch_size} per device × {args.world_size} "
-        f"process{'es' if args.world_size > 1 else ''} × {args.gradient_accumulation_steps} accumulated",
-        "steps": f"{steps:,}",
-        "tokens": f"at most {steps * run.global_batch * sequence / 1e6:,.1f}M ({sequence:,} a sequence)",
-        "memory": f"about {_bytes(memory)} per device ({args.device.type}), estimated",
-        "output": args.output_dir,
-        "tracker": ", ".join(args.report_to) or "none",
-        "Hub": f"{run.repo} ({args.hub_revision or 'main'}{of_each(args)})" if run.repo else "no push",
-        "resume": run.resume_from or "no checkpoint, from the start",
-    }
-    if run.blueprint.build_command:
-        lines["model"] += f"\nnot made yet; first: {run.blueprint.build_command}"
-    if args.process_index == 0:
-        table = Table.grid(padding=(0, 2))
-        for name, value in lines.items():
-            table.add_row(f"[bold]{name}", str(value).replace("[", r"\["))
-        Console().print(Panel(table, title=f"open_r1 {run.stage}", title_align="left", expand=False))
+    return Run(stage, script_args, training_args, model_args, model_info, resume_checkpoint(training_args), repo)
 
 
 def train(
@@ -162,167 +123,167 @@ def train(
     dataset: Dataset,
     held_out: Dataset | None,
     steps_of_a_round: int = 1,
-    **kwargs,
-):
-    """Builds the trainer, trains or resumes, and writes all that a run leaves behind.
+    **trainer_options,
+) -> None:
+    """Builds the trainer, trains or resumes, and saves the results.
 
     Writes to `output_dir`: the model, `recipe.yaml`, `log_history.jsonl`, `train_results.json`, `README.md` (the model card).
 
     Args:
+        run (`Run`): From [`prepare`].
         trainer_class (`type[Trainer]`): One of TRL's trainers.
-        dataset (`Dataset`): What is trained on.
-        held_out (`Dataset`, *optional*): What is evaluated on.
-        steps_of_a_round (`int`, *optional*, defaults to 1): Steps after which a run may be stopped.
-        kwargs: What only this trainer takes.
+        dataset (`Dataset`): The training set.
+        held_out (`Dataset`, *optional*): The evaluation set.
+        steps_of_a_round (`int`, *optional*, defaults to 1): The run can be stopped after a multiple of so many steps.
+        trainer_options: Arguments that only this trainer takes.
 
     Raises:
-        Stopped: If the run was asked to end, and has.
+        RunStopped: If the run was asked to stop. It has saved a checkpoint.
     """
-    args, output_dir = run.training_args, Path(run.training_args.output_dir)
-    if _finished(run):
-        logger.info("%s is already trained; remove the folder to train it again", args.output_dir)
-        if run.repo and args.process_index == 0:
-            pushes = pushes_of(run.script_args, args, run.repo)
-            pushes.start(_step(run))
-            pushes.finish()
+    if is_finished(run):
+        logger.info("%s is already trained; remove the folder to train it again", run.training_args.output_dir)
+        push_finished_run(run)
         return
-    trainer = _build(run, trainer_class, dataset, held_out, kwargs)
-    preemption = Preemption(args.output_dir, steps_of_a_round)
-    safety = Soundness(run.script_args.max_non_finite, run.script_args.when_disk_is_full)
-    for callback in (ProgressLine, LogHistory(args.output_dir), Processes, preemption, safety):
-        trainer.add_callback(callback)
-    trainer.create_model_card = lambda **kwargs: _card(run, trainer, output_dir)  # the one that TRL saves
-    pushes = None
-    if run.repo and trainer.is_world_process_zero():
-        pushes = pushes_of(run.script_args, args, run.repo, lambda folder: _card(run, trainer, folder))
-        pushes.start(_step(run))
-        trainer.add_callback(pushes)
+    load_checkpoints_of_numbered_cpus()
+    trainer = build_trainer(run, trainer_class, dataset, held_out, trainer_options)
+    preemption = Preemption(run.training_args.output_dir, steps_of_a_round)
+    add_callbacks(trainer, run, preemption)
+    pushes = add_pushes(trainer, run)
     if trainer.is_world_process_zero():
-        output_dir.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(
-            output_dir / "recipe.yaml", yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True)
-        )
-        rename_incomplete(args.output_dir, run.resume_from)
+        prepare_output_dir(run)
     if run.resume_from:
         logger.info("resuming from %s", run.resume_from)
-    result = trainer.train(resume_from_checkpoint=run.resume_from)
+    with logging_redirect_tqdm():
+        result = trainer.train(resume_from_checkpoint=run.resume_from)
     if preemption.reason:
         raise RunStopped(
-            f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}: {preemption.reason}"
+            f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}: {preemption.reason}",
+            interrupted=preemption.reason == INTERRUPTED,
         )
-    trainer.save_metrics("train", result.metrics | {"train_steps": trainer.state.global_step})
-    trainer.save_state()
-    _card(run, trainer, output_dir)
-    trainer.save_model(args.output_dir)
-    logger.info("saved to %s", args.output_dir)
+    save_results(trainer, run, result.metrics)
     if pushes:
         pushes.finish()
 
 
-def _build(
-    run: Run, trainer_class: type[Trainer], dataset: Dataset, held_out: Dataset | None, options: dict
-) -> Trainer:
-    """The trainer, which shows nothing by itself."""
-    trainer = trainer_class(
-        model=load_model(run.model_args, run.training_args),
-        args=run.training_args,
-        train_dataset=dataset,
-        eval_dataset=held_out,
-        processing_class=run.blueprint.tokenizer,
-        peft_config=get_peft_config(run.model_args),
-        quantization_config=get_quantization_config(run.model_args),
-        **options,
-    )
-    for callback in (ProgressCallback, PrinterCallback):
-        trainer.remove_callback(callback)
-    return trainer
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"
-
-
-def _card(run: Run, trainer: Trainer, folder: Path):
-    if not trainer.is_world_process_zero():
-        return
-    samples = getattr(trainer, "num_generations_eval", None)
-    name = (run.repo or run.training_args.output_dir).rpartition("/")[2]
-    write_model_card(folder, name, run.stage, run.recipe, run.script_args.data, trainer.state.log_history, samples)
-
-
-def _step(run: Run) -> int:
-    """The step from which the run goes on."""
-    return (
-        json.loads((Path(run.resume_from) / "trainer_state.json").read_text())["global_step"] if run.resume_from else 0
-    )
-
-
-def _finished(run: Run) -> bool:
-    """Whether nothing is left to train; transformers would train one step more."""
+def is_finished(run: Run) -> bool:
+    """Whether a run was trained to its end before. transformers would train one step more."""
     args = run.training_args
     if not run.resume_from or not (Path(args.output_dir) / "train_results.json").is_file():
         return False
-    state = json.loads((Path(run.resume_from) / "trainer_state.json").read_text())
+    state = read_trainer_state(run.resume_from)
     if args.max_steps > 0:
         return state["global_step"] >= args.max_steps
     return state["global_step"] >= state["max_steps"] and args.num_train_epochs <= state["num_train_epochs"]
 
 
-def _resume_point(args: TrainingArguments) -> str | None:
-    """The checkpoint to continue from: the last complete one in the output folder unless the recipe names another."""
-    asked = str(args.resume_from_checkpoint or "true")
-    if asked.lower() == "true":
-        return last_complete_checkpoint(args.output_dir)
-    if asked.lower() == "false":
-        if last_complete_checkpoint(args.output_dir):
-            raise RecipeError(
-                f"resume_from_checkpoint: false, but {args.output_dir} has checkpoints; remove them first."
-            )
-        return None
-    if own := last_complete_checkpoint(args.output_dir):  # it began from that one, and has gone on since
-        return own
-    missing = what_is_missing(Path(asked))
-    if missing:
-        raise RecipeError(f"resume_from_checkpoint: cannot continue from {asked!r}: {missing}.")
-    return asked
+def push_finished_run(run: Run) -> None:
+    """Pushes what an earlier run has trained and not pushed."""
+    if run.repo and run.training_args.process_index == 0:
+        pushes = HubPushes.from_args(run.script_args, run.training_args, run.repo, lambda folder: None)
+        pushes.start(step_of(Path(run.resume_from)))
+        pushes.finish()
 
 
-def _check_packages(args: TrainingArguments):
-    """Stops if a tracker or vLLM is asked for and not installed; the trainer would find out after loading the model."""
-    missing = sorted(set(args.report_to) - set(get_available_reporting_integrations()))
-    if missing:
-        raise RecipeError(
-            f"report_to: {missing[0]!r} is not installed (pip install {missing[0]}); or set `report_to: none`."
-        )
-    if getattr(args, "use_vllm", False) and importlib.util.find_spec("vllm") is None:  # an option of some stages only
-        raise RecipeError("use_vllm: vLLM is not installed (pip install -e '.[gpu]'); or set `use_vllm: false`.")
-
-
-def _check_output_dir(args: TrainingArguments, blueprint: ModelInfo, model_args: ModelConfig):
-    """Stops if the output folder cannot be written or has no room for one checkpoint (weights and two AdamW moments)."""
-    path = Path(args.output_dir).absolute()
-    while not path.exists():
-        path = path.parent
-    try:
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise RecipeError(f"output_dir: cannot write to {args.output_dir!r}: {error.strerror}.") from error
-    need = blueprint.parameters * (4 if args.save_only_model or args.save_strategy == "no" else 12)
-    need *= 0.05 if model_args.use_peft else 1  # an adapter
-    free = shutil.disk_usage(path).free
-    if free < 1.2 * need:
-        raise RecipeError(
-            f"output_dir: {path} has {free / 1e6:,.1f} MB free, and one checkpoint takes about {need / 1e6:,.1f} MB."
-        )
-
-
-def _set_up_logging(args: TrainingArguments):
-    """Our own messages from the main process; of the libraries only warnings, and those once."""
-    main = args.process_index == 0
-    logging.basicConfig(
-        format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO if main else logging.ERROR
+def build_trainer(
+    run: Run,
+    trainer_class: type[Trainer],
+    dataset: Dataset,
+    held_out: Dataset | None,
+    trainer_options: dict[str, Any],
+) -> Trainer:
+    """The trainer, without callbacks that print."""
+    trainer = trainer_class(
+        model=load_model(run.model_args, run.training_args),
+        args=run.training_args,
+        train_dataset=dataset,
+        eval_dataset=held_out,
+        processing_class=run.model_info.tokenizer,
+        peft_config=get_peft_config(run.model_args),
+        quantization_config=get_quantization_config(run.model_args),
+        **trainer_options,
     )
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+    # TRL calls this when it saves a checkpoint.
+    trainer.create_model_card = lambda **kwargs: save_model_card(trainer, run, Path(run.training_args.output_dir))
+    return trainer
+
+
+def add_callbacks(trainer: Trainer, run: Run, preemption: Preemption) -> None:
+    """Adds the callbacks of every run, in the order in which they act."""
+    trainer.add_callback(ProgressLog())
+    trainer.add_callback(LogHistory(run.training_args.output_dir))
+    trainer.add_callback(preemption)
+    trainer.add_callback(NonFiniteGuard(run.script_args.max_non_finite))
+    trainer.add_callback(DiskFullGuard(run.script_args.when_disk_is_full))
+    trainer.add_callback(CheckpointManifest())
+    if isinstance(run.script_args, GRPOScriptArguments):
+        trainer.add_callback(ShowCompletions(trainer, run.script_args.show_completions_every))
+
+
+def add_pushes(trainer: Trainer, run: Run) -> HubPushes | None:
+    """Starts pushing what an earlier run left, and pushes checkpoints from now on, if the recipe asks for it."""
+    if not run.repo or not trainer.is_world_process_zero():
+        return None
+    pushes = HubPushes.from_args(
+        run.script_args, run.training_args, run.repo, lambda folder: save_model_card(trainer, run, folder)
+    )
+    pushes.start(step_of(Path(run.resume_from)) if run.resume_from else 0)
+    trainer.add_callback(pushes)
+    return pushes
+
+
+def prepare_output_dir(run: Run) -> None:
+    """Writes the recipe into the output folder, and moves incomplete checkpoints out of the way."""
+    output_dir = Path(run.training_args.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    recipe = yaml.safe_dump(run.recipe, sort_keys=False, allow_unicode=True)
+    write_text_atomically(output_dir / "recipe.yaml", recipe)
+    rename_incomplete(run.training_args.output_dir, run.resume_from)
+
+
+def save_results(trainer: Trainer, run: Run, metrics: dict[str, float]) -> None:
+    """Saves metrics, model card and model of a finished run."""
+    output_dir = run.training_args.output_dir
+    trainer.save_metrics("train", {**metrics, "train_steps": trainer.state.global_step})
+    trainer.save_state()
+    save_model_card(trainer, run, Path(output_dir))
+    trainer.save_model(output_dir)
+    logger.info("saved to %s", output_dir)
+
+
+def save_model_card(trainer: Trainer, run: Run, folder: Path) -> None:
+    """Writes the model card of a run into a folder, in the main process."""
+    if not trainer.is_world_process_zero():
+        return
+    name = (run.repo or run.training_args.output_dir).rpartition("/")[2]
+    write_model_card(
+        folder,
+        name=name,
+        repo=run.repo,
+        stage=run.stage,
+        recipe=run.recipe,
+        data=run.script_args.data,
+        log_history=trainer.state.log_history,
+        samples=getattr(trainer, "num_generations_eval", None),
+    )
+
+
+@cache  # torch cannot register it twice
+def load_checkpoints_of_numbered_cpus() -> None:
+    """Makes torch load checkpoints whose tensors were on `cpu:0`, as accelerate calls the CPU with several processes."""
+
+    def load(storage, location: str):
+        return storage if re.fullmatch(r"cpu:\d+", location) else None
+
+    torch.serialization.register_package(99, lambda storage: None, load)
+
+
+def set_up_logging(args: TrainingArguments) -> None:
+    """Logs our messages from the main process, and of the libraries only warnings."""
+    is_main_process = args.process_index == 0
+    level = logging.INFO if is_main_process else logging.ERROR
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=level)
     for name in ("httpx", "accelerate", "datasets", "filelock"):
         logging.getLogger(name).setLevel(logging.WARNING)
     transformers.utils.logging.set_verbosity_warning()

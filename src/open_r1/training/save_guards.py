@@ -1,4 +1,4 @@
-"""A last good checkpoint stays the last: none is written of weights that are no numbers, or where there is no room for it."""
+"""Stops a run before it saves weights that are NaN or infinite, or a checkpoint for which the disk has no room."""
 
 import logging
 import math
@@ -9,78 +9,107 @@ import torch
 from transformers import TrainerCallback
 
 from open_r1.training.checkpoints import checkpoints
-from open_r1.training.preemption import highest
+from open_r1.training.preemption import max_over_processes
 from open_r1.utils.errors import RecipeError
 
 
 logger = logging.getLogger(__name__)
 
-SPARE = 1.2  # room for a checkpoint, as a multiple of the last one's size
+SPARE_ROOM = 1.2  # free space wanted, as a multiple of the last checkpoint's size
 
 
-class Soundness(TrainerCallback):
-    """Stops a run whose numbers are no numbers any more, and looks before it saves.
+class NonFiniteGuard(TrainerCallback):
+    """Stops a run whose loss, gradient or weights are NaN or infinite.
 
     Args:
-        max_non_finite (`int`): Logged steps in a row whose loss or gradient may be no finite number.
-        when_disk_is_full (`str`): `stop`, or `skip` the checkpoint.
+        max_non_finite (`int`): Stop after so many logged steps in a row whose loss or gradient is not finite.
     """
 
-    def __init__(self, max_non_finite: int, when_disk_is_full: str):
-        self.max_non_finite, self.when_disk_is_full = max_non_finite, when_disk_is_full
-        self.non_finite = 0  # so many in a row
+    def __init__(self, max_non_finite: int):
+        self.max_non_finite = max_non_finite
+        self.non_finite_steps = 0  # in a row
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         values = [logs[key] for key in ("loss", "grad_norm") if key in logs]
         if not values:
             return
-        self.non_finite = 0 if all(map(math.isfinite, values)) else self.non_finite + 1
-        if self.non_finite >= self.max_non_finite:
+        if all(math.isfinite(value) for value in values):
+            self.non_finite_steps = 0
+            return
+        self.non_finite_steps += 1
+        if self.non_finite_steps >= self.max_non_finite:
             raise RecipeError(
-                f"step {state.global_step}: loss or gradient has not been a finite number in {self.non_finite} logged steps (max_non_finite). "
-                f"{_last(args.output_dir)} Lower the learning rate, or look at the data."
+                f"step {state.global_step}: loss or gradient was NaN or infinite in {self.non_finite_steps} logged steps "
+                f"in a row (max_non_finite). {_describe_last_checkpoint(args.output_dir)} "
+                "Lower the learning rate, or look at the data."
             )
 
-    def on_step_end(self, args, state, control, model=None, **kwargs):
-        if not control.should_save and state.global_step < state.max_steps:
+    def on_step_end(self, args, state, control, model=None, **kwargs) -> None:
+        is_last_step = state.global_step >= state.max_steps  # the model is saved then, also without checkpoints
+        if not control.should_save and not is_last_step:
             return
-        if highest(int(not is_finite(model)), args.device):
+        if max_over_processes(int(not is_finite(model)), args.device):
             raise RecipeError(
-                f"step {state.global_step}: the weights are no finite numbers; nothing was saved. {_last(args.output_dir)}"
+                f"step {state.global_step}: the weights are NaN or infinite; nothing was saved. "
+                f"{_describe_last_checkpoint(args.output_dir)}"
             )
-        if not control.should_save:  # the last step of a run without checkpoints, whose model is saved all the same
+
+    on_epoch_end = on_step_end
+
+
+class DiskFullGuard(TrainerCallback):
+    """Stops a run, or skips a checkpoint, if the disk has no room for it.
+
+    Args:
+        when_disk_is_full (`str`): `stop` or `skip`.
+    """
+
+    def __init__(self, when_disk_is_full: str):
+        self.when_disk_is_full = when_disk_is_full
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if not control.should_save:
             return
-        short = no_room(Path(args.output_dir)) if state.is_world_process_zero else None
-        if not highest(int(short is not None), args.device):
+        shortage = None
+        if state.is_world_process_zero:
+            shortage = find_shortage(Path(args.output_dir))
+        if not max_over_processes(int(shortage is not None), args.device):
             return
         if self.when_disk_is_full == "stop":
-            raise RecipeError(f"step {state.global_step}: {short or 'the disk is full'}. {_last(args.output_dir)}")
-        logger.warning("step %d is not saved: %s", state.global_step, short)
+            raise RecipeError(
+                f"step {state.global_step}: {shortage or 'the disk is full'}. "
+                f"{_describe_last_checkpoint(args.output_dir)}"
+            )
+        logger.warning("step %d is not saved: %s", state.global_step, shortage)
         control.should_save = False
 
     on_epoch_end = on_step_end
 
 
 def is_finite(model: torch.nn.Module) -> bool:
-    """Whether all weights that this process holds are numbers: all of them, or its part if they are split (ZeRO-3, FSDP)."""
-    parts = [getattr(weight, "ds_tensor", weight).detach() for weight in model.parameters()]
-    found = [
-        torch.isfinite(part.to_local() if hasattr(part, "to_local") else part).all() for part in parts if part.numel()
-    ]
-    return not found or bool(torch.stack(found).all())
+    """Whether all weights that this process holds are finite. With ZeRO-3 or FSDP it holds a part of them."""
+    checks = []
+    for weight in model.parameters():
+        part = getattr(weight, "ds_tensor", weight).detach()  # ZeRO-3
+        if hasattr(part, "to_local"):  # FSDP
+            part = part.to_local()
+        if part.numel():
+            checks.append(torch.isfinite(part).all())
+    return not checks or bool(torch.stack(checks).all())
 
 
-def no_room(output_dir: Path) -> str | None:
-    """Why another checkpoint does not fit, or `None`."""
-    if not (there := checkpoints(str(output_dir))):
-        return None  # looked at before training, by the model's size
-    size = sum(path.stat().st_size for path in there[0].rglob("*") if path.is_file())
+def find_shortage(output_dir: Path) -> str | None:
+    """Why another checkpoint does not fit, `None` if it does or none was saved yet (see `checks.check_output_dir`)."""
+    saved = checkpoints(str(output_dir))
+    if not saved:
+        return None
+    size = sum(path.stat().st_size for path in saved[0].rglob("*") if path.is_file())
     free = shutil.disk_usage(output_dir).free
-    if free >= SPARE * size:
+    if free >= SPARE_ROOM * size:
         return None
     return f"{output_dir} has {free / 1e6:,.1f} MB free, and a checkpoint takes {size / 1e6:,.1f} MB"
 
 
-def _last(output_dir: str) -> str:
-    there = checkpoints(output_dir)
-    return f"The last checkpoint is {there[0]}." if there else "There is no checkpoint yet."
+def _describe_last_checkpoint(output_dir: str) -> str:
+    saved = checkpoints(output_dir)
+    return f"The last checkpoint is {saved[0]}." if saved else "There is no checkpoint yet."

@@ -11,7 +11,16 @@ class RecipeError(ValueError):
 
 
 class RunStopped(Exception):
-    """A run that was asked to end has ended in time, with a checkpoint; the same command continues."""
+    """A run that was asked to stop has stopped in time, with a checkpoint; the same command continues it.
+
+    Args:
+        message (`str`): At which step, and why.
+        interrupted (`bool`, *optional*, defaults to `False`): Whether the user has interrupted it (Ctrl-C).
+    """
+
+    def __init__(self, message: str, interrupted: bool = False):
+        super().__init__(message)
+        self.interrupted = interrupted
 
 
 class MissingInputError(RecipeError):

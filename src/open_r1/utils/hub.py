@@ -1,12 +1,11 @@
-"""The Hugging Face Hub: whether it can be reached and written to, and pushing a folder there in spite of its bad moments."""
+"""The Hugging Face Hub: checking that it can be reached and written to, and pushing a folder there with retries."""
 
 import logging
 import random
 import socket
-import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlparse
@@ -16,6 +15,7 @@ import httpx
 from huggingface_hub import HfApi, constants, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled
 from huggingface_hub.utils._http import default_client_factory
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from open_r1.utils.errors import RecipeError
 
@@ -24,46 +24,66 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-WAITS = (2.0, 8.0, 30.0, 120.0)  # seconds before another try, after those that huggingface_hub itself makes
-TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds; huggingface_hub itself would wait for an answer for ever
-LONGEST = 600.0  # seconds that the Hub may ask us to wait
+WAITS = (
+    2.0,
+    8.0,
+    30.0,
+    120.0,
+)  # seconds before each further attempt; huggingface_hub makes attempts of its own as well
+MAX_REQUESTED_WAIT = 600.0  # seconds that the Hub may ask us to wait
+TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds; huggingface_hub itself would wait for an answer forever
+
+# What a failing request raises, and of these what no further attempt can change.
+FAILURES = (HfHubHTTPError, httpx.HTTPError, HFValidationError, OSError, RuntimeError)
+PERMANENT_FAILURES = (HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled, FileNotFoundError)
+PASSING_STATUS = (408, 409, 412, 429)  # timeout, conflict, stale commit, too many requests
+
+jitter = random.Random()  # not the global generator, whose state belongs to the training run
 
 
 class HubError(RecipeError):
-    """The Hub has refused something for good, or could not be reached for a long time."""
+    """The Hub refused something for good, or could not be reached for a long time."""
 
 
-def go_offline_if_unreachable():
+def go_offline_if_unreachable() -> None:
     """Uses the cache alone if the Hub does not answer, instead of half a minute of retries for every file."""
     hub = urlparse(constants.ENDPOINT)
     if constants.HF_HUB_OFFLINE or hub.scheme in urllib.request.getproxies():
         return
+    default_port = 443 if hub.scheme == "https" else 80
     try:
-        socket.create_connection((hub.hostname, hub.port or (443 if hub.scheme == "https" else 80)), timeout=3).close()
+        socket.create_connection((hub.hostname, hub.port or default_port), timeout=3).close()
     except OSError as error:
-        logger.warning("%s cannot be reached (%s); using what is in the local cache", constants.ENDPOINT, error)
-        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+        logger.warning("%s cannot be reached (%s); using the local cache only", constants.ENDPOINT, error)
+        constants.HF_HUB_OFFLINE = True
+        datasets.config.HF_HUB_OFFLINE = True
 
 
 def require_repo(name: str, private: bool | None, revision: str | None = None, repo_type: str = "model") -> str:
-    """Makes a repository, and a revision of it, if they are not there, and sees to it that they can be written to.
+    """Creates a repository and a branch of it if they do not exist, and checks that they can be written to.
+
+    Args:
+        name (`str`): `repo` or `namespace/repo`.
+        private (`bool`, *optional*): Whether a new repository is private. With `None` the account's default applies.
+        revision (`str`, *optional*): The branch. With `None` it is `main`.
+        repo_type (`str`, *optional*, defaults to `"model"`): `model` or `dataset`.
 
     Returns:
-        `str`: Its full name.
+        `str`: The repository's full name, `namespace/repo`.
 
     Raises:
-        HubError: If that cannot be.
+        HubError: If the repository cannot be created or written to.
     """
     api = HfApi()
 
-    def make() -> str:
-        full = api.create_repo(name, repo_type=repo_type, private=private, exist_ok=True).repo_id
-        api.auth_check(full, repo_type=repo_type, write=True)
+    def create() -> str:
+        full_name = api.create_repo(name, repo_type=repo_type, private=private, exist_ok=True).repo_id
+        api.auth_check(full_name, repo_type=repo_type, write=True)
         if revision not in (None, "main"):
-            api.create_branch(full, branch=revision, repo_type=repo_type, exist_ok=True)
-        return full
+            api.create_branch(full_name, branch=revision, repo_type=repo_type, exist_ok=True)
+        return full_name
 
-    return with_retries(make, f"{constants.ENDPOINT}, {name}")
+    return with_retries(create, f"{constants.ENDPOINT}, {name}")
 
 
 def push(
@@ -73,25 +93,25 @@ def push(
     repo_type: str = "model",
     message: str | None = None,
     patterns: list[str] | None = None,
-    waits: Sequence[float] | None = None,
-):
-    """Uploads files of a folder as one commit; what is there already is not sent again.
+    attempts: int | None = None,
+) -> None:
+    """Uploads the files of a folder as one commit. Files that the Hub already has are not sent again.
 
     Args:
         folder (`Path`): The folder.
         name (`str`): The repository's full name.
-        revision (`str`, *optional*): Branch, which is made from `main` if it is not there; none is `main`.
-        repo_type (`str`, *optional*, defaults to `"model"`): Or `dataset`.
-        message (`str`, *optional*): Of the commit.
-        patterns (`list[str]`, *optional*): Files; by default all.
-        waits (`Sequence[float]`, *optional*): Seconds before each further try; by default `WAITS`.
+        revision (`str`, *optional*): The branch, created from `main` if it does not exist. With `None` it is `main`.
+        repo_type (`str`, *optional*, defaults to `"model"`): `model` or `dataset`.
+        message (`str`, *optional*): The commit message.
+        patterns (`list[str]`, *optional*): Which files to upload. With `None` all of them.
+        attempts (`int`, *optional*): See [`with_retries`].
 
     Raises:
-        HubError: If it could not be done.
+        HubError: If the upload failed in every attempt.
     """
     api = HfApi()
 
-    def upload():
+    def upload() -> None:
         if revision not in (None, "main"):
             api.create_branch(name, branch=revision, repo_type=repo_type, exist_ok=True)
         api.upload_folder(
@@ -101,73 +121,94 @@ def push(
             revision=revision,
             commit_message=message or f"{folder.name}, by open_r1",
             allow_patterns=patterns,
-            delete_patterns=patterns or ["*.safetensors", "*.json"],  # of an earlier model, with other shards
+            delete_patterns=patterns or ["*.safetensors", "*.json"],  # left by an earlier model with other shards
         )
 
-    with_retries(upload, f"{constants.ENDPOINT}, {name}", waits)
+    with_retries(upload, f"{constants.ENDPOINT}, {name}", attempts)
 
 
-def with_retries(call: Callable[[], T], what: str, waits: Sequence[float] | None = None) -> T:
-    """Calls the Hub, and again after a while if it is busy, broken or away.
+def with_retries(call: Callable[[], T], target: str, attempts: int | None = None) -> T:
+    """Calls the Hub, again after a while if it is busy, broken or unreachable.
+
+    Args:
+        call (`Callable`): The call.
+        target (`str`): What is called, for messages.
+        attempts (`int`, *optional*): How often to try. With `None` once more than there are `WAITS`.
+
+    Returns:
+        What `call` returns.
 
     Raises:
-        HubError: With its last complaint.
+        HubError: With the error of the last attempt.
     """
-    never_wait_for_ever()
-    for wait in (*(WAITS if waits is None else waits), None):
-        try:
-            return call()
-        except (HfHubHTTPError, httpx.HTTPError, HFValidationError, OSError, RuntimeError) as error:
-            if wait is None or not may_pass(error):
-                raise HubError(f"{what}: {told(error)}{advice(error)}") from error
-            pause = max(wait * random.uniform(0.75, 1.25), asked_to_wait(error))
-            logger.warning("%s: %s; again in %.0f s", what, told(error), pause)
-            time.sleep(pause)
-    raise AssertionError
+    limit_request_time()
+    retrying = Retrying(
+        stop=stop_after_attempt(attempts or len(WAITS) + 1),
+        wait=_seconds_to_wait,
+        retry=retry_if_exception(may_succeed_later),
+        before_sleep=partial(_log_retry, target),
+        reraise=True,
+    )
+    try:
+        return retrying(call)
+    except FAILURES as error:
+        raise HubError(f"{target}: {_in_one_line(error)}{_advice(error)}") from error
 
 
 @cache
-def never_wait_for_ever():
-    """Gives huggingface_hub's connections a timeout, also those that it opens anew after an error; by itself it has none."""
+def limit_request_time() -> None:
+    """Gives every connection of huggingface_hub a timeout, also those opened after an error."""
 
-    def client() -> httpx.Client:
-        made = default_client_factory()
-        made.timeout = TIMEOUT
-        return made
+    def client_with_timeout() -> httpx.Client:
+        client = default_client_factory()
+        client.timeout = TIMEOUT
+        return client
 
-    set_client_factory(client)
+    set_client_factory(client_with_timeout)
 
 
-def may_pass(error: Exception) -> bool:
-    """Whether another try could do better."""
+def may_succeed_later(error: BaseException) -> bool:
+    """Whether another attempt could succeed: the Hub is busy, broken or unreachable, but has not refused."""
+    status = _status_of(error)
+    if status is not None:
+        return status in PASSING_STATUS or status >= 500
+    return isinstance(error, FAILURES) and not isinstance(error, PERMANENT_FAILURES)
+
+
+def _status_of(error: BaseException) -> int | None:
+    """The HTTP status of an answer of the Hub, `None` for an error without an answer."""
     if isinstance(error, HfHubHTTPError) and error.response is not None:
-        return error.response.status_code in (408, 409, 412, 429) or error.response.status_code >= 500
-    return not isinstance(
-        error, HFValidationError | LocalTokenNotFoundError | OfflineModeIsEnabled | FileNotFoundError
-    )
+        return error.response.status_code
+    return None
 
 
-def asked_to_wait(error: Exception) -> float:
-    """Seconds that the Hub has asked for, 0 if it has not."""
-    response = error.response if isinstance(error, HfHubHTTPError) else None
-    after = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(float(after), LONGEST) if after.isdecimal() else 0.0
+def _seconds_to_wait(state: RetryCallState) -> float:
+    """Our own schedule, with jitter, or longer if the Hub asks for it (`Retry-After`)."""
+    scheduled = WAITS[min(state.attempt_number, len(WAITS)) - 1] * jitter.uniform(0.75, 1.25)
+    error = state.outcome.exception()
+    if _status_of(error) is None:
+        return scheduled
+    retry_after = error.response.headers.get("Retry-After", "")
+    if not retry_after.isdecimal():
+        return scheduled
+    return max(scheduled, min(float(retry_after), MAX_REQUESTED_WAIT))
 
 
-def told(error: Exception) -> str:
-    """An error in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines) or type(error).__name__
+def _log_retry(target: str, state: RetryCallState) -> None:
+    error = _in_one_line(state.outcome.exception())
+    logger.warning("%s: %s; trying again in %.0f s", target, error, state.next_action.sleep)
 
 
-def advice(error: Exception) -> str:
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) and error.response is not None else None
-    if isinstance(error, LocalTokenNotFoundError) or status in (401, 403):
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _advice(error: BaseException) -> str:
+    """How to fix the errors that users meet."""
+    if isinstance(error, LocalTokenNotFoundError) or _status_of(error) in (401, 403):
         return (
             ". Log in with a token that may write there (`hf auth login`, or HF_TOKEN), or set `push_to_hub: false`."
         )
     if isinstance(error, OfflineModeIsEnabled):
-        return (
-            " HF_HUB_OFFLINE is set, or the Hub could not be reached just now; see above. Or set `push_to_hub: false`."
-        )
+        return " HF_HUB_OFFLINE is set, or the Hub could not be reached (see above). Or set `push_to_hub: false`."
     return ""

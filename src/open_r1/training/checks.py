@@ -1,0 +1,77 @@
+"""What is checked before the model is loaded: precision, packages, and room for the output."""
+
+import importlib.util
+import shutil
+import tempfile
+from pathlib import Path
+
+from transformers import TrainingArguments
+from transformers.integrations import get_available_reporting_integrations
+from trl import ModelConfig
+
+from open_r1.utils.errors import RecipeError
+
+
+ADAPTER_SHARE = 0.05  # size of a typical adapter's checkpoint relative to the full model's
+SPARE_ROOM = 1.2  # free space wanted, as a multiple of what one checkpoint takes
+
+
+def needs_gpu(args: TrainingArguments) -> bool:
+    """Whether a recipe is for a GPU and there is none here."""
+    return args.device.type == "cpu" and (args.bf16 or args.fp16)
+
+
+def check_precision(args: TrainingArguments) -> None:
+    """Stops if a run would train in half precision on a CPU.
+
+    Raises:
+        RecipeError: If it would.
+    """
+    if needs_gpu(args):
+        raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
+
+
+def check_packages(args: TrainingArguments) -> None:
+    """Stops if a tracker or vLLM is asked for and not installed. The trainer would find out after loading the model.
+
+    Raises:
+        RecipeError: If a package is missing.
+    """
+    missing = sorted(set(args.report_to) - set(get_available_reporting_integrations()))
+    if missing:
+        raise RecipeError(
+            f"report_to: {missing[0]!r} is not installed (pip install {missing[0]}); or set `report_to: none`."
+        )
+    use_vllm = getattr(args, "use_vllm", False)  # not all trainers have it
+    if use_vllm and importlib.util.find_spec("vllm") is None:
+        raise RecipeError("use_vllm: vLLM is not installed (pip install -e '.[gpu]'); or set `use_vllm: false`.")
+
+
+def check_output_dir(args: TrainingArguments, model_args: ModelConfig, parameters: int) -> None:
+    """Stops if the output folder cannot be written to, or has no room for one checkpoint.
+
+    Args:
+        parameters (`int`): Number of the model's parameters.
+
+    Raises:
+        RecipeError: If it is so.
+    """
+    existing_folder = Path(args.output_dir).absolute()
+    while not existing_folder.exists():
+        existing_folder = existing_folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=existing_folder):
+            pass
+    except OSError as error:
+        raise RecipeError(f"output_dir: cannot write to {args.output_dir!r}: {error.strerror}.") from error
+    weights_only = args.save_only_model or args.save_strategy == "no"
+    bytes_per_parameter = 4 if weights_only else 12  # float32 weights, and AdamW's two moments
+    needed = parameters * bytes_per_parameter
+    if model_args.use_peft:
+        needed *= ADAPTER_SHARE
+    free = shutil.disk_usage(existing_folder).free
+    if free < SPARE_ROOM * needed:
+        raise RecipeError(
+            f"output_dir: {existing_folder} has {free / 1e6:,.1f} MB free, "
+            f"and one checkpoint takes about {needed / 1e6:,.1f} MB."
+        )

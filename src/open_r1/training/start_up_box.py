@@ -1,0 +1,108 @@
+"""The start-up box: what a run is about to do, on one screen, before any weights are loaded."""
+
+import math
+
+from datasets import Dataset
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from open_r1.planning.estimate import Shape, sharding, training_memory
+from open_r1.training.checks import needs_gpu
+from open_r1.training.hub_options import pushes_checkpoints
+from open_r1.training.run import Run
+
+
+def show_start_up_box(
+    run: Run,
+    dataset: Dataset,
+    held_out: Dataset | None,
+    sequence_length: int,
+    extra_lines: dict[str, str],
+    sequences_per_row: int = 1,
+) -> None:
+    """Prints the start-up box in the main process.
+
+    Args:
+        run (`Run`): The run.
+        dataset (`Dataset`): The training set.
+        held_out (`Dataset`, *optional*): The evaluation set.
+        sequence_length (`int`): Tokens of the longest sequence.
+        extra_lines (`dict[str, str]`): Lines of the script's own, by name.
+        sequences_per_row (`int`, *optional*, defaults to 1): How many sequences are trained on for each row.
+    """
+    if run.training_args.process_index != 0:
+        return
+    steps = _count_steps(run, len(dataset) * sequences_per_row)
+    lines = {
+        "recipe": run.script_args.recipe or "none (command line only)",
+        "model": _describe_model(run),
+        "dataset": f"{run.script_args.data} · {len(dataset):,} rows · {', '.join(dataset.column_names)}",
+        "held out": f"{len(held_out):,} rows" if held_out else "no evaluation",
+        **extra_lines,
+        "global batch": _describe_global_batch(run),
+        "steps": f"{steps:,}",
+        "tokens": f"at most {steps * run.global_batch * sequence_length / 1e6:,.1f}M ({sequence_length:,} a sequence)",
+        "memory": _describe_memory(run, sequence_length),
+        "output": run.training_args.output_dir,
+        "tracker": ", ".join(run.training_args.report_to) or "none",
+        "Hub": _describe_hub(run),
+        "resume": run.resume_from or "no checkpoint, from the start",
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in lines.items():
+        table.add_row(f"[bold]{name}", escape(str(value)))
+    Console().print(Panel(table, title=f"open_r1 {run.stage}", title_align="left", expand=False))
+
+
+def _count_steps(run: Run, sequences: int) -> int:
+    args = run.training_args
+    if args.max_steps > 0:
+        return args.max_steps
+    return math.ceil(sequences * args.num_train_epochs / run.global_batch)
+
+
+def _describe_model(run: Run) -> str:
+    info = run.model_info
+    description = f"{info.source} · {info.parameters / 1e6:,.2f}M parameters"
+    if info.build_command:
+        description += f"\nnot made yet; first: {info.build_command}"
+    return description
+
+
+def _describe_global_batch(run: Run) -> str:
+    args = run.training_args
+    processes = "1 process" if args.world_size == 1 else f"{args.world_size} processes"
+    return (
+        f"{run.global_batch:,} = {args.per_device_train_batch_size} per device × {processes} "
+        f"× {args.gradient_accumulation_steps} accumulated"
+    )
+
+
+def _describe_memory(run: Run, sequence_length: int) -> str:
+    args = run.training_args
+    shape = Shape.of(run.model_info.config, getattr(args, "trust_remote_code", False))
+    needs = training_memory(
+        shape,
+        run.model_args,
+        args,
+        tokens=args.per_device_train_batch_size * sequence_length,
+        processes=args.world_size,
+        share=sharding(run.script_args.accelerate_config),
+    )
+    device = "a GPU; there is none here" if needs_gpu(args) else args.device.type
+    return f"about {_format_bytes(sum(needs.values()))} per device ({device}), estimated"
+
+
+def _describe_hub(run: Run) -> str:
+    if not run.repo:
+        return "no push"
+    checkpoints = ", and every checkpoint as a revision" if pushes_checkpoints(run.training_args) else ""
+    return f"{run.repo} ({run.training_args.hub_revision or 'main'}{checkpoints})"
+
+
+def _format_bytes(count: float) -> str:
+    if count >= 2**30:
+        return f"{count / 2**30:,.1f} GiB"
+    return f"{count / 2**20:,.0f} MiB"
