@@ -15,7 +15,7 @@ from rewards import batch
 
 from open_r1.configs import Benchmark
 from open_r1.evals.results import statistics_of
-from open_r1.grading.grader import shared_grader
+from open_r1.grading import shared_grader
 from open_r1.rewards import Composition
 from open_r1.rewards.dataset_scores import score_dataset
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from open_r1.data import tiny
 from open_r1.data.prompts import read_template
-from open_r1.grading.grader import grade
+from open_r1.grading import grade
 from open_r1.rewards.format import Format
 
 

@@ -5,8 +5,8 @@ Each row says why. `{F}` stands for the final answer of a text, `{S}` for anothe
 
 import pytest
 
+from open_r1.grading import grade
 from open_r1.grading.answers import extract_answer
-from open_r1.grading.grader import grade
 from open_r1.utils.text import split_thought
 
 

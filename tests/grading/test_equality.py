@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from open_r1.grading import grade, shared_grader
 from open_r1.grading.equality import equal_at_once
-from open_r1.grading.grader import grade, shared_grader
 from open_r1.grading.notation import normalize
 from open_r1.grading.numerals import parse_rational
 

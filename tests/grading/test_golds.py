@@ -2,8 +2,8 @@
 
 import pytest
 
+from open_r1.grading import grade, usable_gold
 from open_r1.grading.golds import gold_answer
-from open_r1.grading.grader import grade, usable_gold
 
 
 # Gold, what is in the box, reward.

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from open_r1.grading import Grader, grade
 from open_r1.grading.answers import extract_answer
 from open_r1.grading.equality import equal_at_once
-from open_r1.grading.grader import Grader, grade
 from open_r1.grading.notation import normalize
 
 

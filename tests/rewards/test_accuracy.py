@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from open_r1.grading.grader import Grader, grade
+from open_r1.grading import Grader, grade
 from open_r1.rewards.accuracy import accuracy
 from open_r1.utils.workers import Workers
 

@@ -16,9 +16,9 @@ from open_r1.configs import Benchmark
 from open_r1.evals.codeforces import rating
 from open_r1.evals.reflection import has_reflection
 from open_r1.evals.statistics import Estimate, Z, avg_at_k, cons_at_k, majority, pass_at_k
+from open_r1.grading import shared_grader
 from open_r1.grading.answers import extract_answer
 from open_r1.grading.equality import equal_at_once
-from open_r1.grading.grader import shared_grader
 from open_r1.rewards.language import mixes_languages
 from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.text import text_of

@@ -18,7 +18,7 @@ TRL's (`trl.rewards.…`) get messages. `python -m open_r1.rewards` grades a fil
 Start reading at `composition.py`.
 """
 
-from open_r1.grading.grader import grade, usable_gold
+from open_r1.grading import grade, usable_gold
 from open_r1.rewards.accuracy import accuracy
 from open_r1.rewards.checks import check_columns, check_domains, check_golds
 from open_r1.rewards.composition import Composition, Reward

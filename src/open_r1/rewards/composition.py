@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from open_r1.configs import RewardSpec
-from open_r1.grading.grader import shared_grader
+from open_r1.grading import shared_grader
 from open_r1.rewards.registry import FROM_TRAINER, REWARDS, SHAPING, resolve
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import text_of
