@@ -1,23 +1,26 @@
-"""A report on a run, or on all stages of a pipeline, from what they wrote: plots, tables, completions. No tracker is needed.
+"""Reports on a run, or on all stages of a pipeline, from what they wrote: plots, tables, completions. Needs no
+tracker.
 
 Examples:
 
   # the report of the demo
   python src/open_r1/report.py --run_dir outputs/tiny/zero
 
-  # all stages and seeds of a pipeline on one page: the table, the curves, what the paper claims and whether it holds here
+  # all stages and seeds of a pipeline on one page: the table, the curves, and whether the paper's claims hold here
   python src/open_r1/report.py --pipeline recipes/tiny/pipeline.yaml
 
-  # elsewhere, with more completions
+  # written elsewhere, with more completions
   python src/open_r1/report.py --run_dir outputs/my-run --report_dir report --examples 8
 
-  # what it would read and write
+  # only show what it would read and write
   python src/open_r1/report.py --run_dir outputs/my-run --dry_run true
 
-  # while the run is still going: the same
+  # a run that is still training has the same report
   python src/open_r1/report.py --run_dir outputs/my-run
 """
 
+import shlex
+import sys
 from pathlib import Path
 
 from datasets import disable_progress_bars
@@ -27,20 +30,22 @@ from open_r1.configs.parser import RecipeParser, parse_command_line, report_user
 from open_r1.reports import pipeline, run
 
 
-def main():
+def main() -> None:
     (args,) = parse_command_line("report", __doc__)
+    command = shlex.join(["python", "src/open_r1/report.py", *sys.argv[1:]])
     console = Console(soft_wrap=True, highlight=False)
     disable_progress_bars()
-    if args.pipeline:
-        (recipe,) = RecipeParser("pipeline").parse(
-            ["--config", args.pipeline, *(["--seeds", *map(str, args.seeds)] if args.seeds else [])]
-        )
-        pipeline.report(
-            recipe, Path(args.report_dir or Path(recipe.output_dir, "report")), args.examples, args.dry_run, console
-        )
-    else:
+    if args.run_dir:
         run_dir = Path(args.run_dir)
-        run.report(run_dir, Path(args.report_dir or run_dir / "report"), args.examples, args.dry_run, console)
+        report_dir = Path(args.report_dir or run_dir / "report")
+        run.report(run_dir, report_dir, args.examples, args.dry_run, console, command)
+        return
+    pipeline_argv = ["--config", args.pipeline]
+    if args.seeds:
+        pipeline_argv += ["--seeds", *map(str, args.seeds)]
+    (recipe,) = RecipeParser("pipeline").parse(pipeline_argv)
+    report_dir = Path(args.report_dir or Path(recipe.output_dir, "report"))
+    pipeline.report(recipe, report_dir, args.examples, args.dry_run, console, command)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ from open_r1.configs import Benchmark, PaperClaim, PipelineArguments
 from open_r1.evals.results import statistics_of
 from open_r1.pipelines.outdated import task_inputs
 from open_r1.pipelines.tasks import build_tasks
-from open_r1.reports.claims import ClaimResult, check_claim, interval, require_known, resampled
-from open_r1.reports.pipeline import as_json
+from open_r1.reports.claims import ClaimResult, check_claim, claims_to_json, interval, require_known, resampled_means
 from open_r1.utils.errors import RecipeError
 
 
@@ -130,7 +129,7 @@ def test_ratios_to_nothing(done):
     )
     assert found.value == found.low == found.high == 1.0 and not found.holds
     verdicts = {"x": {42: ClaimResult(float("inf"), 2.0, float("inf"), False, True)}}
-    assert json.loads(as_json(verdicts))["x"]["42"]["value"] is None
+    assert json.loads(claims_to_json(verdicts))["x"]["42"]["value"] is None
 
 
 def test_intervals_cover_the_truth():
@@ -139,7 +138,7 @@ def test_intervals_cover_the_truth():
     for _ in range(200):
         chances = [rng.random() for _ in range(80)]
         differences = [(rng.random() < min(1, p + 0.1)) - (rng.random() < p) for p in chances]
-        low, high = interval(resampled(np.array(differences)))
+        low, high = interval(resampled_means(np.array(differences)))
         inside += low <= 0.1 - 0.005 <= high
     assert 0.88 < inside / 200 < 0.99
 
@@ -168,9 +167,18 @@ def test_the_page(done, script):
     page = Path("outputs/tiny/report/report.md").read_text()
     assert "| | base | zero |" in page and "| problems: avg@4 | 0." in page and "NO" in page
     assert "| 42 | zero | 3 | 0.2500 |" in page and SLIP in page, "the slip at step 3 of 4"
+    assert "| better | problems/accuracy, zero − base | ≥ 0.4 | yes: 0." in page, "a claim with measure and criterion"
+    assert "Made by `python src/open_r1/report.py --pipeline pipeline.yaml`." in page
     for name in ("dynamics.png", "checkpoints.png"):
         assert Path("outputs/tiny/report", name).read_bytes().startswith(b"\x89PNG")
     assert json.loads(Path("outputs/tiny/report/claims.json").read_text())["better"]["42"]["holds"] is True
+
+
+def test_one_seed_has_no_range(done, script):
+    assert script("report", "--pipeline", "pipeline.yaml", "--seeds", 42).code == 0
+    page = Path("outputs/tiny/report/report.md").read_text()
+    table = page[: page.index("## ")]
+    assert "| problems: avg@4 | 0." in table and "(0." not in table and "–" not in table
 
 
 @pytest.mark.parametrize(
@@ -212,8 +220,8 @@ def test_a_page_that_is_not_of_the_recipes_any_more_says_so(done, script):
     keys["stages"][0]["set"] = {"max_steps": 7}
     Path("pipeline.yaml").write_text(json.dumps(keys))
     outcome = script("report", "--pipeline", "pipeline.yaml")
-    assert outcome.code == 0 and "not of the recipes as they are now: zero (seed 42): max_steps: 30 → 7" in outcome.out
-    assert "**Not of the recipes as they are now**" in Path("outputs/tiny/report/report.md").read_text()
+    assert outcome.code == 0 and "the recipe has changed since: zero (seed 42): max_steps: 30 → 7" in outcome.out
+    assert "**The recipes have changed since**" in Path("outputs/tiny/report/report.md").read_text()
 
 
 def test_a_pipeline_that_only_evaluates_or_only_trains_has_a_page_too(done, script):

@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from open_r1.reports.run import before_after, consensus_by_step, read_run
+from open_r1.reports.history import consensus_by_step, read_run
+from open_r1.reports.run import before_after, draw_curves
 from open_r1.rewards.language import mixes_languages
 from open_r1.utils.errors import RecipeError
 
@@ -76,8 +77,8 @@ def test_writes_report_and_plots_and_ends_with_ten_lines(run_dir, script):
     outcome = script("report", "--run_dir", run_dir)
     assert outcome.code == 0 and len(outcome.out.strip().splitlines()) <= 10
     for words in (
-        "accuracy      0.00 → 1.00",
-        "length       10.00 → 20.00",
+        "accuracy 0.00 → 1.00",
+        "length 10.0 → 20.0 tokens",
         "1.5 minutes",
         "report.md",
         "Qwen2.5-1.5B",
@@ -85,14 +86,53 @@ def test_writes_report_and_plots_and_ends_with_ten_lines(run_dir, script):
         assert words in outcome.out
     text = (run_dir / "report" / "report.md").read_text()
     assert "avg@4" in text and "step 0:  <answer>[b] wait</answer>" in text and "step 10:  <think>" in text
+    assert f"Made by `python src/open_r1/report.py --run_dir {run_dir}`." in text
     assert (run_dir / "report" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def panels_of(run_dir, monkeypatch) -> dict:
+    """The visible panels of the curves, by title."""
+    figures = []
+    monkeypatch.setattr("open_r1.reports.run.save_figure", lambda figure, path: figures.append(figure))
+    draw_curves(read_run(run_dir), "title", run_dir / "curves.png")
+    return {panel.get_title(): panel for panel in figures[0].axes if panel.get_visible()}
+
+
+def test_every_panel_has_lines_and_labels(run_dir, monkeypatch):
+    panels = panels_of(run_dir, monkeypatch)
+    titles = ["rewards in training", "accuracy", "length", "format", "words of reflection", "language mixing"]
+    assert list(panels) == titles
+    for panel in panels.values():
+        assert panel.lines and panel.get_xlabel() == "step" and panel.get_ylabel()
+
+
+def test_rewards_of_ones_own_share_a_panel(run_dir, monkeypatch):
+    log = (run_dir / "log_history.jsonl").read_text()
+    log = log.replace("rewards/accuracy/", "rewards/brevity/").replace("rewards/format/", "rewards/code/")
+    (run_dir / "log_history.jsonl").write_text(log)
+    panels = panels_of(run_dir, monkeypatch)
+    assert "accuracy" not in panels and "format" not in panels
+    labels = [line.get_label() for line in panels["other rewards"].lines]
+    assert labels == [f"{name}, {where}" for name in ("brevity", "code") for where in ("training prompts", "held out")]
+    assert before_after(read_run(run_dir)).loc["brevity"].tolist() == [0.0, 1.0]
+
+
+def test_minutes_are_those_of_all_attempts(run_dir):
+    """The trainer reports the last one only: here 90 seconds of 10 steps of a minute and three evaluations of half a minute."""
+    entries = [json.loads(line) for line in (run_dir / "log_history.jsonl").read_text().splitlines()]
+    for entry in entries:
+        entry |= {"eval_runtime": 30.0} if "eval_reward" in entry else {"step_time": 60.0}
+    logged_each_second_step = [e for e in entries if "eval_reward" in e or e["step"] % 2 == 0]
+    for log in (entries, logged_each_second_step):
+        (run_dir / "log_history.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in log))
+        assert read_run(run_dir).minutes == 11.5
 
 
 def test_run_without_evaluations_shows_its_training_prompts(run_dir, script):
     lines = [line for line in (run_dir / "log_history.jsonl").read_text().splitlines(True) if "eval_" not in line]
     (run_dir / "log_history.jsonl").write_text("".join(lines))
     outcome = script("report", "--run_dir", run_dir)
-    assert "training prompts" in outcome.out and "accuracy      0.10 → 1.00" in outcome.out
+    assert "training prompts" in outcome.out and "accuracy 0.10 → 1.00" in outcome.out
 
 
 def test_run_that_still_goes_on(run_dir, script):
@@ -111,5 +151,5 @@ def test_folder_that_is_no_run(tmp_path):
     with pytest.raises(RecipeError, match="has no log_history.jsonl"):
         read_run(tmp_path)
     (tmp_path / "log_history.jsonl").write_text('{"loss": 1, "step": 1}\n')
-    with pytest.raises(RecipeError, match="no GRPO run"):
+    with pytest.raises(RecipeError, match="not a GRPO run"):
         read_run(tmp_path)

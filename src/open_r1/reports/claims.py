@@ -1,9 +1,13 @@
-"""Whether the evaluations of a pipeline show what a paper claims: values, differences and ratios with intervals, seed by seed.
+"""Checks whether the evaluations of a pipeline show what a paper claims: values, differences and ratios, seed by seed.
 
-Both sides of a comparison answered the same problems, so the interval is that of resampled problems, pair by pair (95%, percentile bootstrap).
+Both sides of a comparison answered the same problems. The 95% interval is therefore a percentile bootstrap over
+problems, with the same resampled problems on both sides.
 """
 
-from dataclasses import dataclass
+import json
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +16,24 @@ from datasets import Dataset
 from open_r1.configs import Benchmark, PaperClaim
 from open_r1.evals.results import columns_of
 from open_r1.pipelines.tasks import Task
-from open_r1.reports.run import read_log
+from open_r1.reports.history import read_log
 from open_r1.utils.errors import RecipeError, did_you_mean
 
 
 RESAMPLES = 2000
+INTERVAL = [2.5, 97.5]  # percentiles
 
 
 @dataclass
 class ClaimResult:
-    """What was found for a claim with one seed.
+    """Whether a claim holds with one seed.
 
     Args:
-        value (`float`): The value, difference or ratio.
-        low (`float`), high (`float`): Its interval; for `throughout` the least and largest of the evaluations.
+        value (`float`): The value, difference or ratio that the claim is about.
+        low (`float`), high (`float`): Its 95% interval; for `throughout` the lowest and highest of the evaluations.
         holds (`bool`): Whether the value is as claimed.
-        sure (`bool`): Whether all of the interval says the same.
+        sure (`bool`): Whether the whole interval agrees.
+        before (`float`, *optional*), after (`float`, *optional*): The means of the two sides of a comparison.
     """
 
     value: float
@@ -35,132 +41,272 @@ class ClaimResult:
     high: float
     holds: bool
     sure: bool
+    before: float | None = field(default=None, compare=False)
+    after: float | None = field(default=None, compare=False)
 
-    def __str__(self) -> str:
-        return f"{'yes' if self.holds else 'NO'}{'' if self.sure else ', within the noise'}: {self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+    def to_dict(self) -> dict:
+        """The result as JSON has it: a ratio to 0, which is infinite, becomes `None`."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        for name, number in numbers.items():
+            if not math.isfinite(number):
+                numbers[name] = None
+        return numbers | {"holds": self.holds, "sure": self.sure}
 
 
-def evaluations(tasks: list[Task]) -> dict[str, tuple[Task, Path]]:
-    """Every evaluated checkpoint by name: the task and the folder with its `eval.json`, in the order of the recipe."""
-    found = {}
+Results = dict[str, dict[int, ClaimResult]]  # by claim, in words, and seed
+
+
+def claims_to_json(results: Results) -> str:
+    """The results of all claims, for programs to read."""
+    claims = {}
+    for claim, result_by_seed in results.items():
+        claims[claim] = {seed: result.to_dict() for seed, result in result_by_seed.items()}
+    return json.dumps(claims, indent=1)
+
+
+def find_evaluations(tasks: list[Task]) -> dict[str, tuple[Task, Path]]:
+    """The evaluated checkpoints by name, in the order of the recipe: the task and the folder with its `eval.json`."""
+    evaluations: dict[str, tuple[Task, Path]] = {}
     for task in tasks:
-        if "benchmarks" in task.keys:
-            models = task.keys.get("models") or [task.output_dir.name]
-            folders = [
-                task.output_dir / Path(model).name if task.keys.get("models") else task.output_dir for model in models
-            ]
-            for folder in folders:
-                _require_new(folder.name, found, "evaluations")
-                found[folder.name] = (task, folder)
-    return found
+        if "benchmarks" not in task.keys:
+            continue
+        folders = [task.output_dir]
+        if task.keys.get("models"):
+            folders = [task.output_dir / Path(model).name for model in task.keys["models"]]
+        for folder in folders:
+            _require_new_name(folder.name, evaluations, "evaluations")
+            evaluations[folder.name] = (task, folder)
+    return evaluations
 
 
-def trained_by_reward(tasks: list[Task]) -> dict[str, Task]:
-    """Every stage of reinforcement learning by the last part of its `output_dir`."""
-    found: dict[str, Task] = {}
+def find_rl_runs(tasks: list[Task]) -> dict[str, Task]:
+    """The stages of reinforcement learning by the last part of their `output_dir`."""
+    runs: dict[str, Task] = {}
     for task in tasks:
         if task.stage == "grpo":
-            _require_new(task.output_dir.name, found, "runs of reinforcement learning")
-            found[task.output_dir.name] = task
-    return found
+            _require_new_name(task.output_dir.name, runs, "runs of reinforcement learning")
+            runs[task.output_dir.name] = task
+    return runs
 
 
-def _require_new(name: str, others: dict, kind: str):
+def _require_new_name(name: str, others: dict, kind: str) -> None:
     if name in others:
         raise RecipeError(
             f"stages: two {kind} write to folders called {name!r}; claims and reports could not tell them apart."
         )
 
 
-def by_problem(task: Task, folder: Path, measure: str) -> dict[str, float]:
-    """The mean of a measure over each problem's completions, of one evaluation.
+def means_by_problem(task: Task, folder: Path, measure: str) -> dict[str, float]:
+    """The mean of a measure over the completions of each problem.
+
+    Args:
+        task (`Task`): The evaluation.
+        folder (`Path`): The folder of the checkpoint's results.
+        measure (`str`): `benchmark/measure`, such as `problems/accuracy`.
 
     Raises:
-        RecipeError: If it has no such benchmark or measure.
+        RecipeError: If the evaluation has no such benchmark or measure.
     """
-    name, _, column = measure.partition("/")
-    suite = {each.name: each for each in map(Benchmark.parse, task.keys["benchmarks"])}
-    if name not in suite:
-        raise RecipeError(f"claims: {task.name} has no benchmark {name!r}{did_you_mean(name, suite)}")
-    scored = Dataset.from_parquet(str(folder / f"{name}.parquet"))
-    columns = columns_of(scored, suite[name])
+    benchmark_name, _, column = measure.partition("/")
+    benchmarks = {}
+    for entry in task.keys["benchmarks"]:
+        benchmark = Benchmark.parse(entry)
+        benchmarks[benchmark.name] = benchmark
+    if benchmark_name not in benchmarks:
+        suggestion = did_you_mean(benchmark_name, benchmarks)
+        raise RecipeError(f"claims: {task.name} has no benchmark {benchmark_name!r}{suggestion}")
+
+    scored = Dataset.from_parquet(str(folder / f"{benchmark_name}.parquet"))
+    columns = columns_of(scored, benchmarks[benchmark_name])
     if column not in columns:
+        suggestion = did_you_mean(column, columns)
         raise RecipeError(
-            f"claims: {name} has no measure {column!r}{did_you_mean(column, columns)} It has {', '.join(columns)}."
+            f"claims: {benchmark_name} has no measure {column!r}{suggestion} It has {', '.join(columns)}."
         )
-    sums: dict[str, list[float]] = {}
-    for prompt, value in zip(scored["prompt_id"], columns[column], strict=True):
+
+    values_by_problem: dict[str, list[float]] = defaultdict(list)
+    for problem, value in zip(scored["prompt_id"], columns[column], strict=True):
         if value is not None:
-            sums.setdefault(prompt, []).append(value)
-    return {prompt: sum(values) / len(values) for prompt, values in sums.items()}
+            values_by_problem[problem].append(value)
+    means = {}
+    for problem, values in values_by_problem.items():
+        means[problem] = sum(values) / len(values)
+    return means
 
 
 def check_claim(claim: PaperClaim, tasks: list[Task]) -> ClaimResult:
-    """What the outputs of one seed say about a claim.
+    """Checks a claim against the outputs of one seed.
 
     Raises:
-        RecipeError: If it names what the pipeline does not have.
+        RecipeError: If it names something that the pipeline does not have.
     """
     require_known(claim, tasks)
     if claim.throughout:
-        return _throughout(claim, trained_by_reward(tasks)[claim.of])
-    evaluated = evaluations(tasks)
-    mine = by_problem(*evaluated[claim.of], claim.measure)
-    other = by_problem(*evaluated[claim.versus], claim.measure) if claim.versus else dict.fromkeys(mine, 0.0)
-    shared = sorted(set(mine) & set(other))
+        return _check_throughout(claim, find_rl_runs(tasks)[claim.of])
+    evaluations = find_evaluations(tasks)
+    after_by_problem = means_by_problem(*evaluations[claim.of], claim.measure)
+    if claim.versus is None:
+        values = _values_of(sorted(after_by_problem), after_by_problem)
+        return _check_difference(values, claim.least)
+
+    before_by_problem = means_by_problem(*evaluations[claim.versus], claim.measure)
+    shared = sorted(set(after_by_problem) & set(before_by_problem))
     if not shared:
         raise RecipeError(f"claims: {claim.claim!r}: {claim.of} and {claim.versus} have no problem in common.")
-    one, two = np.array([mine[prompt] for prompt in shared]), np.array([other[prompt] for prompt in shared])
+    after = _values_of(shared, after_by_problem)
+    before = _values_of(shared, before_by_problem)
     if claim.most_ratio is not None:
-        return _ratio(one, two, claim.most_ratio)
-    value, limit = float((one - two).mean()), claim.least or 0.0
-    low, high = interval(resampled(one - two))
-    holds = [each > limit if claim.least is None else each >= limit for each in (value, low, high)]
-    return ClaimResult(value, low, high, holds[0], holds[1] == holds[2])
+        result = _check_ratio(after, before, claim.most_ratio)
+    else:
+        result = _check_difference(after - before, claim.least)
+    result.before = float(before.mean())
+    result.after = float(after.mean())
+    return result
 
 
-def require_known(claim: PaperClaim, tasks: list[Task]):
-    """Stops if a claim is about what the pipeline does not make.
+def _values_of(problems: list[str], value_by_problem: dict[str, float]) -> np.ndarray:
+    return np.array([value_by_problem[problem] for problem in problems])
+
+
+def require_known(claim: PaperClaim, tasks: list[Task]) -> None:
+    """Stops if a claim is about something that the pipeline does not make.
 
     Raises:
         RecipeError: With what there is.
     """
-    known = trained_by_reward(tasks) if claim.throughout else evaluations(tasks)
+    known = find_rl_runs(tasks) if claim.throughout else find_evaluations(tasks)
     for name in (claim.of, claim.versus):
         if name is not None and name not in known:
+            suggestion = did_you_mean(name, known)
             raise RecipeError(
-                f"claims: {claim.claim!r}: the pipeline has no {name!r}{did_you_mean(name, known)} It has {', '.join(known)}."
+                f"claims: {claim.claim!r}: the pipeline has no {name!r}{suggestion} It has {', '.join(known)}."
             )
 
 
-def _ratio(one: np.ndarray, two: np.ndarray, most: float) -> ClaimResult:
-    """Whether the one mean is at most that part of the other; so also if both are 0. A ratio to 0 is infinite."""
+def describe_measure(claim: PaperClaim) -> str:
+    """What a claim is about, in short.
 
-    def divided(numerator, denominator):
-        return np.divide(numerator, denominator, out=np.where(numerator > 0, np.inf, 0.0), where=denominator > 0)
+    >>> describe_measure(PaperClaim(claim="better", of="zero", versus="base", measure="problems/accuracy"))
+    'problems/accuracy, zero − base'
+    """
+    if claim.versus is None:
+        return f"{claim.measure}, {claim.of}"
+    if claim.most_ratio is not None:
+        return f"{claim.measure}, {claim.of} ÷ {claim.versus}"
+    return f"{claim.measure}, {claim.of} − {claim.versus}"
 
-    margins = interval(resampled(most * two - one))
-    low, high = interval(divided(resampled(one), resampled(two)))
-    value = float(divided(one.mean(keepdims=True), two.mean(keepdims=True))[0])
-    return ClaimResult(value, low, high, bool(most * two.mean() >= one.mean()), (margins[0] >= 0) == (margins[1] >= 0))
+
+def describe_criterion(claim: PaperClaim) -> str:
+    """When a claim holds, in short.
+
+    >>> describe_criterion(PaperClaim(claim="better", of="zero", versus="base", measure="problems/accuracy"))
+    '> 0'
+    """
+    if claim.throughout:
+        return f"≥ {claim.least or 0.0:g} in each evaluation during training"
+    if claim.most_ratio is not None:
+        return f"≤ {claim.most_ratio:g}"
+    if claim.least is None:
+        return "> 0"
+    return f"≥ {claim.least:g}"
 
 
-def resampled(values: np.ndarray) -> np.ndarray:
-    """Means over problems that are drawn anew, the same ones for every measure."""
-    return values[np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
+def describe_result(claim: PaperClaim, result: ClaimResult) -> str:
+    """Whether a claim holds, and the numbers that say so.
+
+    >>> claim = PaperClaim(claim="better", of="zero", versus="base", measure="problems/accuracy", least=0.4)
+    >>> describe_result(claim, ClaimResult(0.7, 0.65, 0.75, True, True, before=0.2, after=0.9))
+    'yes: 0.200 → 0.900, difference 0.700 [0.650, 0.750]'
+    """
+    verdict = "NO"
+    if result.holds:
+        verdict = "yes"
+    if not result.sure:
+        verdict += ", within the noise"
+    low = f"{result.low:.3f}"
+    high = f"{result.high:.3f}"
+    if claim.throughout:
+        return f"{verdict}: {low} to {high}"
+    value_and_interval = f"{result.value:.3f} [{low}, {high}]"
+    if result.before is None:
+        return f"{verdict}: {value_and_interval}"
+    change = f"{result.before:.3f} → {result.after:.3f}"
+    kind = "difference"
+    if claim.most_ratio is not None:
+        kind = "ratio"
+    return f"{verdict}: {change}, {kind} {value_and_interval}"
+
+
+def _check_difference(differences: np.ndarray, least: float | None) -> ClaimResult:
+    """Whether a mean is at least that high; without a limit, whether it is above 0."""
+
+    def is_enough(number: float) -> bool:
+        if least is None:
+            return number > 0
+        return number >= least
+
+    value = float(differences.mean())
+    low, high = interval(resampled_means(differences))
+    return ClaimResult(
+        value=value,
+        low=low,
+        high=high,
+        holds=is_enough(value),
+        sure=is_enough(low) == is_enough(high),
+    )
+
+
+def _check_ratio(after: np.ndarray, before: np.ndarray, most_ratio: float) -> ClaimResult:
+    """Whether a mean is at most that part of another one; it is if both are 0."""
+    after_mean = after.mean(keepdims=True)
+    before_mean = before.mean(keepdims=True)
+    ratio = _divide(after_mean, before_mean)
+    resampled_ratios = _divide(resampled_means(after), resampled_means(before))
+    low, high = interval(resampled_ratios)
+    margins = most_ratio * before - after
+    margin_low, margin_high = interval(resampled_means(margins))
+    return ClaimResult(
+        value=float(ratio[0]),
+        low=low,
+        high=high,
+        holds=bool(most_ratio * before_mean >= after_mean),
+        sure=(margin_low >= 0) == (margin_high >= 0),
+    )
+
+
+def _divide(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    """Ratios where 0 / 0 is 0, and any other number / 0 is infinite."""
+    by_zero = np.where(numerators > 0, np.inf, 0.0)
+    is_defined = denominators > 0
+    return np.divide(numerators, denominators, out=by_zero, where=is_defined)
+
+
+def resampled_means(values: np.ndarray) -> np.ndarray:
+    """Means over problems drawn with replacement, the same problems for all measures."""
+    generator = np.random.default_rng(0)
+    indices = generator.integers(len(values), size=(RESAMPLES, len(values)))
+    return values[indices].mean(axis=1)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95%; no interpolation, since a ratio may be infinite."""
-    low, high = np.percentile(values, [2.5, 97.5], method="nearest")
+    """The middle 95% of values; without interpolation, since a ratio may be infinite."""
+    low, high = np.percentile(values, INTERVAL, method="nearest")
     return float(low), float(high)
 
 
-def _throughout(claim: PaperClaim, task: Task) -> ClaimResult:
-    """The evaluations of a run while it trained."""
+def _check_throughout(claim: PaperClaim, task: Task) -> ClaimResult:
+    """Whether a reward was high enough in all evaluations of a run while it trained."""
     column = f"eval_rewards/{claim.measure}/mean"
     log = read_log(task.output_dir)
-    if column not in log or not len(values := log[column].dropna()):
+    if column not in log or log[column].isna().all():
         raise RecipeError(f"claims: {claim.claim!r}: {task.output_dir} has no evaluations with {column}.")
-    low, high = float(values.min()), float(values.max())
-    return ClaimResult(low, low, high, low >= (claim.least or 0.0), True)
+    low = float(log[column].min())
+    high = float(log[column].max())
+    least = claim.least or 0.0
+    return ClaimResult(
+        value=low,
+        low=low,
+        high=high,
+        holds=low >= least,
+        sure=True,
+    )

@@ -1,247 +1,291 @@
-"""A report on one run of reinforcement learning: plots, a table and completions before and after.
+"""A report on one run of reinforcement learning: curves, a table, and completions before and after.
 
-Reads `log_history.jsonl`, `completions/*.parquet`, `recipe.yaml` and `train_results.json`; writes `report.md` and `curves.png`. The measures
-are those of the paper's figures 2 and 3 (accuracy and length against the step) and of its appendix C.2 (reflection words).
+Writes `report.md` and `curves.png`. The measures are those of the paper's figures 2 and 3 (accuracy and length against
+the step) and of its appendix C.2 (words of reflection).
 """
 
-import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import yaml
+from matplotlib.axes import Axes
 from rich.console import Console
 
 from open_r1.configs import RewardSpec
-from open_r1.evals.reflection import has_reflection
-from open_r1.evals.results import consensus
-from open_r1.rewards import text_of
-from open_r1.rewards.language import mixes_languages
-from open_r1.utils.errors import RecipeError
+from open_r1.reports.figures import make_panels, plot_series, save_figure, start_at_zero
+from open_r1.reports.history import ACCURACY, LENGTH, History, consensus_by_step, read_run, read_train_runtime
 from open_r1.utils.files import write_text_atomically
+from open_r1.utils.markdown import markdown_table
 
 
-LOG = "log_history.jsonl"
-NEXT = "recipes/Qwen2.5-1.5B/grpo/config_zero.yaml"
+NEXT_RECIPE = "recipes/Qwen2.5-1.5B/grpo/config_zero.yaml"
+TRAIN_STYLE = {"label": "training prompts", "color": "tab:blue", "alpha": 0.6}
+HELD_OUT_STYLE = {"color": "tab:red", "marker": "o"}
+SHARES = {"reflects": "words of reflection", "mixes": "language mixing"}
 
 
-@dataclass
-class History:
-    """What a run left behind.
+def report(run_dir: Path, report_dir: Path, examples: int, dry_run: bool, console: Console, command: str) -> None:
+    """Writes the report on a run and prints a summary.
 
     Args:
-        train (`DataFrame`): One row a logged step, TRL's metric names.
-        held_out (`DataFrame`): One row an evaluation, the same names with `eval_`.
-        completions (`DataFrame`): Columns `step`, `prompt`, `completion` (text), a column a reward, `reflects` and `mixes`.
-        recipe (`dict`): The keys that made the run.
-        minutes (`float`): Training time, evaluations included.
-    """
-
-    train: pd.DataFrame
-    held_out: pd.DataFrame
-    completions: pd.DataFrame
-    recipe: dict
-    minutes: float
-
-
-def read_log(run_dir: Path) -> pd.DataFrame:
-    """What the trainer logged, a row an entry.
-
-    Raises:
-        RecipeError: If it is not the folder of a training run.
-    """
-    if not (run_dir / LOG).is_file():
-        raise RecipeError(f"run_dir: {run_dir} has no {LOG}; expected the output_dir of a training run.")
-    lines = (run_dir / LOG).read_text().split("\n")[:-1]  # what follows the last newline is being written
-    return pd.DataFrame([json.loads(line) for line in lines])
-
-
-def read_run(run_dir: Path) -> History:
-    """Reads a run's folder.
-
-    Raises:
-        RecipeError: If it is not the folder of a GRPO run.
-    """
-    log = read_log(run_dir)
-    tables = [pd.read_parquet(path) for path in sorted(run_dir.glob("completions/completions_*.parquet"))]
-    if "reward" not in log or not tables:
-        raise RecipeError(
-            f"run_dir: {run_dir} is no GRPO run with `log_completions: true`; there is nothing to report."
-        )
-    completions = pd.concat(tables, ignore_index=True)
-    completions = completions[completions["step"] <= log["step"].max()]  # a run before this one may have gone further
-    completions["prompt"] = completions["prompt"].map(lambda p: text_of(p if isinstance(p, str) else list(p)))
-    completions["completion"] = completions["completion"].map(lambda c: text_of(c if isinstance(c, str) else list(c)))
-    if _thoughts_are_opened(completions["completion"]):
-        completions["completion"] = "<think>" + completions["completion"]
-    completions["reflects"] = completions["completion"].map(has_reflection)
-    completions["mixes"] = completions["completion"].map(mixes_languages)
-    held_out = log[log["eval_reward"].notna()] if "eval_reward" in log else log.iloc[:0]
-    results = run_dir / "train_results.json"
-    minutes = json.loads(results.read_text())["train_runtime"] / 60 if results.is_file() else float("nan")
-    recipe = run_dir / "recipe.yaml"
-    keys = yaml.safe_load(recipe.read_text()) if recipe.is_file() else {}
-    return History(log[log["reward"].notna()], held_out, completions, keys, minutes)
-
-
-def _thoughts_are_opened(texts: pd.Series) -> bool:
-    """Whether the prompts end with `<think>`, as templates of distilled models have it: thoughts end, but none begins."""
-    return texts.str.contains("</think>", regex=False).any() and not texts.str.contains("<think>", regex=False).any()
-
-
-def consensus_by_step(history: History) -> pd.Series:
-    """cons@k of the training prompts at each step, k being the size of a group; prompts without a verdict are left out."""
-    rows = history.completions
-    judged = rows[rows["accuracy"].notna()] if "accuracy" in rows else rows.iloc[:0]
-    values = [
-        (step, consensus(list(group["completion"]), list(group["accuracy"])))
-        for (step, _), group in judged.groupby(["step", "prompt"])
-    ]
-    return pd.DataFrame(values, columns=["step", "value"]).groupby("step")["value"].mean()
-
-
-def draw(history: History, path: Path):
-    """Draws six curves against the step into one PNG."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    train, held_out, k = history.train.set_index("step"), history.held_out.set_index("step"), _samples(history)
-    by_step = history.completions.groupby("step")
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6), layout="constrained")
-    panels = axes.flatten()
-
-    def line(panel, values: pd.Series, label: str, **style):
-        values = pd.to_numeric(values).dropna()
-        panel.plot(values.index, values, label=label, **style)
-
-    for name in [c for c in train if c.startswith("rewards/") and c.endswith("/mean")]:
-        line(panels[0], train[name], name.split("/")[1])
-    line(panels[0], train["reward"], "sum", color="black", linewidth=1)
-    for panel, key in (
-        (panels[1], "rewards/accuracy/mean"),
-        (panels[2], "completions/mean_length"),
-        (panels[3], "rewards/format/mean"),
-    ):
-        if key in train:
-            line(panel, train[key], "training prompts", color="tab:blue", alpha=0.6)
-        if f"eval_{key}" in held_out:
-            line(panel, held_out[f"eval_{key}"], f"held out, avg@{k}", color="tab:red", marker="o")
-    if len(agreed := consensus_by_step(history)):
-        line(panels[1], agreed, "training prompts, majority of a group", color="tab:blue", linestyle=":")
-    line(panels[4], by_step["reflects"].mean(), "share of completions", color="tab:green")
-    line(panels[5], by_step["mixes"].mean(), "share of completions", color="tab:purple")
-    titles = ("reward", "accuracy", "completion length (tokens)", "format", "reflection words", "language mixing")
-    for panel, title in zip(panels, titles, strict=True):
-        panel.set(title=title, xlabel="step", ylim=(0, None))
-        panel.grid(alpha=0.3)
-        if panel.lines:
-            panel.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def before_after(history: History) -> pd.DataFrame:
-    """The figures of the first and the last evaluation, or, without two of them, of the first and the last training step.
-
-    Returns:
-        `DataFrame`: Rows `accuracy`, `format` and `length`; columns `before` and `after`; `attrs["of"]` says of what.
-    """
-    names = {"accuracy": "rewards/accuracy/mean", "format": "rewards/format/mean", "length": "completions/mean_length"}
-    held_out = len(history.held_out) > 1
-    log, prefix = (history.held_out, "eval_") if held_out else (history.train, "")
-    values = {name: log[prefix + key] for name, key in names.items() if prefix + key in log}
-    rows = {name: (column.iloc[0], column.iloc[-1]) for name, column in values.items()}
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["before", "after"])
-    table.attrs["of"] = f"held-out problems, avg@{_samples(history)}" if held_out else "training prompts"
-    return table
-
-
-def write_report(history: History, report_dir: Path, run_dir: Path, examples: int):
-    """Writes `report.md` beside the plots."""
-    completions = history.completions
-    first, last = (
-        completions[completions["step"] == step] for step in (completions["step"].min(), completions["step"].max())
-    )
-    lines = [
-        f"# {run_dir.name}: {history.recipe.get('model_name_or_path')} after {int(history.train['step'].max())} steps of GRPO",
-        "",
-        f"Rewards: {_reward_names(history)}. {_duration(history.minutes)}. Before and after: {before_after(history).attrs['of']}.",
-        "",
-        "![curves](curves.png)",
-        "",
-        "| | before | after |",
-        "|---|---|---|",
-        *(f"| {name} | {row.before:.3g} | {row.after:.3g} |" for name, row in before_after(history).iterrows()),
-        *(
-            f"| {label} (share of completions) | {first[name].mean():.3g} | {last[name].mean():.3g} |"
-            for name, label in (("reflects", "reflection words"), ("mixes", "language mixing"))
-        ),
-        "",
-    ]
-    seen = set(last["prompt"])
-    shared = [prompt for prompt in dict.fromkeys(first["prompt"]) if prompt in seen][:examples]
-    lines += ["## The same prompts before and after", ""] if shared else []
-    for prompt in shared:
-        before, after = (table[table["prompt"] == prompt]["completion"].iloc[0] for table in (first, last))
-        lines += [
-            "```text",
-            prompt.strip(),
-            "",
-            f"step {first['step'].iloc[0]}:  {before}",
-            f"step {last['step'].iloc[0]}:  {after}",
-            "```",
-            "",
-        ]
-    write_text_atomically(report_dir / "report.md", "\n".join(lines))
-
-
-def summary(history: History, report_dir: Path, run_dir: Path) -> str:
-    """At most ten lines for the terminal."""
-    table = before_after(history)
-    rows = [f"  {name:10}{row.before:8.2f} → {row.after:.2f}" for name, row in table.iterrows()]
-    base = Path(str(history.recipe.get("model_name_or_path"))) / "train_results.json"
-    minutes = history.minutes + (json.loads(base.read_text())["train_runtime"] / 60 if base.is_file() else 0)
-    return "\n".join(
-        [
-            f"{run_dir}: {table.attrs['of']}, before → after {int(history.train['step'].max())} steps of RL",
-            *rows,
-            f"{_duration(minutes)}. Report: {report_dir / 'report.md'}",
-            "Next, the same on one 80 GB GPU (pip install -e '.[gpu]'):",
-            f"  accelerate launch src/open_r1/grpo.py --config {NEXT}",
-        ]
-    )
-
-
-def _duration(minutes: float) -> str:
-    return "still training" if math.isnan(minutes) else f"{minutes:.1f} minutes of training"
-
-
-def _reward_names(history: History) -> str:
-    specs = [RewardSpec.parse(entry) for entry in history.recipe.get("reward_funcs", ["accuracy", "format"])]
-    return ", ".join(spec.name if spec.weight == 1.0 else f"{spec.weight:g} × {spec.name}" for spec in specs)
-
-
-def _samples(history: History) -> int:
-    return history.recipe.get("num_generations_eval") or history.recipe.get("num_generations", 8)
-
-
-def report(run_dir: Path, report_dir: Path, examples: int, dry_run: bool, console: Console):
-    """Writes the report on a run and says the most important of it.
+        run_dir (`Path`): The run's `output_dir`.
+        report_dir (`Path`): Where to write.
+        examples (`int`): Number of prompts to show with a completion before and after.
+        dry_run (`bool`): Whether to print what would be done instead.
+        console (`Console`): Where to print.
+        command (`str`): The command that makes this report, for the page.
 
     Raises:
         RecipeError: If there is no run.
     """
     history = read_run(run_dir)
     if dry_run:
-        console.print(
-            f"{run_dir}: {len(history.train)} steps, {len(history.completions):,} completions → {report_dir}",
-            markup=False,
-        )
+        size = f"{len(history.train)} steps, {len(history.completions):,} completions"
+        console.print(f"{run_dir}: {size} → {report_dir}", markup=False)
         return
     report_dir.mkdir(parents=True, exist_ok=True)
-    draw(history, report_dir / "curves.png")
-    write_report(history, report_dir, run_dir, examples)
-    console.print(summary(history, report_dir, run_dir), markup=False)
+    base = history.recipe.get("model_name_or_path")
+    title = f"{run_dir.name}: {base} after {history.steps} steps of GRPO"
+    draw_curves(history, title, report_dir / "curves.png")
+    page = make_page(history, title, examples, command)
+    write_text_atomically(report_dir / "report.md", page)
+    summary = make_summary(history, report_dir, run_dir)
+    console.print(summary, markup=False)
+
+
+def draw_curves(history: History, title: str, path: Path) -> None:
+    """Draws curves against the step into one PNG: rewards, accuracy, length, format, and shares of completions. A
+    panel is left out if the run does not have its reward."""
+    rewards = history.reward_names()
+    drawers = [_draw_rewards]
+    if "accuracy" in rewards:
+        drawers.append(_draw_accuracy)
+    drawers.append(_draw_length)
+    if "format" in rewards:
+        drawers.append(_draw_format)
+    if _other_rewards(history):
+        drawers.append(_draw_other_rewards)
+    drawers += [_draw_reflection, _draw_language_mixing]
+
+    columns = 3 if len(drawers) <= 6 else 4
+    rows = math.ceil(len(drawers) / columns)
+    figure, grid = make_panels(rows, columns, title)
+    panels = grid.flatten()
+    for panel, draw_panel in zip(panels, drawers, strict=False):
+        draw_panel(panel, history)
+        panel.set_xlabel("step")
+        panel.legend(fontsize=8)
+        start_at_zero(panel)
+    for panel in panels[len(drawers) :]:
+        panel.set_visible(False)
+    save_figure(figure, path)
+
+
+def _other_rewards(history: History) -> list[str]:
+    """The rewards that have no panel of their own."""
+    return [name for name in history.reward_names() if name not in ("accuracy", "format")]
+
+
+def _draw_rewards(panel: Axes, history: History) -> None:
+    panel.set(title="rewards in training", ylabel="mean over completions")
+    train = history.train.set_index("step")
+    for name in history.reward_names():
+        plot_series(panel, train[f"rewards/{name}/mean"], label=name)
+    plot_series(panel, train["reward"], label="weighted sum", color="black", linewidth=1)
+
+
+def _draw_accuracy(panel: Axes, history: History) -> None:
+    panel.set(title="accuracy", ylabel="share of completions that are right")
+    _draw_metric(panel, history, ACCURACY)
+    majority = consensus_by_step(history)
+    if len(majority):
+        label = "training prompts, majority of a group"
+        plot_series(panel, majority, label=label, color="tab:blue", linestyle=":")
+
+
+def _draw_length(panel: Axes, history: History) -> None:
+    panel.set(title="length", ylabel="tokens per completion")
+    _draw_metric(panel, history, LENGTH)
+
+
+def _draw_format(panel: Axes, history: History) -> None:
+    panel.set(title="format", ylabel="mean reward")
+    _draw_metric(panel, history, "rewards/format/mean")
+
+
+def _draw_metric(panel: Axes, history: History, key: str) -> None:
+    """Draws a metric of the training prompts and, if there are evaluations, of held-out problems."""
+    train = history.train.set_index("step")
+    if key in train:
+        plot_series(panel, train[key], **TRAIN_STYLE)
+    held_out = history.held_out.set_index("step")
+    if f"eval_{key}" in held_out:
+        label = f"held out, avg@{history.eval_samples}"
+        plot_series(panel, held_out[f"eval_{key}"], label=label, **HELD_OUT_STYLE)
+
+
+def _draw_other_rewards(panel: Axes, history: History) -> None:
+    panel.set(title="other rewards", ylabel="mean reward")
+    train = history.train.set_index("step")
+    held_out = history.held_out.set_index("step")
+    for number, name in enumerate(_other_rewards(history)):
+        style = {"color": f"C{number}"}
+        key = f"rewards/{name}/mean"
+        label = f"{name}, training prompts"
+        plot_series(panel, train[key], label=label, alpha=0.6, **style)
+        if f"eval_{key}" in held_out:
+            label = f"{name}, held out"
+            plot_series(panel, held_out[f"eval_{key}"], label=label, marker="o", **style)
+
+
+def _draw_reflection(panel: Axes, history: History) -> None:
+    panel.set(title="words of reflection", ylabel="share of completions")
+    _draw_share(panel, history, "reflects", "tab:green")
+
+
+def _draw_language_mixing(panel: Axes, history: History) -> None:
+    panel.set(title="language mixing", ylabel="share of completions")
+    _draw_share(panel, history, "mixes", "tab:purple")
+
+
+def _draw_share(panel: Axes, history: History, column: str, color: str) -> None:
+    values = history.completions.groupby("step")[column].mean()
+    plot_series(panel, values, label="training prompts", color=color)
+
+
+def before_after(history: History) -> pd.DataFrame:
+    """The figures of the first and the last evaluation, or, with fewer than two, of the first and the last training
+    step.
+
+    Returns:
+        `DataFrame`: One row per reward and one for `length`; columns `before` and `after`; `attrs["of"]` says on which
+        prompts.
+    """
+    log = history.train
+    prefix = ""
+    prompts = "training prompts"
+    if len(history.held_out) > 1:
+        log = history.held_out
+        prefix = "eval_"
+        prompts = f"held-out problems, avg@{history.eval_samples}"
+    keys = {name: f"{prefix}rewards/{name}/mean" for name in history.reward_names()}
+    keys["length"] = prefix + LENGTH
+    rows = {}
+    for name, key in keys.items():
+        if key in log:
+            rows[name] = (log[key].iloc[0], log[key].iloc[-1])
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["before", "after"])
+    table.attrs["of"] = prompts
+    return table
+
+
+def make_page(history: History, title: str, examples: int, command: str) -> str:
+    """The text of `report.md`."""
+    table = before_after(history)
+    first, last = _first_and_last_completions(history)
+    rows = []
+    for name, row in table.iterrows():
+        label = "length (tokens)" if name == "length" else name
+        before = _format(name, row.before, 3)
+        after = _format(name, row.after, 3)
+        rows.append([label, before, after])
+    for column, label in SHARES.items():
+        before = first[column].mean()
+        after = last[column].mean()
+        rows.append([f"{label} (share of completions)", f"{before:.3f}", f"{after:.3f}"])
+    lines = [
+        f"# {title}",
+        "",
+        f"Rewards: {_describe_rewards(history)}. {_describe_duration(history)}.",
+        "",
+        f"Before and after: {table.attrs['of']}; words of reflection and language mixing: first and last logged step.",
+        "",
+        "![curves](curves.png)",
+        "",
+        markdown_table(["", "before", "after"], rows),
+        "",
+        *_example_lines(first, last, examples),
+        f"Made by `{command}`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _example_lines(first: pd.DataFrame, last: pd.DataFrame, examples: int) -> list[str]:
+    """The same prompts with a completion of the first and of the last step."""
+    is_shared = first["prompt"].isin(last["prompt"])
+    shared = list(first[is_shared]["prompt"].unique())[:examples]
+    if not shared:
+        return []
+    lines = ["## The same prompts before and after", ""]
+    for prompt in shared:
+        before = first[first["prompt"] == prompt].iloc[0]
+        after = last[last["prompt"] == prompt].iloc[0]
+        lines += [
+            "```text",
+            prompt.strip(),
+            "",
+            f"step {before['step']}:  {before['completion']}",
+            f"step {after['step']}:  {after['completion']}",
+            "```",
+            "",
+        ]
+    return lines
+
+
+def _first_and_last_completions(history: History) -> tuple[pd.DataFrame, pd.DataFrame]:
+    completions = history.completions
+    steps = completions["step"]
+    first = completions[steps == steps.min()]
+    last = completions[steps == steps.max()]
+    return first, last
+
+
+def make_summary(history: History, report_dir: Path, run_dir: Path) -> str:
+    """A few lines for the terminal, before → after in the first."""
+    table = before_after(history)
+    changes = []
+    for name, row in table.iterrows():
+        before = _format(name, row.before, 2)
+        after = _format(name, row.after, 2)
+        unit = " tokens" if name == "length" else ""
+        changes.append(f"{name} {before} → {after}{unit}")
+    duration = _describe_duration(history)
+    base = str(history.recipe.get("model_name_or_path"))
+    base_seconds = read_train_runtime(Path(base))
+    if base_seconds is not None:
+        duration += f", after {base_seconds / 60:.1f} minutes for {base}"
+    return "\n".join(
+        [
+            f"{run_dir}: {', '.join(changes)}",
+            f"({table.attrs['of']}; before → after {history.steps} steps of GRPO)",
+            f"{duration}. Report: {report_dir / 'report.md'}",
+            "Next, the same on one 80 GB GPU (pip install -e '.[gpu]'):",
+            f"  accelerate launch src/open_r1/grpo.py --config {NEXT_RECIPE}",
+        ]
+    )
+
+
+def _format(name: str, value: float, digits: int) -> str:
+    """A reward with two or three decimals, a length with one."""
+    if name == "length":
+        digits = 1
+    return f"{value:.{digits}f}"
+
+
+def _describe_duration(history: History) -> str:
+    if history.is_finished:
+        return f"{history.minutes:.1f} minutes of training"
+    return f"still training, {history.minutes:.1f} minutes so far"
+
+
+def _describe_rewards(history: History) -> str:
+    """The rewards of the recipe with their weights."""
+    names = []
+    for entry in history.recipe.get("reward_funcs", ["accuracy", "format"]):
+        spec = RewardSpec.parse(entry)
+        if spec.weight == 1.0:
+            names.append(spec.name)
+        else:
+            names.append(f"{spec.weight:g} × {spec.name}")
+    return ", ".join(names)

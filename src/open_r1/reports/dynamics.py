@@ -1,0 +1,182 @@
+"""How the stages of reinforcement learning went in a pipeline: curves, and slips that were noticed and repaired.
+
+The curves are those of DeepSeek-R1 v2, figures 1 to 3, C.2 and B.6: accuracy, cons@k, length, language mixing, words
+of reflection, entropy and groups without a signal against the step, stage after stage.
+"""
+
+from itertools import cycle
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from open_r1.evals.reflection import find_repair
+from open_r1.reports.figures import make_panels, plot_series, save_figure, start_at_zero
+from open_r1.reports.history import ACCURACY, LENGTH, History, consensus_by_step
+from open_r1.utils.markdown import markdown_table
+
+
+CONSENSUS = "cons@k"
+MEASURES = {  # label of a row of panels → column of the log or of the completions, or cons@k
+    "accuracy": ACCURACY,
+    "majority of a group\n(cons@k)": CONSENSUS,
+    "length (tokens)": LENGTH,
+    "language mixing\n(share)": "mixes",
+    "words of reflection\n(share)": "reflects",
+    "entropy (nats)": "entropy",
+    "groups without\nsignal (share)": "frac_reward_zero_std",
+}
+OTHER_REWARDS = "other rewards"
+LINE_STYLES = ("-", "--", ":", "-.")
+Runs = dict[int, dict[str, History]]  # by seed and name of the stage
+
+
+def read_dynamics(runs: Runs) -> pd.DataFrame:
+    """What changed during reinforcement learning, of the training prompts.
+
+    Returns:
+        `DataFrame`: Columns `measure` (a key of `MEASURES`, or other rewards), `stage`, `seed`, `reward` (of the other
+        rewards), `step` and `value`.
+    """
+    tables = []
+
+    def add(values: pd.Series, **columns) -> None:
+        values = pd.to_numeric(values).dropna()
+        table = pd.DataFrame({"step": values.index, "value": values.to_numpy()})
+        tables.append(table.assign(**columns))
+
+    for seed, histories in runs.items():
+        for stage, history in histories.items():
+            for label, key in MEASURES.items():
+                values = _values_by_step(history, key)
+                add(values, measure=label, stage=stage, seed=seed, reward="")
+            for reward in history.reward_names():
+                if reward == "accuracy":
+                    continue
+                values = _values_by_step(history, f"rewards/{reward}/mean")
+                add(values, measure=OTHER_REWARDS, stage=stage, seed=seed, reward=reward)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _values_by_step(history: History, key: str) -> pd.Series:
+    """A measure against the step; empty if the run does not have it."""
+    if key == CONSENSUS:
+        return consensus_by_step(history)
+    if key in history.completions:
+        return history.completions.groupby("step")[key].mean()
+    if key in history.train:
+        return history.train.set_index("step")[key]
+    return pd.Series(dtype=float)
+
+
+def draw_dynamics(dynamics: pd.DataFrame, title: str, path: Path) -> None:
+    """Draws measures (rows) against the step, one column per stage and one line per seed. Measures that no stage has
+    are left out."""
+    existing = set(dynamics["measure"])
+    measures = [measure for measure in (*MEASURES, OTHER_REWARDS) if measure in existing]
+    stages = list(dynamics["stage"].unique())
+    figure, panels = make_panels(
+        len(measures),
+        len(stages),
+        title,
+        width=2.6,
+        height=1.9,
+        sharey="row",
+        sharex="col",
+    )
+    colors = {}
+    for number, seed in enumerate(dynamics["seed"].unique()):
+        colors[seed] = f"C{number}"
+    for row, measure in zip(panels, measures, strict=True):
+        of_measure = dynamics[dynamics["measure"] == measure]
+        row[0].set_ylabel(measure, fontsize=9)
+        for panel, stage in zip(row, stages, strict=True):
+            of_stage = of_measure[of_measure["stage"] == stage]
+            _draw_lines(panel, of_stage, colors)
+        start_at_zero(*row)
+    for panel, stage in zip(panels[0], stages, strict=True):
+        panel.set_title(stage)
+    for panel in panels[-1]:
+        panel.set_xlabel("step")
+    figure.legend(*_legend_of_seeds(colors), loc="outside lower center", ncols=len(colors), fontsize=8)
+    save_figure(figure, path)
+
+
+def _draw_lines(panel: Axes, lines: pd.DataFrame, colors: dict[int, str]) -> None:
+    """Draws one line per seed, or one per seed and reward with a style per reward."""
+    if lines.empty:
+        panel.text(
+            0.5,
+            0.5,
+            "not a reward here",
+            transform=panel.transAxes,
+            horizontalalignment="center",
+            color="gray",
+            fontsize=8,
+        )
+        return
+    rewards = lines["reward"].unique()
+    styles = dict(zip(rewards, cycle(LINE_STYLES), strict=False))
+    labelled_seed = next(iter(colors))
+    for (seed, reward), line in lines.groupby(["seed", "reward"], sort=False):
+        label = reward if seed == labelled_seed else None
+        plot_series(
+            panel,
+            line.set_index("step")["value"],
+            label=label,
+            color=colors[seed],
+            linestyle=styles[reward],
+            linewidth=1,
+        )
+    if any(rewards):
+        panel.legend(fontsize=6)
+
+
+def _legend_of_seeds(colors: dict[int, str]) -> tuple[list[Line2D], list[str]]:
+    handles = [Line2D([], [], color=color) for color in colors.values()]
+    labels = [f"seed {seed}" for seed in colors]
+    return handles, labels
+
+
+def repair_lines(runs: Runs, examples: int) -> list[str]:
+    """Right completions in which a slip is noticed and repaired: when they first come, how often, and some of them.
+
+    Args:
+        runs (`dict[int, dict[str, History]]`): The runs by seed and stage.
+        examples (`int`): Number of completions to show.
+
+    Returns:
+        `list[str]`: Lines in Markdown.
+    """
+    rows = []
+    shown = []
+    for seed, histories in runs.items():
+        for stage, history in histories.items():
+            right = history.completions
+            if "accuracy" in right:
+                right = right[right["accuracy"] >= 1]
+            repairs = right[right["completion"].map(_has_repair).astype(bool)]
+            repairs = repairs.sort_values("step")
+            share = len(repairs) / max(1, len(right))
+            first_step = "never"
+            if len(repairs):
+                first = repairs.iloc[0]
+                first_step = str(first["step"])
+                if len(shown) < examples:
+                    prompt = first["prompt"].strip()
+                    shown.append(f"{stage}, seed {seed}, step {first_step}:  {prompt}  {first['completion']}")
+            rows.append([str(seed), stage, first_step, f"{share:.4f}"])
+    lines = [
+        "## A slip noticed and repaired",
+        "",
+        markdown_table(["seed", "stage", "first step", "share of right completions"], rows),
+        "",
+    ]
+    if shown:
+        lines += ["```text", *shown, "```", ""]
+    return lines
+
+
+def _has_repair(text: str) -> bool:
+    return find_repair(text) is not None
