@@ -1,4 +1,4 @@
-"""Pipelines: what runs and why, in which folders; a real one, killed and continued."""
+"""Pipelines: which tasks run and why, in which folders; and real ones, killed, stopped and continued."""
 
 import json
 import os
@@ -28,7 +28,7 @@ SAMPLES = {"name": "samples", "config": "recipes/tiny/generate/config_zero.yaml"
 
 @pytest.fixture
 def arguments(tmp_path, monkeypatch):
-    """A pipeline whose outputs would be in a folder of its own; recipes are found there too."""
+    """Builds pipelines in an empty folder, in which recipes and scripts are found."""
     for name in ("recipes", "src"):
         (tmp_path / name).symlink_to(Path.cwd() / name)
     monkeypatch.chdir(tmp_path)
@@ -39,14 +39,14 @@ def arguments(tmp_path, monkeypatch):
     return arguments
 
 
-def finish(task, done, when="2026-01-01"):
-    """As if a task had been run."""
+def finish(task, finished, when="2026-01-01"):
+    """Makes a task look as if it was run."""
     task.output_dir.mkdir(parents=True, exist_ok=True)
-    task.write_state({"made_of": task_inputs(task, done), "finished": when, "seconds": 1.0})
-    done[task.name] = when
+    task.write_state({"made_of": task_inputs(task, finished), "finished": when, "seconds": 1.0})
+    finished[task.name] = when
 
 
-def test_first_everything_runs_then_nothing(arguments):
+def test_everything_runs_once(arguments):
     args, done = arguments(), {}
     tasks = build_tasks(args, 42)
     assert outdated_tasks(tasks, args) == dict.fromkeys(["base", "zero", "samples"], "never run")
@@ -55,7 +55,7 @@ def test_first_everything_runs_then_nothing(arguments):
     assert outdated_tasks(tasks, args) == {}
 
 
-def test_a_changed_key_runs_its_stage_and_all_behind_it(arguments):
+def test_a_changed_key_runs_its_stage_and_all_that_depend_on_it(arguments):
     done = {}
     for task in build_tasks(arguments(), 42):
         finish(task, done)
@@ -63,7 +63,7 @@ def test_a_changed_key_runs_its_stage_and_all_behind_it(arguments):
     assert outdated_tasks(build_tasks(args, 42), args) == {"zero": "max_steps: 30 → 7", "samples": "zero is made anew"}
 
 
-def test_a_changed_file_a_lost_folder_and_a_stopped_stage_are_told_apart(arguments):
+def test_a_changed_file_a_missing_folder_and_a_stopped_stage_have_their_own_reasons(arguments):
     args, done = arguments(), {}
     base, zero, samples = build_tasks(args, 42)
     for task in (base, zero, samples):
@@ -89,18 +89,21 @@ def test_only_and_from(arguments):
     args, done = arguments(), {}
     for task in build_tasks(args, 42):
         finish(task, done)
-    again = arguments(from_stage="zero")
-    assert outdated_tasks(build_tasks(again, 42), again) == {"zero": "asked for", "samples": "zero is made anew"}
-    alone = arguments(only="zero")
-    assert outdated_tasks(build_tasks(alone, 42), alone) == {}, "it is done"
+    from_zero = arguments(from_stage="zero")
+    assert outdated_tasks(build_tasks(from_zero, 42), from_zero) == {
+        "zero": "asked for",
+        "samples": "zero is made anew",
+    }
+    only_zero = arguments(only="zero")
+    assert outdated_tasks(build_tasks(only_zero, 42), only_zero) == {}, "it is up to date"
     build_tasks(args, 42)[1].write_state({})
-    assert outdated_tasks(build_tasks(alone, 42), alone) == {"zero": "never run"}
+    assert outdated_tasks(build_tasks(only_zero, 42), only_zero) == {"zero": "never run"}
     build_tasks(args, 42)[0].write_state({})
     with pytest.raises(RecipeError, match="'zero' needs 'base', which is not done: never run"):
-        outdated_tasks(build_tasks(alone, 42), alone)
+        outdated_tasks(build_tasks(only_zero, 42), only_zero)
 
 
-def test_each_seed_has_its_folder_wherever_it_stands(arguments):
+def test_each_seed_has_its_own_folder_in_all_keys(arguments):
     r1 = {"name": "r1", "config": "recipes/tiny/grpo/config_r1.yaml"}
     [task] = build_tasks(arguments(r1, seeds=[42, 7]), 7)
     assert task.keys["seed"] == 7 and task.keys["output_dir"] == "outputs/tiny-7/r1"
@@ -132,13 +135,13 @@ def test_each_seed_has_its_folder_wherever_it_stands(arguments):
         ([BASE | {"launcher": "acelerate launch"}], "launcher of 'base': there is no 'acelerate launch' on the path"),
     ],
 )
-def test_wrong_pipelines_are_refused_at_once(arguments, stages, message):
+def test_wrong_pipelines_are_refused(arguments, stages, message):
     with pytest.raises(RecipeError, match=message):
         build_tasks_by_seed(arguments(*stages))
 
 
 def test_seeds_never_share_a_folder(arguments):
-    """However the folder is written; and one that lies elsewhere, which all seeds would write to, is refused."""
+    """However the folder is spelled. One outside the pipeline's, to which all seeds would write, is refused."""
     spelled = PipelineArguments(output_dir="./outputs/tiny/", stages=[BASE], seeds=[42, 1])
     assert [tasks[0].output_dir for tasks in build_tasks_by_seed(spelled).values()] == [
         Path("outputs/tiny/base"),
@@ -147,14 +150,14 @@ def test_seeds_never_share_a_folder(arguments):
     dotted = arguments(BASE | {"set": {"output_dir": "./outputs/tiny//base"}}, seeds=[1])
     assert build_tasks_by_seed(dotted)[1][0].output_dir == Path("outputs/tiny-1/base")
     assert build_tasks(arguments(BASE, seeds=[7]), 7)[0].output_dir == Path("outputs/tiny-7/base"), (
-        "the plain folder is 42's"
+        "the folder without a suffix belongs to seed 42"
     )
     with pytest.raises(RecipeError, match=r"'base' \(seed 42\) and 'base' \(seed 1\) both write to elsewhere/base"):
         build_tasks_by_seed(arguments(BASE | {"set": {"output_dir": "elsewhere/base"}}, seeds=[42, 1]))
 
 
-def test_what_a_stage_reads_is_noticed_when_it_changes(arguments, tmp_path):
-    """One's own Python, a folder that no stage makes, and what the stage itself has made."""
+def test_changes_of_what_a_stage_reads_are_noticed(arguments, tmp_path):
+    """A Python file of the user, a folder that no stage makes, and the files that the stage itself has made."""
     Path("my.py").write_text("def build(): ...")
     Path("data/set").mkdir(parents=True)
     Path("data/set/train.jsonl").write_text("{}\n")
@@ -175,21 +178,21 @@ def test_what_a_stage_reads_is_noticed_when_it_changes(arguments, tmp_path):
     assert outdated_tasks([base], args) == {"base": "outputs/tiny/base/model.safetensors is gone"}
 
 
-def test_dates_and_long_texts_are_values_like_others(arguments):
+def test_dates_and_long_texts_are_allowed(arguments):
     args, done = arguments(BASE | {"set": {"dataset_params": {"since": date(2024, 8, 1)}, "run_name": "x" * 5000}}), {}
     [base] = build_tasks(args, 42)
     finish(base, done)
     assert outdated_tasks(build_tasks(args, 42), args) == {}
 
 
-def test_dry_run_of_the_miniature(script_of_pipeline):
-    outcome = script_of_pipeline("--config", "recipes/tiny/pipeline.yaml", "--dry_run", "true")
+def test_dry_run_of_the_miniature(run_pipeline):
+    outcome = run_pipeline("--config", "recipes/tiny/pipeline.yaml", "--dry_run", "true")
     assert outcome.returncode == 0, outcome.stderr
     assert "r1 ← dev3, helpfulness, harmlessness" in outcome.stdout and "outputs/tiny-1/dev2" in outcome.stdout
 
 
 @pytest.fixture
-def script_of_pipeline():
+def run_pipeline():
     def run(*argv):
         return subprocess.run(
             [sys.executable, "-m", "open_r1.pipeline", *map(str, argv)], capture_output=True, text=True
@@ -226,14 +229,14 @@ def small(tmp_path):
     return path
 
 
-def test_killed_and_run_again_it_continues(small, script_of_pipeline, tmp_path):
+def test_a_killed_pipeline_continues(small, run_pipeline, tmp_path):
     command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(small)]
     completions = tmp_path / "out/one/completions-00000-of-00001.jsonl"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
         while not (completions.exists() and completions.stat().st_size) and killed.poll() is None:
             time.sleep(0.05)
         os.kill(killed.pid, signal.SIGKILL)
-    outcome = script_of_pipeline("--config", small)
+    outcome = run_pipeline("--config", small)
     assert outcome.returncode == 0, outcome.stderr
     assert (
         "is still running, started by a pipeline that was killed" in outcome.stdout
@@ -244,26 +247,26 @@ def test_killed_and_run_again_it_continues(small, script_of_pipeline, tmp_path):
     assert len({(row["prompt_id"], row["sample"]) for row in rows}) == len(rows) == 240
     assert "240 of 240 completions exist" in (tmp_path / "out/.pipeline/one.log").read_text()
 
-    again = script_of_pipeline("--config", small)
+    again = run_pipeline("--config", small)
     assert again.returncode == 0 and "0 stages run" in again.stdout
 
-    anew = script_of_pipeline("--config", small, "--from", "two")
+    anew = run_pipeline("--config", small, "--from", "two")
     assert anew.returncode == 0 and "two (seed 42): asked for" in anew.stdout and "1 stages run" in anew.stdout
     assert (tmp_path / "out/two.old-1").is_dir() and (tmp_path / "out/two").is_dir()
 
 
-def test_two_pipelines_at_once_do_not_get_in_each_others_way(small, script_of_pipeline, tmp_path):
+def test_a_pipeline_runs_once_at_a_time(small, run_pipeline, tmp_path):
     command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(small)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         while not (tmp_path / "out/.pipeline/one.log").exists() and first.poll() is None:
             time.sleep(0.05)
-        second = script_of_pipeline("--config", small)
+        second = run_pipeline("--config", small)
         assert second.returncode == 1 and "another process writes there" in second.stderr
         assert first.wait() == 0
 
 
-def test_times_add_up(tmp_path):
-    """An attempt that was stopped and one that was killed count too, up to the last line of the log."""
+def test_the_times_of_all_attempts_add_up(tmp_path):
+    """Attempts that were stopped or killed count, too; a killed one up to the last line of its log."""
     task = Task("one", "generate", 42, {"output_dir": str(tmp_path / "one")}, ["true"], [], tmp_path / ".pipeline")
     (tmp_path / "one").mkdir()
     task.write_state({"made_of": task_inputs(task, {}), "seconds": 100.0, "started": time.time() - 50})
@@ -275,8 +278,8 @@ def test_times_add_up(tmp_path):
     assert 149 < task.state()["seconds"] < 151 + time.monotonic() - before and task.state()["made"] == []
 
 
-def test_a_folder_of_a_run_by_hand(tmp_path):
-    """With the same keys it is the stage's; with others it is put aside, and nothing of it is lost."""
+def test_the_folder_of_a_run_by_hand(tmp_path):
+    """With the same keys the stage continues it. With others it is renamed, and nothing is lost."""
     keys = {"output_dir": str(tmp_path / "base"), "max_steps": 7}
     for learned, kept in ((7, True), (8, False)):
         task = Task("base", "sft", 42, keys, ["true"], [], tmp_path / f".pipeline{learned}")
@@ -287,11 +290,11 @@ def test_a_folder_of_a_run_by_hand(tmp_path):
     assert "max_steps: 8" in (tmp_path / "base.old-1/recipe.yaml").read_text()
 
 
-def test_a_stage_that_fails_says_why(small, script_of_pipeline):
+def test_a_failed_stage_is_explained(small, run_pipeline):
     recipe = yaml.safe_load(small.read_text())
     recipe["stages"][0]["set"] = {"model_name_or_path": "outputs/nobody"}
     small.write_text(yaml.safe_dump(recipe))
-    outcome = script_of_pipeline("--config", small)
+    outcome = run_pipeline("--config", small)
     assert outcome.returncode == 1
     for words in (
         "one (seed 42) failed with status 1",
@@ -300,3 +303,57 @@ def test_a_stage_that_fails_says_why(small, script_of_pipeline):
         "The same command continues here",
     ):
         assert words in outcome.stderr
+
+
+def rows_that_record_the_environment(path):
+    """A Python file with a data set; building it appends a variable of the environment to a file."""
+    record = path.with_suffix(".txt")
+    path.write_text(
+        f"""\
+import os
+from datasets import Dataset
+
+def rows(split, seed):
+    with open({str(record)!r}, "a") as stream:
+        stream.write(os.environ.get("VARIABLE_OF_A_STAGE", "not set") + "\\n")
+    return Dataset.from_dict({{"problem": ["1+1", "1+2"]}})
+"""
+    )
+    return f"{path}:rows", record
+
+
+def test_the_env_of_a_stage_is_set_in_its_process_only(small, run_pipeline, tmp_path, monkeypatch):
+    monkeypatch.delenv("VARIABLE_OF_A_STAGE", raising=False)
+    rows, record = rows_that_record_the_environment(tmp_path / "mine" / "data.py")
+    data = {"dataset_name": rows, "dataset_params": {}}
+    pipeline = yaml.safe_load(small.read_text())
+    for stage, env in zip(pipeline["stages"], ({"VARIABLE_OF_A_STAGE": "of stage one"}, {}), strict=True):
+        path = Path(stage["config"])
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | data | {"env": env}))
+    small.write_text(yaml.safe_dump(pipeline))
+
+    build_tasks(PipelineArguments(output_dir=pipeline["output_dir"], stages=pipeline["stages"]), 42)
+    assert "VARIABLE_OF_A_STAGE" not in os.environ, "building the tasks changes the environment"
+    outcome = run_pipeline("--config", small)
+    assert outcome.returncode == 0, outcome.stderr
+    assert record.read_text().splitlines() == ["of stage one", "not set"]
+
+
+def test_ctrl_c_stops_a_stage_with_a_checkpoint(tmp_path):
+    output_dir = tmp_path / "out" / "base"
+    keys = {"max_steps": 5000, "save_steps": 5000, "logging_steps": 1, "output_dir": str(output_dir)}
+    pipeline = {"output_dir": str(tmp_path / "out"), "stages": [BASE | {"set": keys}]}
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(yaml.safe_dump(pipeline))
+    command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (output_dir / "log_history.jsonl").exists() and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate()
+    assert process.returncode == 130, stderr
+    assert "stopping base (seed 42)" in stdout and "the same command continues" in stderr
+    assert json.loads((output_dir / "stopped.json").read_text())["reason"] == "SIGTERM"
+    assert list(output_dir.glob("checkpoint-*/trainer_state.json"))
+    state = json.loads((tmp_path / "out/.pipeline/base.json").read_text())
+    assert "finished" not in state and state["seconds"] > 0

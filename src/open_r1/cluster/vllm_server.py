@@ -239,8 +239,8 @@ def serve_command(
 def serve_option(name: str, value: Any) -> str:
     """A keyword argument of `vllm.LLM` as an option of `vllm serve`.
 
-    >>> serve_option("max_model_len", 4096), serve_option("enforce_eager", True), serve_option("async_scheduling",
-    False) ('--max-model-len=4096', '--enforce-eager', '--no-async-scheduling')
+    >>> serve_option("max_model_len", 4096), serve_option("enforce_eager", True), serve_option("headless", False)
+    ('--max-model-len=4096', '--enforce-eager', '--no-headless')
     """
     name = name.replace("_", "-")
     if value is True:
