@@ -9,6 +9,7 @@ import runpy
 import signal
 import sys
 import time
+from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,9 @@ class LocalRunner:
         self.jobs = jobs
         self.console = console
         self.total = len(waiting)
+        self.unfinished: dict[int, set[str]] = defaultdict(set)
+        for task, _ in waiting:
+            self.unfinished[task.seed].add(task.name)
         self.running: list[StageProcess] = []
         self.failed: StageProcess | None = None
 
@@ -86,8 +90,7 @@ class LocalRunner:
 
     def _is_ready(self, task: Task) -> bool:
         """Whether nothing that a task needs is still to be run."""
-        unfinished = [item.task for item in self.waiting] + [process.task for process in self.running]
-        return not any(other.seed == task.seed and other.name in task.needs for other in unfinished)
+        return self.unfinished[task.seed].isdisjoint(task.needs)
 
     def _collect_ended_tasks(self) -> None:
         for process in list(self.running):
@@ -100,6 +103,7 @@ class LocalRunner:
                 continue
             task = process.task
             self.finished[task.seed][task.name] = process.record_success()
+            self.unfinished[task.seed].remove(task.name)
             done = self.total - len(self.waiting) - len(self.running)
             self._print(f"{_clock()}  {task.label} done in {process.seconds:,.0f} s, {done} of {self.total}")
 

@@ -75,14 +75,15 @@ def all_outdated_tasks(tasks_by_seed: dict[int, list[Task]], args: PipelineArgum
 
 def finish_times(tasks_by_seed: dict[int, list[Task]], outdated: list[OutdatedTask]) -> dict[int, dict[str, str]]:
     """When each task that does not have to run finished, by seed and name."""
-    outdated_names = {(item.task.seed, item.task.name) for item in outdated}
     times: dict[int, dict[str, str]] = {}
     for seed, tasks in tasks_by_seed.items():
         times[seed] = {}
         for task in tasks:
             finished = task.state().get("finished")
-            if finished and (seed, task.name) not in outdated_names:
+            if finished:
                 times[seed][task.name] = finished
+    for task, _ in outdated:
+        times[task.seed].pop(task.name, None)
     return times
 
 

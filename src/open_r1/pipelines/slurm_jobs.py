@@ -56,24 +56,24 @@ def submit_tasks(outdated: list[OutdatedTask], args: PipelineArguments, console:
     for stage in args.steps:
         words = [*split_shell_words("slurm", args.slurm), *split_shell_words("slurm", stage.slurm)]
         sbatch_options[stage.name] = words
-    job_of_task: dict[tuple[str, int], str] = {}
-    newly_submitted: set[tuple[str, int]] = set()
+    jobs_of_seed: dict[int, dict[str, str]] = {seed: {} for seed in args.seeds}
+    newly_submitted: dict[int, set[str]] = {seed: set() for seed in args.seeds}
     for task, reason in outdated:
-        needed_tasks = [(need, task.seed) for need in task.needs]
+        jobs = jobs_of_seed[task.seed]
         job = read_job_ids(task.home).get(task.name)
         is_active = job is not None and job_state(job) in ACTIVE_STATES
-        if is_active and not newly_submitted.intersection(needed_tasks):
+        if is_active and newly_submitted[task.seed].isdisjoint(task.needs):
             action = "is under way"
         else:
             if is_active:  # it depends on a job that has failed, and Slurm is about to cancel it
                 run_slurm_command("scancel", job)
             if reason == REQUESTED:
                 _forget_output(task, console)
-            after = [job_of_task[needed] for needed in needed_tasks if needed in job_of_task]
+            after = [jobs[need] for need in task.needs if need in jobs]
             job = _submit_task(task, args, sbatch_options[task.name], after)
-            newly_submitted.add((task.name, task.seed))
+            newly_submitted[task.seed].add(task.name)
             action = f"submitted ({reason})"
-        job_of_task[task.name, task.seed] = job
+        jobs[task.name] = job
         console.print(f"job {job}: {task.label} {action}", markup=False)
 
 

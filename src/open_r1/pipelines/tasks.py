@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,7 @@ def build_tasks_by_seed(args: PipelineArguments) -> dict[int, list[Task]]:
             tasks write to the same folder.
     """
     tasks_by_seed = {seed: build_tasks(args, seed) for seed in args.seeds}
-    all_tasks = []
-    for tasks in tasks_by_seed.values():
-        all_tasks.extend(tasks)
-    _require_separate_folders(all_tasks)
+    _require_separate_folders(list(chain.from_iterable(tasks_by_seed.values())))
     return tasks_by_seed
 
 
@@ -189,15 +187,14 @@ def _keys_of_task(stage: PipelineStage, recipe: dict, args: PipelineArguments, s
     keys = recipe | stage.set
     if keys.get("seed", SEED) != seed:
         keys["seed"] = seed
-    root = args.root(seed)
-    keys = {key: _with_new_root(value, args.output_dir, root) for key, value in keys.items()}
+    keys = _with_new_root(keys, args.output_dir, args.root(seed))
     if "output_dir" not in keys:
         raise RecipeError(f"{stage.config}: output_dir: missing; a stage of a pipeline must say where it writes.")
     return keys
 
 
 def _with_new_root(value: Any, old_root: str, new_root: str) -> Any:
-    """A value of a recipe in which paths within the old root are replaced by paths within the new one."""
+    """A recipe, or a value of one, in which paths within the old root are replaced by paths within the new one."""
     if isinstance(value, list):
         return [_with_new_root(item, old_root, new_root) for item in value]
     if isinstance(value, dict):
