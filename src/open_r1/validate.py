@@ -60,6 +60,14 @@ class Check:
     missing: list[str]
     error: str | None = None
 
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"FAILED  {self.kind:7}  {self.path}\n{self.error}"
+        line = f"ok      {self.kind:7}  {self.path}"
+        if self.missing:
+            line += f"  ({_in_words(self.missing)} not on this machine)"
+        return line
+
 
 def check(path: Path) -> Check:
     """Checks one recipe.
@@ -93,8 +101,10 @@ def inputs_of(value: Any) -> Iterator[str]:
     if not isinstance(value, dict):
         return
     for key, part in value.items():
-        if key in INPUT_KEYS:
-            yield from [part] if isinstance(part, str) else part
+        if key in INPUT_KEYS and isinstance(part, str):
+            yield part
+        elif key in INPUT_KEYS:
+            yield from part
         elif key == "benchmarks":
             for benchmark in part:
                 yield from inputs_of(_benchmark(benchmark))
@@ -104,16 +114,16 @@ def inputs_of(value: Any) -> Iterator[str]:
 
 def _benchmark(entry: str | dict) -> dict:
     """An entry of `benchmarks` with the data set of those that are known by name."""
-    name = entry if isinstance(entry, str) else entry.get("name")
-    known = BENCHMARKS.get(name, {})
-    return known if isinstance(entry, str) else {**known, **entry}
+    if isinstance(entry, str):
+        entry = {"name": entry}
+    return {**BENCHMARKS.get(entry["name"], {}), **entry}
 
 
 def is_available(name: str) -> bool:
     """Whether a dry run can do with a model or data set as it is on this machine.
 
-    What another recipe makes need not be there yet, since a dry run names the command that makes it. But the model that
-    such a chain of recipes starts from must be.
+    What another recipe makes need not be there yet, since a dry run names the command that makes it. But the model
+    that such a chain of recipes starts from must be.
 
     Args:
         name (`str`): A function, a path or a Hub id.
@@ -151,7 +161,9 @@ def dry_run(path: Path) -> str | None:
             status = end.code
         except Exception as error:
             return f"{type(error).__name__}: {error}"
-    return output.getvalue().strip()[-LAST_CHARACTERS:] if status else None
+    if not status:
+        return None
+    return output.getvalue().strip()[-LAST_CHARACTERS:]
 
 
 def write_table() -> None:
@@ -164,9 +176,10 @@ def write_table() -> None:
 
 def _in_words(names: list[str]) -> str:
     """The first names of a list, and how many there are more."""
-    rest = len(names) - SHOWN_INPUTS
     shown = ", ".join(names[:SHOWN_INPUTS])
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    if len(names) > SHOWN_INPUTS:
+        shown += f" and {len(names) - SHOWN_INPUTS} more"
+    return shown
 
 
 def parse_arguments() -> Namespace:
@@ -198,19 +211,14 @@ def main() -> int:
     with context.Pool(args.jobs, maxtasksperchild=1) as pool:
         for done in pool.imap(check, paths):
             checks.append(done)
-            result = "FAILED" if done.error else "ok"
-            note = f"  ({_in_words(done.missing)} not on this machine)" if done.missing else ""
-            console.print(f"{len(checks):3}/{len(paths)}  {result:6}  {done.kind:7}  {done.path}{note}", markup=False)
-            if done.error:
-                console.print(done.error, markup=False)
-    failed = sum(done.error is not None for done in checks)
+            console.print(f"{len(checks):3}/{len(paths)}  {done}", markup=False)
+    right = sum(done.error is None for done in checks)
     dry_runs = sum(done.kind == "dry run" for done in checks)
-    seconds = time.monotonic() - started
     console.print(
-        f"{len(checks) - failed} of {len(checks)} recipes are right, in {seconds:,.0f} s: {dry_runs} dry-run, "
+        f"{right} of {len(checks)} recipes are right, in {time.monotonic() - started:,.0f} s: {dry_runs} dry-run, "
         f"{len(checks) - dry_runs} parsed only"
     )
-    return 1 if failed else 0
+    return int(right < len(checks))
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def test_each_seed_has_its_own_folder_in_all_keys(arguments):
     ("stages", "message"),
     [
         ([BASE, BASE], "two of the name 'base'"),
-        ([ZERO], "'zero' needs 'base', which is no stage before it"),
+        ([ZERO], "'zero' needs 'base', which is not a stage before it"),
         ([BASE, ZERO | {"needs": []}], "'zero' reads outputs/tiny/base, which 'base' makes; add 'base' to its needs"),
         ([BASE | {"config": "recipes/tiny/sft/config_bass.yaml"}], "config of 'base': no file"),
         ([BASE | {"set": {"max_stepz": 3}}], "unknown option '--max_stepz'. Did you mean '--max_steps'"),

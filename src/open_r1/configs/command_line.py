@@ -101,7 +101,8 @@ class CommandLine(ArgumentParser):
         options (`dict[str, Option]`): The options by name.
         program (`str`): What the usage line shows.
         description (`str`, *optional*): What the help shows before the options.
-        show_libraries (`bool`, *optional*, defaults to `True`): Whether the help lists also what TRL and transformers add.
+        show_libraries (`bool`, *optional*, defaults to `True`): Whether the help lists also what TRL and transformers
+            add.
     """
 
     def __init__(
@@ -120,11 +121,9 @@ class CommandLine(ArgumentParser):
         start.add_argument("--config", metavar="RECIPE", help="YAML file of options; those given here override its.")
         groups: dict[str, Any] = {}
         for option in options.values():
-            if option.name == "dry_run":
-                group = start
-            else:
-                group = groups.get(option.group) or self.add_argument_group(_group_title(option.group))
-                groups[option.group] = group
+            if option.group not in groups:
+                groups[option.group] = self.add_argument_group(_group_title(option.group))
+            group = start if option.name == "dry_run" else groups[option.group]
             is_shown = show_libraries or not option.group
             _add_option(group, option, _help_text(option) if is_shown else SUPPRESS)
         start.add_argument("--help", action="store_true", help="Show this text.")
@@ -167,7 +166,9 @@ class CommandLine(ArgumentParser):
 def _with_underscores(word: str) -> str:
     """`--learning-rate=1` as `--learning_rate=1`."""
     name = option_name(word)
-    return f"--{name[2:].replace('-', '_')}{word[len(name) :]}" if name else word
+    if not name:
+        return word
+    return f"--{name[2:].replace('-', '_')}{word[len(name) :]}"
 
 
 def _add_option(group: Any, option: Option, help_text: str) -> None:
@@ -193,7 +194,9 @@ def _convert_word(option: Option, word: str) -> Any:
 
 
 def _group_title(group: str) -> str:
-    return f"{group}'s options" if group else "options of open_r1"
+    if not group:
+        return "options of open_r1"
+    return f"options of {group}"
 
 
 def _help_text(option: Option) -> str:

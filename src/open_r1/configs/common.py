@@ -92,8 +92,8 @@ class ScriptArguments(DatasetArguments):
     eval_split_size: float | None = field(
         default=None,
         metadata={
-            "help": "If the data set has no dataset_test_split, hold out that many rows of dataset_train_split, chosen at "
-            "random by the seed, and never train on them: a share below 1, or a number of rows."
+            "help": "If the data set has no dataset_test_split, hold out that many rows of dataset_train_split, "
+            "chosen at random by the seed, and never train on them: a share below 1, or a number of rows."
         },
     )
     max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first so many rows only."})
@@ -120,8 +120,8 @@ class PromptArguments(DatasetArguments):
     prompt_template: str | None = field(
         default=None,
         metadata={
-            "help": "Jinja file that turns a row (`{{ prompt }}` and any column) into plain text, for base models that "
-            "have no chat template; R1-Zero's is recipes/prompts/r1_zero.jinja."
+            "help": "Jinja file that turns a row (`{{ prompt }}` and any column) into plain text, for base models "
+            "that have no chat template; R1-Zero's is recipes/prompts/r1_zero.jinja."
         },
     )
     user_template: str | None = field(

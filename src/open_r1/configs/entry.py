@@ -10,7 +10,10 @@ from open_r1.utils.files import require_file
 
 
 class Entry:
-    """One mapping of a list in a recipe: the base of dataclasses whose fields are its keys. The first field names the entry."""
+    """One mapping of a list in a recipe: the base of dataclasses whose fields are its keys.
+
+    The first field names the entry.
+    """
 
     option: ClassVar[str] = ""  # the recipe's key of the list
 
@@ -24,20 +27,27 @@ class Entry:
         Raises:
             RecipeError: Naming the key that is unknown, missing or of another type.
         """
-        all_hints = typing.get_type_hints(cls)
-        hints = {field.name: all_hints[field.name] for field in dataclasses.fields(cls)}
-        first = next(iter(hints))
-        if isinstance(entry, str):
-            entry = parse_mapping(entry, cls.option) if entry.lstrip().startswith("{") else {first: entry}
-        if first not in entry:
-            raise RecipeError(f"{cls.option}: found {entry!r}; expected a mapping with a {first}.")
-        for key, value in entry.items():
-            if key not in hints:
-                raise RecipeError(f"{cls.option}: unknown key {key!r}{did_you_mean(key, hints)}")
+        hints = typing.get_type_hints(cls)
+        fields = [field.name for field in dataclasses.fields(cls)]
+        values = cls._as_mapping(entry, fields[0])
+        for key, value in values.items():
+            if key not in fields:
+                raise RecipeError(f"{cls.option}: unknown key {key!r}{did_you_mean(key, fields)}")
             if not _fits(value, hints[key]):
                 expected = type_names(value_types(hints[key]))
                 raise RecipeError(f"{cls.option}: {key} is {value!r}; expected {expected}.")
-        return cls(**entry)
+        return cls(**values)
+
+    @classmethod
+    def _as_mapping(cls, entry: str | dict, first_key: str) -> dict:
+        """The entry as a mapping that has at least the first key."""
+        if isinstance(entry, str) and not entry.lstrip().startswith("{"):
+            return {first_key: entry}
+        if isinstance(entry, str):
+            entry = parse_mapping(entry, cls.option)
+        if first_key not in entry:
+            raise RecipeError(f"{cls.option}: found {entry!r}; expected a mapping with a {first_key}.")
+        return entry
 
     @property
     def label(self) -> Any:

@@ -53,7 +53,7 @@ class GenerateArguments(PromptArguments):
     backend: str = field(
         default="transformers",
         metadata={
-            "help": "`transformers`, `vllm` (in this process) or `server` (any OpenAI-compatible one, see `base_urls`)."
+            "help": "`transformers`, `vllm` (in this process) or `server` (OpenAI-compatible ones, see `base_urls`)."
         },
     )
     base_urls: list[str] = field(

@@ -1,8 +1,9 @@
 """The options of a stage, known without importing torch.
 
-Our own options are fields of dataclasses in this folder. Those of TRL and transformers (`GRPOConfig`, `TrainingArguments`, `ModelConfig`, ...) are
-fields of dataclasses too, but importing these takes some ten seconds. So names, types, defaults and help texts are read from the source
-files of the installed packages. They remain the only source of truth, and a test compares what is read with the real dataclasses.
+Our own options are fields of dataclasses in this folder. Those of TRL and transformers (`GRPOConfig`,
+`TrainingArguments`, `ModelConfig`, ...) are fields of dataclasses too, but importing these takes some ten seconds. So
+names, types, defaults and help texts are read from the source files of the installed packages. They remain the only
+source of truth, and a test compares what is read with the real dataclasses.
 """
 
 import ast

@@ -1,11 +1,12 @@
 """The strict parser of recipes.
 
-A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it, and options of the command line override it. Every key belongs to one of
-the dataclasses of its stage (`STAGES`); an unknown key or a value of another type is an error that names the file and the key.
+A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it, and options of the command line override it.
+Every key belongs to one of the dataclasses of its stage (`STAGES`); an unknown key or a value of another type is an
+error that names the file and the key.
 
-Parsing has two halves. `RecipeParser.read` checks keys, types and our own options within a second, without importing torch.
-`Recipe.build` then imports TRL and fills its dataclasses, which have checks of their own. A script calls `parse_command_line`, which in between
-sets the environment variables that the recipe asks for.
+Parsing has two halves. `RecipeParser.read` checks keys, types and our own options within a second, without importing
+torch. `Recipe.build` then imports TRL and fills its dataclasses, which have checks of their own. A script calls
+`parse_command_line`, which in between sets the environment variables that the recipe asks for.
 """
 
 import os
@@ -29,7 +30,7 @@ STATUS_INTERRUPTED = 130  # exit status after Ctrl-C, as shells expect it
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Ends the program with one clear message and status 1 when the user can fix the error; the recipe is named first."""
+    """Ends the program with one clear message and status 1 on an error that the user can fix."""
     try:
         yield
     except RecipeError as error:
@@ -50,10 +51,11 @@ def report_user_errors() -> Iterator[None]:
 
 
 def parse_command_line(stage: str, description: str | None) -> tuple:
-    """What a script does first: reads its command line, sets the recipe's `env`, and fills the dataclasses of its stage.
+    """What a script does first: reads its command line, sets the recipe's `env`, fills the dataclasses of its stage.
 
-    Torch is imported in the last step only. So mistakes are reported at once, and variables such as `CUDA_VISIBLE_DEVICES` are set before
-    anything reads them. Scripts import what needs torch after this call, for the same reasons.
+    Torch is imported in the last step only. So mistakes are reported at once, and variables such as
+    `CUDA_VISIBLE_DEVICES` are set before anything reads them. Scripts import what needs torch after this call, for
+    the same reasons.
 
     Args:
         stage (`str`): Key of `STAGES`.
@@ -128,8 +130,8 @@ class RecipeParser:
             argv (`list[str]`, *optional*): The command line; by default that of the process.
 
         Returns:
-            `tuple`: The stage's dataclasses: our options, the trainer's, the model's. The first one has `recipe` (the path or `None`), `keys` (all
-            that was set, enough to run it again) and `env`.
+            `tuple`: The stage's dataclasses: our options, the trainer's, the model's. The first one has `recipe` (the
+            path or `None`), `keys` (all that was set, enough to run it again) and `env`.
 
         Raises:
             RecipeError: Naming the recipe, the key, what was found and what was expected.
@@ -145,13 +147,15 @@ class RecipeParser:
         Raises:
             RecipeError: Naming the recipe, the key, what was found and what was expected.
         """
-        words = sys.argv[1:] if argv is None else argv
+        words = argv
+        if words is None:
+            words = sys.argv[1:]
         if not set(HELP_OPTIONS).isdisjoint(words):
             self._show_help(show_libraries="--help_all" in words)
         path, words = split_config(words)
         source = path or "command line"
         with _errors_name(source):
-            keys, env = self._read_recipe(path) if path is not None else ({}, {})
+            keys, env = self._read_recipe(path)
             given = CommandLine(self.options, self._program()).read(words)
             _refuse_token({**keys, **given})
             if "model_name_or_path" in given and "models" not in given:
@@ -163,8 +167,10 @@ class RecipeParser:
         arguments.env = env
         return Recipe(self.stage, source, arguments, values)
 
-    def _read_recipe(self, path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    def _read_recipe(self, path: str | None) -> tuple[dict[str, Any], dict[str, str]]:
         """The keys of a recipe of this stage, known and of the right type, and its environment variables."""
+        if path is None:
+            return {}, {}
         recipe = read_recipe(path)
         self._require_own_stage(path, recipe)
         env = _read_env(recipe.pop("env", None))
@@ -193,7 +199,9 @@ class RecipeParser:
     def _converted(self, key: str, value: Any) -> Any:
         """A recipe's value, with text converted as on the command line."""
         option = self.options[key]
-        return convert(option, value) if isinstance(value, str) and not option.is_list else value
+        if isinstance(value, str) and not option.is_list:
+            return convert(option, value)
+        return value
 
     def _fill_own_options(self, values: dict[str, Any], path: str | None) -> Any:
         """Our own dataclass. Where no recipe was given, an error says so."""
@@ -203,9 +211,11 @@ class RecipeParser:
         except RecipeError as error:
             if path is not None:
                 raise
-            examples = [str(recipe) for recipe in recipes_of(self.stage)[:3]]
-            known = f", such as {', '.join(examples)}" if examples else ""
-            raise RecipeError(f"{error}\nNo recipe was given; name one with --config{known}.") from error
+            message = f"{error}\nNo recipe was given; name one with --config"
+            examples = ", ".join(str(recipe) for recipe in recipes_of(self.stage)[:3])
+            if examples:
+                message += f", such as {examples}"
+            raise RecipeError(f"{message}.") from error
 
     def _program(self) -> str:
         """How the help says that the stage is run."""
@@ -271,8 +281,10 @@ def _checked(option: Option, value: Any) -> Any:
 
 def _stages_with(key: str) -> str:
     """Which stages know a key, as the end of an error."""
-    names = [name for name, stage in STAGES.items() if key in stage.options()]
-    return f" It is a key of {', '.join(names)}." if names else ""
+    names = ", ".join(name for name, stage in STAGES.items() if key in stage.options())
+    if not names:
+        return ""
+    return f" It is a key of {names}."
 
 
 def _refuse_token(keys: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from open_r1.configs.entry import Entry
 from open_r1.utils.errors import RecipeError, did_you_mean
 
 
-SEED = 42  # everybody's default; its outputs are in the folders that the recipes name
+SEED = 42  # the default of all scripts; its outputs are in the folders that the recipes name
 
 
 @dataclass
@@ -22,9 +22,10 @@ class PipelineStage(Entry):
         name (`str`): What others call it in `needs`.
         config (`str`): Its recipe.
         needs (`list`, *optional*): Stages whose output it reads.
-        set (`dict`, *optional*): Keys that take the place of the recipe's.
-        launcher (`str`, *optional*): What starts its script, instead of the pipeline's.
-        slurm (`str`, *optional*): Options of sbatch for its job, after the pipeline's, such as `--nodes 2 --gpus-per-node 8`.
+        set (`dict`, *optional*): Keys that replace those of the recipe.
+        launcher (`str`, *optional*): What starts its script, instead of the pipeline's launcher.
+        slurm (`str`, *optional*):
+            Options of sbatch for its job, after those of the pipeline, such as `--nodes 2 --gpus-per-node 8`.
     """
 
     option: ClassVar[str] = "stages"
@@ -41,29 +42,33 @@ class PipelineStage(Entry):
             raise RecipeError(f"stages: {self.name!r} has no config; expected the path of its recipe.")
         if not re.fullmatch(r"\w[\w.-]*", str(self.name)):
             raise RecipeError(
-                f"stages: found the name {self.name!r}; expected letters, digits and - only, it names files."
+                f"stages: found the name {self.name!r}; expected letters, digits, `.` and `-`, since it names files."
             )
         for key, value in self.set.items():
             if value is None:
                 raise RecipeError(
-                    f"stages: {self.name!r}: set: {key} is null, which no command line can say; use another recipe."
+                    f"stages: {self.name!r}: set: {key} is null, which a command line cannot say; use another recipe."
                 )
         self.require_file("config")
 
 
 @dataclass
 class PaperClaim(Entry):
-    """Something that the paper says and that the evaluations of a pipeline show or do not.
+    """A claim of the paper, which the evaluations of a pipeline confirm or refute.
 
     Args:
-        claim (`str`): In words.
-        of (`str`): An evaluation, by the last part of its `output_dir`; with `throughout`, a stage of reinforcement learning.
-        measure (`str`): `benchmark/measure`, such as `problems/accuracy` (`problems/language mixing`, `problems/tokens`); with
+        claim (`str`): The claim in words.
+        of (`str`):
+            An evaluation, by the last part of its `output_dir`; with `throughout`, a stage of reinforcement learning.
+        measure (`str`):
+            `benchmark/measure`, such as `problems/accuracy`, `problems/language mixing` or `problems/tokens`; with
             `throughout`, a reward.
-        versus (`str`, *optional*): Another evaluation, whose value is taken off.
-        least (`float`, *optional*): What the value, or the difference, must not be below; without it the difference must be above 0.
-        most_ratio (`float`, *optional*): Instead: what part of the other's value it must not be above.
-        throughout (`bool`, *optional*, defaults to `False`): Whether it must hold in every evaluation while that stage trains.
+        versus (`str`, *optional*): Another evaluation, whose value is subtracted.
+        least (`float`, *optional*):
+            Lower bound of the value or of the difference; without it the difference must be above 0.
+        most_ratio (`float`, *optional*): Instead: upper bound of the ratio to the other evaluation's value.
+        throughout (`bool`, *optional*, defaults to `False`):
+            Whether it must hold in every evaluation while that stage trains.
     """
 
     option: ClassVar[str] = "claims"
@@ -77,7 +82,8 @@ class PaperClaim(Entry):
     throughout: bool = False
 
     def __post_init__(self):
-        if not self.of or self.measure.count("/") != (not self.throughout):
+        has_measure = self.measure.count("/") == (0 if self.throughout else 1)
+        if not self.of or not has_measure:
             example = "language_consistency" if self.throughout else "problems/accuracy"
             raise RecipeError(f"claims: {self.claim!r} needs `of` and `measure`, such as {example}.")
         if self.throughout and (self.versus or self.most_ratio is not None):
@@ -103,7 +109,8 @@ class PipelineArguments(StageArguments):
     stages: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Stages: mappings such as `- {name: dev1, config: recipes/tiny/sft/config_dev1.yaml, needs: [base]}`."
+            "help": "Stages: mappings such as `- {name: dev1, config: recipes/tiny/sft/config_dev1.yaml, "
+            "needs: [base]}`."
         },
     )
     claims: list[str] = field(default_factory=list, metadata={"help": "What the report looks for; see `PaperClaim`."})
@@ -117,7 +124,8 @@ class PipelineArguments(StageArguments):
     slurm: str | None = field(
         default=None,
         metadata={
-            "help": "Submit each stage as a job of Slurm, with these options of sbatch ('' for none), instead of running it here."
+            "help": "Submit each stage as a Slurm job, with these options of sbatch ('' for none), instead of "
+            "running it here."
         },
     )
     only: str | None = field(
@@ -126,7 +134,7 @@ class PipelineArguments(StageArguments):
     from_stage: str | None = field(
         default=None,
         metadata={
-            "help": "Run this stage anew, and all that depend on it; what it needs must be there.",
+            "help": "Run this stage again, and all that depend on it; what it needs must be there.",
             "aliases": ["--from"],
         },
     )
@@ -149,27 +157,42 @@ class PipelineArguments(StageArguments):
             raise RecipeError("only and from: choose one.")
         self.steps = [PipelineStage.parse(entry) for entry in self.stages]
         self.claimed = [PaperClaim.parse(entry) for entry in self.claims]
-        claims = [each.claim for each in self.claimed]
-        if twice := next((claim for claim in claims if claims.count(claim) > 1), None):
-            raise RecipeError(f"claims: there are two that say {twice!r}.")
-        before: list[str] = []
-        for step in self.steps:
-            if step.name in before:
-                raise RecipeError(f"stages: there are two of the name {step.name!r}.")
-            for need in step.needs:
-                if need not in before:
+        claims = [claimed.claim for claimed in self.claimed]
+        for claim in claims:
+            if claims.count(claim) > 1:
+                raise RecipeError(f"claims: there are two that say {claim!r}.")
+        names = self._check_order()
+        for option, name in {"only": self.only, "from": self.from_stage}.items():
+            if name and name not in names:
+                raise RecipeError(f"{option}: there is no stage {name!r}{did_you_mean(name, names)}")
+
+    def _check_order(self) -> list[str]:
+        """Checks that each stage comes after those that it needs, and returns their names."""
+        names: list[str] = []
+        for stage in self.steps:
+            if stage.name in names:
+                raise RecipeError(f"stages: there are two of the name {stage.name!r}.")
+            for need in stage.needs:
+                if need not in names:
                     raise RecipeError(
-                        f"stages: {step.name!r} needs {need!r}, which is no stage before it{did_you_mean(str(need), before)}"
+                        f"stages: {stage.name!r} needs {need!r}, which is not a stage before it"
+                        f"{did_you_mean(str(need), names)}"
                     )
-            before.append(step.name)
-        for key in ("only", "from_stage"):
-            if (name := getattr(self, key)) and name not in before:
-                raise RecipeError(f"{key.partition('_')[0]}: there is no stage {name!r}{did_you_mean(name, before)}")
+            names.append(stage.name)
+        return names
 
     def root(self, seed: int) -> str:
-        """The folder of a seed's outputs."""
+        """The folder of a seed's outputs.
+
+        Args:
+            seed (`int`): The seed.
+        """
         return self.output_dir if seed == SEED else f"{self.output_dir}-{seed}"
 
     def home(self, seed: int) -> Path:
-        """Where the pipeline keeps what it knows of a seed: states, logs, locks."""
+        """The folder with the pipeline's own files of a seed: states, logs, locks.
+
+        Args:
+            seed (`int`): The seed.
+        """
         return Path(self.root(seed), ".pipeline")

@@ -1,4 +1,4 @@
-"""Recipes as files: reading one, the files that it names, the script that runs it, and the recipe that makes a folder."""
+"""Recipes as files: reading one, the files that it names, the script that runs it, the recipe that makes a folder."""
 
 import difflib
 import re
@@ -57,15 +57,17 @@ def _suggest(path: str) -> str:
     known = [str(recipe) for recipe in recipe_paths()]
     same_name = [recipe for recipe in known if Path(recipe).name == Path(path).name]
     near = difflib.get_close_matches(path, same_name or known, n=3, cutoff=0.3)
-    return f" Did you mean {' or '.join(near)}?" if near else ""
+    if not near:
+        return ""
+    return f" Did you mean {' or '.join(near)}?"
 
 
 def locate_files(recipe: dict[str, Any], path: str) -> dict[str, Any]:
     """A recipe with the files that it names (templates, data, configurations, other recipes) found from any folder.
 
-    A relative name is looked up in the current folder first, as everywhere. If there is no such file, the folders above the recipe are tried, the
-    nearest first, so that `recipes/prompts/tiny.jinja` is found also by those who are not at the top of the repository. Folders and outputs
-    are always relative to the current folder.
+    A relative name is looked up in the current folder first, as everywhere. If there is no such file, the folders
+    above the recipe are tried, the nearest first, so that `recipes/prompts/tiny.jinja` is found also by those who are
+    not at the top of the repository. Folders and outputs are always relative to the current folder.
 
     Args:
         recipe (`dict`): Keys and values.
@@ -74,7 +76,9 @@ def locate_files(recipe: dict[str, Any], path: str) -> dict[str, Any]:
     folders = list(Path(path).resolve().parents)
     located = {}
     for key, value in recipe.items():
-        located[key] = value if key in OUTPUT_KEYS else _locate(value, folders)
+        located[key] = value
+        if key not in OUTPUT_KEYS:
+            located[key] = _locate(value, folders)
     return located
 
 
@@ -137,7 +141,9 @@ def find_producer(folder: str) -> tuple[dict | None, str | None]:
 
 
 def recipe_table(paths: list[Path]) -> str:
-    """The recipes as a Markdown table, from the comments at their top: what it is, `Hardware:`, `Expected:` and `Measured:`.
+    """The recipes as a Markdown table, from the comments at their top.
+
+    The first comment says what a recipe is; others start with `Hardware:`, `Expected:` and `Measured:`.
 
     Args:
         paths (`list[Path]`): The recipes, in order.

@@ -1,4 +1,4 @@
-"""The rewards of a recipe, `reward_funcs`, and the options of `python -m open_r1.rewards`, which grades a file with them."""
+"""The rewards of a recipe, `reward_funcs`, and the options of `python -m open_r1.rewards`, which grades a file."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,7 +16,8 @@ class RewardSpec:
     Args:
         name (`str`): A registered reward, a dotted path (`package.module.function`) or `file.py:function`.
         weight (`float`, *optional*, defaults to `1.0`): Factor of the reward in the sum that GRPO maximizes.
-        domain (`list[str]`, *optional*): The values of the column `domain` whose rows the reward is for; all rows by default.
+        domain (`list[str]`, *optional*): The values of the column `domain` whose rows the reward is for; all rows by
+            default.
         only_if (`str`, *optional*): Another reward of the recipe; where that is not positive, this one is 0.
         params (`dict`, *optional*): Keyword arguments of the reward, such as `{"max_len": 8192}`.
 
@@ -40,7 +41,8 @@ class RewardSpec:
         """Reads one entry.
 
         Args:
-            entry (`str` or `dict`): A name, or a mapping with a name; keys that are not fields are parameters of the reward.
+            entry (`str` or `dict`): A name, or a mapping with a name; keys that are not fields are parameters of the
+                reward.
 
         Raises:
             RecipeError: If it is neither, or if a value is of another type.
@@ -93,8 +95,8 @@ class RewardSpec:
             others = [label for label in labels if label != spec.label]
             if spec.only_if is not None and spec.only_if not in others:
                 raise RecipeError(
-                    f"reward_funcs: only_if of {spec.name!r} is {spec.only_if!r}; expected another reward of the recipe: "
-                    f"{', '.join(others) or 'there is none'}."
+                    f"reward_funcs: only_if of {spec.name!r} is {spec.only_if!r}; expected another reward of the "
+                    f"recipe: {', '.join(others) or 'there is none'}."
                 )
         return specs
 

@@ -18,7 +18,7 @@ from open_r1.configs.training import (
 )
 
 
-# What a model that only answers needs of TRL's `ModelConfig`; the rest is about adapters and quantization for training.
+# What inference needs of TRL's `ModelConfig`; the rest is about adapters and quantization for training.
 INFERENCE_OPTIONS = ("model_name_or_path", "model_revision", "dtype", "attn_implementation")
 
 
@@ -45,14 +45,16 @@ class Stage:
     @property
     def library_classes(self) -> list[str]:
         """The names of TRL's dataclasses that a recipe fills beside ours."""
-        names = [self.trainer_config] if self.trainer_config else []
+        names = []
+        if self.trainer_config:
+            names.append(self.trainer_config)
         if self.has_model:
             names.append("ModelConfig")
         return names
 
     @property
     def command(self) -> list[str]:
-        """How to run it from the top of the repository, without the interpreter: scripts by path, the modules of rooms by name."""
+        """How to run it from the top of the repository, without the interpreter: a script, or `-m` and a module."""
         script = Path(__file__).parents[1] / f"{self.module.rpartition('.')[2]}.py"
         return [f"src/open_r1/{script.name}"] if script.exists() else ["-m", self.module]
 

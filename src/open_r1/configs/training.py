@@ -1,9 +1,7 @@
 """Options of the trainers, beside TRL's own."""
 
 import math
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from open_r1.configs.common import PromptArguments, ScriptArguments
@@ -11,31 +9,34 @@ from open_r1.configs.dataset import DatasetSpec
 from open_r1.configs.entry import Entry
 from open_r1.configs.reward_spec import RewardSpec
 from open_r1.utils.errors import RecipeError, did_you_mean, parse_mapping, split_shell_words
+from open_r1.utils.files import require_file
 
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
 
-LONG = 4096  # tokens of a completion from which it is a long thought
+OBJECTIVES = ("helpfulness", "harmlessness")
+LONG_COMPLETION = 4096  # tokens
 
 
 @dataclass
 class RunArguments(ScriptArguments):
-    """How a run is started on a cluster, and when it stops by itself; mixed into what every trainer takes."""
+    """What every trainer takes: how processes share the model, when a run stops, what evaluates checkpoints."""
 
     accelerate_config: str | None = field(
         default=None,
         metadata={
-            "help": "How several processes share the model, a file of recipes/accelerate_configs; slurm/train.slurm asks for it. None is DDP."
+            "help": "How several processes share the model, a file of recipes/accelerate_configs, for "
+            "slurm/train.slurm. None is DDP."
         },
     )
 
     max_non_finite: int = field(
         default=3,
-        metadata={"help": "Stop after so many logged steps in a row whose loss or gradient is no finite number."},
+        metadata={"help": "Stop after so many logged steps in a row with a loss or gradient that is NaN or infinite."},
     )
     when_disk_is_full: str = field(
-        default="stop", metadata={"help": "Where a checkpoint does not fit: `stop`, or `skip` it and go on."}
+        default="stop", metadata={"help": "If a checkpoint does not fit on the disk: `stop`, or `skip` it and go on."}
     )
 
     license: str | None = field(
@@ -44,33 +45,35 @@ class RunArguments(ScriptArguments):
 
     evaluation_recipe: str | None = field(
         default=None,
-        metadata={"help": "An `eval` recipe, by which each pushed revision is evaluated while training goes on."},
+        metadata={"help": "An `eval` recipe; each pushed revision is evaluated by it while training goes on."},
     )
     evaluation_slurm: str | None = field(
         default=None,
         metadata={
-            "help": "Options of sbatch (`--gpus-per-node 1`, or ''), if these evaluations are to be jobs of Slurm; None: processes of this machine."
+            "help": "Run these evaluations as Slurm jobs, with these options of sbatch (`--gpus-per-node 1`, or ''). "
+            "None runs them as processes on this machine."
         },
     )
 
     def __post_init__(self):
         super().__post_init__()
         for key in ("accelerate_config", "evaluation_recipe"):
-            if (path := getattr(self, key)) and not Path(path).is_file():
-                raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
+            path = getattr(self, key)
+            if path:
+                require_file(key, path)
         if self.evaluation_slurm is not None:
             split_shell_words("evaluation_slurm", self.evaluation_slurm)
             if not self.evaluation_recipe:
-                raise RecipeError("evaluation_slurm: there is no evaluation_recipe that such a job could run.")
+                raise RecipeError("evaluation_slurm: such a job runs the `evaluation_recipe`, which is missing.")
         if self.max_non_finite < 1:
             raise RecipeError(f"max_non_finite: found {self.max_non_finite}; expected at least 1.")
-        if self.when_disk_is_full not in (known := ("stop", "skip")):
-            raise RecipeError(f"when_disk_is_full: found {self.when_disk_is_full!r}; expected {' or '.join(known)}.")
+        if self.when_disk_is_full not in ("stop", "skip"):
+            raise RecipeError(f"when_disk_is_full: found {self.when_disk_is_full!r}; expected stop or skip.")
 
 
 @dataclass
 class SFTScriptArguments(RunArguments):
-    """Supervised fine-tuning: TRL's `SFTConfig` has all else that is needed."""
+    """Supervised fine-tuning. TRL's `SFTConfig` has everything else."""
 
 
 @dataclass
@@ -80,8 +83,8 @@ class RewardModelScriptArguments(RunArguments):
     objective: str = field(
         default="helpfulness",
         metadata={
-            "help": "`helpfulness`: pairs (`chosen`, `rejected`), judged by the final summary; `harmlessness`: answers with a `label` (`safe` or "
-            "`unsafe`), judged as a whole."
+            "help": "`helpfulness`: pairs (`chosen`, `rejected`), judged by the final summary; `harmlessness`: "
+            "answers with a `label` (`safe` or `unsafe`), judged as a whole."
         },
     )
     min_gap: float = field(
@@ -90,15 +93,13 @@ class RewardModelScriptArguments(RunArguments):
     )
     balance_lengths: bool = field(
         default=True,
-        metadata={
-            "help": "Keep as many pairs whose chosen answer is the longer one as pairs whose is the shorter one."
-        },
+        metadata={"help": "Keep as many pairs with the longer answer chosen as pairs with the shorter answer chosen."},
     )
 
     def __post_init__(self):
         super().__post_init__()
-        if self.objective not in (known := ("helpfulness", "harmlessness")):
-            raise RecipeError(f"objective: found {self.objective!r}{did_you_mean(self.objective, known)}")
+        if self.objective not in OBJECTIVES:
+            raise RecipeError(f"objective: found {self.objective!r}{did_you_mean(self.objective, OBJECTIVES)}")
         if self.min_gap < 0:
             raise RecipeError(f"min_gap: found {self.min_gap}; expected at least 0.")
 
@@ -110,7 +111,7 @@ class DistillationScriptArguments(RunArguments, PromptArguments):
 
 @dataclass
 class PromptSource(Entry):
-    """One set of the prompts that reinforcement learning draws from.
+    """One of several sets of prompts for reinforcement learning, an entry of `sources`.
 
     Args:
         dataset_name (`str`): As in a recipe: Hub id, file, folder or function.
@@ -119,10 +120,12 @@ class PromptSource(Entry):
         dataset_prompt_column (`str`, *optional*): Column of the question; by default the recipe's.
         dataset_solution_column (`str`, *optional*): Column of the gold, if there is one; by default the recipe's.
         domain (`str`, *optional*): What its rows are rewarded as; by default their own column `domain`.
-        weight (`float`, *optional*, defaults to 1): Its share of a step's prompts is this over the sum of all that take part.
-        from_step (`int`, *optional*, defaults to 0): First step that it takes part in; completions are drawn for whole rounds of
-            `steps_per_generation` × `num_iterations` / `gradient_accumulation_steps` steps, so in the first round that begins then or later.
-        until_step (`int`, *optional*): First step that it does not take part in any more; none is the end.
+        weight (`float`, *optional*, defaults to 1):
+            Its share of a step's prompts, relative to the sum of the weights of all sources that take part.
+        from_step (`int`, *optional*, defaults to 0):
+            First step that it takes part in. Completions are sampled for whole rounds of `steps_per_generation` ×
+            `num_iterations` / `gradient_accumulation_steps` steps, so it starts with the next round.
+        until_step (`int`, *optional*): First step that it no longer takes part in; none is the end.
     """
 
     option: ClassVar[str] = "sources"
@@ -141,7 +144,8 @@ class PromptSource(Entry):
         self.require_positive("weight")
         if not 0 <= self.from_step < (self.until_step or math.inf):
             raise RecipeError(
-                f"sources: {self.dataset_name!r} takes part from step {self.from_step} until step {self.until_step}; expected 0 ≤ from < until."
+                f"sources: {self.dataset_name!r} takes part from step {self.from_step} until step {self.until_step}; "
+                "expected 0 ≤ from < until."
             )
 
     @property
@@ -157,6 +161,11 @@ class PromptSource(Entry):
         return f"{self.weight:g} × {self.dataset_name}{since}{until}"
 
     def takes_part(self, step: int) -> bool:
+        """Whether prompts of a step come from it, too.
+
+        Args:
+            step (`int`): The step, from 0.
+        """
         return self.from_step <= step < (self.until_step or math.inf)
 
 
@@ -167,8 +176,8 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     sources: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Several sets of prompts, instead of dataset_name: mappings such as `- {dataset_name: math.jsonl, domain: math, weight: 3}` or "
-            "`- {dataset_name: chat.jsonl, domain: general-helpful, from_step: 1300}`."
+            "help": "Several sets of prompts, instead of dataset_name: mappings such as `- {dataset_name: math.jsonl, "
+            "domain: math, weight: 3}` or `- {dataset_name: chat.jsonl, domain: general-helpful, from_step: 1300}`."
         },
     )
 
@@ -187,7 +196,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     max_unjudged: float = field(
         default=0.25,
         metadata={
-            "help": "Stop the run if a reward could not judge more than this share of the last 512 completions of a process."
+            "help": "Stop if a reward could not judge more than this share of a process's last 512 completions."
         },
     )
 
@@ -198,8 +207,9 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     vllm_nodes: int = field(
         default=0,
         metadata={
-            "help": "With `vllm_mode: server`: so many nodes of a Slurm job, its last ones, run vLLM in engines of vllm_tensor_parallel_size GPUs; the "
-            "others train. 0: you start the server, and say where it is (vllm_server_base_url; its key in VLLM_API_KEY)."
+            "help": "With `vllm_mode: server`: how many nodes of a Slurm job, its last ones, run vLLM, in engines of "
+            "vllm_tensor_parallel_size GPUs; the others train. With 0 you start the server yourself and say where it "
+            "is (vllm_server_base_url; its key in VLLM_API_KEY)."
         },
     )
 
@@ -213,13 +223,20 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
 
     @property
     def columns(self) -> dict[str, str]:
+        """What the data set calls its columns."""
         return super().columns | {"solution": self.dataset_solution_column}
 
     @property
     def data(self) -> str:
+        """What is trained on, as the start-up box shows it."""
         return self.dataset_name or ", ".join(str(source) for source in self.mixture)
 
-    def require_data(self):
+    def require_data(self) -> None:
+        """Stops unless either a data set or several sources are named.
+
+        Raises:
+            RecipeError: With what may be named.
+        """
         if not self.sources:
             super().require_data()
         elif self.dataset_name:
@@ -232,23 +249,34 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             raise RecipeError(f"max_unusable_golds: found {self.max_unusable_golds}; expected a share from 0 to 1.")
         if not 0 < self.max_unjudged <= 1:
             raise RecipeError(f"max_unjudged: found {self.max_unjudged}; expected a share above 0, up to 1.")
-        if isinstance(self.vllm_engine, str):
-            self.vllm_engine = parse_mapping(self.vllm_engine, "vllm_engine")
-        if self.vllm_engine and not self.vllm_nodes:
-            raise RecipeError("vllm_engine: these are options of the server on `vllm_nodes`, of which there are none.")
-        if sizes := [key for key in self.vllm_engine or {} if key.endswith("parallel_size")]:
-            raise RecipeError(
-                f"vllm_engine: found {sizes[0]}; an engine's GPUs are vllm_tensor_parallel_size, and all of vllm_nodes are used."
-            )
         if self.show_completions_every < 0:
             raise RecipeError(f"show_completions_every: found {self.show_completions_every}; expected at least 0.")
         if self.vllm_nodes < 0:
             raise RecipeError(f"vllm_nodes: found {self.vllm_nodes}; expected at least 0.")
+        if isinstance(self.vllm_engine, str):
+            self.vllm_engine = parse_mapping(self.vllm_engine, "vllm_engine")
+        if self.vllm_engine:
+            self._check_vllm_engine(self.vllm_engine)
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
 
-    def require_whole_rounds(self, training_args: "GRPOConfig"):
-        """Stops if a checkpoint would fall within a round of generation: what it has drawn is not saved, so a run that continues there would
-        draw other completions, and every later step would be another one.
+    def _check_vllm_engine(self, engine: dict) -> None:
+        if not self.vllm_nodes:
+            raise RecipeError("vllm_engine: these are options of the servers on `vllm_nodes`, which is 0.")
+        for key in engine:
+            if key.endswith("parallel_size"):
+                raise RecipeError(
+                    f"vllm_engine: found {key}; the GPUs of an engine are set by `vllm_tensor_parallel_size`, and all "
+                    "GPUs of `vllm_nodes` are used."
+                )
+
+    def require_whole_rounds(self, training_args: "GRPOConfig") -> None:
+        """Stops if a checkpoint would fall within a round of generation.
+
+        The completions of a round are not saved. A run that continues from such a checkpoint would sample others, and
+        every later step would differ from those of a run that was not stopped.
+
+        Args:
+            training_args (`GRPOConfig`): The trainer's options.
 
         Raises:
             RecipeError: With a number of steps that fits.
@@ -256,73 +284,106 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         steps = steps_of_a_round(training_args)
         if steps == 1 or training_args.save_strategy == "no":
             return
-        told = f"a round of generation takes {steps} steps (steps_per_generation × num_iterations / gradient_accumulation_steps)"
+        reason = (
+            f"a round of generation takes {steps} steps "
+            "(steps_per_generation × num_iterations / gradient_accumulation_steps)"
+        )
         if training_args.save_strategy != "steps":
-            raise RecipeError(f"save_strategy: {training_args.save_strategy.value}, but {told}; use `steps`.")
+            raise RecipeError(f"save_strategy: {training_args.save_strategy.value}, but {reason}; use `steps`.")
         if training_args.save_steps % steps:
             better = max(1, round(training_args.save_steps / steps)) * steps
             raise RecipeError(
-                f"save_steps: found {training_args.save_steps:g}, but {told}; expected a multiple, such as {better}."
+                f"save_steps: found {training_args.save_steps:g}, but {reason}; expected a multiple, such as {better}."
             )
 
-    def set_weights(self, training_args: "GRPOConfig"):
-        """Hands the weights of `reward_funcs` to TRL, unless the recipe gives them TRL's way, as `reward_weights`."""
+    def set_weights(self, training_args: "GRPOConfig") -> None:
+        """Passes the weights of `reward_funcs` to TRL, unless the recipe gives them TRL's way, as `reward_weights`.
+
+        Args:
+            training_args (`GRPOConfig`): The trainer's options, which are changed.
+
+        Raises:
+            RecipeError: If there are weights in both places, or not one per reward.
+        """
         if training_args.reward_weights is not None:
-            if any(spec.weight != 1.0 for spec in self.rewards) or len(training_args.reward_weights) != len(
-                self.rewards
-            ):
+            has_own_weights = any(spec.weight != 1.0 for spec in self.rewards)
+            if has_own_weights or len(training_args.reward_weights) != len(self.rewards):
                 raise RecipeError(
-                    f"reward_weights: found {training_args.reward_weights} for the {len(self.rewards)} rewards of reward_funcs; "
-                    "give one weight a reward, here or there but not in both places."
+                    f"reward_weights: found {training_args.reward_weights} for the {len(self.rewards)} rewards of "
+                    "reward_funcs; give one weight per reward, here or there but not in both places."
                 )
             for spec, weight in zip(self.rewards, training_args.reward_weights, strict=True):
                 spec.weight = weight
         training_args.reward_weights = [spec.weight for spec in self.rewards]
 
-    def require_server_mode(self, training_args: "GRPOConfig"):
-        """Stops if nodes are kept for vLLM that nobody would ask.
+    def require_server_mode(self, training_args: "GRPOConfig") -> None:
+        """Stops if nodes are reserved for vLLM that the trainer would not use.
+
+        Args:
+            training_args (`GRPOConfig`): The trainer's options.
 
         Raises:
-            RecipeError: If so.
+            RecipeError: If it is so.
         """
-        if self.vllm_nodes and not (training_args.use_vllm and training_args.vllm_mode == "server"):
+        uses_server = training_args.use_vllm and training_args.vllm_mode == "server"
+        if self.vllm_nodes and not uses_server:
             raise RecipeError(f"vllm_nodes: found {self.vllm_nodes} without `use_vllm: true` and `vllm_mode: server`.")
 
-    def require_server(self, training_args: "GRPOConfig"):
+    def require_server(self, training_args: "GRPOConfig") -> None:
         """Stops if nobody has started vLLM on its nodes.
 
+        Args:
+            training_args (`GRPOConfig`): The trainer's options.
+
         Raises:
-            RecipeError: If so.
+            RecipeError: If it is so.
         """
         self.require_server_mode(training_args)
         if self.vllm_nodes and not training_args.vllm_server_base_url and not self.dry_run:
             raise RecipeError(
-                "vllm_nodes: such nodes are those of a Slurm job (slurm/train.slurm). Without one start the server yourself, and give "
-                "--vllm_nodes 0 --vllm_server_base_url http://HOST:PORT, its key in VLLM_API_KEY."
+                "vllm_nodes: such nodes belong to a Slurm job (slurm/train.slurm). Without one start the server "
+                "yourself, and give --vllm_nodes 0 --vllm_server_base_url http://HOST:PORT, its key in VLLM_API_KEY."
             )
 
     def length_for_vllm(self, training_args: "GRPOConfig") -> int | None:
-        """Tokens of the longest sequence that vLLM has to make room for; `None` (the model's own limit) if the recipe does not say it."""
+        """Tokens of the longest sequence that vLLM has to make room for.
+
+        Args:
+            training_args (`GRPOConfig`): The trainer's options.
+
+        Returns:
+            `int`: The length; `None`, the model's own limit, if the recipe does not say.
+        """
         if training_args.vllm_max_model_length or not self.max_prompt_length:
             return training_args.vllm_max_model_length
         return self.max_prompt_length + training_args.max_completion_length
 
     def choose_importance_sampling(self, training_args: "GRPOConfig") -> str | None:
-        """How completions by vLLM are weighed, which thinks of each token a little otherwise than the model that is trained; in words.
+        """Chooses how completions from vLLM are weighted: its token probabilities differ from the model's own.
 
-        TRL's default cuts off or weighs whole sequences by the product of their tokens' ratios: of a long one that is far from 1 even where
-        each token's is near. For long thoughts, unless the recipe says otherwise, each token has its own.
+        TRL's default truncates or weights whole sequences by the product of their token ratios. For a long sequence
+        this is far from 1 even if each token's ratio is near 1. So for long completions, unless the recipe says
+        otherwise, each token has its own weight.
+
+        Args:
+            training_args (`GRPOConfig`): The trainer's options, which may be changed.
+
+        Returns:
+            `str`: The choice in words; `None` without vLLM.
         """
         args = training_args
         if not args.use_vllm or not args.vllm_importance_sampling_correction:
             return None
-        if args.max_completion_length > LONG and "vllm_importance_sampling_mode" not in self.keys:
+        if args.max_completion_length > LONG_COMPLETION and "vllm_importance_sampling_mode" not in self.keys:
             args.vllm_importance_sampling_mode = "token_truncate"
         return f"{args.vllm_importance_sampling_mode}, at most {args.vllm_importance_sampling_clip_max:g}"
 
 
 def steps_of_a_round(args: "GRPOConfig") -> int:
-    """Optimizer steps after which all completions that were drawn have been trained on, and new ones are drawn.
+    """Optimizer steps from one sampling of completions to the next.
+
+    Args:
+        args (`GRPOConfig`): The trainer's options.
 
     >>> from types import SimpleNamespace
     >>> steps_of_a_round(SimpleNamespace(steps_per_generation=16, num_iterations=1, gradient_accumulation_steps=1))
