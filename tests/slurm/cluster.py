@@ -1,6 +1,7 @@
-"""A real Slurm cluster of two nodes on this machine, for the tests and for a first look: `make slurm-up`, `make slurm-down`.
+"""A real Slurm cluster of two nodes on this machine, for the tests and to try it: `make slurm-up`, `make slurm-down`.
 
-Needs Debian's `slurm-wlm` and `munge`, and root, who alone may start other users' jobs. All it writes is in one folder; the keys are its own.
+It needs Debian's `slurm-wlm` and `munge`, and root: only root can start jobs of other users. All its files, including
+its keys, are in one folder.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -50,16 +52,20 @@ PartitionName=main Nodes=node1,node2 Default=YES MaxTime=INFINITE State=UP OverS
 
 
 def missing() -> str | None:
-    """Why there can be no cluster here, or `None`."""
-    if gone := [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]:
-        return f"no {gone[0]} here (apt-get install slurm-wlm munge)"
-    return None if os.geteuid() == 0 else "only root can start a cluster"
+    """Why a cluster cannot be started here; `None` if it can."""
+    for name in PROGRAMS:
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+            return f"{name} is not installed (apt-get install slurm-wlm munge)"
+    if os.geteuid() != 0:
+        return "only root can start a cluster"
+    return None
 
 
 def up(folder: Path) -> dict[str, str]:
-    """Starts it, and waits until both nodes are idle; returns the environment in which `sbatch` finds it."""
-    if why := missing():
-        raise SystemExit(why)
+    """Starts the cluster and waits until both nodes are idle; returns the environment in which `sbatch` finds it."""
+    reason = missing()
+    if reason:
+        raise SystemExit(reason)
     for name in ("state", "node1", "node2"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
@@ -69,7 +75,7 @@ def up(folder: Path) -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 // 2
     ports = {"port": PORT, "node1": PORT + 1, "node2": PORT + 2}
     conf = folder / "slurm.conf"
-    first = 1 + secrets.randbelow(60_000_000)  # logs, which are named after jobs, are those of this cluster alone
+    first = 1 + secrets.randbelow(60_000_000)  # logs are named after jobs; no other cluster has these numbers
     conf.write_text(CONF.format(folder=folder, user="root", first=first, cpus=os.cpu_count(), memory=memory, **ports))
     env = {"SLURM_CONF": str(conf)}
     munge = [f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
@@ -78,22 +84,23 @@ def up(folder: Path) -> dict[str, str]:
         start(folder, "slurmctld", "-c", env=env)
         for node in ("node1", "node2"):
             start(folder, "slurmd", "-N", node, "-c", env=env)
-    except SystemExit:  # those that were started before
-        down(folder)
+    except SystemExit:
+        down(folder)  # the daemons that were started before
         raise
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        told = subprocess.run(
+        nodes = subprocess.run(
             ["sinfo", "-h", "-o", "%T %D"], env=os.environ | env, capture_output=True, text=True
         ).stdout.split()
-        if told == ["idle", "2"]:
+        if nodes == ["idle", "2"]:
             return env
         time.sleep(0.2)
     down(folder)
-    raise SystemExit(f"the cluster does not come up; see the logs in {folder}")
+    raise SystemExit(f"the cluster did not start; see the logs in {folder}")
 
 
-def start(folder: Path, *command: str, env: dict[str, str] | None = None):
+def start(folder: Path, *command: str, env: dict[str, str] | None = None) -> None:
+    """Starts a daemon."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     with (folder / "start.log").open("a") as log:
         status = subprocess.run(
@@ -103,8 +110,8 @@ def start(folder: Path, *command: str, env: dict[str, str] | None = None):
         raise SystemExit(f"{command[0]}: status {status}\n{(folder / 'start.log').read_text()}")
 
 
-def down(folder: Path):
-    """Ends its jobs and then its daemons, those that this folder names."""
+def down(folder: Path) -> None:
+    """Ends the jobs of the cluster and then its daemons, whose process ids are in its folder."""
     conf = folder / "slurm.conf"
     if not conf.exists():
         return
@@ -113,24 +120,24 @@ def down(folder: Path):
     )
     for name in ("node1.pid", "node2.pid", "slurmctld.pid", "munge.pid"):
         path = folder / name
-        if path.exists() and (number := path.read_text().strip()):
-            try:
-                os.kill(int(number), signal.SIGTERM)
-            except ProcessLookupError:
-                pass
-            for _ in range(100):
-                if not Path(f"/proc/{number}").exists():
-                    break
-                time.sleep(0.1)
+        number = path.read_text().strip() if path.exists() else ""
+        if not number:
+            continue
+        with suppress(ProcessLookupError):
+            os.kill(int(number), signal.SIGTERM)
+        for _ in range(100):
+            if not Path(f"/proc/{number}").exists():
+                break
+            time.sleep(0.1)
     conf.unlink()
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["up", "down"])
+    parser.add_argument("action", choices=["up", "down"])
     parser.add_argument("--folder", type=Path, default=Path("/tmp/open_r1-slurm"))
     args = parser.parse_args()
-    if args.what == "down":
+    if args.action == "down":
         down(args.folder.resolve())
         return
     env = up(args.folder.resolve())

@@ -1,4 +1,4 @@
-"""A cluster for a session of tests, and what its user does: submit, look, and wait."""
+"""The cluster of a test session, and what a user does with it: submit jobs, look at them, and wait."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEM
 
 
 class Cluster:
-    """What a user does on a cluster: submit, look, and wait."""
+    """What a user does on a cluster: submit jobs, look at them, and wait."""
 
     def sbatch(self, *argv) -> str:
         return run_slurm_command("sbatch", "--parsable", *map(str, argv))
@@ -27,16 +27,14 @@ class Cluster:
         return self.about(job)["JobState"]
 
     def about(self, job: str) -> dict[str, str]:
-        return dict(
-            word.split("=", 1)
-            for word in run_slurm_command("scontrol", "--oneliner", "show", "job", job).split()
-            if "=" in word
-        )
+        words = run_slurm_command("scontrol", "--oneliner", "show", "job", job).split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
 
     def wait(self, job: str, *states: str, seconds: float = 180) -> str:
         """Waits until a job is in one of these states, or has ended."""
         for _ in range(int(seconds / 0.2)):
-            if (state := self.state(job)) in (*states, *ENDED):
+            state = self.state(job)
+            if state in (*states, *ENDED):
                 return state
             time.sleep(0.2)
         raise AssertionError(f"job {job} is {state}: {self.log(job)}")
@@ -45,10 +43,11 @@ class Cluster:
         path = Path(self.about(job)["StdOut"])
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def again(self, job: str, times: int = 1):
-        """Starts a job that was queued again, so many times by now, at once; Slurm would wait two minutes."""
+    def restart(self, job: str, times: int = 1) -> None:
+        """Starts a job that was requeued for the n-th time at once; Slurm would wait two minutes."""
         for _ in range(600):
-            if (about := self.about(job))["JobState"] == "RUNNING" and about["Restarts"] == str(times):
+            about = self.about(job)
+            if about["JobState"] == "RUNNING" and about["Restarts"] == str(times):
                 return
             if about["JobState"] == "PENDING":
                 run_slurm_command("scontrol", "update", f"JobId={job}", "StartTime=now")
@@ -56,7 +55,8 @@ class Cluster:
         raise AssertionError(self.log(job))
 
 
-def wait_for_step(folder, step, cluster, job):
+def wait_for_step(folder, step, cluster, job) -> None:
+    """Waits until a run has logged a step."""
     for _ in range(600):
         path = folder / "log_history.jsonl"
         if path.exists() and any(json.loads(line)["step"] >= step for line in path.read_text().splitlines()):
@@ -68,9 +68,10 @@ def wait_for_step(folder, step, cluster, job):
 
 @contextmanager
 def running(folder: Path) -> Iterator[Cluster]:
-    """A cluster, until the end of the block; its jobs use this Python."""
-    if why := missing():
-        pytest.fail(why)
+    """A cluster that runs until the end of the block; its jobs use this Python."""
+    reason = missing()
+    if reason:
+        pytest.fail(reason)
     folder.parent.chmod(0o755)
     os.environ |= up(folder)
     os.environ |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "VIRTUAL_ENV": sys.prefix}

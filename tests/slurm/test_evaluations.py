@@ -1,9 +1,9 @@
-"""A run on a real cluster whose checkpoints are pushed to a Hub, and evaluated by jobs of their own."""
+"""A run on a real cluster whose checkpoints are pushed to a Hub and evaluated by other jobs."""
 
 import json
 
 
-def test_job_evaluates_what_another_has_pushed(cluster, hub, problems, tmp_path):
+def test_a_pushed_checkpoint_is_evaluated_by_another_job(cluster, hub, problems, tmp_path):
     argv = [
         "--recipe",
         "recipes/tiny/sft/config_base.yaml",
@@ -19,8 +19,8 @@ def test_job_evaluates_what_another_has_pushed(cluster, hub, problems, tmp_path)
     job = cluster.sbatch("slurm/train.slurm", *argv, "--output_dir", tmp_path / "base")
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     folder = tmp_path / "base" / "evaluations" / "step-4"
-    judge = (folder / "job.txt").read_text().strip()
-    assert cluster.wait(judge) == "COMPLETED", cluster.log(judge)
-    assert cluster.about(judge)["JobName"] == "judge"
-    found = json.loads((folder / "eval.json").read_text())
-    assert found["model"] == "me/base" and found["recipe"]["model_revision"] == "main-step-000000004"
+    evaluation = (folder / "job.txt").read_text().strip()
+    assert cluster.wait(evaluation) == "COMPLETED", cluster.log(evaluation)
+    assert cluster.about(evaluation)["JobName"] == "judge"
+    result = json.loads((folder / "eval.json").read_text())
+    assert result["model"] == "me/base" and result["recipe"]["model_revision"] == "main-step-000000004"

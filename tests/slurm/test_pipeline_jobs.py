@@ -1,4 +1,4 @@
-"""A pipeline as dependent jobs, on a real cluster: all of R1 in miniature with fewer steps, and a stage that fails."""
+"""Pipelines as dependent jobs on a real cluster: R1 in miniature with fewer steps, and stages that fail or stop."""
 
 import re
 import subprocess
@@ -12,8 +12,16 @@ from jobs import wait_for_step
 
 FEW = {"max_steps": 10, "save_steps": 10, "eval_strategy": "no"}
 RL = FEW | {"eval_on_start": False, "log_completions": False}
-FEWER = {"base": {"max_steps": 350, "save_steps": 350, "eval_strategy": "no"}, "student": FEW, "zero": RL, "dev2": RL, "dev2-free": RL,
-         "r1": RL, "student-zero": RL, "distill-rl": RL}  # fmt: skip
+FEWER = {
+    "base": {"max_steps": 350, "save_steps": 350, "eval_strategy": "no"},
+    "student": FEW,
+    "zero": RL,
+    "dev2": RL,
+    "dev2-free": RL,
+    "r1": RL,
+    "student-zero": RL,
+    "distill-rl": RL,
+}
 BASE = {"name": "base", "config": "recipes/tiny/sft/config_base.yaml", "set": FEW}
 ZERO = {"name": "zero", "config": "recipes/tiny/grpo/config_zero.yaml", "needs": ["base"], "set": RL}
 SAMPLES = {"name": "samples", "config": "recipes/tiny/generate/config_zero.yaml", "needs": ["zero"],
@@ -22,7 +30,7 @@ SAMPLES = {"name": "samples", "config": "recipes/tiny/generate/config_zero.yaml"
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """A place like the repository, whose outputs are its own."""
+    """A folder with recipes and scripts, to which the jobs write."""
     for name in ("recipes", "src", "slurm"):
         (tmp_path / name).symlink_to(Path.cwd() / name)
     monkeypatch.chdir(tmp_path)
@@ -37,8 +45,8 @@ def pipeline(recipe: dict, *argv: str) -> str:
     return done.stdout
 
 
-def submitted(told: str) -> dict[str, str]:
-    return {name: job for job, name in re.findall(r"job (\d+): ([\w-]+) \(seed", told)}
+def submitted_jobs(output: str) -> dict[str, str]:
+    return {name: job for job, name in re.findall(r"job (\d+): ([\w-]+) \(seed", output)}
 
 
 def test_all_of_r1_in_miniature_as_dependent_jobs(cluster, folder):
@@ -48,37 +56,37 @@ def test_all_of_r1_in_miniature_as_dependent_jobs(cluster, folder):
         stage["set"] = stage.get("set", {}) | FEWER.get(stage["name"], {})
     recipe["stages"][-1]["set"] = {"benchmarks": [problems | {"max_prompts": 16, "num_generations": 1}]}
     recipe |= {"seeds": [42], "claims": []}
-    jobs = submitted(pipeline(recipe))
+    jobs = submitted_jobs(pipeline(recipe))
     assert list(jobs) == [stage["name"] for stage in recipe["stages"]]
     again = pipeline(recipe)
-    assert submitted(again) == jobs and again.count("is under way") == len(jobs), (
-        "submitted again, all keep their jobs"
+    assert submitted_jobs(again) == jobs and again.count("is under way") == len(jobs), (
+        "the second submission keeps all jobs"
     )
     for name, job in jobs.items():
         assert cluster.wait(job, seconds=900) == "COMPLETED", f"{name}: {cluster.log(job)}"
     assert (folder / "outputs/tiny/eval/r1/eval.json").is_file()
     assert "0 of 19 stages to run" in pipeline(recipe, "--dry_run", "true")
-    assert submitted(pipeline(recipe)) == {}
+    assert submitted_jobs(pipeline(recipe)) == {}
 
 
-def test_stage_that_goes_back_into_the_queue_goes_on(cluster, folder):
-    """First warned that its time is nearly over, as by --signal, then made room for another."""
+def test_a_requeued_stage_continues(cluster, folder):
+    """First warned of its time limit, as by --signal, then requeued, as by a preemption."""
     long = BASE | {"set": FEW | {"max_steps": 400, "save_steps": 400}}
-    job = submitted(pipeline({"output_dir": "outputs/tiny", "stages": [long]}))["base"]
+    job = submitted_jobs(pipeline({"output_dir": "outputs/tiny", "stages": [long]}))["base"]
     asked = (["scancel", "--signal=USR1", "--batch", job], ["scontrol", "requeue", job])
     for times, command in enumerate(asked, 1):
         wait_for_step(folder / "outputs/tiny/base", 100 * times, cluster, job)
         subprocess.run(command, check=True)
-        cluster.again(job, times)
+        cluster.restart(job, times)
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     log = (folder / "outputs/tiny/.pipeline/base.log").read_text()
     assert log.count("resuming from") == 2 and cluster.about(job)["Restarts"] == "2", log
 
 
-def test_a_stage_that_fails_stops_its_dependents_and_when_mended_they_go_on(cluster, folder):
+def test_a_failed_stage_cancels_its_dependents_and_continues_once_fixed(cluster, folder):
     wrong = ZERO | {"set": RL | {"max_prompt_length": 1}}
     recipe = {"output_dir": "outputs/tiny", "stages": [BASE, wrong, SAMPLES]}
-    jobs = submitted(pipeline(recipe))
+    jobs = submitted_jobs(pipeline(recipe))
     assert cluster.wait(jobs["base"]) == "COMPLETED", cluster.log(jobs["base"])
     assert cluster.wait(jobs["zero"]) == "FAILED" and cluster.wait(jobs["samples"]) == "CANCELLED"
     log = cluster.log(jobs["zero"])
@@ -88,19 +96,19 @@ def test_a_stage_that_fails_stops_its_dependents_and_when_mended_they_go_on(clus
         and "submit the pipeline again" in log
     )
     assert "zero ← base: run, it was stopped (job" in pipeline(recipe, "--dry_run", "true")
-    mended = submitted(pipeline(recipe | {"stages": [BASE, ZERO, SAMPLES]}))
-    assert list(mended) == ["zero", "samples"]
-    assert cluster.wait(mended["samples"]) == "COMPLETED", cluster.log(mended["zero"]) + cluster.log(mended["samples"])
+    fixed = submitted_jobs(pipeline(recipe | {"stages": [BASE, ZERO, SAMPLES]}))
+    assert list(fixed) == ["zero", "samples"]
+    assert cluster.wait(fixed["samples"]) == "COMPLETED", cluster.log(fixed["zero"]) + cluster.log(fixed["samples"])
 
 
-def test_stage_that_is_asked_for_is_made_anew(cluster, folder):
+def test_a_requested_stage_runs_again(cluster, folder):
     recipe = {
         "output_dir": "outputs/tiny",
         "stages": [BASE],
         "slurm": "",
-    }  # a job that reads this must not submit itself
-    first = submitted(pipeline(recipe))["base"]
+    }  # the job reads this, too, and must not submit jobs
+    first = submitted_jobs(pipeline(recipe))["base"]
     assert cluster.wait(first) == "COMPLETED", cluster.log(first)
-    again = submitted(pipeline(recipe, "--from", "base"))["base"]
+    again = submitted_jobs(pipeline(recipe, "--from", "base"))["base"]
     assert cluster.wait(again) == "COMPLETED", cluster.log(again)
     assert (folder / "outputs/tiny/base.old-1").is_dir() and (folder / "outputs/tiny/base/model.safetensors").is_file()

@@ -1,4 +1,4 @@
-"""Training and vLLM on nodes of their own, in one job; `make test-all` runs this in an environment that has vLLM."""
+"""Training and vLLM on separate nodes of one job; `make test-all` runs this in an environment with vLLM."""
 
 import importlib.util
 import json
@@ -51,7 +51,10 @@ REWARDS = ["--reward_funcs", "accuracy", "format", "tests/slurm/weights_by_file.
 
 @pytest.fixture
 def untied(checkpoint, tmp_path) -> str:
-    """An untrained model whose head has weights of its own. Of one that shares them vLLM packs a copy, on some CPUs, which a reload does not reach."""
+    """An untrained model whose head does not share the weights of its embedding.
+
+    If it does, vLLM packs a copy of them on some CPUs, which reloading the weights does not update.
+    """
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
     model.config.tie_word_embeddings = False
     model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
@@ -60,7 +63,7 @@ def untied(checkpoint, tmp_path) -> str:
     return str(tmp_path / "untied")
 
 
-def test_last_node_draws_what_the_first_trains_on(cluster, untied, tmp_path):
+def test_the_last_node_generates_what_the_first_trains_on(cluster, untied, tmp_path):
     argv = [
         "--nodes=2",
         "slurm/train.slurm",
@@ -74,14 +77,14 @@ def test_last_node_draws_what_the_first_trains_on(cluster, untied, tmp_path):
     assert cluster.wait(job, "RUNNING") == "RUNNING", cluster.log(job)
     assert cluster.wait(job, seconds=500) == "COMPLETED", cluster.log(job)[-8000:]
     log = cluster.log(job)
-    assert "--nodelist node2 " in log and "--nodelist node1 " in log, "the server's step, and the run's"
-    assert log.count("POST /collective_rpc") == 4, "new weights, each step"
+    assert "--nodelist node2 " in log and "--nodelist node1 " in log, "the step of the server, and that of the run"
+    assert log.count("POST /collective_rpc") == 4, "new weights in each step"
     entries = [entry for entry in map(json.loads, (tmp_path / "zero/log_history.jsonl").open()) if "reward" in entry]
-    # Both have the same weights in every step: what a token is thought to have been likely differs by rounding alone.
-    apart = [entry["sampling/sampling_logp_difference/max"] for entry in entries]
-    assert len(apart) == 4 and max(apart) < 1e-2, apart
+    # Both have the same weights in every step, so the probabilities of the tokens differ by rounding errors only.
+    differences = [entry["sampling/sampling_logp_difference/max"] for entry in entries]
+    assert len(differences) == 4 and max(differences) < 1e-2, differences
 
 
-def test_job_without_a_node_to_train_on_is_an_error(cluster):
+def test_a_job_without_a_node_for_training_is_an_error(cluster):
     job = cluster.sbatch("slurm/train.slurm", "--recipe", "recipes/tiny/grpo/config_zero.yaml", *SERVER)
     assert cluster.wait(job) == "FAILED" and "sbatch --nodes 2" in cluster.log(job), cluster.log(job)

@@ -46,44 +46,45 @@ def undisturbed(cluster, base, tmp_path_factory):
 
 
 def test_two_nodes_train_as_one_does(cluster, base, tmp_path):
-    job = cluster.sbatch("--nodes=2", "slurm/train.slurm", "--recipe", "recipes/tiny/sft/config_base.yaml", "--output_dir", tmp_path / "two",
-                         "--max_steps", 40, "--save_steps", 20, "--per_device_train_batch_size", 8)  # fmt: skip
+    options = ["--output_dir", tmp_path / "two", "--max_steps", 40, "--save_steps", 20]
+    options += ["--per_device_train_batch_size", 8]
+    job = cluster.sbatch("--nodes=2", "slurm/train.slurm", "--recipe", "recipes/tiny/sft/config_base.yaml", *options)
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     assert "on node1, node2" in cluster.log(job) and "16 = 8 per device × 2 processes" in cluster.log(job)
     assert losses(tmp_path / "two") == pytest.approx(losses(base), rel=1e-4)
 
 
-def test_nodes_after_the_file_submit_it_again(cluster, tmp_path):
+def test_nodes_as_an_option_of_the_script_submits_another_job(cluster, tmp_path):
     job = cluster.sbatch(*ZERO, "--nodes", 2, *SMALL, "--dry_run", "true", "--output_dir", tmp_path / "zero")
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     again = re.search(r"job (\d+) has 2", cluster.log(job))[1]
     assert cluster.wait(again) in ("COMPLETED", "FAILED") and cluster.about(again)["NumNodes"] == "2"
 
 
-def test_warned_of_its_end_it_goes_back_into_the_queue_and_ends_the_same(cluster, base, undisturbed, tmp_path):
+def test_a_run_near_its_time_limit_is_requeued_and_ends_with_the_same_weights(cluster, base, undisturbed, tmp_path):
     folder = tmp_path / "zero"
     job = cluster.sbatch(*ZERO, *SMALL, "--model_name_or_path", base, "--output_dir", folder)
     wait_for_step(folder, 3, cluster, job)
     subprocess.run(["scancel", "--signal=USR1", "--batch", job], check=True)  # as --signal=B:USR1@600 does
-    cluster.again(job)
+    cluster.restart(job)
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     assert "goes back into the queue" in cluster.log(job) and "resuming from" in cluster.log(job)
     assert cluster.about(job)["Restarts"] == "1"
     assert (folder / "model.safetensors").read_bytes() == undisturbed
 
 
-def test_made_room_for_another_it_ends_the_same(cluster, base, undisturbed, tmp_path):
+def test_a_preempted_run_ends_with_the_same_weights(cluster, base, undisturbed, tmp_path):
     folder = tmp_path / "zero"
     job = cluster.sbatch(*ZERO, *SMALL, "--model_name_or_path", base, "--output_dir", folder)
     wait_for_step(folder, 3, cluster, job)
     subprocess.run(["scontrol", "requeue", job], check=True)  # SIGTERM to all at once
-    cluster.again(job)
+    cluster.restart(job)
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     assert "resuming from" in cluster.log(job), "it had saved a checkpoint"
     assert (folder / "model.safetensors").read_bytes() == undisturbed
 
 
-def test_stopped_by_a_file_it_stays_stopped(cluster, base, tmp_path):
+def test_a_run_stopped_by_a_file_is_not_requeued(cluster, base, tmp_path):
     folder = tmp_path / "zero"
     job = cluster.sbatch(*ZERO, *SMALL, "--model_name_or_path", base, "--output_dir", folder)
     wait_for_step(folder, 3, cluster, job)
@@ -93,7 +94,7 @@ def test_stopped_by_a_file_it_stays_stopped(cluster, base, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "argv, told",
+    "argv, message",
     [
         (["--recipe", "recipes/tiny/grpo/config_zera.yaml"], "no such recipe"),
         (["--recipe", "recipes/tiny/grpo/config_zero.yaml", "--learning_rat", "1"], "Did you mean '--learning_rate'?"),
@@ -103,6 +104,6 @@ def test_stopped_by_a_file_it_stays_stopped(cluster, base, tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_is_said_at_the_end_of_the_log(cluster, argv, told):
+def test_user_errors_are_at_the_end_of_the_log(cluster, argv, message):
     job = cluster.sbatch("slurm/train.slurm", *argv)
-    assert cluster.wait(job) == "FAILED" and told in cluster.log(job)[-3000:], cluster.log(job)
+    assert cluster.wait(job) == "FAILED" and message in cluster.log(job)[-3000:], cluster.log(job)

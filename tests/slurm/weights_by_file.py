@@ -1,5 +1,8 @@
-"""TRL sends new weights to a server by NCCL, which needs GPUs. Where this is read, as the file of a reward, they go by a file instead: TRL collects them as
-it always does, and vLLM loads them as it would load a checkpoint. All else of the server mode is as it is."""
+"""Sends new weights to a vLLM server in a file, for tests without GPUs.
+
+TRL sends them by NCCL, which needs GPUs. When this file is loaded, as that of a reward, TRL collects the weights as
+usual and vLLM loads them like a checkpoint. The rest of the server mode is unchanged.
+"""
 
 import os
 import tempfile
@@ -13,12 +16,12 @@ FOLDER = Path(tempfile.mkdtemp(dir=os.environ.get("WEIGHTS")))
 
 
 def even(completions, **kwargs) -> list[float]:
-    """A reward that an untrained model has now and then, so that its weights change."""
+    """A reward that an untrained model sometimes gets, so that its weights change."""
     return [float(len(completion) % 2 == 0) for completion in completions]
 
 
 def init_communicator(self, device=0):
-    assert self.get_server_info()["weight_transfer_config"] is not None, "as TRL asks before it begins"
+    assert self.get_server_info()["weight_transfer_config"] is not None, "TRL checks this before it starts"
 
 
 def update_named_params(self, metadata, named_params):

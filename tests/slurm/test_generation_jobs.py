@@ -1,4 +1,4 @@
-"""Jobs that draw, judge and serve, on a real cluster; those that need a server run in an environment that has vLLM (`make test-all`)."""
+"""Jobs that generate, evaluate and serve, on a real cluster. Those with a server need vLLM (`make test-all`)."""
 
 import importlib.util
 import json
@@ -33,7 +33,7 @@ VLLM = importlib.util.find_spec("vllm") is not None
 needs_vllm = pytest.mark.skipif(
     not VLLM, reason="vLLM is not installed here; `make test-all` makes an environment that has it"
 )
-needs_none = pytest.mark.skipif(VLLM, reason="run in the environment without vLLM")
+without_vllm = pytest.mark.skipif(VLLM, reason="run in the environment without vLLM")
 
 
 @pytest.fixture
@@ -51,36 +51,36 @@ def samples(folder):
     return sorted((row["prompt_id"], row["sample"]) for row in read_completions(Path(folder)))
 
 
-@needs_none
-def test_array_draws_every_part_once_and_submitted_again_nothing(cluster, model, tmp_path):
-    argv = ["--array", "0-2", *GENERATE, "--model_name_or_path", model, "--output_dir", tmp_path / "drawn"]
-    for drawn in ("80 completions", "nothing"):
+@without_vllm
+def test_array_generates_every_shard_once(cluster, model, tmp_path):
+    argv = ["--array", "0-2", *GENERATE, "--model_name_or_path", model, "--output_dir", tmp_path / "completions"]
+    for run in ("first", "second"):
         job = cluster.sbatch(*argv)
         for task in range(3):
             assert cluster.wait(f"{job}_{task}") == "COMPLETED", cluster.log(f"{job}_{task}")
-        found = samples(tmp_path / "drawn")
-        assert len(found) == len(set(found)) == 80, drawn
-        if drawn == "80 completions":
-            before = {path: path.read_bytes() for path in (tmp_path / "drawn").glob("completions-*.jsonl")}
+        found = samples(tmp_path / "completions")
+        assert len(found) == len(set(found)) == 80, run
+        if run == "first":
+            before = {path: path.read_bytes() for path in (tmp_path / "completions").glob("completions-*.jsonl")}
     assert before == {path: path.read_bytes() for path in before} and len(before) == 3
 
 
-@needs_none
-def test_part_of_an_array_alone_would_be_another_part(cluster, model, tmp_path):
-    argv = ["--array", "1-2", *GENERATE, "--model_name_or_path", model, "--output_dir", tmp_path / "drawn"]
+@without_vllm
+def test_part_of_an_array_is_refused(cluster, model, tmp_path):
+    argv = ["--array", "1-2", *GENERATE, "--model_name_or_path", model, "--output_dir", tmp_path / "completions"]
     job = cluster.sbatch(*argv)
     assert cluster.wait(f"{job}_1") == "FAILED" and "expected 0-2" in cluster.log(f"{job}_1")
     cluster.wait(f"{job}_2")
 
 
-@needs_none
-def test_warned_of_its_end_drawing_goes_back_into_the_queue_and_goes_on(cluster, model, tmp_path):
+@without_vllm
+def test_generation_near_its_time_limit_is_requeued_and_continues(cluster, model, tmp_path):
     argv = [
         *GENERATE,
         "--model_name_or_path",
         model,
         "--output_dir",
-        tmp_path / "drawn",
+        tmp_path / "completions",
         "--num_generations",
         80,
         "--batch_size",
@@ -88,32 +88,32 @@ def test_warned_of_its_end_drawing_goes_back_into_the_queue_and_goes_on(cluster,
     ]
     job = cluster.sbatch(*argv)
     for _ in range(600):
-        if any(path.stat().st_size for path in (tmp_path / "drawn").glob("completions-*.jsonl")):
+        if any(path.stat().st_size for path in (tmp_path / "completions").glob("completions-*.jsonl")):
             break
         time.sleep(0.1)
     subprocess.run(["scancel", "--signal=USR1", "--batch", job], check=True)
-    cluster.again(job)
+    cluster.restart(job)
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     assert "goes back into the queue" in cluster.log(job)
-    found = samples(tmp_path / "drawn")
+    found = samples(tmp_path / "completions")
     assert len(found) == len(set(found)) == 3200
 
 
-@needs_none
-def test_evaluation_is_a_job(cluster, model, problems, tmp_path):
+@without_vllm
+def test_evaluation_as_a_job(cluster, model, problems, tmp_path):
     argv = ["slurm/evaluate.slurm", "--recipe", problems, "--max_completion_length", 4]
     job = cluster.sbatch(*argv, "--model_name_or_path", model, "--output_dir", tmp_path / "eval")
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     assert json.loads((tmp_path / "eval" / "eval.json").read_text())["model"] == model
 
 
-@needs_none
+@without_vllm
 def test_server_without_vllm_is_an_error(cluster, model, tmp_path):
     argv = [
         "--model_name_or_path",
         model,
         "--output_dir",
-        tmp_path / "drawn",
+        tmp_path / "completions",
         "--backend",
         "server",
         "--base_urls",
@@ -132,15 +132,15 @@ def test_array_with_a_server_for_each_task(cluster, model, tmp_path):
         f"{text}\nbackend: server\nbase_urls: [http://localhost:8000/v1]\n".replace("max_prompt_length: 40\n", "")
     )
     argv = ["--array", "0-1", GENERATE[0], "--recipe", recipe, *GENERATE[3:], *ENGINE]
-    job = cluster.sbatch(*argv, "--model_name_or_path", model, "--output_dir", tmp_path / "drawn")
+    job = cluster.sbatch(*argv, "--model_name_or_path", model, "--output_dir", tmp_path / "completions")
     for task in range(2):
         assert cluster.wait(f"{job}_{task}", seconds=400) == "COMPLETED", cluster.log(f"{job}_{task}")[-5000:]
-    found = samples(tmp_path / "drawn")
+    found = samples(tmp_path / "completions")
     assert len(found) == len(set(found)) == 80
 
 
 @needs_vllm
-def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluster, model, problems, tmp_path):
+def test_a_served_model_needs_the_key(cluster, model, problems, tmp_path):
     recipe = "recipes/tiny/generate/config_zero.yaml"
     job = cluster.sbatch("slurm/serve.slurm", "--recipe", recipe, "--model_name_or_path", model, *ENGINE)
     path = Path(f"slurm/logs/serve-{job}.env")
@@ -150,24 +150,24 @@ def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluste
         assert cluster.state(job) in ("PENDING", "RUNNING"), cluster.log(job)[-5000:]
         time.sleep(0.2)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    told = dict(line.removeprefix("export ").split("=", 1) for line in path.read_text().splitlines())
-    key, url = told["OPENAI_API_KEY"], told["OPENAI_BASE_URL"]
+    variables = dict(line.removeprefix("export ").split("=", 1) for line in path.read_text().splitlines())
+    key, url = variables["OPENAI_API_KEY"], variables["OPENAI_BASE_URL"]
     assert key not in cluster.log(job)
     assert key not in subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
-    for path_of, status in (("/health", 200), ("/metrics", 401), ("/v1/models", 401)):
-        assert httpx.get(url.removesuffix("/v1") + path_of).status_code == status, "without a key"
+    for endpoint, status in (("/health", 200), ("/metrics", 401), ("/v1/models", 401)):
+        assert httpx.get(url.removesuffix("/v1") + endpoint).status_code == status, "without a key"
     port = int(url.rpartition(":")[2].removesuffix("/v1"))
     listening = [
         line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
     ]
     assert [place for place in listening if int(place.partition(":")[2], 16) == port] == [f"0100007F:{port:04X}"], (
-        "127.0.0.1 alone"
+        "it listens on 127.0.0.1 only"
     )
 
     generate = [*GENERATE[2:], "--model_name_or_path", model, "--backend", "server", "--base_urls", url]
-    judge = [problems, "--model_name_or_path", model, "--backend", "server", "--base_urls", url,
+    evaluate = [problems, "--model_name_or_path", model, "--backend", "server", "--base_urls", url,
              "--max_completion_length", "4"]  # fmt: skip
-    for script, argv, folder in (("generate", generate, "drawn"), ("evaluation", judge, "eval")):
+    for script, argv, folder in (("generate", generate, "completions"), ("evaluation", evaluate, "eval")):
         command = [
             sys.executable,
             f"src/open_r1/{script}.py",
@@ -180,14 +180,14 @@ def test_served_model_answers_generation_and_evaluation_that_have_the_key(cluste
         assert refused.returncode == 1 and "401" in refused.stderr + refused.stdout, refused.stderr[-2000:]
         done = subprocess.run(command, capture_output=True, text=True, env=env_with(key))
         assert done.returncode == 0, done.stderr[-3000:]
-    assert len(samples(tmp_path / "drawn")) == 80 and (tmp_path / "eval" / "eval.json").is_file()
+    assert len(samples(tmp_path / "completions")) == 80 and (tmp_path / "eval" / "eval.json").is_file()
     subprocess.run(["scancel", job], check=True)
     cluster.wait(job)
     for _ in range(200):
         if not path.exists():
             break
         time.sleep(0.1)
-    assert not path.exists(), "of a server that has ended"
+    assert not path.exists(), "the server has ended"
 
 
 def env_with(key):
