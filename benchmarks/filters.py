@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 from datasets import Dataset, disable_progress_bars
 
-from open_r1.builders.decontamination import Benchmarks
+from open_r1.builders.decontamination import ProblemIndex
 from open_r1.builders.filters import Contaminated, Duplicates, NearDuplicates
 from open_r1.builders.run_filters import run_filters
 
@@ -136,7 +136,7 @@ def main():
             dataset = Dataset.from_generator(rows, gen_kwargs={"count": count}, cache_dir=cache)
             for one in (
                 OpenR1(problems),
-                Contaminated("prompt", Benchmarks({"made": problems})),
+                Contaminated("prompt", ProblemIndex({"made": problems})),
                 Duplicates(),
                 NearDuplicates(),
             ):

@@ -9,7 +9,8 @@ import pytest
 from datasets import Dataset
 from openai_server import Server
 
-from open_r1.builders.selection import choose
+from open_r1.builders.selection import choose_completions, select_completions
+from open_r1.builders.verification import read_judgement
 from open_r1.configs import DatasetSpec
 from open_r1.configs.parser import RecipeParser
 from open_r1.data.load import load_split
@@ -130,10 +131,10 @@ def test_at_most_so_many_of_a_prompt(build, tmp_path):
 def test_shortest_diverse_and_drawn():
     texts = ["a b c d e f", "a b c d", "x y z u v w q", "a b c d e"]
     rows = Dataset.from_dict({"prompt_id": ["p"] * 4 + ["q"], "completion": [*texts, "k"]})
-    assert choose(rows, 2, "shortest") == [1, 3, 4]
-    assert choose(rows, 2, "diverse") == [1, 2, 4]
-    assert choose(rows, 2, "drawn") == [0, 1, 4]
-    assert choose(rows, None, "shortest") == [0, 1, 2, 3, 4]
+    assert choose_completions(rows, 2, "shortest") == [1, 3, 4]
+    assert choose_completions(rows, 2, "diverse") == [1, 2, 4]
+    assert choose_completions(rows, 2, "drawn") == [0, 1, 4]
+    assert select_completions(rows, None, "shortest", reports=[])["completion"] == [*texts, "k"]
 
 
 def test_reads_what_generate_wrote(build, tmp_path):
@@ -206,6 +207,23 @@ def test_a_model_judges_what_no_reward_can(build, tmp_path):
         assert len(server.requests) == 4, "what is the same is asked once"
     assert dropped(tmp_path / "set")["verification"] == {"wrong": 2, "not judged": 1}
     assert len(contents(tmp_path / "set")) == 3, "of the two red ones of a prompt one is a duplicate"
+
+
+def test_a_thought_that_is_never_closed_is_wrong_and_the_judge_is_not_asked(build, tmp_path):
+    unclosed = row(1, 0, f"<think>{THOUGHT} Then \\text{{red}} it is.", solution="see the figure")
+    rows = [unclosed, row(1, 1, completion("\\text{red}"), solution="see the figure")]
+    with Server(reply=lambda request: '{"correctness": "correct"}') as server:
+        outcome = build("rejection_sampling", rows, judge=recipe(tmp_path, server, "judge"))
+        assert outcome.code == 0, outcome.err
+        assert len(server.requests) == 1
+    assert dropped(tmp_path / "set")["verification"] == {"wrong": 1}
+    prompts = built(tmp_path / "set", "prompts")
+    assert prompts["pass_rate"] == [0.5] and prompts["samples"] == [2]
+
+
+def test_what_a_judge_considers_in_an_unclosed_thought_is_not_its_judgement():
+    assert read_judgement('<think>It may be "correctness": "correct" after all') is None
+    assert read_judgement('<think>"correctness": "correct"?</think>{"correctness": "incorrect"}') is False
 
 
 def test_requests_can_be_answered_elsewhere_in_shards(build, script, tmp_path):
@@ -365,7 +383,7 @@ def test_two_at_once_are_refused_and_verdicts_of_more_rows_are_not_taken(build, 
 def test_shards_of_different_recipes_are_no_set(build):
     build(shard="0/2")
     outcome = build(shard="1/2", max_per_prompt=1)
-    assert outcome.code == 1 and "were built otherwise: max_per_prompt is None and 1" in outcome.err
+    assert outcome.code == 1 and "were built by different recipes: max_per_prompt is None and 1" in outcome.err
 
 
 def test_all_rows_that_went_are_accounted_for(build, tmp_path):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from open_r1.builders.decontamination import Benchmarks, word_hashes
+from open_r1.builders.decontamination import ProblemIndex, word_hashes
 
 
 AIME = (
@@ -20,7 +20,7 @@ LONG = [
 ]
 SHORT = ["Compute $\\sin 60^\\circ$.", "What is $2^{10} \\bmod 7$?", "Evaluate $\\log_2 (4^2)$.", "Find $x$."]
 CHINESE = "已知函数的图像关于直线对称，且在区间上单调递增，求实数的取值范围。"
-HELD_OUT = Benchmarks({"aime": [AIME, *LONG], "math": SHORT, "gaokao": [CHINESE]})
+HELD_OUT = ProblemIndex({"aime": [AIME, *LONG], "math": SHORT, "gaokao": [CHINESE]})
 
 
 def filler(seed, words=300):
@@ -93,4 +93,4 @@ def test_words():
 
 
 def test_no_benchmarks_find_nothing():
-    assert Benchmarks({}).find(AIME) is None
+    assert ProblemIndex({}).find(AIME) is None

@@ -5,7 +5,7 @@ import random
 import pytest
 from datasets import Dataset
 
-from open_r1.builders.decontamination import Benchmarks
+from open_r1.builders.decontamination import ProblemIndex
 from open_r1.builders.filters import (
     CodeInThought,
     Contaminated,
@@ -38,8 +38,8 @@ def left(filters, **columns):
 @pytest.mark.parametrize(
     ("one", "good", "bad"),
     [
-        (Length(fewest=3, most=6), ["a b c", "a b c d e f"], ["", "a b", "a b c d e f g"]),
-        (LongParagraphs(most=50), ["short\n\nshort too", "x" * 50], ["x" * 51, "short\n\n" + "x" * 51]),
+        (Length(min_words=3, max_words=6), ["a b c", "a b c d e f"], ["", "a b", "a b c d e f g"]),
+        (LongParagraphs(max_characters=50), ["short\n\nshort too", "x" * 50], ["x" * 51, "short\n\n" + "x" * 51]),
         (
             CodeInThought(),
             ["<think>a</think>```python\n1\n```", "<think>use `x` here</think>b"],
@@ -60,7 +60,7 @@ def left(filters, **columns):
             ["<think>We add both numbers 然后我们再把结果除以二 and then check 结果是不是正确的。</think>4"],
         ),
         (
-            Contaminated(column="completion", benchmarks=Benchmarks({"quiz": [PROBLEM]})),
+            Contaminated(column="completion", problems=ProblemIndex({"quiz": [PROBLEM]})),
             [prose(4), "How many integers have three divisors?"],
             [PROBLEM, f"Let us see. {PROBLEM.upper()} Think!"],
         ),

@@ -5,7 +5,7 @@ import json
 import pytest
 from datasets import Dataset
 
-from open_r1.builders.common import load_benchmarks
+from open_r1.builders.recipe_filters import load_problems
 from open_r1.configs import BENCHMARKS, Benchmark, RewardSpec
 from open_r1.data.load import load_split
 from open_r1.evals.benchmark_data import codeforces, gpqa_diamond, livecodebench
@@ -95,6 +95,6 @@ def test_every_benchmark_of_ours_can_be_called_as_it_is_named():
 def test_what_is_evaluated_and_what_must_not_be_trained_on_are_one_table(copy, monkeypatch):
     rows = [{"problem": "What is it?", "answer": "4"}]
     monkeypatch.setitem(BENCHMARKS, "aime24", BENCHMARKS["aime24"] | {"dataset_name": copy(rows, "default", "train")})
-    assert load_benchmarks(["aime24"]).find("What is it?")
+    assert load_problems(["aime24"]).find("What is it?")
     benchmark = Benchmark.parse("aime24")
     assert load_split(benchmark.dataset, seed=0)["answer"] == ["4"]

@@ -1,9 +1,10 @@
-"""Cold start: a few thousand long thoughts that people like to read (DeepSeek-R1, §2.3.1; v2, B.3.2).
+"""Cold start: a few thousand long thoughts that are pleasant to read (DeepSeek-R1, §2.3.1; v2, B.3.2).
 
-The paper's ways to get them are recipes of `generate.py`: a model that is shown a few long thoughts (recipes/prompts/few_shot.jinja), one that
-is asked to reflect and to verify (reflection.jinja), or R1-Zero itself, whose completions a model then rewrites into a thought in the
-question's language and a summary (`rewriter`, rewrite.jinja). This takes the completions, verifies them by the rewards that training uses,
-drops what is unreadable, has the rest rewritten if asked, verifies again, and writes `messages`.
+The paper's ways to get them are recipes of `generate.py`: a model that is shown a few long thoughts
+(recipes/prompts/few_shot.jinja), a model that is asked to reflect and to verify (reflection.jinja), or R1-Zero itself,
+whose completions another model then rewrites into a thought in the question's language and a summary (`rewriter`,
+rewrite.jinja). This builder takes the completions, verifies them by the rewards that training uses, drops what is
+unreadable, has the rest rewritten if the recipe asks for it, verifies again, and writes `messages`.
 
 What it simplifies: nobody edits by hand, which the paper's annotators did.
 
@@ -24,91 +25,96 @@ from pathlib import Path
 from datasets import Dataset
 from rich.console import Console
 
-from open_r1.builders.common import (
-    DUPLICATES,
-    begin,
-    filters_of,
-    finish,
-    load_completions,
-    show_plan,
-    to_messages,
-    work_of,
-)
 from open_r1.builders.filters import CutOff
+from open_r1.builders.recipe_filters import filters_from_recipe
+from open_r1.builders.rows import COMPLETION_COLUMNS, SAME_COMPLETION, load_completions, to_messages
+from open_r1.builders.run import show_plan, start_builder, work_folder, write_dataset
 from open_r1.builders.run_filters import run_filters
-from open_r1.builders.selection import chosen
-from open_r1.builders.verification import report_of, verify
+from open_r1.builders.selection import select_completions
+from open_r1.builders.verification import keep_correct, verification_report, verify
 from open_r1.configs import ColdStartArguments
 from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.filter_report import FilterReport
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.text import conversation_text
+from open_r1.utils.text import conversation_text, split_thought
 
 
-def main():
+def main() -> None:
     args: ColdStartArguments
     (args,) = parse_command_line("cold_start", __doc__)
-    console = begin(args)
+    console = start_builder(args)
     rows = load_completions(args)
     if args.dry_run:
-        show_plan(console, args, {args.dataset_name: len(rows)}, [args.rewriter] if args.rewriter else [])
+        show_plan(console, args, {args.dataset_name: len(rows)}, recipes=[args.rewriter] if args.rewriter else [])
         return
-    work = work_of(args)
+
     reports: list[FilterReport] = []
-    if args.rewriter:  # what is rewritten need not be readable yet, only right and whole
-        rows = _right(rows, args, work / "verdicts-before.jsonl", console, reports, "verification before")
-        rows, dropped = run_filters(rows, [CutOff()] if "finish_reason" in rows.column_names else [], args.num_proc)
-        reports += dropped
-        rows = chosen(rows, args.max_per_prompt, args.choose, reports)
-        if not len(rows):
-            raise RecipeError(f"nothing is left of {args.dataset_name} to rewrite: {'; '.join(map(str, reports))}")
-        rows = rewrite(rows, args, work / "rewrite", console)
-    rows = _right(rows, args, work / "verdicts.jsonl", console, reports, "verification")
-    rows, dropped = run_filters(rows, [*filters_of(args, rows.column_names), DUPLICATES], args.num_proc)
-    reports += dropped
-    rows = chosen(rows, args.max_per_prompt, args.choose, reports)
-    finish(args, console, to_messages(rows, args), reports)
+    if args.rewriter:
+        rows = select_to_rewrite(rows, args, console, reports)
+        rows = rewrite(rows, args, work_folder(args) / "rewrite", console)
+    verified = work_folder(args) / "verdicts.jsonl"
+    correctness = verify(rows, args, verified, console.is_terminal)
+    reports.append(verification_report(rows, correctness))
+
+    rows = keep_correct(rows, correctness)
+    filters = [*filters_from_recipe(args, rows.column_names), SAME_COMPLETION]
+    rows, filter_reports = run_filters(rows, filters, args.num_proc)
+    reports += filter_reports
+    rows = select_completions(rows, args.max_per_prompt, args.choose, reports)
+    write_dataset(args, console, to_messages(rows, args), reports)
 
 
-def _right(
-    rows: Dataset, args: ColdStartArguments, path: Path, console: Console, reports: list[FilterReport], name: str
+def select_to_rewrite(
+    rows: Dataset, args: ColdStartArguments, console: Console, reports: list[FilterReport]
 ) -> Dataset:
-    """The rows whose completion is right."""
-    verdicts = verify(rows, args, path, console.is_terminal)
-    reports.append(report_of(rows, verdicts, name))
-    return rows.select([i for i, verdict in enumerate(verdicts) if verdict])
+    """Selects the completions to rewrite, which must be correct and complete, but not yet readable.
+
+    Args:
+        rows (`Dataset`): All completions.
+        args (`ColdStartArguments`): The recipe.
+        console (`Console`): Tells whether to show progress bars.
+        reports (`list[FilterReport]`): Receives what was dropped.
+
+    Raises:
+        RecipeError: If nothing is left.
+    """
+    verified = work_folder(args) / "verdicts-before.jsonl"
+    correctness = verify(rows, args, verified, console.is_terminal)
+    reports.append(verification_report(rows, correctness, "verification before"))
+    rows = keep_correct(rows, correctness)
+    if "finish_reason" in rows.column_names:
+        rows, filter_reports = run_filters(rows, [CutOff()], args.num_proc)
+        reports += filter_reports
+    rows = select_completions(rows, args.max_per_prompt, args.choose, reports)
+    if not len(rows):
+        dropped = "; ".join(str(report) for report in reports)
+        raise RecipeError(f"nothing is left of {args.dataset_name} to rewrite: {dropped}")
+    return rows
 
 
 def rewrite(rows: Dataset, args: ColdStartArguments, folder: Path, console: Console) -> Dataset:
-    """The rows with new completions by the rewriter, which is given `prompt`, `thought`, `answer` and the other columns."""
+    """Lets the rewriter write new completions, given `prompt`, `thought`, `answer` and the other columns.
 
-    def request_of(row: dict) -> dict:
-        thought, closed, answer = row["completion"].partition("</think>")
-        return {
-            "question": row["prompt"],
-            "prompt": conversation_text(row["prompt"]),
-            "thought": thought.partition("<think>")[2].strip() if closed else row["completion"],
-            "answer": answer.strip(),
-        }
+    Args:
+        rows (`Dataset`): Completions to rewrite.
+        args (`ColdStartArguments`): The recipe, which names the rewriter.
+        folder (`Path`): Where requests and new completions are kept.
+        console (`Console`): Shows what happens.
+    """
 
-    drop = [
-        "completion",
-        "prompt_id",
-        "sample",
-        "seed",
-        "finish_reason",
-        "prompt_tokens",
-        "completion_tokens",
-        "model",
-    ]
-    groups = rows["prompt_id"]
-    requests = rows.map(request_of, remove_columns=[name for name in rows.column_names if name in drop])
-    requests = requests.add_column("group", groups)
-    new = answer_requests(args.rewriter, requests, folder, args.draw, console)
-    return new.remove_columns(["prompt", "prompt_id", "thought", "answer"]).rename_columns(
-        {"question": "prompt", "group": "prompt_id"}
-    )
+    def write_request(row: dict) -> dict:
+        request = {"question": row["prompt"], "prompt": conversation_text(row["prompt"])}
+        thought, answer = split_thought(row["completion"])
+        if thought is None or answer is None:  # all of it is to be rewritten
+            return request | {"thought": row["completion"], "answer": ""}
+        return request | {"thought": thought.strip(), "answer": answer.strip()}
+
+    to_drop = [name for name in rows.column_names if name in COMPLETION_COLUMNS]
+    requests = rows.map(write_request, remove_columns=to_drop).add_column("group", rows["prompt_id"])
+    rewritten = answer_requests(args.rewriter, requests, folder, args.draw, console)
+    rewritten = rewritten.remove_columns(["prompt", "prompt_id", "thought", "answer"])
+    return rewritten.rename_columns({"question": "prompt", "group": "prompt_id"})
 
 
 if __name__ == "__main__":

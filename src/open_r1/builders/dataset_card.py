@@ -6,8 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import yaml
+from datasets import Dataset
 from huggingface_hub import DatasetCard, DatasetCardData
 
+from open_r1.data.filter_report import format_reasons
 from open_r1.data.load import require_all_shards
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.version import version_and_commit
@@ -41,100 +43,142 @@ Built by open_r1 (`python -m open_r1.builders.{{ builder }}`).
 {{ versions }}
 """
 
+# Keys in which the shards of a set may differ.
+SHARD_KEYS = {"shard", "num_proc", "draw", "push_to_hub", "hub_dataset_id", "hub_private", "hub_revision"}
+EXAMPLES_PER_FILTER = 3
+MAX_EXAMPLE_LENGTH = 1500  # characters of a message
 
-# Keys in which shards of one set may differ.
-OF_A_SHARD = {"shard", "num_proc", "draw", "push_to_hub", "hub_dataset_id", "hub_private", "hub_revision"}
+
+def domain_statistics(rows: Dataset) -> dict[str, dict[str, float]]:
+    """Rows, mean tokens and mean rounds of each domain, and of all: the columns of the paper's table of its SFT data.
+
+    Args:
+        rows (`Dataset`): `messages`, and if there are such columns, `domain` and `tokens` (or `completion_tokens`).
+    """
+    totals: dict[str, Counter] = {}
+    needed = ("messages", "domain", "tokens", "completion_tokens")
+    for row in rows.select_columns([name for name in rows.column_names if name in needed]):
+        tokens = row.get("tokens", row.get("completion_tokens"))
+        rounds = sum(message["role"] == "user" for message in row["messages"])
+        for name in {str(row.get("domain") or "all"), "all"}:
+            totals.setdefault(name, Counter()).update(rows=1, tokens=tokens or 0, rounds=rounds)
+    return {name: _to_means(total) for name, total in sorted(totals.items())}
+
+
+def _to_means(total: Counter) -> dict[str, float]:
+    count = total["rows"]
+    return {"rows": count, "tokens": total["tokens"] / count, "rounds": total["rounds"] / count}
 
 
 def write_dataset_card(folder: Path, shards: int) -> Path | None:
-    """Writes the card once all shards are there; sums up their reports.
+    """Writes the card of a set once the reports of all its shards are there.
+
+    Args:
+        folder (`Path`): The folder of the set.
+        shards (`int`): How many shards it has.
 
     Returns:
-        `Path`: Its path, `None` while shards are missing.
+        `Path | None`: The path of the card; `None` while shards are missing.
+
+    Raises:
+        RecipeError: If the shards were built by different recipes.
     """
-    reports = [json.loads(path.read_text()) for path in sorted(folder.glob(f"report-*-of-{shards:05}.json"))]
-    if len(reports) < shards:
+    paths = sorted(folder.glob(f"report-*-of-{shards:05}.json"))
+    if len(paths) < shards:
         return None
     require_all_shards(folder)
-    _check_recipes(
-        {
-            path.stem: report["recipe"]
-            for path, report in zip(sorted(folder.glob(f"report-*-of-{shards:05}.json")), reports, strict=True)
-        }
-    )
-    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "train-*.parquet"}]}]
-    if any(report["prompts"] for report in reports):
-        configs.append({"config_name": "prompts", "data_files": [{"split": "train", "path": "prompts-*.parquet"}]})
-    recipe = reports[0]["recipe"]
+    reports = {path.stem: json.loads(path.read_text()) for path in paths}
+    _require_same_recipe({name: report["recipe"] for name, report in reports.items()})
+
+    first_report = next(iter(reports.values()))
+    configs = [_config("default", "train-*.parquet")]
+    if any(report["prompts"] for report in reports.values()):
+        configs.append(_config("prompts", "prompts-*.parquet"))
+    packages = [f"{package} {version(package)}" for package in ("datasets", "datasketch")]
     card = DatasetCard.from_template(
         DatasetCardData(tags=["open-r1"], configs=configs),
         template_str=CARD,
         name=folder.name,
-        builder=recipe["builder"],
-        statistics="\n".join(_statistics([report["statistics"] for report in reports])),
-        filters="\n".join(_filters([each for report in reports for each in report["filters"]])),
-        examples="\n\n".join(map(_conversation, reports[0]["examples"])),
-        recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
-        versions=", ".join(
-            [*version_and_commit(), *(f"{each} {version(each)}" for each in ("datasets", "datasketch"))]
-        ),
+        builder=first_report["recipe"]["builder"],
+        statistics=_statistics_table([report["statistics"] for report in reports.values()]),
+        filters=_filters_section([report["filters"] for report in reports.values()]),
+        examples="\n\n".join(_format_conversation(messages) for messages in first_report["examples"]),
+        recipe=yaml.safe_dump(first_report["recipe"], sort_keys=False, allow_unicode=True),
+        versions=", ".join([*version_and_commit(), *packages]),
     )
     card.save(folder / "README.md")
     return folder / "README.md"
 
 
-def _check_recipes(recipes: dict[str, dict]):
-    """Stops if shards were built by different recipes: together they would be no set.
+def _config(name: str, files: str) -> dict:
+    """A configuration of the data set, as the Hub reads it from the card."""
+    return {"config_name": name, "data_files": [{"split": "train", "path": files}]}
+
+
+def _require_same_recipe(recipes: dict[str, dict]) -> None:
+    """Stops if shards were built by different recipes, and so do not make one set.
+
+    Args:
+        recipes (`dict[str, dict]`): Recipe by the name of its shard's report.
 
     Raises:
-        RecipeError: Naming the shards and the keys.
+        RecipeError: Naming two shards and a key.
     """
     first, *others = recipes
     for other in others:
-        one, two = (
-            {key: value for key, value in recipes[name].items() if key not in OF_A_SHARD} for name in (first, other)
-        )
-        if differ := [key for key in one | two if one.get(key) != two.get(key)]:
-            key = differ[0]
-            raise RecipeError(
-                f"shard: {first} and {other} were built otherwise: {key} is {one.get(key)!r} and {two.get(key)!r}. Build one of them again."
-            )
+        for key in recipes[first] | recipes[other]:
+            first_value = recipes[first].get(key)
+            other_value = recipes[other].get(key)
+            if key not in SHARD_KEYS and first_value != other_value:
+                raise RecipeError(
+                    f"shard: {first} and {other} were built by different recipes: {key} is {first_value!r} and "
+                    f"{other_value!r}. Build one of them again."
+                )
 
 
-def _statistics(shards: list[dict[str, dict]]) -> list[str]:
-    sums: dict[str, list[float]] = {}
-    for shard in shards:
-        for domain, mean in shard.items():
-            total = sums.setdefault(domain, [0, 0, 0])
-            for i, value in enumerate((1, mean["tokens"], mean["rounds"])):
-                total[i] += value * mean["rows"]
-    ordered = sorted(sums, key=lambda domain: (domain == "all", domain))
-    return [f"| {name} | {n:,} | {t / n:,.1f} | {r / n:.1f} |" for name in ordered for n, t, r in [sums[name]]]
+def _statistics_table(shards: list[dict[str, dict]]) -> str:
+    """The statistics of all shards as the rows of a table, `all` last."""
+    totals: dict[str, Counter] = {}
+    for statistics in shards:
+        for domain, means in statistics.items():
+            count = means["rows"]
+            total = totals.setdefault(domain, Counter())
+            total.update(rows=count, tokens=means["tokens"] * count, rounds=means["rounds"] * count)
+    lines = []
+    for domain in sorted(totals, key=lambda domain: (domain == "all", domain)):
+        means = _to_means(totals[domain])
+        lines.append(f"| {domain} | {means['rows']:,} | {means['tokens']:,.1f} | {means['rounds']:.1f} |")
+    return "\n".join(lines)
 
 
-def _filters(found: list[dict]) -> list[str]:
-    """A table of the filters, then examples of what each dropped."""
+def _filters_section(shards: list[list[dict]]) -> str:
+    """A table of the filters of all shards, then examples of what each dropped."""
     rows: Counter = Counter()
     reasons: dict[str, Counter] = {}
     examples: dict[str, list] = {}
-    for each in found:
-        rows[each["name"]] += each["rows"]
-        reasons.setdefault(each["name"], Counter()).update(each["reasons"])
-        examples.setdefault(each["name"], []).extend(each["examples"])
+    for reports in shards:
+        for report in reports:
+            name = report["name"]
+            rows[name] += report["rows"]
+            reasons.setdefault(name, Counter()).update(report["reasons"])
+            examples.setdefault(name, []).extend(report["examples"])
+
     lines = ["| filter | looked at | dropped | reasons |", "|---|---|---|---|"]
     for name, count in rows.items():
-        told = ", ".join(f"{reason} {n:,}" for reason, n in reasons[name].most_common(5))
-        lines.append(f"| {name} | {count:,} | {reasons[name].total():,} | {told} |")
-    shown = [
-        f"- {name}, {reason}: `{_one_line(text)}`" for name, some in examples.items() for reason, text in some[:3]
-    ]
-    return [*lines, "", *shown]
+        lines.append(f"| {name} | {count:,} | {reasons[name].total():,} | {format_reasons(reasons[name])} |")
+    lines.append("")
+    for name, filter_examples in examples.items():
+        for reason, text in filter_examples[:EXAMPLES_PER_FILTER]:
+            lines.append(f"- {name}, {reason}: `{_one_line(text)}`")
+    return "\n".join(lines)
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.replace("`", "'").split())
 
 
-def _conversation(messages: list[dict]) -> str:
-    shown = "\n".join(f"{turn['role']}: {turn['content'][:1500]}" for turn in messages)
-    return f"~~~text\n{shown.replace('~~~', '~ ~ ~')}\n~~~"
+def _format_conversation(messages: list[dict]) -> str:
+    """A conversation as a block of Markdown."""
+    turns = [f"{message['role']}: {message['content'][:MAX_EXAMPLE_LENGTH]}" for message in messages]
+    text = "\n".join(turns).replace("~~~", "~ ~ ~")
+    return f"~~~text\n{text}\n~~~"

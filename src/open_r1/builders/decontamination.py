@@ -1,8 +1,9 @@
 """Which rows hold problems of a benchmark? Overlap of word n-grams, as GPT-3 (2005.14165, app. C) did it, made strict and fast.
 
-A problem is found in a text if half of its 8-grams stand there, one after another or apart; a shorter one if all of it does. Words are
-compared without case and punctuation, so what was re-punctuated is found. An n-gram that three or more problems share
-("where m and n are relatively prime positive integers") says nothing and does not count.
+A problem is found in a text if half of its 8-grams occur there, together or apart; a shorter problem if all of it
+does. Words are compared without case and punctuation, so a problem with other punctuation is found. An n-gram that
+three or more problems share ("where m and n are relatively prime positive integers") is boilerplate and does not
+count.
 
 What it simplifies: translated or paraphrased problems are not found.
 """
@@ -15,135 +16,197 @@ from functools import lru_cache
 import numpy as np
 
 
-N = 8  # words; open-r1's and DeepSeek-R1's recipes look at as many or ten
-SHORTEST = 4  # words; a shorter problem must be the whole text
-SHARED = 3  # problems that share an n-gram make it boilerplate
-ENOUGH = 0.5  # of a problem's n-grams
-ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth); odd, so that it has an inverse
+NGRAM = 8  # words; the recipes of open-r1 and DeepSeek-R1 compare 8 or 10
+MIN_WORDS = 4  # a problem of fewer words must be the whole text
+BOILERPLATE = 3  # problems that share an n-gram make it boilerplate
+MIN_OVERLAP = 0.5  # share of a problem's n-grams
+MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth); odd, so that it has an inverse modulo 2^64
+FEW_CHARACTERS = 24  # so many different characters are replaced faster one kind after another
+
 # Bytes to letters: lower case, 0 for white space and ASCII punctuation (LaTeX is written in it); of other scripts all bytes count.
-LETTERS = bytes(ord(chr(c).lower()) if chr(c).isalnum() else 0 for c in range(128)) + bytes(range(128, 256))
-FOREIGN = re.compile(r"[^\x00-\x7f]")
-FEW = 24  # different foreign characters are replaced faster one kind after another
-SIGNS = re.compile(r"[^\x00-\x7f\w]")  # punctuation of other scripts
-EAST_ASIAN = re.compile(r"([\u3040-\u30ff\u3400-\u9fff])")  # each a word
+ASCII_LETTERS = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 0 for code in range(128))
+LETTERS = ASCII_LETTERS + bytes(range(128, 256))
+NON_ASCII = re.compile(r"[^\x00-\x7f]")
+NON_ASCII_PUNCTUATION = re.compile(r"[^\x00-\x7f\w]")
+EAST_ASIAN = re.compile(r"([\u3040-\u30ff\u3400-\u9fff])")  # each character is a word
 
 
-def plain(text: str) -> bytes:
-    """A text in which words are what stands between blanks and ASCII punctuation.
+def plain_bytes(text: str) -> bytes:
+    """A text as bytes in which words are what stands between white space and ASCII punctuation.
 
-    >>> plain("Ａ “b”，求值").decode()
+    >>> plain_bytes("Ａ “b”，求值").decode()
     ' a  b , 求  值  '
     """
     if not text.isascii():
-        text = text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+        text = unicodedata.normalize("NFC", text)
         codes = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32)
-        foreign = set(codes[codes > 127].tolist())
-        if len(foreign) > FEW:
-            text = FOREIGN.sub(lambda match: _plain_sign(match[0]), text)
+        characters = set(codes[codes > 127].tolist())
+        if len(characters) > FEW_CHARACTERS:
+            text = NON_ASCII.sub(lambda match: _plain_character(match[0]), text)
         else:
-            for sign in map(chr, foreign):
-                text = text.replace(sign, _plain_sign(sign))
+            for character in map(chr, characters):
+                text = text.replace(character, _plain_character(character))
     return f" {text} ".encode("utf-8", "replace")
 
 
 @lru_cache(maxsize=65536)
-def _plain_sign(sign: str) -> str:
-    """A character of another script: one form for those that have several, lower case, no punctuation."""
-    return EAST_ASIAN.sub(r" \1 ", SIGNS.sub(" ", unicodedata.normalize("NFKC", sign).lower()))
+def _plain_character(character: str) -> str:
+    """A character of another script in its one normal form, in lower case, without punctuation."""
+    normal = unicodedata.normalize("NFKC", character).lower()
+    without_punctuation = NON_ASCII_PUNCTUATION.sub(" ", normal)
+    return EAST_ASIAN.sub(r" \1 ", without_punctuation)
 
 
 def word_hashes(text: str) -> np.ndarray:
-    """A number for each word of a text, equal for equal words whatever their case, in order, shape `(words,)`.
+    """A number for each word of a text, equal for equal words whatever their case.
 
-    All words at once: differences of a running polynomial hash, shifted to where its powers begin.
+    All words are hashed at once, as differences of a running polynomial hash that are shifted to where its powers
+    begin.
+
+    Returns:
+        `np.ndarray`: The numbers in order, of type uint64 and shape `(words,)`.
 
     >>> a, b = word_hashes("Compute $x$: x, X"), word_hashes("compute x")
     >>> a[:2].tolist() == b.tolist(), len(a), len(set(a.tolist()))
     (True, 4, 2)
     """
-    letters = np.frombuffer(plain(text).translate(LETTERS), dtype=np.uint8)
-    within = letters != 0
-    edges = np.flatnonzero(within[1:] != within[:-1])  # the last byte before each word, the last byte of each word
-    before, last = edges[::2], edges[1::2]
+    letters = np.frombuffer(plain_bytes(text).translate(LETTERS), dtype=np.uint8)
+    in_word = letters != 0
+    edges = np.flatnonzero(in_word[1:] != in_word[:-1])  # alternately the byte before a word and a word's last byte
+    before = edges[::2]
+    last = edges[1::2]
     powers, inverses = _powers(1 << len(letters).bit_length())
-    running = np.cumsum(letters * powers[: len(letters)], dtype=np.uint64)
-    hashes = (running[last] - running[before]) * inverses[before]
-    return (hashes ^ (hashes >> np.uint64(32))) * np.uint64(ODD)
+    running_hash = np.cumsum(letters * powers[: len(letters)], dtype=np.uint64)
+    hashes = (running_hash[last] - running_hash[before]) * inverses[before]
+    return (hashes ^ (hashes >> np.uint64(32))) * np.uint64(MULTIPLIER)
 
 
 @lru_cache(maxsize=8)
 def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first powers of `ODD` modulo 2^64, and of its inverse."""
-    both = []
-    for base in (ODD, pow(ODD, -1, 2**64)):
-        powers = np.full(count, base, dtype=np.uint64)
-        powers[0] = 1
-        both.append(np.cumprod(powers, dtype=np.uint64))
-    return both[0], both[1]
+    """The first powers of `MULTIPLIER` modulo 2^64, and those of its inverse."""
+    return _powers_of(MULTIPLIER, count), _powers_of(pow(MULTIPLIER, -1, 2**64), count)
 
 
-class Benchmarks:
-    """The problems that must not be trained on.
+def _powers_of(base: int, count: int) -> np.ndarray:
+    factors = np.full(count, base, dtype=np.uint64)
+    factors[0] = 1
+    return np.cumprod(factors, dtype=np.uint64)
+
+
+def ngram_hashes(words: np.ndarray, n: int) -> np.ndarray:
+    """Hashes of all n-grams, whose first bits depend on all words.
+
+    Args:
+        words (`np.ndarray`): Hashes of words, shape `(words,)`.
+        n (`int`): Words per n-gram.
+
+    Returns:
+        `np.ndarray`: Shape `(words - n + 1,)`; empty for a shorter text.
+    """
+    count = max(0, len(words) - n + 1)
+    hashes = words[:count].copy()
+    for i in range(1, n):
+        hashes *= np.uint64(MULTIPLIER)
+        hashes += words[i : i + count]
+    return hashes * np.uint64(MULTIPLIER)
+
+
+class ProblemIndex:
+    """Finds the problems of benchmarks in texts.
 
     Args:
         problems (`dict[str, list[str]]`): Problems by the name of their benchmark.
 
-    >>> held_out = Benchmarks({"quiz": ["How many apples has Tom if he eats two of his seven red apples?"]})
-    >>> held_out.find("Q: how many apples has Tom, if he eats two of his seven red apples, and a pear?")
+    >>> index = ProblemIndex({"quiz": ["How many apples has Tom if he eats two of his seven red apples?"]})
+    >>> index.find("Q: how many apples has Tom, if he eats two of his seven red apples, and a pear?")
     ('quiz', 'How many apples has Tom if he eats two of his seven red apples?')
     """
 
     def __init__(self, problems: dict[str, list[str]]):
-        self.names = [(name, problem) for name, texts in problems.items() for problem in texts]
-        words = [word_hashes(problem) for _, problem in self.names]
-        self._whole = {ws.tobytes(): i for i, ws in enumerate(words) if 0 < len(ws) < SHORTEST}
-        self._short: dict[int, list[tuple[np.ndarray, int]]] = defaultdict(
-            list
-        )  # by the first words, of problems shorter than N
-        found: dict[int, set[int]] = defaultdict(set)  # n-gram to the problems that it stands in
-        for i, ws in enumerate(words):
-            if SHORTEST <= len(ws) < N:
-                self._short[int(grams(ws, SHORTEST)[0])].append((ws, i))
-            for gram in grams(ws, N).tolist():
-                found[gram].add(i)
-        self._long = {gram: sorted(those) for gram, those in found.items() if len(those) < SHARED}
-        self._counts = Counter(i for those in self._long.values() for i in those)
-        self._filters = [(n, _bits(known)) for n, known in ((SHORTEST, self._short), (N, self._long))]
+        self.problems: list[tuple[str, str]] = []  # benchmark and problem; the numbers below count these
+        for benchmark, texts in problems.items():
+            self.problems += [(benchmark, text) for text in texts]
+
+        self._whole_texts: dict[bytes, int] = {}  # of fewer than MIN_WORDS words, by all words
+        # Of fewer than NGRAM words, by the first MIN_WORDS words.
+        self._short: dict[int, list[tuple[np.ndarray, int]]] = defaultdict(list)
+        numbers_by_ngram: dict[int, set[int]] = defaultdict(set)
+        for number, (_, text) in enumerate(self.problems):
+            words = word_hashes(text)
+            if 0 < len(words) < MIN_WORDS:
+                self._whole_texts[words.tobytes()] = number
+            elif MIN_WORDS <= len(words) < NGRAM:
+                beginning = int(ngram_hashes(words, MIN_WORDS)[0])
+                self._short[beginning].append((words, number))
+            for ngram in ngram_hashes(words, NGRAM).tolist():
+                numbers_by_ngram[ngram].add(number)
+
+        self._long: dict[int, list[int]] = {}  # n-grams that are not boilerplate, with the problems that they occur in
+        self._ngram_counts: Counter[int] = Counter()  # such n-grams per problem
+        for ngram, numbers in numbers_by_ngram.items():
+            if len(numbers) < BOILERPLATE:
+                self._long[ngram] = sorted(numbers)
+                self._ngram_counts.update(numbers)
+        self._short_prefilter = _make_prefilter(self._short)
+        self._long_prefilter = _make_prefilter(self._long)
 
     def find(self, text: str) -> tuple[str, str] | None:
-        """Benchmark and problem that a text holds; `None` if it holds none."""
+        """Finds a problem in a text.
+
+        Returns:
+            `tuple[str, str] | None`: Its benchmark and its own text; `None` if there is none.
+        """
         words = word_hashes(text)
-        if len(words) < SHORTEST:
-            which = self._whole.get(words.tobytes())
-            return None if which is None else self.names[which]
-        starts, gram_hits = (self._hits(words, n, bits) for n, bits in self._filters)
-        for at, gram in starts:
-            for problem, which in self._short.get(gram, ()):
-                if np.array_equal(words[at : at + len(problem)], problem):
-                    return self.names[which]
-        counts = Counter(i for gram in {gram for _, gram in gram_hits} for i in self._long.get(gram, ()))
-        which = max(counts, key=lambda i: counts[i] / self._counts[i], default=None)
-        return self.names[which] if which is not None and counts[which] >= ENOUGH * self._counts[which] else None
+        if len(words) < MIN_WORDS:
+            number = self._whole_texts.get(words.tobytes())
+        else:
+            number = self._find_short(words)
+            if number is None:
+                number = self._find_long(words)
+        if number is None:
+            return None
+        return self.problems[number]
 
-    def _hits(self, words: np.ndarray, n: int, bits: np.ndarray) -> list[tuple[int, int]]:
-        """Places and hashes of the n-grams that may be known."""
-        hashes = grams(words, n)
-        places = np.flatnonzero(bits.take((hashes >> np.uint64(65 - len(bits).bit_length())).view(np.int64)))
-        return list(zip(places.tolist(), hashes[places].tolist(), strict=True))
+    def _find_short(self, words: np.ndarray) -> int | None:
+        """The first problem of fewer than `NGRAM` words all of which occurs in the text."""
+        for start, beginning in _candidates(words, MIN_WORDS, self._short_prefilter):
+            for problem, number in self._short.get(beginning, ()):
+                if np.array_equal(words[start : start + len(problem)], problem):
+                    return number
+        return None
+
+    def _find_long(self, words: np.ndarray) -> int | None:
+        """The problem the largest share of whose n-grams occurs in the text, if that is large enough."""
+        ngrams = {ngram for _, ngram in _candidates(words, NGRAM, self._long_prefilter)}
+        counts: Counter[int] = Counter()
+        for ngram in ngrams:
+            counts.update(self._long.get(ngram, ()))
+        if not counts:
+            return None
+        best = max(counts, key=lambda number: counts[number] / self._ngram_counts[number])
+        if counts[best] < MIN_OVERLAP * self._ngram_counts[best]:
+            return None
+        return best
 
 
-def grams(words: np.ndarray, n: int) -> np.ndarray:
-    """Hashes of all n-grams, shape `(words - n + 1,)`, none of a shorter text; their first bits hang on all words."""
-    hashes = words[: max(0, len(words) - n + 1)].copy()
-    for i in range(1, n):
-        hashes *= np.uint64(ODD)
-        hashes += words[i : i + len(hashes)]
-    return hashes * np.uint64(ODD)
+def _make_prefilter(hashes: dict[int, list]) -> np.ndarray:
+    """Marks the first bits of known hashes, so that most others are told apart without a look-up.
+
+    Returns:
+        `np.ndarray`: For each beginning of a hash whether one is known, of which at most one in 32 is.
+    """
+    bits = (32 * len(hashes)).bit_length()
+    bits = min(24, max(10, bits))
+    known = np.zeros(2**bits, dtype=bool)
+    keys = np.fromiter(hashes, dtype=np.uint64, count=len(hashes))
+    known[(keys >> np.uint64(64 - bits)).view(np.int64)] = True
+    return known
 
 
-def _bits(known: dict[int, list]) -> np.ndarray:
-    """A bit for each beginning of a hash, of which at most one in 32 is set, so that most n-grams are told apart at once."""
-    size = min(24, max(10, (32 * len(known)).bit_length()))
-    bits = np.zeros(2**size, dtype=bool)
-    bits[(np.fromiter(known, dtype=np.uint64, count=len(known)) >> np.uint64(64 - size)).view(np.int64)] = True
-    return bits
+def _candidates(words: np.ndarray, n: int, prefilter: np.ndarray) -> list[tuple[int, int]]:
+    """Positions and hashes of the n-grams of a text that may be known."""
+    hashes = ngram_hashes(words, n)
+    bits = len(prefilter).bit_length() - 1
+    beginnings = (hashes >> np.uint64(64 - bits)).view(np.int64)
+    positions = np.flatnonzero(prefilter.take(beginnings))
+    return list(zip(positions.tolist(), hashes[positions].tolist(), strict=True))

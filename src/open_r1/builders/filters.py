@@ -1,8 +1,8 @@
-"""Filters: what is left out of a data set, and why. `open_r1.builders.run_filters` runs them and reports.
+"""Filters: which rows are left out of a data set, and why. `open_r1.builders.run_filters` runs them and reports.
 
-A filter looks at a batch of rows and says, for each, why it should go, or `None`. The paper's: mixed languages, long paragraphs, code
-blocks in the thought (DeepSeek-R1, §2.3.3), repetition (v2, B.3.2). One that compares rows has two parts: `sign`, for a batch in
-any process, and `compare`, for the signatures of all rows.
+A filter takes a batch of rows and returns, for each, the reason to drop it, or `None`. The paper's filters are mixed
+languages, long paragraphs and code blocks in the thought (DeepSeek-R1, §2.3.3), and repetition (v2, B.3.2). One that
+compares rows has two steps: `sign`, for a batch in any process, and `compare`, for the signatures of all rows.
 """
 
 import hashlib
@@ -10,169 +10,230 @@ import re
 import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from datasketch import LeanMinHash, MinHash, MinHashLSH
 
-from open_r1.builders.decontamination import Benchmarks, grams, word_hashes
+from open_r1.builders.decontamination import ProblemIndex, ngram_hashes, word_hashes
 from open_r1.builders.run_filters import Reasons, Rows
 from open_r1.rewards.language import CODES, FEWEST_WORDS, language_consistency
-from open_r1.utils.text import conversation_text, text_of
+from open_r1.utils.text import CLOSE, OPEN, conversation_text, split_thought, text_of
 
 
-SCHEME = "affine32"  # of datasketch; its values are 32 bits wide
-SENTENCE = re.compile(r"[.,](?:(?<!\d[.,])|(?!\d))")  # full stops and commas that are of no number
-NO_MATTER = ";!?\"'$"  # like these, between two texts that are the same
+CODE_FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
+BLANK_LINES = re.compile(r"\n\s*\n")
+SENTENCE_PUNCTUATION = re.compile(
+    r"[.,](?:(?<!\d[.,])|(?!\d))"
+)  # full stops and commas that do not belong to a number
+OTHER_PUNCTUATION = ";!?\"'$"  # makes no difference between two texts either
+MINHASH_SCHEME = "affine32"  # of datasketch; its values are 32 bits wide
 
 
 @dataclass
-class OneColumn(ABC):
-    """A filter that looks at the text of one column (a completion's thought, for some), and whose `why` says what is wrong.
+class ColumnFilter(ABC):
+    """A filter that looks at the text of one column.
 
     Args:
-        column (`str`, *optional*, defaults to `"completion"`): Text, or messages, of which the last one counts.
+        column (`str`, *optional*, defaults to `"completion"`): Text, or messages, of which the assistant's count.
     """
 
+    name: ClassVar[str]
     column: str = "completion"
 
     @property
     def columns(self) -> list[str]:
+        """The columns that the filter reads."""
         return [self.column]
 
     def __call__(self, rows: Rows) -> Reasons:
-        return [self.why(self.text(value)) for value in rows[self.column]]
+        return [self.reason_to_drop(self.text(value)) for value in rows[self.column]]
 
     def text(self, value: str | list[dict] | None) -> str:
+        """The text of a value of the column."""
         return text_of(value) or ""
 
     @abstractmethod
-    def why(self, text: str) -> str | None:
+    def reason_to_drop(self, text: str) -> str | None:
         """What is wrong with a text, `None` if nothing."""
 
 
 @dataclass
-class Empty(OneColumn):
-    """Nothing there."""
+class Empty(ColumnFilter):
+    """Drops texts and conversations that are blank."""
 
     name = "empty"
 
     def text(self, value: str | list[dict] | None) -> str:
         return conversation_text(value)
 
-    def why(self, text: str) -> str | None:
+    def reason_to_drop(self, text: str) -> str | None:
         return None if text.strip() else "empty"
 
 
 @dataclass
-class Length(OneColumn):
-    """Too short or too long, in words."""
+class Length(ColumnFilter):
+    """Drops texts that are too short or too long.
+
+    Args:
+        column (`str`, *optional*, defaults to `"completion"`): Column of the texts.
+        min_words (`int`, *optional*, defaults to 1): Shortest text that is kept.
+        max_words (`int`, *optional*): Longest text that is kept; by default any.
+    """
 
     name = "length"
-    fewest: int = 1
-    most: int = 10**9
+    min_words: int = 1
+    max_words: int | None = None
 
-    def why(self, text: str) -> str | None:
+    def reason_to_drop(self, text: str) -> str | None:
         words = len(text.split())
-        return "too short" if words < self.fewest else "too long" if words > self.most else None
+        if words < self.min_words:
+            return "too short"
+        if self.max_words is not None and words > self.max_words:
+            return "too long"
+        return None
 
 
 @dataclass
-class Unstructured(OneColumn):
-    """No readable form: one closed thought, then a summary (the answer).
+class Unstructured(ColumnFilter):
+    """Drops completions other than one closed thought followed by a summary (the answer).
 
     Args:
-        empty_thought (`bool`, *optional*, defaults to `False`): Whether a thought may be empty, as on a greeting.
+        column (`str`, *optional*, defaults to `"completion"`): Column of the completions.
+        empty_thought (`bool`, *optional*, defaults to `False`):
+            Whether a thought may be empty, as the one on a greeting.
     """
 
     name = "unstructured"
     empty_thought: bool = False
 
-    def why(self, text: str) -> str | None:
-        before, opened, rest = text.partition("<think>")
-        thought, closed, summary = rest.partition("</think>")
-        if not opened or not closed or before.strip():
-            return "no thought at the start" if not opened or before.strip() else "thought without end"
-        if "<think>" in rest or "</think>" in summary:
+    def reason_to_drop(self, text: str) -> str | None:
+        if not text.lstrip().startswith(OPEN):
+            return "no thought at the start"
+        if CLOSE not in text:
+            return "thought without end"
+        if text.count(OPEN) > 1 or text.count(CLOSE) > 1:
             return "several thoughts"
+        thought, summary = split_thought(text)
         if not summary.strip():
             return "no summary"
-        return None if thought.strip() or self.empty_thought else "empty thought"
+        if not thought.strip() and not self.empty_thought:
+            return "empty thought"
+        return None
 
 
 @dataclass
-class LongParagraphs(OneColumn):
-    """A paragraph of more characters than somebody reads in one go, outside code and formulas."""
+class LongParagraphs(ColumnFilter):
+    """Drops texts with a paragraph that is too long to be read in one go.
+
+    Args:
+        column (`str`, *optional*, defaults to `"completion"`): Column of the texts.
+        max_characters (`int`, *optional*, defaults to 3000): Longest paragraph that is kept.
+    """
 
     name = "long paragraphs"
-    most: int = 3000
+    max_characters: int = 3000
 
-    def why(self, text: str) -> str | None:
-        return "long paragraph" if max(map(len, re.split(r"\n\s*\n", text))) > self.most else None
+    def reason_to_drop(self, text: str) -> str | None:
+        longest = max(len(paragraph) for paragraph in BLANK_LINES.split(text))
+        return "long paragraph" if longest > self.max_characters else None
 
 
 @dataclass
-class CodeInThought(OneColumn):
-    """A fenced block within the thought."""
+class CodeInThought(ColumnFilter):
+    """Drops completions with a fenced block of code in the thought, or anywhere if no tag says where the thought ends."""
 
     name = "code in the thought"
 
-    def why(self, text: str) -> str | None:
-        return "code block" if re.search(r"^\s*(?:```|~~~)", thought_of(text), re.MULTILINE) else None
+    def reason_to_drop(self, text: str) -> str | None:
+        thought = split_thought(text).thought
+        if thought is None:
+            thought = text
+        return "code block" if CODE_FENCE.search(thought) else None
 
 
 @dataclass
-class Repetition(OneColumn):
-    """Too large a share of the word n-grams came before in the same text."""
+class Repetition(ColumnFilter):
+    """Drops texts that repeat themselves.
+
+    Args:
+        column (`str`, *optional*, defaults to `"completion"`): Column of the texts.
+        n (`int`, *optional*, defaults to 20): Words per n-gram. Texts of fewer than twice as many words are kept.
+        max_share (`float`, *optional*, defaults to 0.2):
+            Largest share of n-grams that occurred before in the same text.
+    """
 
     name = "repetition"
     n: int = 20
-    most: float = 0.2
+    max_share: float = 0.2
 
-    def why(self, text: str) -> str | None:
+    def reason_to_drop(self, text: str) -> str | None:
         words = word_hashes(text)
         if len(words) < 2 * self.n:
             return None
-        hashes = grams(words, self.n)
-        return "repetition" if 1 - len(np.unique(hashes)) / len(hashes) > self.most else None
+        ngrams = ngram_hashes(words, self.n)
+        repeated = 1 - len(np.unique(ngrams)) / len(ngrams)
+        return "repetition" if repeated > self.max_share else None
 
 
 @dataclass
 class MixedLanguages:
-    """A thought too little of which is in the language that the column `language` names, else the question's, else its own."""
+    """Drops completions too little of whose thought is in the right language.
+
+    That is the language that the column `language` names, if there is one, else the prompt's, else the thought's own.
+
+    Args:
+        column (`str`, *optional*, defaults to `"completion"`): Column of the completions.
+        prompt_column (`str`, *optional*, defaults to `"prompt"`): Column of the prompts.
+        min_share (`float`, *optional*, defaults to 0.9): Smallest share of words in the right language.
+        min_words (`int`, *optional*, defaults to 5): Thoughts of fewer words are kept.
+    """
 
     name = "mixed languages"
     column: str = "completion"
     prompt_column: str | None = "prompt"
-    least: float = 0.9
-    fewest_words: int = FEWEST_WORDS  # a thought of fewer says nothing
+    min_share: float = 0.9
+    min_words: int = FEWEST_WORDS
 
     @property
     def columns(self) -> list[str]:
+        """The columns that the filter reads."""
         return [self.column]
 
     @property
-    def useful(self) -> list[str | None]:
+    def optional_columns(self) -> list[str | None]:
+        """The columns that the filter reads if they are there."""
         return [self.prompt_column, "language"]
 
     def __call__(self, rows: Rows) -> Reasons:
-        prompts = rows.get(self.prompt_column) if self.prompt_column else None
         texts = [text_of(value) or "" for value in rows[self.column]]
-        named = [
-            name if str(name).lower() in CODES else None for name in rows.get("language", [])
-        ]  # it may say Python
-        shares = language_consistency(texts, prompts or texts, named, self.fewest_words)
-        return ["mixed languages" if share is not None and share < self.least else None for share in shares]
+        prompts = rows.get(self.prompt_column) or texts
+        languages = [self._known_language(value) for value in rows.get("language", [])]
+        shares = language_consistency(texts, prompts, languages, self.min_words)
+        return [self._reason_to_drop(share) for share in shares]
+
+    def _known_language(self, value: str | None) -> str | None:
+        """The value of a column `language`, which may also name a programming language."""
+        return value if str(value).lower() in CODES else None
+
+    def _reason_to_drop(self, share: float | None) -> str | None:
+        return "mixed languages" if share is not None and share < self.min_share else None
 
 
 @dataclass
 class CutOff:
-    """A completion that ended by its limit of tokens."""
+    """Drops completions that ended because they reached the limit of tokens.
+
+    Args:
+        column (`str`, *optional*, defaults to `"finish_reason"`): Column that says why a completion ended.
+    """
 
     name = "cut off"
     column: str = "finish_reason"
 
     @property
     def columns(self) -> list[str]:
+        """The columns that the filter reads."""
         return [self.column]
 
     def __call__(self, rows: Rows) -> Reasons:
@@ -180,36 +241,47 @@ class CutOff:
 
 
 @dataclass
-class Contaminated(OneColumn):
-    """A problem of a benchmark."""
+class Contaminated(ColumnFilter):
+    """Drops rows that hold a problem of a benchmark.
 
-    column: str = "prompt"
-    benchmarks: Benchmarks | None = None
+    Args:
+        column (`str`, *optional*, defaults to `"prompt"`): Column to look at.
+        problems (`ProblemIndex`): The benchmarks' problems.
+    """
+
     name = "contaminated"
+    column: str = "prompt"
+    problems: ProblemIndex | None = None
 
     def text(self, value: str | list[dict] | None) -> str:
         return conversation_text(value)
 
-    def why(self, text: str) -> str | None:
-        found = self.benchmarks.find(text)
-        return found and found[0]
+    def reason_to_drop(self, text: str) -> str | None:
+        match = self.problems.find(text)
+        if match is None:
+            return None
+        benchmark, _ = match
+        return benchmark
 
 
 @dataclass
-class Comparison(ABC):
-    """A filter that compares the texts of one column with those of the rows before; the first one stays.
+class ComparingFilter(ABC):
+    """A filter that compares the text of one column with those of the rows before; the first of equal ones is kept.
 
     Args:
-        column (`str`, *optional*, defaults to `"prompt"`): Text, or messages, of which all count.
+        column (`str`, *optional*, defaults to `"prompt"`): Text, or messages, all of which count.
     """
 
+    name: ClassVar[str]
     column: str = "prompt"
 
     @property
     def columns(self) -> list[str]:
+        """The columns that the filter reads."""
         return [self.column]
 
     def sign(self, rows: Rows) -> list[bytes]:
+        """The signatures of a batch of rows."""
         return [self.signature(conversation_text(value)) for value in rows[self.column]]
 
     @abstractmethod
@@ -218,16 +290,16 @@ class Comparison(ABC):
 
     @abstractmethod
     def compare(self, signatures: list[bytes]) -> Reasons:
-        """Which ones stood there before."""
+        """The reason to drop each row, given the signatures of all rows in order."""
 
 
 @dataclass
-class Duplicates(Comparison):
-    """A text that stood there before, but for case, white space and the punctuation of sentences (`1+2` is not `1*2`).
+class Duplicates(ComparingFilter):
+    """Drops texts that occurred before, except for case, white space and the punctuation of sentences (`1+2` is not `1*2`).
 
     Args:
-        column (`str`, *optional*, defaults to `"prompt"`): Text to compare.
-        within (`str`, *optional*): Only rows with the same value in this column are compared.
+        column (`str`, *optional*, defaults to `"prompt"`): Column to compare.
+        within (`str`, *optional*): Compare only rows with the same value in this column.
     """
 
     name = "duplicates"
@@ -235,17 +307,25 @@ class Duplicates(Comparison):
 
     @property
     def columns(self) -> list[str]:
-        return [self.column, *([self.within] if self.within else [])]
+        """The columns that the filter reads."""
+        if self.within is None:
+            return [self.column]
+        return [self.column, self.within]
 
     def sign(self, rows: Rows) -> list[bytes]:
-        groups = rows[self.within] if self.within else [""] * len(rows[self.column])
-        return [f"{group} ".encode() + sign for group, sign in zip(groups, super().sign(rows), strict=True)]
+        """The signatures of a batch of rows."""
+        signatures = super().sign(rows)
+        if self.within is None:
+            return signatures
+        return [f"{group} ".encode() + text for group, text in zip(rows[self.within], signatures, strict=True)]
 
     def signature(self, text: str) -> bytes:
-        plain = "".join(SENTENCE.sub("", unicodedata.normalize("NFKC", text).casefold()).split())
-        for character in NO_MATTER:
-            plain = plain.replace(character, "")
-        return hashlib.sha256(plain.encode("utf-8", "replace")).digest()[:16]
+        text = unicodedata.normalize("NFKC", text).casefold()
+        text = SENTENCE_PUNCTUATION.sub("", text)
+        text = "".join(text.split())
+        for character in OTHER_PUNCTUATION:
+            text = text.replace(character, "")
+        return hashlib.sha256(text.encode("utf-8", "replace")).digest()[:16]
 
     def compare(self, signatures: list[bytes]) -> Reasons:
         seen: set[bytes] = set()
@@ -257,13 +337,15 @@ class Duplicates(Comparison):
 
 
 @dataclass
-class NearDuplicates(Comparison):
-    """A text most of whose word n-grams stood in one text before (MinHash with locality-sensitive hashing, by datasketch).
+class NearDuplicates(ComparingFilter):
+    """Drops texts most of whose word n-grams occurred in one earlier text.
+
+    By MinHash with locality-sensitive hashing, of datasketch.
 
     Args:
-        column (`str`, *optional*, defaults to `"prompt"`): Text to compare.
-        threshold (`float`, *optional*, defaults to 0.8): Jaccard similarity from which on two are the same.
-        n (`int`, *optional*, defaults to 3): Words of an n-gram.
+        column (`str`, *optional*, defaults to `"prompt"`): Column to compare.
+        threshold (`float`, *optional*, defaults to 0.8): Jaccard similarity from which on two texts count as the same.
+        n (`int`, *optional*, defaults to 3): Words per n-gram.
         permutations (`int`, *optional*, defaults to 128): Precision of the estimate; memory grows with it.
     """
 
@@ -274,32 +356,26 @@ class NearDuplicates(Comparison):
 
     def signature(self, text: str) -> bytes:
         words = word_hashes(text)
-        hashes = np.unique(grams(words, min(self.n, len(words)))) if len(words) else words
-        sketch = MinHash(self.permutations, seed=1, scheme=SCHEME, hashfunc=int)  # they are hashes already
-        sketch.update_batch((hashes >> np.uint64(32)).tolist())
+        ngrams = np.unique(ngram_hashes(words, min(self.n, len(words))))
+        sketch = MinHash(self.permutations, seed=1, scheme=MINHASH_SCHEME, hashfunc=int)  # n-grams are hashes already
+        sketch.update_batch((ngrams >> np.uint64(32)).tolist())
         return sketch.hashvalues.tobytes()
 
     def compare(self, signatures: list[bytes]) -> Reasons:
-        index = MinHashLSH(self.threshold, self.permutations)
+        kept = MinHashLSH(self.threshold, self.permutations)
         reasons: Reasons = []
         for i, signature in enumerate(signatures):
-            sketch = LeanMinHash(seed=1, scheme=SCHEME, hashvalues=np.frombuffer(signature, dtype=np.uint32))
-            near = next((j for j in index.query(sketch) if self._same(signature, signatures[j])), None)
-            reasons.append(None if near is None else "near duplicate")
-            if near is None:
-                index.insert(i, sketch)
+            hash_values = np.frombuffer(signature, dtype=np.uint32)
+            sketch = LeanMinHash(seed=1, scheme=MINHASH_SCHEME, hashvalues=hash_values)
+            # The index also finds some that are less similar than the threshold.
+            if any(self._is_similar(signature, signatures[j]) for j in kept.query(sketch)):
+                reasons.append("near duplicate")
+            else:
+                reasons.append(None)
+                kept.insert(i, sketch)
         return reasons
 
-    def _same(self, one: bytes, other: bytes) -> bool:
-        """By all of the signature; the index finds some that are less alike."""
-        a, b = (np.frombuffer(signature, dtype=np.uint32) for signature in (one, other))
-        return bool((a == b).mean() >= self.threshold)
-
-
-def thought_of(text: str) -> str:
-    """The thought of a completion; all of it, if no tag says where it ends.
-
-    >>> thought_of("<think>a</think>b"), thought_of("a</think>b")
-    ('a', 'a')
-    """
-    return text.partition("</think>")[0].removeprefix("<think>")
+    def _is_similar(self, signature: bytes, other_signature: bytes) -> bool:
+        hash_values = np.frombuffer(signature, dtype=np.uint32)
+        other_hash_values = np.frombuffer(other_signature, dtype=np.uint32)
+        return bool((hash_values == other_hash_values).mean() >= self.threshold)

@@ -1,8 +1,9 @@
-"""Rejection sampling: of many completions, the right and readable ones for fine-tuning (DeepSeek-R1, §2.3.3, the 600k samples).
+"""Rejection sampling: of many completions, the correct and readable ones for fine-tuning (DeepSeek-R1, §2.3.3, the 600k samples).
 
-Completions are verified by the rewards that training uses, and by a model where no reward can say. Of the right ones those go that mix
-languages, run into long paragraphs, hold code in the thought, repeat themselves or were cut off. Beside the set come prompts for
-reinforcement learning: those that were answered right sometimes, but not always. Nothing is dropped in silence: see the set's card.
+Completions are verified by the rewards that training uses, and by a model where no reward can tell. Of the correct
+ones, those are dropped that mix languages, have long paragraphs or code in the thought, repeat themselves or were cut
+off. Beside the set come prompts for reinforcement learning: those that were answered correctly sometimes, but not
+always. The set's card says what was dropped and why.
 
 Examples:
 
@@ -13,47 +14,45 @@ Examples:
   python -m open_r1.builders.rejection_sampling --config recipes/tiny/data/config_rejection.yaml --dry_run true
 
   # any file of completions with gold answers
-  python -m open_r1.builders.rejection_sampling --dataset_name my.parquet --output_dir outputs/mine --dataset_solution_column answer
+  python -m open_r1.builders.rejection_sampling --dataset_name my.parquet --output_dir outputs/mine
+  --dataset_solution_column answer
 
   # the third of eight parts; the last one to finish writes the card
   ... --shard 2/8
 """
 
-from open_r1.builders.common import (
-    COMPLETION,
-    DUPLICATES,
-    begin,
-    filters_of,
-    finish,
-    load_completions,
-    show_plan,
-    to_messages,
-    work_of,
-)
+from open_r1.builders.recipe_filters import filters_from_recipe
+from open_r1.builders.rows import COMPLETION_COLUMNS, SAME_COMPLETION, load_completions, to_messages
+from open_r1.builders.run import show_plan, start_builder, work_folder, write_dataset
 from open_r1.builders.run_filters import run_filters
-from open_r1.builders.selection import chosen, prompts_between
-from open_r1.builders.verification import judge_by_model, report_of, verify
+from open_r1.builders.selection import select_completions, select_prompts
+from open_r1.builders.verification import judge_by_model, keep_correct, verification_report, verify
 from open_r1.configs import RejectionArguments
 from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
-def main():
+def main() -> None:
     args: RejectionArguments
     (args,) = parse_command_line("rejection_sampling", __doc__)
-    console = begin(args)
+    console = start_builder(args)
     rows = load_completions(args)
     if args.dry_run:
-        show_plan(console, args, {args.dataset_name: len(rows)}, [args.judge] if args.judge else [])
+        show_plan(console, args, {args.dataset_name: len(rows)}, recipes=[args.judge] if args.judge else [])
         return
-    work = work_of(args)
-    verdicts = verify(rows, args, work / "verdicts.jsonl", console.is_terminal)
+
+    folder = work_folder(args)
+    correctness = verify(rows, args, folder / "verdicts.jsonl", console.is_terminal)
     if args.judge:
-        verdicts = judge_by_model(rows, verdicts, args.judge, work / "judge", args.draw, console)
-    right = rows.select([i for i, verdict in enumerate(verdicts) if verdict])
-    kept, reports = run_filters(right, [*filters_of(args, right.column_names), DUPLICATES], args.num_proc)
-    kept = chosen(kept, args.max_per_prompt, args.choose, reports)
-    prompts = prompts_between(rows, verdicts, args.min_pass_rate, args.max_pass_rate, COMPLETION)
-    finish(args, console, to_messages(kept, args), [report_of(rows, verdicts), *reports], prompts)
+        correctness = judge_by_model(rows, correctness, args.judge, folder / "judge", args.draw, console)
+    reports = [verification_report(rows, correctness)]
+    prompts = select_prompts(rows, correctness, args.min_pass_rate, args.max_pass_rate, COMPLETION_COLUMNS)
+
+    kept = keep_correct(rows, correctness)
+    filters = [*filters_from_recipe(args, kept.column_names), SAME_COMPLETION]
+    kept, filter_reports = run_filters(kept, filters, args.num_proc)
+    reports += filter_reports
+    kept = select_completions(kept, args.max_per_prompt, args.choose, reports)
+    write_dataset(args, console, to_messages(kept, args), reports, prompts)
 
 
 if __name__ == "__main__":

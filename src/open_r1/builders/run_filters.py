@@ -1,6 +1,11 @@
-"""Runs filters over a data set, in several processes, and reports what they drop and why: nothing goes in silence.
+"""Runs filters over a data set, in several processes, and reports what each of them drops and why.
 
-A filter is a callable of a batch of rows that says, for each, why it should go, or `None`; those of `open_r1.builders.filters`, or your own.
+A filter is a callable: it takes a batch of rows, as columns, and returns for each row the reason to drop it, or
+`None`. Use those of `open_r1.builders.filters`, or your own; the attributes `name` (for reports) and `columns` (that
+it reads) are optional.
+
+A filter that compares rows with one another has two methods instead. `sign` computes a signature for each row of a
+batch, in any process; `compare` takes the signatures of all rows, in order, and returns the reasons.
 """
 
 import logging
@@ -8,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from datasets import Dataset, Features, Value
 
@@ -18,117 +24,173 @@ from open_r1.utils.text import conversation_text
 
 logger = logging.getLogger(__name__)
 
-EXAMPLES = 3
-FOUND = Features({"by": Value("int64"), "why": Value("string"), "signature": Value("binary")})
+EXAMPLES_PER_FILTER = 3
+# Given in advance: a first batch in which nothing is dropped would decide that reasons have no type.
+FINDINGS = Features({"filter": Value("int64"), "reason": Value("string"), "signature": Value("binary")})
 Rows = dict[str, list]
 Reasons = list[str | None]
+
+
+class Drop(NamedTuple):
+    """Why a row is dropped.
+
+    Args:
+        filter_number (`int`): The filter that drops it, as its number within the pass.
+        reason (`str`): The filter's reason.
+    """
+
+    filter_number: int
+    reason: str
 
 
 def run_filters(
     dataset: Dataset, filters: list[Callable[[Rows], Reasons]], num_proc: int | None = None
 ) -> tuple[Dataset, list[FilterReport]]:
-    """The rows that no filter drops, and a report a filter. What one has dropped, the next ones do not see.
+    """Applies filters one after another; a filter does not see what an earlier one has dropped.
 
     Args:
-        dataset (`Dataset`): Any; it stays on the disk.
-        filters (`list`): From this module, or your own: a callable of a batch of rows that pickles.
-        num_proc (`int`, *optional*): Processes. `Duplicates` and `NearDuplicates` compare all rows, so their last step takes one.
+        dataset (`Dataset`): Any data set; it stays on the disk.
+        filters (`list`): Filters of `open_r1.builders.filters`, or your own, which must pickle.
+        num_proc (`int`, *optional*):
+            Number of processes. The last step of filters that compare rows (`Duplicates`, `NearDuplicates`) takes one.
+
+    Returns:
+        `tuple[Dataset, list[FilterReport]]`: The rows that no filter drops, and a report per filter.
 
     Raises:
-        RecipeError: If the data set lacks the column of a filter.
+        RecipeError: If the data set lacks a column that a filter reads.
     """
     reports: list[FilterReport] = []
-    for group in _passes(filters):
-        reasons, reporting = _look(dataset, group, num_proc)
-        for report, one, dropped in reporting:
-            report.examples = [(reasons[i][1], _beginning(dataset[i], one)) for i in dropped[:EXAMPLES]]
+    for group in _group_into_passes(filters):
+        drops = _find_drops(dataset, group, num_proc)
+        for report in _make_reports(dataset, group, drops):
             logger.info("%s", report)
             reports.append(report)
-        if any(dropped for *_, dropped in reporting):
-            dataset = dataset.select([i for i, reason in enumerate(reasons) if reason is None])
+        kept = [i for i, drop in enumerate(drops) if drop is None]
+        if len(kept) < len(dataset):
+            dataset = dataset.select(kept)
     return dataset, reports
 
 
-def _passes(filters: list[Callable]) -> Iterator[list[Callable]]:
-    """Filters that look at each row alone go over the rows together; one that compares rows ends the pass."""
+def _group_into_passes(filters: list[Callable]) -> Iterator[list[Callable]]:
+    """Groups filters that go over the rows together: those that look at each row alone, until one that compares rows."""
     group: list[Callable] = []
-    for one in filters:
-        group.append(one)
-        if hasattr(one, "sign"):
+    for row_filter in filters:
+        group.append(row_filter)
+        if _compares_rows(row_filter):
             yield group
             group = []
     if group:
         yield group
 
 
-def _look(dataset: Dataset, group: list[Callable], num_proc: int | None) -> tuple[list, list]:
-    """Why each row goes, as number of the filter and reason (`None` for those that stay), and a report a filter with its rows."""
-    last = group[-1] if hasattr(group[-1], "sign") else None
-    reasons, signatures = [], []
-    for by, why, signature in _looked(dataset, group, num_proc):
-        reasons.append(None if why is None else (by, why))
+def _find_drops(dataset: Dataset, group: list[Callable], num_proc: int | None) -> list[Drop | None]:
+    """Runs one pass: for each row, why it is dropped, `None` if it stays."""
+    drops: list[Drop | None] = []
+    signatures: list[bytes | None] = []
+    for filter_number, reason, signature in _scan(dataset, group, num_proc):
+        drops.append(None if reason is None else Drop(filter_number, reason))
         signatures.append(signature)
-    if last:
-        alive = [i for i, reason in enumerate(reasons) if reason is None]
-        for i, why in zip(alive, last.compare([signatures[i] for i in alive]), strict=True):
-            reasons[i] = None if why is None else (len(group) - 1, why)
-    reporting, left = [], len(reasons)
-    for number, one in enumerate(group):
-        dropped = [i for i, reason in enumerate(reasons) if reason is not None and reason[0] == number]
-        report = FilterReport(getattr(one, "name", type(one).__name__), left, Counter(reasons[i][1] for i in dropped))
-        reporting.append((report, one, dropped))
-        left -= len(dropped)
-    return reasons, reporting
+
+    last_number = len(group) - 1
+    last_filter = group[last_number]
+    if _compares_rows(last_filter):
+        remaining = [i for i, drop in enumerate(drops) if drop is None]
+        reasons = last_filter.compare([signatures[i] for i in remaining])
+        for i, reason in zip(remaining, reasons, strict=True):
+            if reason is not None:
+                drops[i] = Drop(last_number, reason)
+    return drops
 
 
-def _looked(
+def _scan(
     dataset: Dataset, group: list[Callable], num_proc: int | None
 ) -> Iterator[tuple[int, str | None, bytes | None]]:
-    """Number of the filter that drops a row, its reason, and the signature of a row that stays if the last filter compares."""
-    for one in group:
-        for column in getattr(one, "columns", []):
-            require_column(dataset, column, f"filter {one.name!r}")
-    if all(hasattr(one, "columns") for one in group):  # one of the user's may want any
-        wanted = {column for one in group for column in [*one.columns, *getattr(one, "useful", [])]}
-        dataset = dataset.select_columns([name for name in dataset.column_names if name in wanted])
+    """Yields, for each row, the number of the filter that drops it, its reason, and the row's signature if it stays."""
+    dataset = _select_needed_columns(dataset, group)
     with tempfile.TemporaryDirectory() as folder:
-        found = dataset.map(
-            _Looking(group),
+        findings = dataset.map(
+            _FilterPass(group),
             batched=True,
             batch_size=256,
             num_proc=num_proc if len(dataset) > 1000 else None,
             remove_columns=dataset.column_names,
-            features=FOUND,  # or a first batch in which all rows stay would decide that there are no reasons
-            cache_file_name=str(Path(folder, "found.arrow")),
-            desc=" + ".join(getattr(one, "name", type(one).__name__) for one in group),
+            features=FINDINGS,
+            cache_file_name=str(Path(folder, "findings.arrow")),
+            desc=" + ".join(map(_name_of, group)),
         )
-        for batch in found.iter(1000):
-            yield from zip(batch["by"], batch["why"], batch["signature"], strict=True)
+        for batch in findings.iter(1000):
+            yield from zip(batch["filter"], batch["reason"], batch["signature"], strict=True)
 
 
-class _Looking:
-    """A pass as `Dataset.map` calls it."""
+def _select_needed_columns(dataset: Dataset, group: list[Callable]) -> Dataset:
+    """The columns that the filters of a pass read; all of them if a filter does not say which."""
+    for row_filter in group:
+        for column in getattr(row_filter, "columns", []):
+            require_column(dataset, column, f"filter {_name_of(row_filter)!r}")
+    if not all(hasattr(row_filter, "columns") for row_filter in group):
+        return dataset
+    needed: set[str | None] = set()
+    for row_filter in group:
+        needed.update(row_filter.columns)
+        needed.update(getattr(row_filter, "optional_columns", []))
+    return dataset.select_columns([name for name in dataset.column_names if name in needed])
+
+
+class _FilterPass:
+    """One pass of filters over a batch of rows, as `Dataset.map` calls it, in any process."""
 
     def __init__(self, group: list[Callable]):
         self.group = group
 
     def __call__(self, rows: Rows) -> Rows:
         count = len(next(iter(rows.values())))
-        found: Rows = {"by": [-1] * count, "why": [None] * count, "signature": [None] * count}
-        alive = list(range(count))
-        for number, one in enumerate(self.group):
-            some = rows if len(alive) == count else {name: [column[i] for i in alive] for name, column in rows.items()}
-            if hasattr(one, "sign"):
-                for i, signature in zip(alive, one.sign(some), strict=True):
-                    found["signature"][i] = signature
-                continue
-            for i, why in zip(alive, one(some), strict=True):
-                if why is not None:
-                    found["by"][i], found["why"][i] = number, why
-            alive = [i for i in alive if found["why"][i] is None]
-        return found
+        findings: Rows = {"filter": [-1] * count, "reason": [None] * count, "signature": [None] * count}
+        remaining = list(range(count))
+        for number, row_filter in enumerate(self.group):
+            remaining_rows = rows
+            if len(remaining) < count:
+                remaining_rows = {name: [column[i] for i in remaining] for name, column in rows.items()}
+            if _compares_rows(row_filter):  # always the last one
+                for i, signature in zip(remaining, row_filter.sign(remaining_rows), strict=True):
+                    findings["signature"][i] = signature
+                break
+            for i, reason in zip(remaining, row_filter(remaining_rows), strict=True):
+                if reason is not None:
+                    findings["filter"][i] = number
+                    findings["reason"][i] = reason
+            remaining = [i for i in remaining if findings["reason"][i] is None]
+        return findings
 
 
-def _beginning(row: dict, one: Callable) -> str:
-    column = getattr(one, "column", None)
-    return (conversation_text(row[column]) if column in row else str(row))[:EXAMPLE_LENGTH]
+def _make_reports(dataset: Dataset, group: list[Callable], drops: list[Drop | None]) -> list[FilterReport]:
+    """What each filter of a pass has dropped, with examples."""
+    dropped_by: list[list[int]] = [[] for _ in group]
+    for i, drop in enumerate(drops):
+        if drop is not None:
+            dropped_by[drop.filter_number].append(i)
+
+    reports = []
+    rows_left = len(dataset)
+    for row_filter, dropped in zip(group, dropped_by, strict=True):
+        report = FilterReport(_name_of(row_filter), rows_left, Counter(drops[i].reason for i in dropped))
+        for i in dropped[:EXAMPLES_PER_FILTER]:
+            report.examples.append((drops[i].reason, _example(dataset[i], row_filter)))
+        reports.append(report)
+        rows_left -= len(dropped)
+    return reports
+
+
+def _example(row: dict, row_filter: Callable) -> str:
+    """The beginning of a dropped row's text."""
+    column = getattr(row_filter, "column", None)
+    text = conversation_text(row[column]) if column in row else str(row)
+    return text[:EXAMPLE_LENGTH]
+
+
+def _compares_rows(row_filter: Callable) -> bool:
+    return hasattr(row_filter, "sign")
+
+
+def _name_of(row_filter: Callable) -> str:
+    return getattr(row_filter, "name", type(row_filter).__name__)

@@ -1,4 +1,4 @@
-"""Of the completions of a prompt, which ones to keep; of the prompts, which ones are worth training on."""
+"""Which completions of a prompt are kept, and which prompts are worth training on."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,102 +6,141 @@ from collections.abc import Iterable
 import numpy as np
 from datasets import Dataset
 
-from open_r1.builders.decontamination import grams, word_hashes
-from open_r1.builders.verification import Verdicts
+from open_r1.builders.decontamination import ngram_hashes, word_hashes
+from open_r1.builders.verification import Correctness
 from open_r1.data.filter_report import FilterReport
 
 
-SHINGLE = 3  # words
+NGRAM = 3  # words
 
 
-def chosen(rows: Dataset, most: int | None, how: str, reports: list[FilterReport]) -> Dataset:
-    """The rows to keep, at most so many of each prompt; what goes is reported. See `choose`."""
-    kept = choose(rows, most, how)
-    if most is not None:
-        reports.append(
-            FilterReport("max per prompt", len(rows), Counter({f"beyond the {most} {how}": len(rows) - len(kept)}))
-        )
+def select_completions(rows: Dataset, max_per_prompt: int | None, order: str, reports: list[FilterReport]) -> Dataset:
+    """Keeps at most `max_per_prompt` completions of each prompt, and appends a report on the others to `reports`.
+
+    Args:
+        rows (`Dataset`): Rows with `prompt_id` and `completion`.
+        max_per_prompt (`int`, *optional*): `None` keeps all, and reports nothing.
+        order (`str`): See `choose_completions`.
+        reports (`list[FilterReport]`): What the builder's steps have dropped so far.
+    """
+    if max_per_prompt is None:
+        return rows
+    kept = choose_completions(rows, max_per_prompt, order)
+    reasons = Counter({f"beyond the {max_per_prompt} {order}": len(rows) - len(kept)})
+    reports.append(FilterReport("max per prompt", len(rows), reasons))
     return rows.select(kept)
 
 
-def choose(rows: Dataset, most: int | None, how: str) -> list[int]:
-    """Numbers of the rows to keep, in order: at most so many of each prompt.
+def choose_completions(rows: Dataset, max_per_prompt: int, order: str) -> list[int]:
+    """The numbers of the rows to keep, in the order of the rows.
 
     Args:
-        rows (`Dataset`): `prompt_id` and `completion`.
-        most (`int`, *optional*): Rows of one prompt; `None` keeps all.
-        how (`str`): `shortest` (in words) first, `diverse` (the shortest, then always the one least like those chosen, by the
-            Jaccard similarity of word 3-grams), or as they were `drawn`.
+        rows (`Dataset`): Rows with `prompt_id` and `completion`.
+        max_per_prompt (`int`): Completions per prompt.
+        order (`str`):
+            Which completions of a prompt come first: `shortest` in words; `diverse`, that is the shortest, then always
+            the one least similar to those chosen so far, by the Jaccard similarity of word 3-grams; or `drawn`, in the
+            order in which they were generated.
     """
-    if most is None:
-        return list(range(len(rows)))
-    groups: dict[str, list[int]] = {}
+    rows_by_prompt: dict[str, list[int]] = {}
     for i, prompt_id in enumerate(rows["prompt_id"]):
-        groups.setdefault(prompt_id, []).append(i)
-    chosen: list[int] = []
-    for group in groups.values():
-        if how == "drawn" or len(group) <= most:
-            chosen += group[:most]
+        rows_by_prompt.setdefault(prompt_id, []).append(i)
+
+    kept: list[int] = []
+    for group in rows_by_prompt.values():
+        if order == "drawn" or len(group) <= max_per_prompt:
+            kept += group[:max_per_prompt]
             continue
-        words = [word_hashes(text) for text in rows[group]["completion"]]
-        order = np.argsort([len(each) for each in words], kind="stable").tolist()
-        picked = (
-            order[:most]
-            if how == "shortest"
-            else _diverse([set(grams(words[i], SHINGLE).tolist()) for i in order], most, order)
-        )
-        chosen += [group[i] for i in picked]
-    return sorted(chosen)
+        words = [word_hashes(completion) for completion in rows[group]["completion"]]
+        by_length = np.argsort([len(completion) for completion in words], kind="stable").tolist()
+        if order == "shortest":
+            chosen = by_length[:max_per_prompt]
+        else:
+            ngrams = [set(ngram_hashes(words[i], NGRAM).tolist()) for i in by_length]
+            chosen = [by_length[i] for i in _choose_diverse(ngrams, max_per_prompt)]
+        kept += [group[i] for i in chosen]
+    return sorted(kept)
 
 
-def _diverse(sets: list[set[int]], most: int, order: list[int]) -> list[int]:
-    """Farthest point first; `sets` are in the order of `order`, the shortest first."""
-    picked, nearest = [0], [_alike(sets[0], other) for other in sets]
-    while len(picked) < most:
-        best = min((i for i in range(len(sets)) if i not in picked), key=nearest.__getitem__)
-        picked.append(best)
-        nearest = [max(old, _alike(sets[best], other)) for old, other in zip(nearest, sets, strict=True)]
-    return [order[i] for i in picked]
+def _choose_diverse(ngrams: list[set[int]], count: int) -> list[int]:
+    """Farthest-point sampling: the first text, then always the one least similar to all chosen ones.
+
+    Args:
+        ngrams (`list[set[int]]`): The n-grams of each text.
+        count (`int`): Texts to choose.
+    """
+    chosen = [0]
+    similarity = [_jaccard(ngrams[0], other) for other in ngrams]  # of each text to the most similar chosen one
+    while len(chosen) < count:
+        candidates = [i for i in range(len(ngrams)) if i not in chosen]
+        farthest = min(candidates, key=lambda i: similarity[i])
+        chosen.append(farthest)
+        for i, other in enumerate(ngrams):
+            similarity[i] = max(similarity[i], _jaccard(ngrams[farthest], other))
+    return chosen
 
 
-def _alike(one: set[int], other: set[int]) -> float:
-    return len(one & other) / len(one | other) if one | other else 1.0
+def _jaccard(ngrams: set[int], other_ngrams: set[int]) -> float:
+    """Share of the n-grams of two texts that they have in common."""
+    union = len(ngrams | other_ngrams)
+    if not union:
+        return 1.0
+    return len(ngrams & other_ngrams) / union
 
 
-def pass_rates(prompt_ids: Iterable[str], verdicts: Verdicts) -> dict[str, tuple[int, int]]:
-    """Right and judged completions of each prompt.
+def pass_rates(prompt_ids: Iterable[str], correctness: Correctness) -> dict[str, tuple[int, int]]:
+    """Number of correct and of judged completions of each prompt.
 
     >>> pass_rates(["a", "a", "b", "a"], [True, False, None, True])
     {'a': (2, 3), 'b': (0, 0)}
     """
     rates: dict[str, tuple[int, int]] = {}
-    for prompt_id, verdict in zip(prompt_ids, verdicts, strict=True):
-        right, judged = rates.get(prompt_id, (0, 0))
-        rates[prompt_id] = (right + (verdict is True), judged + (verdict is not None))
+    for prompt_id, is_correct in zip(prompt_ids, correctness, strict=True):
+        correct, judged = rates.get(prompt_id, (0, 0))
+        if is_correct is not None:
+            judged += 1
+        if is_correct:
+            correct += 1
+        rates[prompt_id] = (correct, judged)
     return rates
 
 
-def prompts_between(rows: Dataset, verdicts: Verdicts, least: float, most: float, drop: set[str]) -> Dataset:
-    """A row a prompt whose share of right completions is from `least` to `most`, with that share as `pass_rate`.
+def select_prompts(
+    rows: Dataset,
+    correctness: Correctness,
+    min_pass_rate: float,
+    max_pass_rate: float,
+    completion_columns: Iterable[str],
+) -> Dataset:
+    """Selects the prompts that are answered correctly sometimes, but neither too seldom nor too often.
 
     Args:
-        rows (`Dataset`): A row a completion, with `prompt_id`.
-        verdicts (`list[bool | None]`): One a row.
-        least (`float`): Smallest share.
-        most (`float`): Largest share.
-        drop (`set[str]`): Columns that belong to a completion, not to the prompt.
+        rows (`Dataset`): A row per completion, with `prompt_id`.
+        correctness (`list[bool | None]`): Whether each completion is correct.
+        min_pass_rate (`float`): Smallest share of correct completions.
+        max_pass_rate (`float`): Largest share of correct completions.
+        completion_columns (`Iterable[str]`): Columns that belong to a completion, not to its prompt; they are removed.
+
+    Returns:
+        `Dataset`:
+            A row per prompt, with its share of correct completions as `pass_rate` and the number of its judged
+            completions as `samples`.
     """
-    rates = pass_rates(rows["prompt_id"], verdicts)
-    first: dict[str, int] = {}
+    rates = pass_rates(rows["prompt_id"], correctness)
+    first_rows: dict[str, int] = {}
     for i, prompt_id in enumerate(rows["prompt_id"]):
-        first.setdefault(prompt_id, i)
-    kept = {
-        name: at for name, at in first.items() if rates[name][1] and least <= rates[name][0] / rates[name][1] <= most
-    }
-    prompts = rows.select(list(kept.values())).remove_columns([name for name in rows.column_names if name in drop])
-    for column, values in (
-        ("pass_rate", [rates[name][0] / rates[name][1] for name in kept]),
-        ("samples", [rates[name][1] for name in kept]),
-    ):
-        prompts = prompts.remove_columns([column] if column in prompts.column_names else []).add_column(column, values)
-    return prompts
+        first_rows.setdefault(prompt_id, i)
+
+    kept = []
+    shares = []
+    samples = []
+    for prompt_id, row in first_rows.items():
+        correct, judged = rates[prompt_id]
+        if judged and min_pass_rate <= correct / judged <= max_pass_rate:
+            kept.append(row)
+            shares.append(correct / judged)
+            samples.append(judged)
+
+    replaced = {*completion_columns, "pass_rate", "samples"}
+    prompts = rows.select(kept).remove_columns([name for name in rows.column_names if name in replaced])
+    return prompts.add_column("pass_rate", shares).add_column("samples", samples)

@@ -16,7 +16,7 @@ from open_r1.utils.files import require_file
 
 @dataclass
 class BuilderArguments(DatasetArguments):
-    """What all builders take: where the set goes, what no row of it may be, and what it is for."""
+    """Options of all builders: where the set is written, what is dropped from it, and which model it is for."""
 
     builder: ClassVar[str] = ""
     part: ClassVar[int] = 0
@@ -41,20 +41,24 @@ class BuilderArguments(DatasetArguments):
     )
     min_language_share: float = field(
         default=0.9,
-        metadata={"help": "Least share of a thought's words in the question's language; 0 asks for nothing."},
+        metadata={"help": "Smallest share of a thought's words in the question's language; 0 keeps all thoughts."},
     )
-    fewest_words: int = field(default=5, metadata={"help": "A thought of fewer words is in no language."})
-    max_paragraph: int = field(default=3000, metadata={"help": "Characters of the longest paragraph; 0 is no limit."})
+    fewest_words: int = field(default=5, metadata={"help": "The language of thoughts of fewer words is not judged."})
+    max_paragraph: int = field(default=3000, metadata={"help": "Maximum characters of a paragraph; 0 is no limit."})
     max_repetition: float = field(
-        default=0.2, metadata={"help": "Largest share of 20-word sequences that came before; 1 is no limit."}
+        default=0.2,
+        metadata={"help": "Largest share of 20-grams that occurred before in the same text; 1 is no limit."},
     )
     drop_code_in_thought: bool = field(default=True, metadata={"help": "Drop thoughts with fenced blocks of code."})
     draw: bool = field(
         default=True,
-        metadata={"help": "Ask models here; if false, write the requests, say which command asks, and stop."},
+        metadata={
+            "help": "Whether to generate completions of other models (rewriter, judge, teacher) in this process. If false, "
+            "write the requests and stop with the command that generates them, on a cluster for example."
+        },
     )
-    num_proc: int | None = field(default=None, metadata={"help": "Processes; by default one a core."})
-    seed: int = field(default=42, metadata={"help": "Seed of whatever is chosen by lot."})
+    num_proc: int | None = field(default=None, metadata={"help": "Number of processes; by default one per core."})
+    seed: int = field(default=42, metadata={"help": "Seed of everything random."})
     push_to_hub: bool = field(default=False, metadata={"help": "Push the finished set."})
     hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to push it, `name/of-the-set`."})
     hub_revision: str | None = field(default=None, metadata={"help": "Branch to push it to; None is main."})
@@ -68,54 +72,79 @@ class BuilderArguments(DatasetArguments):
             raise RecipeError("hub_dataset_id: missing. Name where to push the set.")
         if self.chat_template_path:
             require_file("chat_template_path", self.chat_template_path)
-        for key, low, high in (
-            ("min_language_share", 0, 1), ("max_repetition", 0, 1), ("max_paragraph", 0, 10**9), ("fewest_words", 1, 10**6),
-        ):  # fmt: skip
-            if not low <= getattr(self, key) <= high:
-                raise RecipeError(f"{key}: found {getattr(self, key)}; expected {low} to {high}.")
+        limits = {
+            "min_language_share": (0, 1),
+            "max_repetition": (0, 1),
+            "max_paragraph": (0, 10**9),
+            "fewest_words": (1, 10**6),
+        }
+        for key, (low, high) in limits.items():
+            value = getattr(self, key)
+            if not low <= value <= high:
+                raise RecipeError(f"{key}: found {value}; expected {low} to {high}.")
         if self.num_proc is None:
-            self.num_proc = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            self.num_proc = _available_cores()
 
     @property
     def suffix(self) -> str:
-        """Which file of how many."""
+        """The shard, as it is written in the names of files: `00000-of-00001`."""
         return f"{self.part:05}-of-{self.parts:05}"
 
-    def require_recipe(self, key: str):
-        """Stops if a recipe that the builder hands requests to is not there."""
+    def require_recipe(self, key: str) -> None:
+        """Stops if a recipe of a model that the builder asks does not exist.
+
+        Args:
+            key (`str`): The option that names the recipe.
+
+        Raises:
+            RecipeError: If there is no such file.
+        """
         path = getattr(self, key)
         if path is not None and not Path(path).is_file():
             raise RecipeError(f"{key}: no recipe {path!r} (looked in {os.getcwd()}).")
 
 
+def _available_cores() -> int:
+    """Cores that this process may use; on Linux fewer than there are, if it is bound to some."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass
 class SelectionArguments(BuilderArguments):
-    """What the builders take that choose among completions by their verdicts."""
+    """Options of the builders that select completions which are correct."""
 
     dataset_prompt_column: str = field(
-        default="prompt", metadata={"help": "Column of the question as the set shall have it."}
+        default="prompt", metadata={"help": "Column of the question, which the set will have as it is."}
     )
     dataset_completion_column: str = field(
         default="completion", metadata={"help": "Column of completions, text or messages."}
     )
     dataset_solution_column: str = field(default="solution", metadata={"help": "Column that holds the gold answer."})
     reward_funcs: list[str] = field(
-        default_factory=lambda: ["accuracy"], metadata={"help": "Rewards that verify, as in a recipe."}
+        default_factory=lambda: ["accuracy"],
+        metadata={"help": "Rewards that verify the completions, as in a GRPO recipe."},
     )
     min_reward: float = field(
-        default=1.0, metadata={"help": "A completion is right if each of these rewards gives so much."}
+        default=1.0, metadata={"help": "A completion is correct if each of these rewards is at least this."}
     )
     thought_opened: bool = field(
         default=False, metadata={"help": "The prompts ended with `<think>`, which the completions lack."}
     )
     max_per_prompt: int | None = field(
-        default=None, metadata={"help": "Completions kept of one prompt; none keeps all."}
+        default=None, metadata={"help": "Maximum number of completions per prompt; by default all."}
     )
     choose: str = field(
         default="shortest",
-        metadata={"help": "Which of a prompt's completions come first: `shortest`, `diverse` or `drawn`."},
+        metadata={
+            "help": "Which completions of a prompt to keep: the `shortest`, `diverse` ones (by their 3-grams), or the first "
+            "ones as `drawn`."
+        },
     )
-    shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for arrays of jobs."})
+    shard: str = field(
+        default="0/1", metadata={"help": "Which shard of the prompts to process, i/n, for arrays of jobs."}
+    )
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
 
@@ -131,10 +160,9 @@ class SelectionArguments(BuilderArguments):
         super().__post_init__()
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
         self.part, self.parts = part_of(self.shard)
-        if self.choose not in ("shortest", "diverse", "drawn"):
-            raise RecipeError(
-                f"choose: found {self.choose!r}{did_you_mean(self.choose, ('shortest', 'diverse', 'drawn'))}"
-            )
+        orders = ("shortest", "diverse", "drawn")
+        if self.choose not in orders:
+            raise RecipeError(f"choose: found {self.choose!r}{did_you_mean(self.choose, orders)}")
         if self.max_per_prompt is not None and self.max_per_prompt < 1:
             raise RecipeError(f"max_per_prompt: found {self.max_per_prompt}; expected at least 1.")
 
@@ -147,7 +175,7 @@ class ColdStartArguments(SelectionArguments):
 
     rewriter: str | None = field(
         default=None,
-        metadata={"help": "A `generate` recipe whose model rewrites what was verified; none takes it as it is."},
+        metadata={"help": "A `generate` recipe whose model rewrites the correct completions; by default none does."},
     )
 
     def __post_init__(self):
@@ -162,11 +190,14 @@ class RejectionArguments(SelectionArguments):
     builder: ClassVar[str] = "rejection_sampling"
 
     judge: str | None = field(
-        default=None, metadata={"help": "A `generate` recipe whose model judges what no reward can; none drops that."}
+        default=None,
+        metadata={"help": "A `generate` recipe whose model judges what no reward can; by default that is dropped."},
     )
-    min_pass_rate: float = field(default=0.01, metadata={"help": "Prompts for RL: least share of right completions."})
+    min_pass_rate: float = field(
+        default=0.01, metadata={"help": "Prompts for RL: smallest share of correct completions."}
+    )
     max_pass_rate: float = field(
-        default=0.99, metadata={"help": "Prompts for RL: largest share of right completions."}
+        default=0.99, metadata={"help": "Prompts for RL: largest share of correct completions."}
     )
 
     def __post_init__(self):
@@ -174,7 +205,8 @@ class RejectionArguments(SelectionArguments):
         self.require_recipe("judge")
         if not 0 <= self.min_pass_rate <= self.max_pass_rate <= 1:
             raise RecipeError(
-                f"min_pass_rate, max_pass_rate: found {self.min_pass_rate} and {self.max_pass_rate}; expected 0 ≤ min ≤ max ≤ 1."
+                f"min_pass_rate, max_pass_rate: found {self.min_pass_rate} and {self.max_pass_rate}; "
+                "expected 0 ≤ min ≤ max ≤ 1."
             )
 
 
@@ -186,13 +218,16 @@ class Source(Entry):
         dataset_name (`str`): As in a recipe: Hub id, file, folder or function.
         dataset_config (`str`, *optional*): Configuration of a Hub data set.
         dataset_split (`str`, *optional*, defaults to `"train"`): Split.
-        dataset_prompt_column (`str`, *optional*, defaults to `"prompt"`): Column of the request, where there are no `messages`.
+        dataset_prompt_column (`str`, *optional*, defaults to `"prompt"`):
+            Column of the request, where there are no `messages`.
         dataset_completion_column (`str`, *optional*, defaults to `"completion"`): Column of the answer, likewise.
-        domain (`str`, *optional*): What it is counted under; by default its own column `domain`.
-        weight (`float`, *optional*, defaults to 1): Its share of the mixture is this over the sum of all.
-        teacher (`str`, *optional*): A `generate` recipe whose model answers the conversations anew, with a thought before the answer.
-        template (`str`, *optional*): What to ask the teacher, instead of the recipe's `user_template`.
-        thought (`bool`, *optional*, defaults to `True`): Whether answers have a thought; those without get an empty one.
+        domain (`str`, *optional*): Domain of its rows in the statistics; by default their own column `domain`.
+        weight (`float`, *optional*, defaults to 1): Its share of the mixture is this over the sum of all weights.
+        teacher (`str`, *optional*):
+            A `generate` recipe whose model answers the conversations anew, with a thought before the answer.
+        template (`str`, *optional*): What to ask the teacher, in place of the teacher's own `user_template`.
+        thought (`bool`, *optional*, defaults to `True`):
+            `False` if its answers have no thought; they get an empty one.
     """
 
     option: ClassVar[str] = "sources"
@@ -228,14 +263,15 @@ class Source(Entry):
 
 @dataclass
 class DistillArguments(BuilderArguments):
-    """The mixture of reasoning and other samples that R1 and its students are fine-tuned on (DeepSeek-R1, §2.3.3 and §2.4)."""
+    """The mixture that R1 and its students are fine-tuned on (DeepSeek-R1, §2.3.3 and §2.4)."""
 
     builder: ClassVar[str] = "distill"
 
     sources: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "The sets of the mixture: mappings such as `- {dataset_name: math.jsonl, domain: math, weight: 395285}`."
+            "help": "The sets of the mixture: mappings such as "
+            "`- {dataset_name: math.jsonl, domain: math, weight: 395285}`."
         },
     )
     num_rows: int | None = field(
@@ -250,7 +286,7 @@ class DistillArguments(BuilderArguments):
         if self.num_rows is not None and self.num_rows < 1:
             raise RecipeError(f"num_rows: found {self.num_rows}; expected at least 1.")
 
-    def require_data(self):
+    def require_data(self) -> None:
         if self.dataset_name:
             raise RecipeError("dataset_name: a mixture has `sources`; name the sets there.")
         if not self.sources:

@@ -1,0 +1,124 @@
+"""Rows as builders work on them, and as they write them.
+
+While a builder works, a row has `prompt` (text or messages), `completion` (text, `<think>thought</think>summary`),
+`prompt_id`, and whatever columns came with it. The finished set has `messages` in place of prompt and completion,
+since TRL would take a `prompt` for something else.
+"""
+
+import hashlib
+import json
+from zlib import crc32
+
+from datasets import Dataset, Value
+from transformers import PreTrainedTokenizerBase
+from trl import ModelConfig
+
+from open_r1.builders.filters import Duplicates
+from open_r1.configs import BuilderArguments, SelectionArguments
+from open_r1.data.conversations import as_text
+from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column
+from open_r1.models.chat_template import use_chat_template
+from open_r1.models.loading import load_model_info
+from open_r1.utils.text import OPEN, prompt_messages, text_of
+
+
+# Columns that belong to a completion, not to its prompt. The finished set keeps those of them that say where it comes from.
+COMPLETION_COLUMNS = (
+    "completion",
+    "finish_reason",
+    "prompt_tokens",
+    "seed",
+    "sample",
+    "model",
+    "completion_tokens",
+    "prompt_id",
+)
+COLUMNS_TO_DROP = ("prompt", "completion", "finish_reason", "prompt_tokens", "seed")
+SAME_COMPLETION = Duplicates("completion", within="prompt_id")  # the same completion of the same prompt
+
+
+def load_completions(args: SelectionArguments) -> Dataset:
+    """Loads the completions of this shard's prompts, in the form that builders work on.
+
+    Returns:
+        `Dataset`: `prompt`, `completion` as text, `prompt_id`, `solution` if there is one, and the other columns.
+
+    Raises:
+        RecipeError: If a column is missing.
+    """
+    rows = load_split(args.dataset, args.seed, dry_run=args.dry_run)
+    hide_short_progress_bars(rows)
+    require_column(rows, args.dataset_prompt_column, "dataset_prompt_column")
+    require_column(rows, args.dataset_completion_column, "dataset_completion_column")
+    rows = rename_columns(rows, args.dataset.columns)
+    if args.thought_opened or not _is_normalized(rows):
+        rows = _normalize(rows, args)
+    if args.parts > 1:
+        rows = _select_shard(rows, args.part, args.parts)
+    return rows
+
+
+def _is_normalized(rows: Dataset) -> bool:
+    """Whether completions and prompt ids are text already, as `generate.py` writes them."""
+    for column in ("completion", "prompt_id"):
+        if column not in rows.column_names or rows.features[column] != Value("string"):
+            return False
+    return rows.data.column("prompt_id").null_count == 0
+
+
+def _normalize(rows: Dataset, args: SelectionArguments) -> Dataset:
+    """Completions as text that starts with the thought, and an id for each prompt."""
+
+    def normalize(row: dict) -> dict:
+        completion = text_of(row["completion"]) or ""
+        if args.thought_opened and not completion.startswith(OPEN):
+            completion = OPEN + completion
+        prompt_id = row.get("prompt_id")
+        if prompt_id is None:
+            prompt = json.dumps(row["prompt"], sort_keys=True)
+            prompt_id = hashlib.sha256(prompt.encode()).hexdigest()[:16]
+        return {"completion": completion, "prompt_id": str(prompt_id)}
+
+    num_proc = args.num_proc if len(rows) > 10_000 else None
+    return rows.map(normalize, num_proc=num_proc, desc="Reading completions")
+
+
+def _select_shard(rows: Dataset, part: int, parts: int) -> Dataset:
+    """The completions of one shard's prompts; those of a prompt stay together."""
+    prompt_ids = rows["prompt_id"]
+    return rows.select([i for i, prompt_id in enumerate(prompt_ids) if crc32(prompt_id.encode()) % parts == part])
+
+
+def to_messages(rows: Dataset, args: BuilderArguments) -> Dataset:
+    """Gives each row `messages` in place of prompt and completion, and keeps the other columns.
+
+    If the recipe names a model, its tokenizer counts the length of the messages in `tokens`.
+
+    Raises:
+        RecipeError: If the chat template of the recipe's model drops thoughts.
+    """
+    tokenizer: PreTrainedTokenizerBase | None = None
+    if args.model_name_or_path:
+        tokenizer = load_model_info(ModelConfig(model_name_or_path=args.model_name_or_path), args.seed).tokenizer
+        use_chat_template(tokenizer, args.chat_template_path)
+
+    def write_messages(row: dict) -> dict:
+        messages = plain_messages(row["prompt"])
+        messages.append({"role": "assistant", "content": row["completion"].strip()})
+        if tokenizer is None:
+            return {"messages": messages}
+        text = as_text(messages, tokenizer)
+        return {"messages": messages, "tokens": len(tokenizer(text, add_special_tokens=False)["input_ids"])}
+
+    to_drop = [name for name in rows.column_names if name in COLUMNS_TO_DROP]
+    num_proc = args.num_proc if len(rows) > 1000 else None
+    return rows.map(write_messages, remove_columns=to_drop, num_proc=num_proc, desc="Writing messages")
+
+
+def plain_messages(prompt: str | list[dict]) -> list[dict]:
+    """A prompt as messages that have a role and a content, and nothing else.
+
+    >>> plain_messages([{"role": "user", "content": "1+1?", "name": None}])
+    [{'role': 'user', 'content': '1+1?'}]
+    """
+    return [{"role": message["role"], "content": message["content"]} for message in prompt_messages(prompt)]
