@@ -1,4 +1,4 @@
-"""The card of a data set (README.md, as the Hub shows it): what is in it, what was dropped and why, how to make it again."""
+"""The card of a data set (README.md, as the Hub shows it): what is in it, what was dropped, how to make it again."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Which rows hold problems of a benchmark? Overlap of word n-grams, as GPT-3 (2005.14165, app. C) did it, made strict and fast.
+"""Finds problems of benchmarks by their word n-grams, as GPT-3 (2005.14165, app. C) did, only stricter and faster.
 
 A problem is found in a text if half of its 8-grams occur there, together or apart; a shorter problem if all of it
 does. Words are compared without case and punctuation, so a problem with other punctuation is found. An n-gram that
@@ -23,7 +23,8 @@ MIN_OVERLAP = 0.5  # share of a problem's n-grams
 MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth); odd, so that it has an inverse modulo 2^64
 FEW_CHARACTERS = 24  # so many different characters are replaced faster one kind after another
 
-# Bytes to letters: lower case, 0 for white space and ASCII punctuation (LaTeX is written in it); of other scripts all bytes count.
+# Bytes to letters: lower case, and 0 for white space and ASCII punctuation (LaTeX is full of it). Of other scripts all
+# bytes count.
 ASCII_LETTERS = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 0 for code in range(128))
 LETTERS = ASCII_LETTERS + bytes(range(128, 256))
 NON_ASCII = re.compile(r"[^\x00-\x7f]")

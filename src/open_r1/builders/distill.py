@@ -1,4 +1,4 @@
-"""The mixture that R1 and its students are fine-tuned on: reasoning and other samples by weight (DeepSeek-R1, §2.3.3 and §2.4).
+"""The mixture that R1 and its students are fine-tuned on: reasoning and other samples by weight (§2.3.3 and §2.4).
 
 Sources are sets of conversations (`messages`, or `prompt` and `completion`): what rejection sampling wrote, and any
 chat data set for writing, factual questions, self-cognition and translation. A source with a `teacher` is answered
@@ -208,7 +208,7 @@ def answer_anew(rows: Dataset, source: Source, folder: Path, in_process: bool, c
 
 
 def mix_sources(sources: list[Dataset], args: DistillArguments, reports: list[FilterReport]) -> Dataset:
-    """Mixes rows of all sources in the proportions of their weights, chosen at random and shuffled by the recipe's seed.
+    """Mixes rows of all sources in the proportions of their weights, chosen and shuffled by the recipe's seed.
 
     Args:
         sources (`list[Dataset]`): The rows of each source.
@@ -227,8 +227,8 @@ def mix_sources(sources: list[Dataset], args: DistillArguments, reports: list[Fi
         count = round(share * total)
         if count > len(rows):
             raise RecipeError(
-                f"num_rows: {total:,} would take {count:,} rows of {source.dataset_name}, which has {len(rows):,} after "
-                f"the filters; expected at most {possible:,}, other weights, or more data."
+                f"num_rows: {total:,} would take {count:,} rows of {source.dataset_name}, which has {len(rows):,} "
+                f"after the filters; expected at most {possible:,}, other weights, or more data."
             )
         reasons = Counter({"more than its share": len(rows) - count})
         reports.append(FilterReport(f"{source.dataset_name}: weight", len(rows), reasons))

@@ -141,7 +141,7 @@ class LongParagraphs(ColumnFilter):
 
 @dataclass
 class CodeInThought(ColumnFilter):
-    """Drops completions with a fenced block of code in the thought, or anywhere if no tag says where the thought ends."""
+    """Drops completions with a fenced block of code in the thought, or anywhere if there are no tags."""
 
     name = "code in the thought"
 
@@ -295,7 +295,7 @@ class ComparingFilter(ABC):
 
 @dataclass
 class Duplicates(ComparingFilter):
-    """Drops texts that occurred before, except for case, white space and the punctuation of sentences (`1+2` is not `1*2`).
+    """Drops texts that occurred before, whatever their case, white space and punctuation (`1+2` is not `1*2`).
 
     Args:
         column (`str`, *optional*, defaults to `"prompt"`): Column to compare.

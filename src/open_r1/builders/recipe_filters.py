@@ -56,8 +56,8 @@ def require_benchmarks(names: list[str]) -> None:
         is_file = path.endswith(FILES) and Path(path).is_file()
         if name not in BENCHMARKS and not (is_file and column):
             raise RecipeError(
-                f"decontaminate: found {name!r}; expected {', '.join(BENCHMARKS)}, or an existing file and its column, "
-                "`held_out.jsonl:problem`."
+                f"decontaminate: found {name!r}; expected {', '.join(BENCHMARKS)}, or an existing file and its "
+                "column, `held_out.jsonl:problem`."
             )
 
 

@@ -1,4 +1,4 @@
-"""Rejection sampling: of many completions, the correct and readable ones for fine-tuning (DeepSeek-R1, §2.3.3, the 600k samples).
+"""Rejection sampling: the correct and readable ones of many completions, for fine-tuning (DeepSeek-R1, §2.3.3).
 
 Completions are verified by the rewards that training uses, and by a model where no reward can tell. Of the correct
 ones, those are dropped that mix languages, have long paragraphs or code in the thought, repeat themselves or were cut

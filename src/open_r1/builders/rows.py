@@ -22,7 +22,7 @@ from open_r1.models.loading import load_model_info
 from open_r1.utils.text import OPEN, prompt_messages, text_of
 
 
-# Columns that belong to a completion, not to its prompt. The finished set keeps those of them that say where it comes from.
+# Columns that belong to a completion, not to its prompt.
 COMPLETION_COLUMNS = (
     "completion",
     "finish_reason",

@@ -45,7 +45,8 @@ def start_builder(args: BuilderArguments) -> Console:
     for path in Path(args.output_dir).glob("report-*.json"):
         if not path.stem.endswith(f"-of-{args.parts:05}"):  # its rows would be read together with the new ones
             raise RecipeError(
-                f"shard: {args.output_dir} holds a set of another number of shards ({path.name}). Use another output_dir."
+                f"shard: {args.output_dir} holds a set of another number of shards ({path.name}). "
+                "Use another output_dir."
             )
     if args.push_to_hub and not args.dry_run:
         require_repo(args.hub_dataset_id, args.hub_private, args.hub_revision, "dataset")

@@ -73,7 +73,7 @@ def run_filters(
 
 
 def _group_into_passes(filters: list[Callable]) -> Iterator[list[Callable]]:
-    """Groups filters that go over the rows together: those that look at each row alone, until one that compares rows."""
+    """Groups filters that go over the rows together: any that look at each row alone, up to one that compares."""
     group: list[Callable] = []
     for row_filter in filters:
         group.append(row_filter)
@@ -106,7 +106,7 @@ def _find_drops(dataset: Dataset, group: list[Callable], num_proc: int | None) -
 def _scan(
     dataset: Dataset, group: list[Callable], num_proc: int | None
 ) -> Iterator[tuple[int, str | None, bytes | None]]:
-    """Yields, for each row, the number of the filter that drops it, its reason, and the row's signature if it stays."""
+    """For each row, the number of the filter that drops it and the reason, or its signature if it stays."""
     dataset = _select_needed_columns(dataset, group)
     with tempfile.TemporaryDirectory() as folder:
         findings = dataset.map(

@@ -1,4 +1,4 @@
-"""Which completions are correct: by the rewards of training, and by a model where no reward can tell (DeepSeek-R1, §2.3.3)."""
+"""Which completions are correct: by the rewards of training, or by a model where they cannot tell (§2.3.3)."""
 
 import hashlib
 import json
@@ -93,7 +93,7 @@ def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) 
 
 
 def _digest(rows: Dataset, rewards: Composition) -> str:
-    """A hash of all that correctness depends on: completions in their order, what the rewards read, the user's own rewards."""
+    """A hash of all that correctness depends on: the rows as the rewards read them, and the user's own rewards."""
     digest = hashlib.sha256()
     read_columns = set(VERIFIED_COLUMNS)
     for reward in rewards.rewards:
@@ -118,7 +118,7 @@ def _is_correct(values: Iterable[float | None], min_reward: float) -> bool | Non
 def judge_by_model(
     rows: Dataset, correctness: Correctness, recipe: str, folder: Path, in_process: bool, console: Console
 ) -> Correctness:
-    """Asks a model about the completions that no reward could judge, given the question, the gold and the final answer.
+    """Asks a model about the completions that no reward could judge, given question, gold and final answer.
 
     Each distinct question of this kind is asked once; where the recipe generates several judgements, the most frequent
     one counts. A completion without an answer, such as one whose thought is never closed, is wrong; the model is not

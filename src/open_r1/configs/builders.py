@@ -35,8 +35,8 @@ class BuilderArguments(DatasetArguments):
     decontaminate: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Benchmarks whose problems are left out: aime24, aime25, math500, gpqa, livecodebench, or a local file "
-            "and its column, `held_out.jsonl:problem`."
+            "help": "Benchmarks whose problems are left out: aime24, aime25, math500, gpqa, livecodebench, or a local "
+            "file and its column, `held_out.jsonl:problem`."
         },
     )
     min_language_share: float = field(
@@ -53,8 +53,8 @@ class BuilderArguments(DatasetArguments):
     draw: bool = field(
         default=True,
         metadata={
-            "help": "Whether to generate completions of other models (rewriter, judge, teacher) in this process. If false, "
-            "write the requests and stop with the command that generates them, on a cluster for example."
+            "help": "Whether to generate completions of other models (rewriter, judge, teacher) in this process. If "
+            "false, write the requests and stop with the command that generates them, on a cluster for example."
         },
     )
     num_proc: int | None = field(default=None, metadata={"help": "Number of processes; by default one per core."})
@@ -138,8 +138,8 @@ class SelectionArguments(BuilderArguments):
     choose: str = field(
         default="shortest",
         metadata={
-            "help": "Which completions of a prompt to keep: the `shortest`, `diverse` ones (by their 3-grams), or the first "
-            "ones as `drawn`."
+            "help": "Which completions of a prompt to keep: the `shortest`, `diverse` ones (by their 3-grams), or the "
+            "first ones as `drawn`."
         },
     )
     shard: str = field(
