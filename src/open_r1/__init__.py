@@ -1,3 +1,3 @@
 """DeepSeek-R1 reproduced in the open, on TRL."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

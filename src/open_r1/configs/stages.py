@@ -54,9 +54,9 @@ class Stage:
 
     @property
     def command(self) -> list[str]:
-        """How to run it from the top of the repository, without the interpreter: a script, or `-m` and a module."""
-        script = Path(__file__).parents[1] / f"{self.module.rpartition('.')[2]}.py"
-        return [f"src/open_r1/{script.name}"] if script.exists() else ["-m", self.module]
+        """How to run it, without the interpreter: the script if this is the top of the repository, else `-m` and the module."""
+        script = f"src/{self.module.replace('.', '/')}.py"
+        return [script] if Path(script).is_file() else ["-m", self.module]
 
     def options(self) -> dict[str, Option]:
         """All keys that its recipes may have."""
