@@ -24,8 +24,6 @@ Examples:
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --seeds 42 7
 """
 
-import signal
-import sys
 import time
 from contextlib import ExitStack
 
@@ -53,9 +51,8 @@ def main() -> None:
     with ExitStack() as locks:
         for seed in args.seeds:
             args.home(seed).mkdir(parents=True, exist_ok=True)
-            if (
-                args.launcher != SLURM_LAUNCHER
-            ):  # jobs of one pipeline run at the same time; each stage has its own lock
+            # The jobs of a pipeline run at the same time. There, each stage has its own lock.
+            if args.launcher != SLURM_LAUNCHER:
                 locks.enter_context(file_lock(args.home(seed) / "pipeline.lock"))
         run(tasks_by_seed, args, console)
 
@@ -64,14 +61,13 @@ def run(tasks_by_seed: dict[int, list[Task]], args: PipelineArguments, console: 
     """Runs or submits the tasks that are outdated."""
     started = time.monotonic()
     outdated = all_outdated_tasks(tasks_by_seed, args)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    if args.slurm is not None and args.launcher != SLURM_LAUNCHER:  # with that launcher this is one of the jobs itself
+    is_slurm_job = args.launcher == SLURM_LAUNCHER
+    if args.slurm is not None and not is_slurm_job:
         submit_tasks(outdated, args, console)
         return
-    count = len(outdated)
     LocalRunner(outdated, finish_times(tasks_by_seed, outdated), args.jobs, console).run()
     minutes = (time.monotonic() - started) / 60
-    summary = f"{args.recipe}: {count} stages run in {minutes:,.1f} minutes"
+    summary = f"{args.recipe}: {len(outdated)} stages run in {minutes:,.1f} minutes"
     if not args.only and not args.from_stage:
         summary += "; all is done"
     console.print(summary, markup=False)
@@ -85,11 +81,13 @@ def show(tasks_by_seed: dict[int, list[Task]], args: PipelineArguments, console:
             f"seed {seed}: {len(reasons)} of {len(tasks)} stages to run, into {args.root(seed)}", markup=False
         )
         for number, task in enumerate(tasks, 1):
-            needs = f" ← {', '.join(task.needs)}" if task.needs else ""
-            status = f"run, {reasons[task.name]}" if task.name in reasons else "done"
+            line = f"{number:3} {task.name}"
+            if task.needs:
+                line += f" ← {', '.join(task.needs)}"
+            line += f": run, {reasons[task.name]}" if task.name in reasons else ": done"
             if args.slurm is not None:
-                status += describe_job(task)
-            console.print(f"{number:3} {task.name}{needs}: {status}\n      {task}", markup=False)
+                line += describe_job(task)
+            console.print(f"{line}\n      {task}", markup=False)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections import defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 from rich.console import Console
@@ -46,7 +47,7 @@ class LocalRunner:
     """
 
     def __init__(self, waiting: list[OutdatedTask], finished: dict[int, dict[str, str]], jobs: int, console: Console):
-        self.waiting = waiting
+        self.waiting = list(waiting)
         self.finished = finished
         self.jobs = jobs
         self.console = console
@@ -58,11 +59,12 @@ class LocalRunner:
         self.failed: StageProcess | None = None
 
     def run(self) -> None:
-        """Runs all tasks. When it is interrupted, the stages that run save their checkpoints first.
+        """Runs all tasks. Ctrl-C and SIGTERM stop the stages that run, which save their checkpoints first.
 
         Raises:
             RecipeError: If a task fails. Those that run at the same time finish first.
         """
+        signal.signal(signal.SIGTERM, _exit_on_sigterm)
         signal.signal(signal.SIGUSR1, self._forward_warning)
         try:
             while self.running or (self.waiting and not self.failed):
@@ -302,6 +304,10 @@ def _failure_message(failed: StageProcess) -> str:
     else:
         advice = f"The same command continues here; the stage alone is\n  {task}"
     return f"{task.label} failed with status {failed.exitcode}. The end of {task.log}:\n\n{excerpt}\n\n{advice}"
+
+
+def _exit_on_sigterm(*_: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _clock() -> str:
