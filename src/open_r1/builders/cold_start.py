@@ -34,7 +34,8 @@ from open_r1.builders.selection import select_completions
 from open_r1.builders.verification import keep_correct, verification_report, verify
 from open_r1.configs import ColdStartArguments
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.data.filter_report import FilterReport
+from open_r1.data.filter_report import FilterReport, format_reports
+from open_r1.data.load import existing_columns
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import conversation_text, split_thought
@@ -88,8 +89,7 @@ def select_to_rewrite(
         reports += filter_reports
     rows = select_completions(rows, args.max_per_prompt, args.choose, reports)
     if not len(rows):
-        dropped = "; ".join(str(report) for report in reports)
-        raise RecipeError(f"nothing is left of {args.dataset_name} to rewrite: {dropped}")
+        raise RecipeError(f"nothing is left of {args.dataset_name} to rewrite: {format_reports(reports)}")
     return rows
 
 
@@ -110,8 +110,8 @@ def rewrite(rows: Dataset, args: ColdStartArguments, folder: Path, console: Cons
             return request | {"thought": row["completion"], "answer": ""}
         return request | {"thought": thought.strip(), "answer": answer.strip()}
 
-    to_drop = [name for name in rows.column_names if name in COMPLETION_COLUMNS]
-    requests = rows.map(write_request, remove_columns=to_drop).add_column("group", rows["prompt_id"])
+    requests = rows.map(write_request, remove_columns=existing_columns(rows, COMPLETION_COLUMNS))
+    requests = requests.add_column("group", rows["prompt_id"])
     rewritten = answer_requests(args.rewriter, requests, folder, args.draw, console)
     rewritten = rewritten.remove_columns(["prompt", "prompt_id", "thought", "answer"])
     return rewritten.rename_columns({"question": "prompt", "group": "prompt_id"})

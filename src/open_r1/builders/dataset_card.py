@@ -10,7 +10,7 @@ from datasets import Dataset
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from open_r1.data.filter_report import format_reasons
-from open_r1.data.load import require_all_shards
+from open_r1.data.load import existing_columns, require_all_shards
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.version import version_and_commit
 
@@ -56,13 +56,14 @@ def domain_statistics(rows: Dataset) -> dict[str, dict[str, float]]:
         rows (`Dataset`): `messages`, and if there are such columns, `domain` and `tokens` (or `completion_tokens`).
     """
     totals: dict[str, Counter] = {}
-    needed = ("messages", "domain", "tokens", "completion_tokens")
-    for row in rows.select_columns([name for name in rows.column_names if name in needed]):
-        tokens = row.get("tokens", row.get("completion_tokens"))
-        rounds = sum(message["role"] == "user" for message in row["messages"])
-        for name in {str(row.get("domain") or "all"), "all"}:
-            totals.setdefault(name, Counter()).update(rows=1, tokens=tokens or 0, rounds=rounds)
-    return {name: _to_means(total) for name, total in sorted(totals.items())}
+    columns = existing_columns(rows, ("messages", "domain", "tokens", "completion_tokens"))
+    for row in rows.select_columns(columns):
+        tokens = row.get("tokens", row.get("completion_tokens")) or 0
+        roles = [message["role"] for message in row["messages"]]
+        domain = str(row.get("domain") or "all")
+        for name in {domain, "all"}:
+            totals.setdefault(name, Counter()).update(rows=1, tokens=tokens, rounds=roles.count("user"))
+    return {name: _to_means(totals[name]) for name in sorted(totals)}
 
 
 def _to_means(total: Counter) -> dict[str, float]:
@@ -88,26 +89,37 @@ def write_dataset_card(folder: Path, shards: int) -> Path | None:
         return None
     require_all_shards(folder)
     reports = {path.stem: json.loads(path.read_text()) for path in paths}
-    _require_same_recipe({name: report["recipe"] for name, report in reports.items()})
+    _require_same_recipe(reports)
 
-    first_report = next(iter(reports.values()))
-    configs = [_config("default", "train-*.parquet")]
-    if any(report["prompts"] for report in reports.values()):
-        configs.append(_config("prompts", "prompts-*.parquet"))
-    packages = [f"{package} {version(package)}" for package in ("datasets", "datasketch")]
+    all_reports = list(reports.values())
+    recipe = all_reports[0]["recipe"]
+    examples = all_reports[0]["examples"]
     card = DatasetCard.from_template(
-        DatasetCardData(tags=["open-r1"], configs=configs),
+        DatasetCardData(tags=["open-r1"], configs=_configs(all_reports)),
         template_str=CARD,
         name=folder.name,
-        builder=first_report["recipe"]["builder"],
-        statistics=_statistics_table([report["statistics"] for report in reports.values()]),
-        filters=_filters_section([report["filters"] for report in reports.values()]),
-        examples="\n\n".join(_format_conversation(messages) for messages in first_report["examples"]),
-        recipe=yaml.safe_dump(first_report["recipe"], sort_keys=False, allow_unicode=True),
-        versions=", ".join([*version_and_commit(), *packages]),
+        builder=recipe["builder"],
+        statistics=_statistics_table(all_reports),
+        filters=_filters_section(all_reports),
+        examples="\n\n".join(map(_format_conversation, examples)),
+        recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
+        versions=_versions(),
     )
     card.save(folder / "README.md")
     return folder / "README.md"
+
+
+def _versions() -> str:
+    packages = [f"{package} {version(package)}" for package in ("datasets", "datasketch")]
+    return ", ".join([*version_and_commit(), *packages])
+
+
+def _configs(reports: list[dict]) -> list[dict]:
+    """The configurations of the data set: the set, and the prompts for reinforcement learning if there are some."""
+    configs = [_config("default", "train-*.parquet")]
+    if any(report["prompts"] for report in reports):
+        configs.append(_config("prompts", "prompts-*.parquet"))
+    return configs
 
 
 def _config(name: str, files: str) -> dict:
@@ -115,20 +127,22 @@ def _config(name: str, files: str) -> dict:
     return {"config_name": name, "data_files": [{"split": "train", "path": files}]}
 
 
-def _require_same_recipe(recipes: dict[str, dict]) -> None:
+def _require_same_recipe(reports: dict[str, dict]) -> None:
     """Stops if shards were built by different recipes, and so do not make one set.
 
     Args:
-        recipes (`dict[str, dict]`): Recipe by the name of its shard's report.
+        reports (`dict[str, dict]`): The shards' reports by name.
 
     Raises:
         RecipeError: Naming two shards and a key.
     """
-    first, *others = recipes
+    first, *others = reports
+    first_recipe = reports[first]["recipe"]
     for other in others:
-        for key in recipes[first] | recipes[other]:
-            first_value = recipes[first].get(key)
-            other_value = recipes[other].get(key)
+        other_recipe = reports[other]["recipe"]
+        for key in first_recipe | other_recipe:
+            first_value = first_recipe.get(key)
+            other_value = other_recipe.get(key)
             if key not in SHARD_KEYS and first_value != other_value:
                 raise RecipeError(
                     f"shard: {first} and {other} were built by different recipes: {key} is {first_value!r} and "
@@ -136,32 +150,38 @@ def _require_same_recipe(recipes: dict[str, dict]) -> None:
                 )
 
 
-def _statistics_table(shards: list[dict[str, dict]]) -> str:
+def _statistics_table(reports: list[dict]) -> str:
     """The statistics of all shards as the rows of a table, `all` last."""
     totals: dict[str, Counter] = {}
-    for statistics in shards:
-        for domain, means in statistics.items():
+    for report in reports:
+        for domain, means in report["statistics"].items():
             count = means["rows"]
-            total = totals.setdefault(domain, Counter())
-            total.update(rows=count, tokens=means["tokens"] * count, rounds=means["rounds"] * count)
+            tokens = means["tokens"] * count
+            rounds = means["rounds"] * count
+            totals.setdefault(domain, Counter()).update(rows=count, tokens=tokens, rounds=rounds)
+
+    domains = sorted(totals)
+    if "all" in domains:
+        domains.remove("all")
+        domains.append("all")
     lines = []
-    for domain in sorted(totals, key=lambda domain: (domain == "all", domain)):
+    for domain in domains:
         means = _to_means(totals[domain])
         lines.append(f"| {domain} | {means['rows']:,} | {means['tokens']:,.1f} | {means['rounds']:.1f} |")
     return "\n".join(lines)
 
 
-def _filters_section(shards: list[list[dict]]) -> str:
+def _filters_section(reports: list[dict]) -> str:
     """A table of the filters of all shards, then examples of what each dropped."""
     rows: Counter = Counter()
     reasons: dict[str, Counter] = {}
     examples: dict[str, list] = {}
-    for reports in shards:
-        for report in reports:
-            name = report["name"]
-            rows[name] += report["rows"]
-            reasons.setdefault(name, Counter()).update(report["reasons"])
-            examples.setdefault(name, []).extend(report["examples"])
+    for report in reports:
+        for row_filter in report["filters"]:
+            name = row_filter["name"]
+            rows[name] += row_filter["rows"]
+            reasons.setdefault(name, Counter()).update(row_filter["reasons"])
+            examples.setdefault(name, []).extend(row_filter["examples"])
 
     lines = ["| filter | looked at | dropped | reasons |", "|---|---|---|---|"]
     for name, count in rows.items():

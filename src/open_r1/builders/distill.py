@@ -33,8 +33,8 @@ from open_r1.builders.run import show_plan, start_builder, work_folder, write_da
 from open_r1.builders.run_filters import run_filters
 from open_r1.configs import DistillArguments, Source
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.data.filter_report import FilterReport
-from open_r1.data.load import hide_short_progress_bars, load_split
+from open_r1.data.filter_report import FilterReport, format_reports
+from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import conversation_text, split_thought, text_of
@@ -168,12 +168,10 @@ def prepare_source(
     rows, filter_reports = run_filters(rows, filters, args.num_proc)
     reports += filter_reports
     if not len(rows):
-        dropped = "; ".join(str(report) for report in reports)
-        raise RecipeError(f"sources: nothing is left of {source.dataset_name}: {dropped}")
+        raise RecipeError(f"sources: nothing is left of {source.dataset_name}: {format_reports(reports)}")
 
     rows = to_messages(rows, args)
-    kept_columns = ("messages", "tokens", "domain", "source")
-    rows = rows.select_columns([name for name in rows.column_names if name in kept_columns])
+    rows = rows.select_columns(existing_columns(rows, ("messages", "tokens", "domain", "source")))
     rows, duplicate_reports = run_filters(rows, [Duplicates("messages")], args.num_proc)
     return rows, reports + duplicate_reports
 
@@ -218,11 +216,13 @@ def mix_sources(sources: list[Dataset], args: DistillArguments, reports: list[Fi
     Raises:
         RecipeError: If a source has too few rows for `num_rows`.
     """
-    total_weight = sum(source.weight for source in args.mixture)
-    shares = [source.weight / total_weight for source in args.mixture]
-    possible = min(math.floor(len(rows) / share + 1e-9) for rows, share in zip(sources, shares, strict=True))
-    total = possible if args.num_rows is None else args.num_rows
-    counts = []
+    shares = _shares(args.mixture)
+    possible = _possible_rows(sources, shares)
+    total = possible
+    if args.num_rows is not None:
+        total = args.num_rows
+    rng = random.Random(args.seed)
+    parts = []
     for source, rows, share in zip(args.mixture, sources, shares, strict=True):
         count = round(share * total)
         if count > len(rows):
@@ -232,14 +232,23 @@ def mix_sources(sources: list[Dataset], args: DistillArguments, reports: list[Fi
             )
         reasons = Counter({"more than its share": len(rows) - count})
         reports.append(FilterReport(f"{source.dataset_name}: weight", len(rows), reasons))
-        counts.append(count)
-
-    rng = random.Random(args.seed)
-    parts = []
-    for rows, count in zip(sources, counts, strict=True):
         chosen = rng.sample(range(len(rows)), count)
         parts.append(rows.select(sorted(chosen)))
     return concatenate_datasets(parts).shuffle(seed=args.seed)
+
+
+def _shares(mixture: list[Source]) -> list[float]:
+    """The weight of each source over the sum of all weights."""
+    total_weight = sum(source.weight for source in mixture)
+    return [source.weight / total_weight for source in mixture]
+
+
+def _possible_rows(sources: list[Dataset], shares: list[float]) -> int:
+    """The size of the largest mixture in these shares."""
+    limits = []
+    for rows, share in zip(sources, shares, strict=True):
+        limits.append(math.floor(len(rows) / share + 1e-9))
+    return min(limits)
 
 
 if __name__ == "__main__":

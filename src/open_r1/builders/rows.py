@@ -16,7 +16,7 @@ from trl import ModelConfig
 from open_r1.builders.filters import Duplicates
 from open_r1.configs import BuilderArguments, SelectionArguments
 from open_r1.data.conversations import as_text
-from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column
+from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split, rename_columns, require_column
 from open_r1.models.chat_template import use_chat_template
 from open_r1.models.loading import load_model_info
 from open_r1.utils.text import OPEN, prompt_messages, text_of
@@ -85,8 +85,11 @@ def _normalize(rows: Dataset, args: SelectionArguments) -> Dataset:
 
 def _select_shard(rows: Dataset, part: int, parts: int) -> Dataset:
     """The completions of one shard's prompts; those of a prompt stay together."""
-    prompt_ids = rows["prompt_id"]
-    return rows.select([i for i, prompt_id in enumerate(prompt_ids) if crc32(prompt_id.encode()) % parts == part])
+    in_shard = []
+    for i, prompt_id in enumerate(rows["prompt_id"]):
+        if crc32(prompt_id.encode()) % parts == part:
+            in_shard.append(i)
+    return rows.select(in_shard)
 
 
 def to_messages(rows: Dataset, args: BuilderArguments) -> Dataset:
@@ -110,7 +113,7 @@ def to_messages(rows: Dataset, args: BuilderArguments) -> Dataset:
         text = as_text(messages, tokenizer)
         return {"messages": messages, "tokens": len(tokenizer(text, add_special_tokens=False)["input_ids"])}
 
-    to_drop = [name for name in rows.column_names if name in COLUMNS_TO_DROP]
+    to_drop = existing_columns(rows, COLUMNS_TO_DROP)
     num_proc = args.num_proc if len(rows) > 1000 else None
     return rows.map(write_messages, remove_columns=to_drop, num_proc=num_proc, desc="Writing messages")
 

@@ -20,8 +20,8 @@ from open_r1.builders.dataset_card import domain_statistics, write_dataset_card
 from open_r1.builders.recipe_filters import require_benchmarks
 from open_r1.configs import BuilderArguments
 from open_r1.configs.parser import RecipeParser
-from open_r1.data.filter_report import FilterReport
-from open_r1.data.load import write_rows
+from open_r1.data.filter_report import FilterReport, format_reports
+from open_r1.data.load import first_rows, write_rows
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
 from open_r1.utils.hub import push, require_repo
@@ -98,8 +98,8 @@ def write_dataset(
         RecipeError: If nothing is left.
     """
     if not len(rows) and args.parts == 1:
-        dropped = "; ".join(str(report) for report in reports)
-        raise RecipeError(f"nothing is left of {args.dataset_name or 'the sources'}: {dropped}")
+        name = args.dataset_name or "the sources"
+        raise RecipeError(f"nothing is left of {name}: {format_reports(reports)}")
     folder = Path(args.output_dir)
     train_path = folder / f"train-{args.suffix}.parquet"
     prompts_path = folder / f"prompts-{args.suffix}.parquet"
@@ -137,6 +137,6 @@ def _write_report(
         "prompts": None if prompts is None else len(prompts),
         "statistics": domain_statistics(rows),
         "filters": [vars(report) for report in reports],
-        "examples": [row["messages"] for row in rows.select(range(min(2, len(rows))))],
+        "examples": first_rows(rows, 2)["messages"][:] if len(rows) else [],
     }
     write_text_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

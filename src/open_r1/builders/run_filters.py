@@ -10,7 +10,6 @@ batch, in any process; `compare` takes the signatures of all rows, in order, and
 
 import logging
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from typing import NamedTuple
 from datasets import Dataset, Features, Value
 
 from open_r1.data.filter_report import EXAMPLE_LENGTH, FilterReport
-from open_r1.data.load import require_column
+from open_r1.data.load import existing_columns, require_column
 from open_r1.utils.text import conversation_text
 
 
@@ -134,7 +133,7 @@ def _select_needed_columns(dataset: Dataset, group: list[Callable]) -> Dataset:
     for row_filter in group:
         needed.update(row_filter.columns)
         needed.update(getattr(row_filter, "optional_columns", []))
-    return dataset.select_columns([name for name in dataset.column_names if name in needed])
+    return dataset.select_columns(existing_columns(dataset, needed))
 
 
 class _FilterPass:
@@ -173,9 +172,12 @@ def _make_reports(dataset: Dataset, group: list[Callable], drops: list[Drop | No
     reports = []
     rows_left = len(dataset)
     for row_filter, dropped in zip(group, dropped_by, strict=True):
-        report = FilterReport(_name_of(row_filter), rows_left, Counter(drops[i].reason for i in dropped))
-        for i in dropped[:EXAMPLES_PER_FILTER]:
-            report.examples.append((drops[i].reason, _example(dataset[i], row_filter)))
+        report = FilterReport(_name_of(row_filter), rows_left)
+        for i in dropped:
+            reason = drops[i].reason
+            report.reasons[reason] += 1
+            if len(report.examples) < EXAMPLES_PER_FILTER:
+                report.examples.append((reason, _example(dataset[i], row_filter)))
         reports.append(report)
         rows_left -= len(dropped)
     return reports

@@ -9,6 +9,7 @@ from datasets import Dataset
 from open_r1.builders.decontamination import ngram_hashes, word_hashes
 from open_r1.builders.verification import Correctness
 from open_r1.data.filter_report import FilterReport
+from open_r1.data.load import existing_columns
 
 
 NGRAM = 3  # words
@@ -51,32 +52,34 @@ def choose_completions(rows: Dataset, max_per_prompt: int, order: str) -> list[i
         if order == "drawn" or len(group) <= max_per_prompt:
             kept += group[:max_per_prompt]
             continue
-        words = [word_hashes(completion) for completion in rows[group]["completion"]]
-        by_length = np.argsort([len(completion) for completion in words], kind="stable").tolist()
-        if order == "shortest":
-            chosen = by_length[:max_per_prompt]
-        else:
-            ngrams = [set(ngram_hashes(words[i], NGRAM).tolist()) for i in by_length]
-            chosen = [by_length[i] for i in _choose_diverse(ngrams, max_per_prompt)]
-        kept += [group[i] for i in chosen]
+        words = {}
+        for i, completion in zip(group, rows[group]["completion"], strict=True):
+            words[i] = word_hashes(completion)
+        by_length = sorted(group, key=lambda i: len(words[i]))
+        if order == "diverse":
+            by_length = _diverse_first(by_length, words, max_per_prompt)
+        kept += by_length[:max_per_prompt]
     return sorted(kept)
 
 
-def _choose_diverse(ngrams: list[set[int]], count: int) -> list[int]:
-    """Farthest-point sampling: the first text, then always the one least similar to all chosen ones.
+def _diverse_first(rows: list[int], words: dict[int, np.ndarray], count: int) -> list[int]:
+    """Farthest-point sampling: the first row, then always the one least similar to all chosen ones.
 
     Args:
-        ngrams (`list[set[int]]`): The n-grams of each text.
-        count (`int`): Texts to choose.
+        rows (`list[int]`): Rows of one prompt, the shortest completion first.
+        words (`dict[int, np.ndarray]`): Hashes of the words of each row's completion.
+        count (`int`): Rows to choose.
     """
-    chosen = [0]
-    similarity = [_jaccard(ngrams[0], other) for other in ngrams]  # of each text to the most similar chosen one
+    ngrams = {row: set(ngram_hashes(words[row], NGRAM).tolist()) for row in rows}
+    chosen: list[int] = []
+    candidates = list(rows)
+    similarity = dict.fromkeys(rows, 0.0)  # of each row to the most similar chosen one
     while len(chosen) < count:
-        candidates = [i for i in range(len(ngrams)) if i not in chosen]
-        farthest = min(candidates, key=lambda i: similarity[i])
+        farthest = min(candidates, key=lambda row: similarity[row])
         chosen.append(farthest)
-        for i, other in enumerate(ngrams):
-            similarity[i] = max(similarity[i], _jaccard(ngrams[farthest], other))
+        candidates.remove(farthest)
+        for row in candidates:
+            similarity[row] = max(similarity[row], _jaccard(ngrams[farthest], ngrams[row]))
     return chosen
 
 
@@ -141,6 +144,6 @@ def select_prompts(
             shares.append(correct / judged)
             samples.append(judged)
 
-    replaced = {*completion_columns, "pass_rate", "samples"}
-    prompts = rows.select(kept).remove_columns([name for name in rows.column_names if name in replaced])
+    to_drop = existing_columns(rows, [*completion_columns, "pass_rate", "samples"])
+    prompts = rows.select(kept).remove_columns(to_drop)
     return prompts.add_column("pass_rate", shares).add_column("samples", samples)

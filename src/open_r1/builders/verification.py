@@ -7,12 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from datasets import Dataset
 from rich.console import Console
 
 from open_r1.configs import SelectionArguments
 from open_r1.data.filter_report import EXAMPLE_LENGTH, FilterReport
+from open_r1.data.load import existing_columns
 from open_r1.generation.driver import answer_requests
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
@@ -38,7 +40,22 @@ VERIFIED_COLUMNS = (
     "verification_info",
     "test_cases",
 )
+# What a model is asked to say.
 JUDGEMENT = re.compile(r'"correctness"\s*+:\s*+"?(correct|incorrect|true|false)\b', re.IGNORECASE)
+
+
+class Question(NamedTuple):
+    """What a model is asked about a completion; the template of its recipe names these.
+
+    Args:
+        prompt (`str`): The problem.
+        solution (`str`): The gold answer.
+        answer (`str`): The completion's answer, without its thought.
+    """
+
+    prompt: str
+    solution: str
+    answer: str
 
 
 def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) -> Correctness:
@@ -69,27 +86,39 @@ def verify(rows: Dataset, args: SelectionArguments, path: Path, progress: bool) 
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(path.with_suffix(".lock")), path.open("a+") as stream:
-        truncate_incomplete_line(path)
-        lines = list(read_lines(path))
-        continues = bool(lines) and lines[0] == header and len(lines) - 1 <= len(rows)
-        if not continues:
-            lines = [header]
+        correctness = _read_progress(path, header, len(rows))
+        if correctness is None:
+            correctness = []
             stream.truncate(0)
             stream.write(json.dumps(header) + "\n")
-        correctness: Correctness = [line["right"] for line in lines[1:]]
-
         if len(correctness) < len(rows):
             rewards.start()
         for start in range(len(correctness), len(rows), CHUNK):
             chunk = rows.select(range(start, min(start + CHUNK, len(rows))))
-            scored = score_dataset(chunk, rewards, progress=progress)
-            columns = [scored[f"rewards/{reward.label}"] for reward in rewards.rewards]
-            for values in zip(*columns, strict=True):
-                is_correct = _is_correct(values, args.min_reward)
+            for is_correct in _verify_chunk(chunk, rewards, args.min_reward, progress):
                 correctness.append(is_correct)
                 stream.write(json.dumps({"right": is_correct}) + "\n")
             stream.flush()
     return correctness
+
+
+def _read_progress(path: Path, header: dict, row_count: int) -> Correctness | None:
+    """What an earlier run has found of the same rows; `None` if there was none."""
+    truncate_incomplete_line(path)
+    lines = read_lines(path)
+    if next(lines, None) != header:
+        return None
+    correctness = [line["right"] for line in lines]
+    if len(correctness) > row_count:
+        return None
+    return correctness
+
+
+def _verify_chunk(rows: Dataset, rewards: Composition, min_reward: float, progress: bool) -> Correctness:
+    """Verifies some completions."""
+    scored = score_dataset(rows, rewards, progress=progress)
+    columns = [scored[f"rewards/{reward.label}"] for reward in rewards.rewards]
+    return [_is_correct(values, min_reward) for values in zip(*columns, strict=True)]
 
 
 def _digest(rows: Dataset, rewards: Composition) -> str:
@@ -101,8 +130,7 @@ def _digest(rows: Dataset, rewards: Composition) -> str:
         file = Path(reward.spec.name.rpartition(":")[0])
         if file.is_file():
             digest.update(file.read_bytes())
-    rows = rows.select_columns([name for name in rows.column_names if name in read_columns])
-    for batch in rows.iter(1000):
+    for batch in rows.select_columns(existing_columns(rows, read_columns)).iter(1000):
         digest.update(json.dumps(batch, default=str).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
 
@@ -143,7 +171,7 @@ def judge_by_model(
     if "solution" not in rows.column_names:
         raise RecipeError("judge: the data set has no column 'solution' for the judge to compare with.")
     completed = list(correctness)
-    questions: dict[tuple[str, str, str], list[int]] = {}  # with the rows that they are about
+    questions: dict[Question, list[int]] = {}  # with the rows that they are about
     for i, is_correct in enumerate(correctness):
         if is_correct is not None:
             continue
@@ -152,19 +180,21 @@ def judge_by_model(
         if not answer.strip():
             completed[i] = False
         elif row["solution"]:
-            question = (conversation_text(row["prompt"]), str(row["solution"]), answer.strip())
+            question = Question(conversation_text(row["prompt"]), str(row["solution"]), answer.strip())
             questions.setdefault(question, []).append(i)
     if not questions:
         return completed
 
     requests = []
-    for number, (prompt, solution, answer) in enumerate(questions):
-        requests.append({"prompt": prompt, "solution": solution, "answer": answer, "key": str(number)})
-    votes: list[Counter[bool | None]] = [Counter() for _ in requests]
-    for judgement in answer_requests(recipe, Dataset.from_list(requests), folder, in_process, console):
-        votes[int(judgement["key"])][read_judgement(judgement["completion"])] += 1
-    for counts, asked_rows in zip(votes, questions.values(), strict=True):
-        [(is_correct, _)] = counts.most_common(1)
+    for number, question in enumerate(questions):
+        requests.append({**question._asdict(), "key": str(number)})
+    judgements = answer_requests(recipe, Dataset.from_list(requests), folder, in_process, console)
+    votes: dict[str, Counter[bool | None]] = {}
+    for judgement in judgements:
+        counts = votes.setdefault(judgement["key"], Counter())
+        counts[read_judgement(judgement["completion"])] += 1
+    for number, asked_rows in enumerate(questions.values()):
+        [(is_correct, _)] = votes[str(number)].most_common(1)
         for i in asked_rows:
             completed[i] = is_correct
     return completed

@@ -1,7 +1,7 @@
 """Reads the folders of completions that `generate.py` writes; `generation.completion_store` documents their files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,17 +15,35 @@ def read_manifests(folder: Path) -> list[dict]:
     Raises:
         RecipeError: If there is none, or if a shard is missing or incomplete, naming it.
     """
-    manifests = [json.loads(path.read_text()) for path in sorted(Path(folder).glob("manifest-*.json"))]
+    manifests = []
+    incomplete = []
+    for path in sorted(Path(folder).glob("manifest-*.json")):
+        manifest = json.loads(path.read_text())
+        manifests.append(manifest)
+        if not manifest["complete"]:
+            incomplete.append(manifest["shard"])
     if not manifests:
         raise RecipeError(f"no completions in {folder} (looked for manifest-*.json).")
-    shards = [manifest["shard"] for manifest in manifests]
-    shard_count = int(shards[0].rpartition("-")[2])
-    expected = [f"{i:05}-of-{shard_count:05}" for i in range(shard_count)]
-    to_run = [shard for shard in expected if shard not in shards]
-    to_run += [manifest["shard"] for manifest in manifests if not manifest["complete"]]
+    to_run = missing_shards([manifest["shard"] for manifest in manifests]) + incomplete
     if to_run:
         raise RecipeError(f"{folder}: not complete, run these shards again: {', '.join(to_run)}.")
     return manifests
+
+
+def missing_shards(shards: Iterable[str]) -> list[str]:
+    """The shards that are missing beside those that are there.
+
+    >>> missing_shards(["00000-of-00003", "00002-of-00003"])
+    ['00001-of-00003']
+    """
+    existing = set(shards)
+    missing = []
+    for count in sorted({shard.rpartition("-")[2] for shard in existing}):
+        for number in range(int(count)):
+            shard = f"{number:05}-of-{count}"
+            if shard not in existing:
+                missing.append(shard)
+    return missing
 
 
 def read_completions(folder: Path) -> Iterator[dict]:

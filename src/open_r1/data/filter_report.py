@@ -1,6 +1,7 @@
 """What one step of building a data set dropped, and why."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -38,6 +39,11 @@ class FilterReport:
         if self.reasons:
             text += f": {format_reasons(self.reasons)}"
         return text
+
+
+def format_reports(reports: Iterable[FilterReport]) -> str:
+    """What several filters dropped, in one line."""
+    return "; ".join(str(report) for report in reports)
 
 
 def format_reasons(reasons: Counter) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 
 from open_r1.configs import DatasetSpec, ScriptArguments
 from open_r1.configs.recipes import find_producer
-from open_r1.data.completions import read_completions, read_manifests
+from open_r1.data.completions import missing_shards, read_completions, read_manifests
 from open_r1.utils.errors import MissingInputError, RecipeError, did_you_mean
 from open_r1.utils.files import atomic_path
 from open_r1.utils.hub import go_offline_if_unreachable
@@ -140,6 +140,12 @@ def _hold_out(dataset: Dataset, size: float, seed: int) -> tuple[Dataset, Datase
 def first_rows(dataset: Dataset, limit: int) -> Dataset:
     """The first `limit` rows, or all of them if there are fewer."""
     return dataset.select(range(min(limit, len(dataset))))
+
+
+def existing_columns(dataset: Dataset, names: Iterable[str]) -> list[str]:
+    """Those of some columns that a data set has, in its own order."""
+    names = set(names)
+    return [column for column in dataset.column_names if column in names]
 
 
 def require_column(dataset: Dataset, column: str, option: str) -> None:
@@ -288,12 +294,13 @@ def _load_from_hub(name: str, config: str | None) -> DatasetDict:
 
 def folder_fingerprint(folder: Path) -> str:
     """A digest of the names, sizes and modification times of a folder's files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    descriptions = []
-    for path in files:
-        status = path.stat()
-        descriptions.append(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256(f"{folder.resolve()} {' '.join(descriptions)}".encode()).hexdigest()[:16]
+    descriptions = [str(folder.resolve())]
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            status = path.stat()
+            descriptions.append(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}")
+    digest = hashlib.sha256(" ".join(descriptions).encode())
+    return digest.hexdigest()[:16]
 
 
 def require_all_shards(folder: Path) -> None:
@@ -302,13 +309,10 @@ def require_all_shards(folder: Path) -> None:
     Raises:
         RecipeError: Naming the missing shards.
     """
-    shards = {path.stem.removeprefix("report-") for path in folder.glob("report-*-of-*.json")}
-    shard_counts = {shard.rpartition("-")[2] for shard in shards}
-    for count in shard_counts:
-        expected = [f"{i:05}-of-{count}" for i in range(int(count))]
-        missing = [shard for shard in expected if shard not in shards]
-        if missing:
-            raise RecipeError(f"{folder}: not complete, build these shards: {', '.join(missing)}.")
+    shards = [path.stem.removeprefix("report-") for path in folder.glob("report-*-of-*.json")]
+    missing = missing_shards(shards)
+    if missing:
+        raise RecipeError(f"{folder}: not complete, build these shards: {', '.join(missing)}.")
 
 
 def _load_completions(folder: Path) -> Dataset:

@@ -8,7 +8,7 @@ two requests, each judged on its own.
 
 import logging
 import random
-from collections import Counter
+from itertools import cycle, islice
 
 from datasets import Dataset
 
@@ -52,38 +52,50 @@ def _preference_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int
     for column in ("chosen", "rejected"):
         require_column(rows, column, "dataset_name")
 
-    gap_report = FilterReport("score gap", len(rows))
-    if args.min_gap:
-        wide_gap = _rows_with_wide_gap(rows, args.min_gap)
-        gap_report.reasons[f"not above {args.min_gap:g}"] = len(rows) - len(wide_gap)
-        rows = rows.select(wide_gap)
-
+    rows, gap_report = _drop_narrow_gaps(rows, args.min_gap)
     pairs = rows.map(
-        lambda row: {column: _judged_conversation(row, column, args) for column in ("chosen", "rejected")}
+        lambda row: {
+            "chosen": _judged_conversation(row, "chosen", args),
+            "rejected": _judged_conversation(row, "rejected", args),
+        }
     )
-    pairs = pairs.select_columns(["chosen", "rejected"])
-    reasons = [_reason_to_drop(pair["chosen"], pair["rejected"]) for pair in pairs]
-    choice_report = FilterReport("nothing to choose", len(pairs), Counter(filter(None, reasons)))
-    pairs = pairs.select([i for i, reason in enumerate(reasons) if reason is None])
-
+    pairs, choice_report = _drop_without_choice(pairs.select_columns(["chosen", "rejected"]))
     balance_report = FilterReport("length balance", len(pairs))
     if args.balance_lengths:
-        differences = [_answer_length(pair["chosen"]) - _answer_length(pair["rejected"]) for pair in pairs]
-        balanced = balance_by_length(differences, seed)
+        balanced = balance_by_length(_length_differences(pairs), seed)
         balance_report.reasons["of the more frequent order"] = len(pairs) - len(balanced)
         pairs = pairs.select(balanced)
-
     for report in (gap_report, choice_report, balance_report):
         logger.info("%s", report)
     return pairs
 
 
-def _rows_with_wide_gap(rows: Dataset, min_gap: float) -> list[int]:
-    """The rows whose chosen answer scores higher than the rejected one by more than `min_gap`."""
+def _drop_narrow_gaps(rows: Dataset, min_gap: float) -> tuple[Dataset, FilterReport]:
+    """Keeps the rows whose chosen answer scores higher than the rejected one by more than `min_gap`."""
+    report = FilterReport("score gap", len(rows))
+    if not min_gap:
+        return rows, report
     for column in ("score_chosen", "score_rejected"):
         require_column(rows, column, "min_gap")
-    scores = zip(rows["score_chosen"], rows["score_rejected"], strict=True)
-    return [i for i, (better, worse) in enumerate(scores) if better - worse > min_gap]
+    kept = []
+    for i, (better, worse) in enumerate(zip(rows["score_chosen"], rows["score_rejected"], strict=True)):
+        if better - worse > min_gap:
+            kept.append(i)
+    report.reasons[f"not above {min_gap:g}"] = len(rows) - len(kept)
+    return rows.select(kept), report
+
+
+def _drop_without_choice(pairs: Dataset) -> tuple[Dataset, FilterReport]:
+    """Drops the pairs that teach nothing."""
+    report = FilterReport("nothing to choose", len(pairs))
+    kept = []
+    for i, pair in enumerate(pairs):
+        reason = _reason_to_drop(pair["chosen"], pair["rejected"])
+        if reason is None:
+            kept.append(i)
+        else:
+            report.reasons[reason] += 1
+    return pairs.select(kept), report
 
 
 def _reason_to_drop(chosen: list[dict], rejected: list[dict]) -> str | None:
@@ -110,13 +122,29 @@ def balance_by_length(differences: list[int], seed: int) -> list[int]:
     >>> balance_by_length([5, 7, 9, -3, 0], seed=0)
     [1, 3, 4]
     """
-    longer = [i for i, difference in enumerate(differences) if difference > 0]
-    shorter = [i for i, difference in enumerate(differences) if difference < 0]
+    longer = []
+    shorter = []
+    equal = []
+    for i, difference in enumerate(differences):
+        if difference > 0:
+            longer.append(i)
+        elif difference < 0:
+            shorter.append(i)
+        else:
+            equal.append(i)
     count = min(len(longer), len(shorter))
     rng = random.Random(seed)
-    kept = set(rng.sample(longer, count))
-    kept.update(rng.sample(shorter, count))
-    return [i for i, difference in enumerate(differences) if difference == 0 or i in kept]
+    return sorted(equal + rng.sample(longer, count) + rng.sample(shorter, count))
+
+
+def _length_differences(pairs: Dataset) -> list[int]:
+    """Length of the chosen minus length of the rejected answer of each pair, in characters."""
+    differences = []
+    for pair in pairs:
+        chosen = pair["chosen"][-1]["content"]
+        rejected = pair["rejected"][-1]["content"]
+        differences.append(len(chosen) - len(rejected))
+    return differences
 
 
 def _labelled_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Dataset:
@@ -126,16 +154,17 @@ def _labelled_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) 
     unknown = set(labels) - {SAFE, UNSAFE}
     if unknown:
         raise RecipeError(f"dataset_name: found the label {min(map(str, unknown))!r}; expected {SAFE} or {UNSAFE}.")
-    safe = [i for i, label in enumerate(labels) if label == SAFE]
-    unsafe = [i for i, label in enumerate(labels) if label == UNSAFE]
-    for label, answers in ((SAFE, safe), (UNSAFE, unsafe)):
-        if not answers:
+    rows_by_label: dict[str, list[int]] = {SAFE: [], UNSAFE: []}
+    for i, label in enumerate(labels):
+        rows_by_label[label].append(i)
+    for label, labelled_rows in rows_by_label.items():
+        if not labelled_rows:
             raise RecipeError(f"dataset_name: no row of {args.dataset_name} is labelled {label!r}.")
 
     rng = random.Random(seed)
-    count = max(len(safe), len(unsafe))
-    safe = _repeat_to(safe, count)
-    unsafe = _repeat_to(unsafe, count)
+    count = max(map(len, rows_by_label.values()))
+    safe = _repeat_to(rows_by_label[SAFE], count)
+    unsafe = _repeat_to(rows_by_label[UNSAFE], count)
     rng.shuffle(safe)
     rng.shuffle(unsafe)
 
@@ -153,7 +182,7 @@ def _labelled_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) 
 
 def _repeat_to(items: list[int], count: int) -> list[int]:
     """`count` items: all of them, from the start again as often as needed."""
-    return [items[i % len(items)] for i in range(count)]
+    return list(islice(cycle(items), count))
 
 
 def _judged_conversation(row: dict, column: str, args: RewardModelScriptArguments) -> list[dict]:
@@ -174,10 +203,6 @@ def _conversation(row: dict, column: str) -> list[dict]:
     if messages[0]["role"] == "assistant":
         return [*prompt_messages(row.get("prompt") or []), *messages]
     return messages
-
-
-def _answer_length(conversation: list[dict]) -> int:
-    return len(conversation[-1]["content"])
 
 
 def beavertails(split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "330k") -> Dataset:

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
 from open_r1.configs import PromptArguments
-from open_r1.data.load import rename_column, require_column
+from open_r1.data.load import existing_columns, rename_column, require_column
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import prompt_messages
 
@@ -54,7 +54,7 @@ def to_prompts(
         return {"prompt": messages}
 
     # TRL takes a `messages` or `completion` column for the conversation itself (trl.data_utils.is_conversational).
-    misleading = [name for name in ("messages", "completion") if name in dataset.column_names]
+    misleading = existing_columns(dataset, ("messages", "completion"))
     dataset = dataset.map(write_prompt, remove_columns=misleading, desc="Writing prompts")
     if args.max_prompt_length:
         dataset = drop_overlong(dataset, tokenizer, args.max_prompt_length)
