@@ -1,4 +1,4 @@
-"""Where the answer of a completion is looked for, and whether there is one only.
+"""Where the answer of a completion is looked for, and whether it is the only one.
 
 Each row says why. `{F}` stands for the final answer of a text, `{S}` for another value in it.
 """
@@ -296,7 +296,7 @@ SINGLE = [
 ]
 
 
-# A box is a part of a larger formula, or the words around it take it back; {F} stands in it all the same.
+# A box that is part of a larger formula or that the words around it deny, although {F} is in it.
 TAKEN_APART = [
     r"$2\boxed{{{F}}}$",  # a factor
     r"$\boxed{{{F}}}^2$",
@@ -328,7 +328,7 @@ TAKEN_APART = [
     "Is the answer ${F}$? I do not know.",
 ]
 
-# What stands around a box and changes nothing.
+# What may be around a box without changing the answer.
 UNTOUCHED = [
     r"$-5+10=\boxed{{{F}}}$",
     r"> \boxed{{{F}}}",  # quoted
@@ -363,18 +363,18 @@ def test_several_answers_or_none_are_wrong(template):
 
 
 @pytest.mark.parametrize("template", TAKEN_APART)
-def test_what_stands_around_an_answer_counts(template):
+def test_context_of_an_answer_counts(template):
     for gold, right, wrong in PAIRS:
         assert grade(template.format(F=right, S=wrong), gold) == 0.0
 
 
 @pytest.mark.parametrize("template", UNTOUCHED)
-def test_what_changes_nothing_changes_nothing(template):
+def test_harmless_context_changes_nothing(template):
     for gold, right, wrong in PAIRS:
         assert grade(template.format(F=right, S=wrong), gold) == 1.0
 
 
-ON_THE_WAY = [  # gold, completion: values that are said on the way to the answer, or of something else
+ON_THE_WAY = [  # gold, completion: other values are steps on the way to the answer, or about something else
     ("4", "So $x=\\boxed{4}$.\n\nCheck: plugging $x=4$ back in, the result is 16, which matches."),
     ("12", "第一步的结果是24。第二步除以2，答案是 $\\boxed{12}$。"),
     ("7", "The answer is $\\frac{3}{4}$, so $m+n = \\boxed{7}$."),  # as AIME asks
@@ -401,7 +401,7 @@ ON_THE_WAY = [  # gold, completion: values that are said on the way to the answe
     ("12", "答：一共有12个。"),
 ]
 
-OFFERED_BESIDE = [  # gold, completion: another value stands there all the same
+OFFERED_BESIDE = [  # gold, completion: another value is offered as the answer, too
     ("7", "The answer is 6 or \\boxed{7}."),
     ("7", "The answer is \\boxed{7}, 6, or 5."),
     ("7", "The answers are \\boxed{7} and 6."),
@@ -461,7 +461,7 @@ def test_only_the_part_after_the_last_thought_counts():
     assert split_thought("opened in the prompt</think>d").answer == "d"
 
 
-def test_steps_and_withdrawn_boxes_are_no_rivals():
+def test_steps_and_withdrawn_boxes_do_not_compete():
     assert extract_answer(r"Step 1: $r=\boxed{3}$. Then the area is $\boxed{9\pi}$.").other_answers == []
     assert extract_answer(r"\boxed{3}. Wait, that is wrong. \boxed{4}").other_answers == []
     assert extract_answer(r"\boxed{3}, \boxed{4}").other_answers == ["3"]

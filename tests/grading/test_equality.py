@@ -1,4 +1,4 @@
-"""What equals what: the table in tests/data/grading/equal.txt, and laws that hold for all answers."""
+"""What equals what: the table in `equal.txt`, and laws that hold for all answers."""
 
 import math
 import re
@@ -22,7 +22,7 @@ DEADLINE = settings(deadline=None, max_examples=60)
 
 @pytest.fixture(scope="module")
 def verdicts() -> dict:
-    """All rows at once, as a batch of training has them."""
+    """The verdicts on all cells of the table, graded as one batch."""
     cases = [(line.split(" ;; ")[0], cell) for line in LINES for cell in line.split(" ;; ")[1:]]
     answers = [re.split(r"\s+## ", cell.lstrip("?"))[0][1:] for _, cell in cases]
     boxes = [f"\\boxed{{{answer}}}" for answer in answers]
@@ -102,7 +102,7 @@ def test_any_bytes_survive(data):
     assert grade(f"<answer>{text}</answer>", "x^2+17") in (0.0, 1.0)
 
 
-def test_exactness_far_out():
+def test_values_that_differ_after_many_digits_are_not_equal():
     """Evaluation to a fixed number of digits would call these equal."""
     assert grade("\\boxed{2^{1009}-1}", "2^{1009}") == 0.0
     assert grade("\\boxed{\\sqrt{2}+10^{-17}}", "\\sqrt{2}") == 0.0

@@ -182,7 +182,7 @@ def test_styles(gold, box, reward):
 
 
 @pytest.mark.parametrize("gold", UNUSABLE)
-def test_gold_that_says_nothing_judges_nobody(gold):
+def test_gold_that_says_nothing_gives_no_verdict(gold):
     assert not usable_gold(gold)
     assert grade("\\boxed{4}", gold) is None and grade("", gold) is None
 
@@ -191,9 +191,9 @@ def test_gold_that_says_nothing_judges_nobody(gold):
     ("gold", "answer"),
     [(18, "18"), (27.0, "27"), (["3", "5"], "5, 3"), (("1/2",), "0.5"), (0, "0"), (True, None), ({"a": 1}, None)],
 )
-def test_golds_that_are_no_strings(gold, answer):
+def test_golds_that_are_not_strings(gold, answer):
     assert grade(f"\\boxed{{{answer}}}", gold) == (None if answer is None else 1.0)
 
 
-def test_solution_with_several_boxes_means_the_last():
+def test_last_box_of_a_solution_counts():
     assert gold_answer(r"First $\boxed{3}$, so the area is $\boxed{9}$.") == "9"

@@ -1,4 +1,4 @@
-"""Completions that attack the grader: code, injections, tricks of notation, formulas that never end, megabytes."""
+"""Completions that attack the grader: code, injections, tricks of notation, endless formulas, megabytes of text."""
 
 import time
 
@@ -156,7 +156,7 @@ def test_tricks(gold, completion, reward):
 
 
 @pytest.mark.parametrize(("completion", "reward"), LONG, ids=range(len(LONG)))
-def test_length_and_depth_cost_little(completion, reward):
+def test_long_and_deeply_nested_texts_take_little_time(completion, reward):
     start = time.process_time()
     assert grade(completion, "7") == reward
     assert time.process_time() - start < 2
@@ -170,8 +170,8 @@ REPEATED = [
 
 
 @pytest.mark.parametrize("piece", REPEATED)
-def test_no_pattern_tries_all_ways(piece):
-    """A regular expression that backtracks would take minutes on one of these."""
+def test_no_pattern_backtracks(piece):
+    """A regular expression that backtracks would take minutes for one of these."""
     start = time.process_time()
     for before, behind in (
         ("", ""),
@@ -208,7 +208,7 @@ def test_nothing_in_a_completion_is_run(tmp_path):
 ENDLESS = r"\int_{0}^{1} \sin(x^{x^{x}}) e^{x^{10}} dx"
 
 
-def test_formula_without_end_is_wrong_by_the_completions_fault_and_nothing_by_the_golds():
+def test_endless_formula_is_wrong_in_a_completion_and_cannot_be_judged_in_a_gold():
     grader = Grader(workers=1, seconds=0.5)
     try:
         completions = [f"\\boxed{{{ENDLESS}}}", "\\boxed{3}", "\\boxed{\\sqrt{49}}"]

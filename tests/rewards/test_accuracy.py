@@ -1,4 +1,4 @@
-"""The accuracy reward as trainers and builders call it; the cases are in test_answers, test_equality, test_golds, test_hostile."""
+"""The accuracy reward as trainers and builders call it; the cases are in `tests/grading`."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ def test_one_reward_per_completion_in_order():
     assert accuracy(["<answer>1</answer>", "<answer>2</answer>"], ["1", "1"], level=[3, 3]) == [1.0, 0.0]
 
 
-def test_counts_and_what_was_understood_are_logged():
+def test_counts_and_parsed_answers_are_logged():
     metrics, table = {}, {}
     rewards = accuracy(
         ["\\boxed{\\frac12}", "nothing\nat all", "\\boxed{3}"],
@@ -38,14 +38,14 @@ def test_missing_completion_is_not_judged():
     assert accuracy([None, "\\boxed{1}"], ["1", "1"]) == [None, 1.0]
 
 
-def test_messages_are_read_as_text_is():
-    """So that TRL's own scripts can name the reward."""
+def test_messages_are_graded_like_text():
+    """So that TRL's own scripts can use the reward."""
     messages = [{"role": "assistant", "content": "<answer>4</answer>", "reasoning_content": "2+2"}]
     assert accuracy([messages, [{"role": "assistant", "content": "\\boxed{5}"}]], ["4", "4"]) == [1.0, 0.0]
 
 
 def test_grades_outside_the_main_thread():
-    """Where math-verify's signal-based deadline would raise."""
+    """There math-verify's deadline, which uses signals, would raise."""
     found = []
     thread = threading.Thread(target=lambda: found.append(grade("<answer>\\sqrt{49}</answer>", "7.0")))
     thread.start()

@@ -11,6 +11,7 @@ import zlib
 from functools import lru_cache
 
 import sympy
+from antlr4 import Parser
 from antlr4.atn.PredictionMode import PredictionMode
 from latex2sympy2_extended.latex2sympy2 import ConversionConfig, _Latex2Sympy
 
@@ -137,7 +138,8 @@ class _FastParser(_Latex2Sympy):
     What it accepts it reads as full LL does.
     """
 
-    def create_parser(self, latex_str: str):
+    def create_parser(self, latex_str: str) -> Parser:
+        """math-verify's parser of a formula, set to SLL prediction."""
         parser = super().create_parser(latex_str)
         parser._interp.predictionMode = PredictionMode.SLL
         return parser
@@ -254,11 +256,17 @@ def _same_constant(gold: sympy.Expr, answer: sympy.Expr) -> bool:
 
     The difference is evaluated to as many digits as it takes, so that 2^{1009} - 1 is not 2^{1009}.
     """
-    are_rational = gold.is_Rational and answer.is_Rational
-    if gold == answer or are_rational or not gold.is_finite or not answer.is_finite:
-        return gold == answer and gold not in UNDEFINED
+    if gold == answer:
+        return gold not in UNDEFINED
+    if gold.is_Rational and answer.is_Rational:
+        return False
+    if not gold.is_finite or not answer.is_finite:
+        return False
     difference = abs(sympy.N(gold - answer, DIGITS, maxn=MOST_DIGITS))
-    return bool(difference.is_number and difference <= ZERO_DIFFERENCE * min(1, abs(sympy.N(gold))))
+    if not difference.is_number:
+        return False
+    magnitude = abs(sympy.N(gold))
+    return bool(difference <= ZERO_DIFFERENCE * min(1, magnitude))
 
 
 def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) -> bool:
@@ -291,7 +299,8 @@ def _point(symbols: set[sympy.Symbol], index: int) -> dict[sympy.Symbol, sympy.F
     point = {}
     for symbol in symbols:
         checksum = zlib.crc32(f"{symbol.name}{index}".encode())
-        value = sympy.Float(300 + checksum % 2400, 2 * DIGITS) / 1009
+        numerator = sympy.Float(300 + checksum % 2400, 2 * DIGITS)
+        value = numerator / 1009  # between 0.3 and 2.7
         point[symbol] = -value if index == POINTS - 1 else value
     return point
 

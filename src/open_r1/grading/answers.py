@@ -208,7 +208,7 @@ def _extract_from_statements(text: str, statements: list[StatedAnswer]) -> Extra
         if _still_stands(text, statement, last.start):
             other_answers.append(statement.text)
     for line in text[last.end :].splitlines()[1:]:
-        if _is_value(line) and "=" not in line:
+        if _is_value_without_name(line):
             other_answers.append(line.strip())
     other_answers += _alternatives_after(text[last.end :])
     return ExtractedAnswer(last.text, other_answers)
@@ -220,18 +220,26 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
     lines = [line for line in lines if line and line not in DISPLAY_MARKS]
     if not lines:
         return None
-    joined = " ".join(lines)
     last_line = CONCLUSION.sub("", lines[-1])
     is_formula = bool(NAMED_VALUE.fullmatch(last_line) or FORMULA.fullmatch(last_line))
-    earlier_values = [line for line in lines[:-1] if _is_value(line) and "=" not in line]
-    may_be_one_answer = len(lines) == 1 or (is_block and len(joined) < LONGEST_BLOCK) or DISPLAYED.match(text.strip())
-    if may_be_one_answer and not earlier_values:
-        words = WORD.findall(COMMAND_OR_FORMULA.sub(" ", joined))
-        if len(words) <= MOST_WORDS_ALONE:
-            return ExtractedAnswer(last_line if is_formula and len(lines) == 1 else joined)
+    earlier_values = [line for line in lines[:-1] if _is_value_without_name(line)]
+    if not earlier_values and _may_be_one_answer(text, lines, is_block):
+        if len(lines) == 1 and is_formula:
+            return ExtractedAnswer(last_line)
+        return ExtractedAnswer(" ".join(lines))
     if is_formula or _is_value(last_line):
         return ExtractedAnswer(last_line, earlier_values)
     return None
+
+
+def _may_be_one_answer(text: str, lines: list[str], is_block: bool) -> bool:
+    """Whether a text may be an answer as a whole: a line, a short block or a displayed formula, with few words."""
+    joined = " ".join(lines)
+    is_short_block = is_block and len(joined) < LONGEST_BLOCK
+    if len(lines) > 1 and not is_short_block and not DISPLAYED.match(text.strip()):
+        return False
+    words = WORD.findall(COMMAND_OR_FORMULA.sub(" ", joined))
+    return len(words) <= MOST_WORDS_ALONE
 
 
 def find_boxes(text: str) -> list[StatedAnswer] | None:
@@ -373,9 +381,10 @@ def _name_of_box(text: str, box: StatedAnswer) -> str:
     """What a box is said to equal, `m+n` before `$m+n=3+4=\\boxed{7}$`; `""` if nothing."""
     before = text[max(0, box.start - AROUND_NAMED_BOX) : box.start]
     match = NAME_OF_BOX.search(before)
-    if not match or not match[1].strip() or not text[: box.start].rstrip().endswith("="):
+    if not match or not text[: box.start].rstrip().endswith("="):
         return ""
-    return match[1].split()[-1]
+    words = match[1].split()
+    return words[-1] if words else ""
 
 
 def _sentence_before(text: str, start: int) -> str:
@@ -390,7 +399,7 @@ def _sentence_before(text: str, start: int) -> str:
 def find_statements(text: str) -> list[StatedAnswer]:
     """The answers that a text states in words, except those that it denies or asks about.
 
-    >>> [statement.text for statement in find_statements("The answer is 4, because it is even. Thus 5 is not the answer.")]
+    >>> [statement.text for statement in find_statements("The answer is 4, because 5 is not the answer.")]
     ['4']
     """
     statements = []
@@ -430,3 +439,7 @@ def _is_value(text: str) -> bool:
     if len(text) >= LONGEST_VALUE or THREE_LETTERS.search(text):
         return False
     return NUMBER_OPTION_OR_EQUATION.search(text) is not None
+
+
+def _is_value_without_name(text: str) -> bool:
+    return "=" not in text and _is_value(text)

@@ -145,15 +145,19 @@ def equal(gold: str, answer: str, same_value: SameValue) -> bool:
 
 
 def _same_number(gold: Fraction, gold_unit: str | None, number: Fraction, unit: str | None) -> bool:
-    """Compares numbers with their units; 50% is 0.5, and 50 where the question asked for a percentage."""
-    if gold_unit != "%" and unit == "%":
-        is_same = number / 100 == gold or (abs(gold) >= 1 and number == gold)
-        return is_same and conversion_factor(gold_unit, None) is not None
+    if unit == "%" and gold_unit != "%":
+        return _same_percentage(number, gold)
     if gold_unit == "%" and unit != "%":
-        is_same = number == gold / 100 or (abs(gold) >= 1 and number == gold)
-        return is_same and conversion_factor(None, unit) is not None
+        return _same_percentage(gold, number)
     factor = conversion_factor(gold_unit, unit)
     return factor is not None and number * factor == gold
+
+
+def _same_percentage(percentage: Fraction, number: Fraction) -> bool:
+    """Whether a number without a percent sign is a percentage: 50% is 0.5, and 50 if the question asks for percent."""
+    if percentage / 100 == number:
+        return True
+    return percentage == number and abs(number) >= 1
 
 
 # Answers of several values
@@ -170,7 +174,7 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
     if gold_cases:
         cases = split_cases(answer)
         if cases:
-            return _same_cases(gold_cases, cases, same_value)
+            return _match_up(gold_cases, cases, _same_case, same_value)
     golds = split_values(gold)
     answers = split_values(answer)
     if len(golds) == 1 and len(answers) > 1:
@@ -186,10 +190,10 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
     if len(golds) == 1:
         return _one_is_all(gold, answers, same_value)
     point = split_brackets(answer) if len(answers) == 1 else None
-    if point and point.opening == "(" and _are_all_named(golds):
+    if point and point.opening == "(" and _have_names(golds) and not _have_repeated_names(golds):
         return _same_in_order(_values_by_name(golds), point.components, same_value)
     if _name_different_unknowns(golds) and len(golds) == len(answers):
-        if not any(split_label(part)[0] for part in answers):  # `1, 2` for `x = 1, y = 2`
+        if not any(_names(answers)):  # `1, 2` for `x = 1, y = 2`
             return _same_in_order(_values_by_name(golds), answers, same_value)
     return _same_in_any_order(golds, answers, same_value)
 
@@ -197,35 +201,41 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
 def _one_is_all(gold: str, answers: list[str], same_value: SameValue) -> bool:
     """Whether several values are the single gold: `x = 1, y = 2` for the point `(1, 2)`, or one value repeated."""
     point = split_brackets(gold)
-    if point and point.opening == "(":
-        names = [split_label(part)[0] for part in answers]
-        if all(name and NAME.match(name) for name in names):
-            if len(set(names)) < len(names) or len(names) != len(point.components):
-                return False
-            return _same_in_order(point.components, _values_by_name(answers), same_value)
-    return bool(answers) and all(_same_single(gold, answer, same_value) for answer in answers)
+    if point and point.opening == "(" and _have_names(answers):
+        if _have_repeated_names(answers):
+            return False
+        return _same_in_order(point.components, _values_by_name(answers), same_value)
+    if not answers:
+        return False
+    return all(_same_single(gold, answer, same_value) for answer in answers)
+
+
+def _names(parts: list[str]) -> list[str | None]:
+    return [split_label(part)[0] for part in parts]
+
+
+def _have_names(parts: list[str]) -> bool:
+    """Whether each part is labelled with a name, as in `x = 1, y = 2`."""
+    return all(name and NAME.match(name) for name in _names(parts))
+
+
+def _have_repeated_names(parts: list[str]) -> bool:
+    names = _names(parts)
+    return len(set(names)) < len(names)
+
+
+def _name_different_unknowns(parts: list[str]) -> bool:
+    """Whether each part has a name of its own, and these are not `x_1` and `x_2`, two values of x."""
+    if not _have_names(parts) or _have_repeated_names(parts):
+        return False
+    unknowns = {bare_name(name) for name in _names(parts)}
+    return len(unknowns) == len(parts)
 
 
 def _values_by_name(parts: list[str]) -> list[str]:
     """`y = 2` and `x = 1` as `1` and `2`."""
     labelled = sorted(split_label(part) for part in parts)
     return [value for _, value in labelled]
-
-
-def _are_all_named(parts: list[str]) -> bool:
-    """Whether each part has a name of its own, as in `x = 1, y = 2`."""
-    names = [split_label(part)[0] for part in parts]
-    if not all(name and NAME.match(name) for name in names):
-        return False
-    return len(set(names)) == len(names)
-
-
-def _name_different_unknowns(parts: list[str]) -> bool:
-    """Whether each part has a name of its own, and these are not `x_1` and `x_2`, two values of x."""
-    if not _are_all_named(parts):
-        return False
-    names = {bare_name(split_label(part)[0]) for part in parts}
-    return len(names) == len(parts)
 
 
 def _same_in_order(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
@@ -236,23 +246,20 @@ def _same_in_order(golds: list[str], answers: list[str], same_value: SameValue) 
 
 def _same_in_any_order(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
     """Compares values in any order; a repeated one counts once."""
-
-    def same(gold: str, answer: str) -> bool:
-        return _same_single(gold, answer, same_value)
-
-    return _match_up(_without_repeats(golds), _without_repeats(answers), same)
+    return _match_up(_without_repeats(golds), _without_repeats(answers), _same_single, same_value)
 
 
 def _without_repeats(texts: list[str]) -> list[str]:
-    return list({comparison_key(text): text for text in texts}.values())
+    by_key = {comparison_key(text): text for text in texts}
+    return list(by_key.values())
 
 
-def _match_up(golds: list, answers: list, same: Callable) -> bool:
+def _match_up(golds: list, answers: list, same: Callable, same_value: SameValue) -> bool:
     """Whether each gold has an answer of its own and each answer its gold, in any order."""
     unmatched = list(answers)
     for gold in golds:
         for index, answer in enumerate(unmatched):
-            if same(gold, answer):
+            if same(gold, answer, same_value):
                 del unmatched[index]
                 break
         else:
@@ -260,30 +267,27 @@ def _match_up(golds: list, answers: list, same: Callable) -> bool:
     return not unmatched
 
 
-def _same_cases(gold: list[tuple[str, str]], answer: list[tuple[str, str]], same_value: SameValue) -> bool:
-    """Compares functions defined by cases, in any order of the cases."""
-
-    def same(gold_case: tuple[str, str], case: tuple[str, str]) -> bool:
-        if not _same_answer(gold_case[0], case[0], same_value):
-            return False
-        return _same_answer(gold_case[1], case[1], same_value)
-
-    return _match_up(gold, answer, same)
+def _same_case(gold: tuple[str, str], answer: tuple[str, str], same_value: SameValue) -> bool:
+    """Compares one case of functions defined by cases: value and condition."""
+    gold_result, gold_condition = gold
+    result, condition = answer
+    if not _same_answer(gold_result, result, same_value):
+        return False
+    return _same_answer(gold_condition, condition, same_value)
 
 
 def _same_real_set(gold: RealSet, answer: RealSet, same_value: SameValue) -> bool:
-    def same(gold_interval: Interval, interval: Interval) -> bool:
-        if gold_interval.includes_lower != interval.includes_lower:
-            return False
-        if gold_interval.includes_upper != interval.includes_upper:
-            return False
-        if not _same_single(gold_interval.lower, interval.lower, same_value):
-            return False
-        return _same_single(gold_interval.upper, interval.upper, same_value)
-
-    if not _match_up(gold.intervals, answer.intervals, same):
+    if not _match_up(gold.intervals, answer.intervals, _same_interval, same_value):
         return False
     return _same_in_any_order(gold.holes, answer.holes, same_value)
+
+
+def _same_interval(gold: Interval, answer: Interval, same_value: SameValue) -> bool:
+    if gold.includes_lower != answer.includes_lower or gold.includes_upper != answer.includes_upper:
+        return False
+    if not _same_single(gold.lower, answer.lower, same_value):
+        return False
+    return _same_single(gold.upper, answer.upper, same_value)
 
 
 # One value against one
@@ -493,9 +497,10 @@ def _only_names_value(gold: list[str]) -> bool:
     name, value = gold[0], gold[-1]
     is_constant = set(VARIABLE.findall(value)) <= PARAMETERS
     is_function = FUNCTION.match(name) and "(" in name
-    is_curve = not is_function and bool(set(VARIABLE.findall(name)) & CURVE_VARIABLES)
-    if NAME.match(name) and is_constant:
-        return True
-    if not is_curve and (NAME.match(name) or is_constant):
+    is_curve = not is_function and not CURVE_VARIABLES.isdisjoint(VARIABLE.findall(name))
+    if NAME.match(name):
+        if is_constant or not is_curve:
+            return True
+    elif is_constant and not is_curve:
         return True
     return split_brackets(name) is not None and split_brackets(value) is not None

@@ -163,13 +163,7 @@ class Grader:
             elif not is_too_expensive(gold):
                 futures[pair] = self._submit(pair)
         for pair, future in futures.items():
-            try:
-                verdicts[pair] = self._remembered[pair] = future.result()
-            except (ItemError, CancelledError) as error:  # not remembered: it may be the machine's fault
-                if getattr(error, "reason", "") == "timeout":
-                    counts["timeouts"] += 1
-                verdicts[pair] = self._verdict_without_result(pair[0], error)
-            self._in_flight.pop(pair, None)
+            verdicts[pair] = self._wait_for(pair, future, counts)
         self._forget_oldest()
 
     def _submit(self, pair: Pair) -> Future:
@@ -179,6 +173,17 @@ class Grader:
                 future = self.workers.submit(pair)
                 self._in_flight[pair] = future
             return future
+
+    def _wait_for(self, pair: Pair, future: Future, counts: Counter) -> bool | None:
+        try:
+            verdict = future.result()
+            self._remembered[pair] = verdict
+        except (ItemError, CancelledError) as error:  # not remembered: it may be the machine's fault
+            if getattr(error, "reason", "") == "timeout":
+                counts["timeouts"] += 1
+            verdict = self._verdict_without_result(pair[0], error)
+        self._in_flight.pop(pair, None)
+        return verdict
 
     def _verdict_without_result(self, gold: str, error: Exception) -> bool | None:
         """The verdict if a comparison has no result: wrong if that is the completion's fault, else `None`.
@@ -195,7 +200,9 @@ class Grader:
 
     def _forget_oldest(self) -> None:
         excess = len(self._remembered) - MOST_REMEMBERED
-        for pair in list(self._remembered)[: max(0, excess)]:
+        if excess <= 0:
+            return
+        for pair in list(self._remembered)[:excess]:
             self._remembered.pop(pair, None)
 
 

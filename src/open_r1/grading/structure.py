@@ -276,7 +276,8 @@ def mirrored(relation: Relation) -> Relation:
     >>> mirrored(Relation(["5", "x"], ["<"]))
     Relation(members=['x', '5'], signs=['>'])
     """
-    return Relation(relation.members[::-1], [MIRRORED.get(sign, sign) for sign in relation.signs[::-1]])
+    signs = [MIRRORED.get(sign, sign) for sign in reversed(relation.signs)]
+    return Relation(relation.members[::-1], signs)
 
 
 def relation_unknown(relation: Relation) -> str | None:
