@@ -1,9 +1,18 @@
-"""avg@k, pass@k and cons@k of several samples a problem, each with an interval (DeepSeek-R1, §3; v2, D.1).
+"""avg@k, pass@k and cons@k of several samples per problem, each with an interval (DeepSeek-R1, §3; v2, D.1).
 
-Two things are uncertain. *Which problems*: another benchmark of the kind would have others; a problem's samples belong together, so the
-standard error is that of the mean over problems (Miller, arXiv 2411.00640, eq. 4). *Which samples*: on these very problems another run
-would draw others; this is what counts when two models are compared on the same benchmark. `low` and `high` are about the first, `noise` is the
-standard error from the second alone.
+- avg@k is the mean score of k samples; the paper calls it pass@1.
+- pass@k is the probability that at least one of k samples is right, estimated without bias (Chen et al., arXiv
+  2107.03374).
+- cons@k is the accuracy of the majority vote of k samples.
+
+Two things are uncertain:
+
+- *Which problems*: another benchmark of the kind would have other ones. The samples of a problem belong together, so the
+  standard error is that of the mean over problems (Miller, arXiv 2411.00640, eq. 4). `low` and `high` are about this.
+- *Which samples*: on the same problems, another run would draw other samples. This is what counts when two models are
+  compared on the same benchmark. `noise` is the standard error from this alone.
+
+All scores are from 0 to 1 and are nowhere converted to percent, except where a table is printed.
 """
 
 import math
@@ -14,19 +23,23 @@ from dataclasses import asdict, dataclass
 from math import comb
 
 
-Z = 1.959964  # of a 95% interval
+Z = 1.959964  # half of a 95% interval, in standard errors
+LARGEST_VARIANCE = 0.25  # of values from 0 to 1
+
+Vote = tuple[Hashable | None, float]  # a sample's answer, `None` if it has none, and its score
 
 
 @dataclass
 class Estimate:
-    """A mean over problems.
+    """A mean over problems, with its uncertainty.
 
     Args:
         value (`float`): The mean.
-        low (`float`), high (`float`): 95% interval, the problems being a sample of what could be asked.
-        noise (`float`): Standard error from the drawing of samples alone, these problems given.
-        problems (`int`): Their number.
-        samples (`int`): Samples a problem, the fewest of any.
+        low (`float`): Lower end of the 95% interval, the problems being a sample of what could be asked.
+        high (`float`): Upper end of that interval.
+        noise (`float`): Standard error that comes from the samples alone, given these problems.
+        problems (`int`): Number of problems.
+        samples (`int`): Samples per problem, of the problem that has fewest.
     """
 
     value: float
@@ -36,129 +49,191 @@ class Estimate:
     problems: int
     samples: int
 
-    def to_dict(self) -> dict:
-        return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
+    def to_dict(self) -> dict[str, float | int]:
+        """The fields with six digits, as `eval.json` has them."""
+        rounded = {}
+        for name, value in asdict(self).items():
+            rounded[name] = round(value, 6) if isinstance(value, float) else value
+        return rounded
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def estimate(
-    means: Sequence[float], variances: Sequence[float], samples: int, bounds: tuple[float, float] = (0.0, 1.0)
+    means: Sequence[float],
+    variances: Sequence[float],
+    samples: int,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Estimate:
-    """The mean of the problems' means.
+    """The mean over problems, from one mean per problem.
 
     Args:
-        means (`Sequence[float]`): One a problem.
-        variances (`Sequence[float]`): Of each of these means, from the drawing of samples.
-        samples (`int`): Samples a problem.
-        bounds (`tuple[float, float]`, *optional*): Where an interval is cut off.
+        means (`Sequence[float]`): Mean of each problem.
+        variances (`Sequence[float]`): Variance of each of these means, from the drawing of samples.
+        samples (`int`): Samples per problem.
+        bounds (`tuple[float, float]`, *optional*, defaults to `(0.0, 1.0)`): Smallest and largest possible value.
+
+    Returns:
+        `Estimate`: With an interval that ends at the bounds; with a single problem it is all there is between them.
     """
     count = len(means)
     value = sum(means) / count
-    spread = math.sqrt(sum((mean - value) ** 2 for mean in means) / (count - 1) / count) if count > 1 else math.inf
-    low, high = max(bounds[0], value - Z * spread), min(bounds[1], value + Z * spread)
-    return Estimate(value, low, high, math.sqrt(sum(variances)) / count, count, samples)
+    standard_error = math.inf
+    if count > 1:
+        standard_error = math.sqrt(_variance(means) / count)
+    lowest, highest = bounds
+    return Estimate(
+        value=value,
+        low=max(lowest, value - Z * standard_error),
+        high=min(highest, value + Z * standard_error),
+        noise=math.sqrt(sum(variances)) / count,
+        problems=count,
+        samples=samples,
+    )
 
 
 def avg_at_k(scores: Sequence[Sequence[float]]) -> Estimate:
-    """The mean score: with k samples of each problem avg@k, which the paper calls pass@1 (§3).
+    """The mean score of all samples: avg@k, if there are k of each problem.
 
     Args:
-        scores (`Sequence[Sequence[float]]`): Of each problem its samples' scores, such as 1 and 0.
+        scores (`Sequence[Sequence[float]]`): Scores of the samples of each problem, such as 1 and 0.
+
+    Raises:
+        ValueError: If there is no problem, or a problem without samples.
 
     >>> str(avg_at_k([[1, 1], [0, 1], [0, 0], [1, 1]]))
     '0.625 [0.156, 1.000]'
     """
-    _require(scores, 1)
-    low, high = (limit([each, *(limit(some) for some in scores)]) for limit, each in ((min, 0.0), (max, 1.0)))
-    unknown = 0.25 * (high - low) ** 2  # of a single value: the largest that there can be
-    variances = [(_variance(some) if len(some) > 1 else unknown) / len(some) for some in scores]
-    return estimate([sum(some) / len(some) for some in scores], variances, _fewest(scores), (low, high))
+    _require_samples(scores, 1)
+    lowest = min(0.0, *map(min, scores))
+    highest = max(1.0, *map(max, scores))
+    means = []
+    variances = []
+    for samples in scores:
+        means.append(sum(samples) / len(samples))
+        if len(samples) > 1:
+            variance = _variance(samples)
+        else:  # unknown, so the largest that is possible
+            variance = LARGEST_VARIANCE * (highest - lowest) ** 2
+        variances.append(variance / len(samples))
+    return estimate(means, variances, _fewest_samples(scores), (lowest, highest))
 
 
 def pass_at_k(scores: Sequence[Sequence[float]], k: int) -> Estimate:
-    """The chance that one of k samples is right, without bias: 1 - C(n-c, k) / C(n, k) (Chen et al., arXiv 2107.03374, eq. 1).
+    """The probability that at least one of k samples is right: 1 - C(n-c, k) / C(n, k) with c right ones of n samples.
 
-    The noise is that of the jackknife over a problem's samples; where k is all of them, that of k draws with the observed chance.
+    This is the unbiased estimator of Chen et al. (arXiv 2107.03374, eq. 1). The noise is that of the jackknife over the
+    samples of a problem; if k is all of them, that of k draws that are right with the observed frequency.
+
+    Args:
+        scores (`Sequence[Sequence[float]]`): Scores of the samples of each problem; those below 1 are wrong.
+        k (`int`): Samples of which one must be right.
+
+    Raises:
+        ValueError: If there is no problem, or one with fewer than k samples.
 
     >>> pass_at_k([[1, 0, 0, 0], [0, 0, 0, 0]], k=2).value
     0.25
     """
-    _require(scores, k)
-    rights = [(len(some), sum(score >= 1 for score in some)) for some in scores]
-    means = [_passes(n, right, k) for n, right in rights]
-    return estimate(means, [_pass_variance(n, right, k) for n, right in rights], _fewest(scores))
+    _require_samples(scores, k)
+    means = []
+    variances = []
+    for samples in scores:
+        right = sum(score >= 1 for score in samples)
+        means.append(_pass_probability(len(samples), right, k))
+        variances.append(_pass_variance(len(samples), right, k))
+    return estimate(means, variances, _fewest_samples(scores))
 
 
-def cons_at_k(
-    votes: Sequence[Sequence[tuple[Hashable | None, float]]], k: int, resamples: int = 200, seed: int = 0
-) -> Estimate:
+def cons_at_k(votes: Sequence[Sequence[Vote]], k: int, resamples: int = 200, seed: int = 0) -> Estimate:
     """The share of problems whose most frequent answer among k samples is right (majority vote; v2, D.1).
 
-    Samples without an answer do not vote; if several answers are as frequent, each counts for its share. With more than k samples it is the
-    mean over random choices of k of them.
+    With more than k samples, it is the mean over random choices of k of them. The noise is that of the bootstrap: the
+    variance of the vote over k samples that are drawn with replacement.
 
     Args:
-        votes (`Sequence[Sequence[tuple]]`): Of each problem its samples' answers (equal ones are the same value) and scores.
+        votes (`Sequence[Sequence[tuple]]`):
+            Answers (equal ones are the same value) and scores of the samples of each problem.
         k (`int`): Samples that vote.
-        resamples (`int`, *optional*, defaults to 200): Random choices a problem; for the noise they are drawn with replacement.
-        seed (`int`, *optional*, defaults to 0): Of these.
+        resamples (`int`, *optional*, defaults to 200): Random choices per problem.
+        seed (`int`, *optional*, defaults to 0): Seed of the random choices.
+
+    Raises:
+        ValueError: If there is no problem, or one with fewer than k samples.
 
     >>> cons_at_k([[("4", 1), ("4", 1), ("5", 0)], [("7", 0), (None, 0), (None, 0)]], k=3).value
     0.5
     """
-    _require(votes, k)
+    _require_samples(votes, k)
     rng = random.Random(seed)
-    means, variances = [], []
-    for some in votes:
-        drawn = [list(some)] if len(some) == k else [rng.sample(list(some), k) for _ in range(resamples)]
-        means.append(sum(map(majority, drawn)) / len(drawn))
-        variances.append(_variance([majority(rng.choices(list(some), k=k)) for _ in range(resamples)]))
-    return estimate(means, variances, _fewest(votes))
+    means = []
+    variances = []
+    for samples in votes:
+        samples = list(samples)
+        if len(samples) == k:
+            choices = [samples]
+        else:
+            choices = [rng.sample(samples, k) for _ in range(resamples)]
+        means.append(sum(map(majority_vote, choices)) / len(choices))
+        bootstrap = [majority_vote(rng.choices(samples, k=k)) for _ in range(resamples)]
+        variances.append(_variance(bootstrap))
+    return estimate(means, variances, _fewest_samples(votes))
 
 
-def majority(votes: Sequence[tuple[Hashable | None, float]]) -> float:
-    """Whether a problem's most frequent answer is right; of several that are as frequent, the share that is."""
+def majority_vote(votes: Sequence[Vote]) -> float:
+    """Whether the most frequent answer to a problem is right, 1.0 or 0.0.
+
+    Samples without an answer do not vote. If several answers are equally frequent, it is the share of them that is right.
+
+    Args:
+        votes (`Sequence[tuple]`): Answers and scores of the samples of one problem.
+    """
     counts = Counter(answer for answer, _ in votes if answer is not None)
     if not counts:
         return 0.0
     most = max(counts.values())
-    right = {answer for answer, score in votes if score >= 1}
     winners = [answer for answer, count in counts.items() if count == most]
-    return sum(answer in right for answer in winners) / len(winners)
+    right_answers = {answer for answer, score in votes if score >= 1}
+    return sum(answer in right_answers for answer in winners) / len(winners)
 
 
-def _passes(n: int, right: int, k: int) -> float:
-    return 1.0 if n - right < k else 1.0 - comb(n - right, k) / comb(n, k)
+def _pass_probability(samples: int, right: int, k: int) -> float:
+    """The probability that k samples, drawn without replacement, hold a right one."""
+    wrong = samples - right
+    if wrong < k:
+        return 1.0
+    return 1.0 - comb(wrong, k) / comb(samples, k)
 
 
-def _pass_variance(n: int, right: int, k: int) -> float:
-    if k == n:
-        miss = (1 - right / n) ** k
-        return miss * (1 - miss)
-    with_right = _passes(n - 1, right, k)  # a wrong one left out
-    with_wrong = _passes(n - 1, right - 1, k) if right else with_right
-    mean = (right * with_wrong + (n - right) * with_right) / n
-    return (n - 1) / n * (right * (with_wrong - mean) ** 2 + (n - right) * (with_right - mean) ** 2)
+def _pass_variance(samples: int, right: int, k: int) -> float:
+    """The variance of `_pass_probability` from the drawing of samples."""
+    if k == samples:
+        all_wrong = (1 - right / samples) ** k
+        return all_wrong * (1 - all_wrong)
+    wrong = samples - right
+    without_a_wrong_one = _pass_probability(samples - 1, right, k)
+    without_a_right_one = without_a_wrong_one
+    if right:
+        without_a_right_one = _pass_probability(samples - 1, right - 1, k)
+    mean = (right * without_a_right_one + wrong * without_a_wrong_one) / samples
+    squares = right * (without_a_right_one - mean) ** 2 + wrong * (without_a_wrong_one - mean) ** 2
+    return (samples - 1) / samples * squares
 
 
 def _variance(values: Sequence[float]) -> float:
-    """Without bias; of a single value unknown, taken for the largest that a share can have."""
-    if len(values) < 2:
-        return 0.25
+    """The unbiased variance of two values or more."""
     mean = sum(values) / len(values)
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
-def _fewest(scores: Sequence[Sequence]) -> int:
-    return min(map(len, scores))
+def _fewest_samples(samples: Sequence[Sequence]) -> int:
+    return min(map(len, samples))
 
 
-def _require(scores: Sequence[Sequence], k: int):
-    if not scores:
+def _require_samples(samples: Sequence[Sequence], k: int) -> None:
+    if not samples:
         raise ValueError("no problem has been judged")
-    if k < 1 or _fewest(scores) < k:
-        raise ValueError(
-            f"k is {k}; expected 1 to {_fewest(scores)}, the samples that the problem with the fewest has"
-        )
+    fewest = _fewest_samples(samples)
+    if not 1 <= k <= fewest:
+        raise ValueError(f"k is {k}; expected 1 to {fewest}, the samples of the problem that has fewest")
