@@ -1,7 +1,7 @@
-"""Evaluation: how long 500 problems with 16 saved completions each take to grade and to count.
+"""Evaluation: how long 500 problems with 16 saved completions each take to grade and to summarize.
 
-The completions are those of benchmarks/rewards.py (about 1,500 tokens, 45 of 100 right, 2 of 100 formulas that never end). Starting the grader's
-processes is included, drawing is not.
+The completions are those of benchmarks/rewards.py (about 1,500 tokens, 45 of 100 right, 2 of 100 formulas that never end).
+Starting the grader's processes is included, generation is not.
 
   python benchmarks/evaluation.py            # about two minutes on two cores
 """
@@ -14,23 +14,30 @@ from datasets import Dataset
 from rewards import batch
 
 from open_r1.configs import Benchmark
-from open_r1.evals.results import statistics_of
+from open_r1.evals.measures import summarize
 from open_r1.grading import shared_grader
 from open_r1.rewards import Composition
 from open_r1.rewards.dataset_scores import score_dataset
 
 
-SAMPLES = 16
+SAMPLES = 16  # per problem
 
 
 def completions(problems: int, seed: int) -> Dataset:
+    """Completions as `generate.py` leaves them, with their gold answers."""
     rows = []
     while len(rows) < problems * SAMPLES:
         texts, golds = batch(seed + len(rows), bombs=True)
-        rows += [
-            {"prompt_id": f"{(len(rows) + i) // SAMPLES}", "prompt": "", "completion": text, "solution": gold, "finish_reason": "stop", "completion_tokens": 1500}
-            for i, (text, gold) in enumerate(zip(texts, golds, strict=True))
-        ]  # fmt: skip
+        for text, gold in zip(texts, golds, strict=True):
+            row = {
+                "prompt_id": f"{len(rows) // SAMPLES}",
+                "prompt": "",
+                "completion": text,
+                "solution": gold,
+                "finish_reason": "stop",
+                "completion_tokens": 1500,
+            }
+            rows.append(row)
     return Dataset.from_list(rows[: problems * SAMPLES])
 
 
@@ -46,10 +53,10 @@ def main():
         shared_grader.cache_clear()
         started = time.perf_counter()
         scored = score_dataset(rows, Composition(benchmark.rewards), progress=False)
-        found = statistics_of(scored, benchmark)
+        summary = summarize(scored, benchmark)
         seconds.append(time.perf_counter() - started)
-        told = "  ".join(f"{name} {found[name]['value']:.3f}" for name in ("avg@16", "pass@16", "cons@16"))
-        print(f"{len(rows):,} completions of {args.problems} problems: {seconds[-1]:.1f} s   {told}", flush=True)
+        values = "  ".join(f"{name} {summary[name]['value']:.3f}" for name in ("avg@16", "pass@16", "cons@16"))
+        print(f"{len(rows):,} completions of {args.problems} problems: {seconds[-1]:.1f} s   {values}", flush=True)
     print(f"median {statistics.median(seconds):.1f} s")
 
 

@@ -10,17 +10,15 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 
 from open_r1.configs import Benchmark
-from open_r1.evals.results import statistics_of
-from open_r1.evaluation import grade
-from open_r1.rewards import Composition
+from open_r1.evals.measures import summarize
+from open_r1.evals.run_benchmarks import grade_completions
 
 
 @pytest.fixture
 def evaluate(script, checkpoint, tmp_path):
     data = tmp_path / "mine.jsonl"
-    data.write_text(
-        "".join(json.dumps({"question": f"{i}+1 = ?", "gold": str((i + 1) % 10)}) + "\n" for i in range(6))
-    )
+    rows = [{"question": f"{i}+1 = ?", "gold": str((i + 1) % 10), "remark": "see figure"} for i in range(6)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     benchmark = {
         "name": "mine",
         "dataset_name": str(data),
@@ -49,6 +47,7 @@ def test_draws_grades_and_writes(evaluate, tmp_path):
         found["benchmarks"]["mine"]["avg@3"]["problems"] == 6 and found["benchmarks"]["mine"]["format"]["value"] == 0.0
     )
     assert "| mine | avg@3 |" in outcome.out and "| mine | avg@3 |" in (folder / "README.md").read_text()
+    assert str(folder / "eval.json") in outcome.out, "where the rest is"
     assert (folder / "mine.parquet").is_file() and found["recipe"]["max_completion_length"] == 8
     before = (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns
     assert evaluate().code == 0, "the same again grades, and draws nothing"
@@ -61,8 +60,8 @@ def test_thoughts_that_the_prompt_opens(tmp_path):
     rows = {"prompt_id": "0", "prompt": "2+2", "solution": "4", "finish_reason": "stop", "completion_tokens": 9}
     Dataset.from_list([rows | {"completion": text} for text in texts]).to_parquet(tmp_path / "train.parquet")
     benchmark = Benchmark.parse({"name": "mine", "dataset_name": "mine.jsonl", "dataset_solution_column": "solution"})
-    scored = grade(str(tmp_path / "train.parquet"), benchmark, Composition(benchmark.rewards), True, progress=False)
-    found = statistics_of(scored, benchmark)
+    scored = grade_completions(tmp_path / "train.parquet", benchmark, thought_opened=True, progress=False)
+    found = summarize(scored, benchmark)
     assert found["avg@5"]["value"] == 0.4 and found["cons@5"]["value"] == 1.0
 
 
@@ -87,6 +86,59 @@ def test_standings_are_checked_before_anything_is_drawn(evaluate, tmp_path):
     }
     outcome = evaluate("--benchmarks", json.dumps(benchmark | {"dataset_prompt_column": "question"}))
     assert outcome.code == 1 and "no column 'contest_id'" in outcome.err and not (tmp_path / "eval").exists()
+
+
+def test_a_missing_gold_column_is_found_before_anything_is_generated(evaluate, tmp_path):
+    """Also of the last of several benchmarks; the message says what the columns are and how to choose one."""
+    good = {"name": "mine", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
+    good |= {"dataset_prompt_column": "question", "dataset_solution_column": "gold"}
+    without_gold = {key: value for key, value in good.items() if key != "dataset_solution_column"} | {"name": "other"}
+    outcome = evaluate("--benchmarks", json.dumps(good), json.dumps(without_gold))
+    assert outcome.code == 1 and not (tmp_path / "eval").exists()
+    assert "benchmarks: other: reward 'accuracy' needs the dataset column 'solution'" in outcome.err
+    assert "dataset_solution_column" in outcome.err and "found: question, gold, remark" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset_prompt_column": "problem"}, "other: dataset_prompt_column: the data set has no column 'problem'"),
+        (
+            {"dataset_solution_column": "remark"},
+            "other: none of the gold answers can be parsed, such as ['see figure'",
+        ),
+        ({"dataset_name": "nowhere.jsonl"}, "other: dataset_name: no file or folder 'nowhere.jsonl'"),
+        ({"reward_funcs": [{"name": "cosine", "max_len": 8}]}, "other: reward 'cosine' needs 'completion_ids'"),
+        (
+            {"reward_funcs": [{"name": "helpfulness", "model": "no/model"}]},
+            "other: reward_funcs: 'helpfulness' cannot start",
+        ),
+        ({"reward_funcs": ["acuracy"]}, "other: reward_funcs: unknown reward 'acuracy'"),
+    ],
+)
+def test_every_benchmark_is_checked_before_anything_is_generated(evaluate, tmp_path, changes, message):
+    good = {"name": "mine", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
+    good |= {"dataset_prompt_column": "question", "dataset_solution_column": "gold"}
+    outcome = evaluate("--benchmarks", json.dumps(good), json.dumps(good | {"name": "other"} | changes))
+    assert outcome.code == 1 and f"benchmarks: {message}" in outcome.err and not (tmp_path / "eval").exists()
+
+
+def test_every_model_is_checked_before_anything_is_generated(evaluate, checkpoint, tmp_path):
+    outcome = evaluate("--models", checkpoint, tmp_path / "missing")
+    assert outcome.code == 1 and "no model in" in outcome.err and not (tmp_path / "eval").exists()
+
+
+def test_results_of_other_benchmarks_are_not_replaced(evaluate, tmp_path):
+    """One's own problems with the miniature's recipe would be written to the miniature's folder."""
+    assert evaluate().code == 0
+    before = (tmp_path / "eval/one/eval.json").read_text()
+    own = {"name": "own", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
+    own |= {"dataset_prompt_column": "question", "dataset_solution_column": "gold", "num_generations": 1}
+    outcome = evaluate("--benchmarks", json.dumps(own))
+    assert outcome.code == 1 and "has the results of mine, which those of own would replace" in outcome.err
+    assert "--output_dir" in outcome.err and (tmp_path / "eval/one/eval.json").read_text() == before
+    outcome = evaluate("--benchmarks", json.dumps(own), name="own")
+    assert outcome.code == 0 and "| own | avg@1 |" in outcome.out
 
 
 def test_side_by_side(evaluate, script, tmp_path):

@@ -6,7 +6,7 @@ import random
 import pytest
 from datasets import Dataset
 
-from open_r1.evals.codeforces import expected_rank, rank_of, rating, rating_at, require_contests
+from open_r1.evals.codeforces import estimate_rating, expected_rank, rank_of_points, rating_of_rank, read_standings
 from open_r1.utils.errors import RecipeError
 
 
@@ -14,9 +14,9 @@ def test_the_rating_of_a_rank_is_its_inverse():
     rng = random.Random(0)
     others = [rng.gauss(1400, 300) for _ in range(500)]
     for true in (800, 1400, 2000, 2700):
-        assert rating_at(expected_rank(true, others), others) == pytest.approx(true, abs=1)
-    assert rating_at(1, others) == 4000, "first place bounds nothing from above"
-    assert rating_at(len(others) + 1, others) == 0
+        assert rating_of_rank(expected_rank(true, others), others) == pytest.approx(true, abs=1)
+    assert rating_of_rank(1, others) == 4000, "first place bounds nothing from above"
+    assert rating_of_rank(len(others) + 1, others) == 0
 
 
 def contests(tmp_path, strength):
@@ -50,7 +50,7 @@ def test_stronger_models_have_higher_ratings(tmp_path):
     found = []
     for strength in (1000, 1500, 2000):
         rows, path = contests(tmp_path, strength)
-        found.append(rating(rows, rows["solved"], path))
+        found.append(estimate_rating(rows, rows["solved"], path))
     values = [each.value for each in found]
     assert values == sorted(values) and values[2] - values[0] > 500
     assert found[1].low < found[1].value < found[1].high and found[1].problems == 10 and found[1].samples == 8
@@ -59,20 +59,20 @@ def test_stronger_models_have_higher_ratings(tmp_path):
 def test_what_is_missing_is_named(tmp_path):
     rows, path = contests(tmp_path, 1500)
     with pytest.raises(RecipeError, match="no column 'points'"):
-        rating(rows.remove_columns("points"), rows["solved"], path)
+        estimate_rating(rows.remove_columns("points"), rows["solved"], path)
     (tmp_path / "standings.jsonl").write_text('{"contest_id": 0, "standings": []}\n')
     with pytest.raises(RecipeError, match="has no contest 0"):
-        rating(rows, rows["solved"], path)
+        estimate_rating(rows, rows["solved"], path)
     for line in ('{"contest": 0}', '{"contest_id": 0, "standings": [[1500, null]]}', "[]", "{"):
         (tmp_path / "standings.jsonl").write_text(line)
         with pytest.raises(RecipeError, match="line 1: expected"):
-            require_contests(rows, path)
+            read_standings(rows, path)
 
 
 def test_nobody_is_as_good_as_can_be_for_winning_once():
     """Ahead of ten of 1,500, one has the rating at which half a participant is expected to be better."""
     others = [1500.0] * 10
-    best = rating_at(rank_of(9.0, [[1500.0, 1.0]] * 10), others)
+    best = rating_of_rank(rank_of_points(9.0, [[1500.0, 1.0]] * 10), others)
     assert 1900 < best < 2100
-    tied = [rating_at(rank_of(float(points), [[1500.0, 5.0]] * 10), others) for points in (1, 5, 9)]
+    tied = [rating_of_rank(rank_of_points(float(points), [[1500.0, 5.0]] * 10), others) for points in (1, 5, 9)]
     assert tied[0] < tied[1] < tied[2] and abs(tied[1] - 1500) < 2

@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset
 
 from open_r1.configs import Benchmark, PaperClaim, PipelineArguments
-from open_r1.evals.results import statistics_of
+from open_r1.evals.measures import summarize
 from open_r1.pipelines.outdated import task_inputs
 from open_r1.pipelines.tasks import build_tasks
 from open_r1.reports.claims import ClaimResult, check_claim, claims_to_json, interval, require_known, resampled_means
@@ -36,7 +36,7 @@ def evaluation(folder: Path, chance: float, mixed: float, seed: int):
     folder.mkdir(parents=True)
     scored = Dataset.from_list(rows)
     scored.to_parquet(str(folder / "problems.parquet"))
-    results = {"problems": statistics_of(scored, Benchmark.parse(PROBLEMS))}
+    results = {"problems": summarize(scored, Benchmark.parse(PROBLEMS))}
     (folder / "eval.json").write_text(json.dumps({"name": folder.name, "model": folder.name, "benchmarks": results}))
 
 

@@ -4,6 +4,7 @@
 recipe is reported at once.
 """
 
+from open_r1.configs.benchmarks import BENCHMARKS, Benchmark
 from open_r1.configs.builders import (
     BuilderArguments,
     ColdStartArguments,
@@ -14,7 +15,7 @@ from open_r1.configs.builders import (
 )
 from open_r1.configs.common import DatasetArguments, PromptArguments, ScriptArguments
 from open_r1.configs.dataset import DatasetSpec
-from open_r1.configs.evaluation import BENCHMARKS, Benchmark, EvaluationArguments
+from open_r1.configs.evaluation import EvaluationArguments
 from open_r1.configs.generation import GenerateArguments, MergeArguments
 from open_r1.configs.pipeline import SEED, PaperClaim, PipelineArguments, PipelineStage
 from open_r1.configs.reward_spec import GradeArguments, RewardSpec

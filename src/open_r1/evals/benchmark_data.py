@@ -1,6 +1,8 @@
-"""Benchmarks that have to be brought into form: choices in an order drawn by lot, problems of the paper's dates.
+"""Functions that build the rows of benchmarks which cannot be read as they are.
 
-Used by `open_r1.configs.evaluation.BENCHMARKS`, the names that recipes give them. The others are read as they are.
+An entry of `open_r1.configs.benchmarks.BENCHMARKS` names one as its data set,
+`open_r1.evals.benchmark_data:<function>`. It is called with `split`, `seed` and the entry's `dataset_params`, and
+returns a `Dataset`. `dataset_name` is a parameter of each, so that a copy of the original can be used instead.
 """
 
 import json
@@ -14,32 +16,33 @@ from open_r1.data.load import load_split
 
 
 LETTERS = "ABCD"
+WRONG_ANSWERS = ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 
 
 def gpqa_diamond(split: str, seed: int, dataset_name: str = "Idavidrein/gpqa") -> Dataset:
-    """GPQA-Diamond's questions with four choices: columns `question`, `choices`, `answer` (a letter).
+    """GPQA-Diamond's questions with their four choices in random order.
 
     Args:
         split (`str`): Not used; there is one.
-        seed (`int`): Of the order of the choices.
-        dataset_name (`str`, *optional*): Another copy.
+        seed (`int`): Seed of the order.
+        dataset_name (`str`, *optional*): A copy of the data set.
+
+    Returns:
+        `Dataset`: Columns `question`, `choices` and `answer`, a letter.
     """
     rows = load_split(DatasetSpec(dataset_name, "gpqa_diamond"), seed)
-    return rows.map(
-        lambda row, i: _shuffled(row, random.Random(f"{seed}/{i}")),
-        with_indices=True,
-        remove_columns=rows.column_names,
-    )
 
+    def shuffle_choices(row: dict, index: int) -> dict:
+        rng = random.Random(f"{seed}/{index}")
+        choices = [row["Correct Answer"], *(row[name] for name in WRONG_ANSWERS)]
+        order = rng.sample(range(4), 4)
+        return {
+            "question": row["Question"].strip(),
+            "choices": [choices[position].strip() for position in order],
+            "answer": LETTERS[order.index(0)],
+        }
 
-def _shuffled(row: dict, rng: random.Random) -> dict:
-    choices = [row["Correct Answer"], *(row[f"Incorrect Answer {n}"] for n in (1, 2, 3))]
-    order = rng.sample(range(4), 4)
-    return {
-        "question": row["Question"].strip(),
-        "choices": [choices[i].strip() for i in order],
-        "answer": LETTERS[order.index(0)],
-    }
+    return rows.map(shuffle_choices, with_indices=True, remove_columns=rows.column_names)
 
 
 def livecodebench(
@@ -50,56 +53,73 @@ def livecodebench(
     dataset_name: str = "lighteval/code_generation_lite",
     version: str = "release_v6",
 ) -> Dataset:
-    """LiveCodeBench's problems, with their tests; all of them, or those of some dates.
+    """LiveCodeBench's problems with their tests, all of them or those of some dates.
 
     Args:
         split (`str`): `test`.
         seed (`int`): Not used.
-        since (`str`, *optional*), until (`str`, *optional*): First day, such as `2024-08-01`, and the day after the last.
-        dataset_name (`str`, *optional*): Another copy.
-        version (`str`, *optional*): Its release.
+        since (`str`, *optional*): The first day, such as `2024-08-01`.
+        until (`str`, *optional*): The day after the last.
+        dataset_name (`str`, *optional*): A copy of the data set.
+        version (`str`, *optional*, defaults to `"release_v6"`): Its release.
+
+    Returns:
+        `Dataset`: The original's columns; `difficulty` is called `level`.
     """
     rows = load_split(DatasetSpec(dataset_name, version, split=split), seed)
-    kept = rows.filter(lambda date: since <= str(date)[:10] < until, input_columns="contest_date")
-    if "difficulty" in kept.column_names and "domain" not in kept.column_names:
-        kept = kept.rename_column("difficulty", "level")
-    return kept.cast_column("contest_date", datasets.Value("string"))
+
+    def is_in_time(date: object) -> bool:
+        day = str(date)[:10]
+        return since <= day < until
+
+    rows = rows.filter(is_in_time, input_columns="contest_date")
+    if "difficulty" in rows.column_names and "domain" not in rows.column_names:
+        rows = rows.rename_column("difficulty", "level")
+    return rows.cast_column("contest_date", datasets.Value("string"))
 
 
 def codeforces(split: str, seed: int, dataset_name: str = "open-r1/codeforces") -> Dataset:
-    """Codeforces problems that outputs alone can judge: all tests known, one right output for each, from standard input to standard output.
+    """Codeforces problems that can be judged by their output alone.
 
-    The set has neither points nor standings, so it gives the share solved; for a rating see `open_r1.evals.codeforces`.
+    All of their tests are known, each has one right output, and programs read standard input and write standard
+    output. The data set has neither points nor standings, so it gives the share solved; for a rating see
+    `open_r1.evals.codeforces`.
 
     Args:
         split (`str`): `test` or `train`.
         seed (`int`): Not used.
-        dataset_name (`str`, *optional*): Another copy.
+        dataset_name (`str`, *optional*): A copy of the data set.
+
+    Returns:
+        `Dataset`: Columns `question_content`, `test_cases`, `contest_id` and `level`.
     """
     rows = load_split(DatasetSpec(dataset_name, "default", split=split), seed)
-    rows = rows.filter(
-        lambda row: (
-            row["official_tests_complete"]
-            and row["input_mode"] == "stdio"
-            and not row["generated_checker"]
-            and not row["interaction_format"]
-        )
-    )
-    return rows.map(_stated, remove_columns=rows.column_names)
+    rows = rows.filter(_has_one_output)
+    return rows.map(_write_problem, remove_columns=rows.column_names)
 
 
-def _stated(row: dict) -> dict:
-    """A problem in one text, as on its page."""
+def _has_one_output(row: dict) -> bool:
+    """Whether all tests of a Codeforces problem are known, and can be judged by comparing outputs."""
+    if not row["official_tests_complete"] or row["input_mode"] != "stdio":
+        return False
+    return not row["generated_checker"] and not row["interaction_format"]
+
+
+def _write_problem(row: dict) -> dict:
+    """A Codeforces problem in one text, as on its page."""
     parts = [row["title"], row["description"], "Input", row["input_format"], "Output", row["output_format"]]
     for number, example in enumerate(row["examples"] or [], 1):
-        parts += [f"Example {number}", f"```input\n{example['input']}\n```", f"```output\n{example['output']}\n```"]
-    parts += ["Note", row["note"]] if row["note"] else []
+        parts.append(f"Example {number}")
+        parts.append(f"```input\n{example['input']}\n```")
+        parts.append(f"```output\n{example['output']}\n```")
+    if row["note"]:
+        parts += ["Note", row["note"]]
     limits = f"Time limit: {row['time_limit']:g} s. Memory limit: {row['memory_limit']:g} MB."
+    texts = [part for part in parts if part]
+    tests = [{"input": test["input"], "output": test["output"]} for test in row["official_tests"]]
     return {
-        "question_content": "\n\n".join([*(part for part in parts if part), limits]),
-        "test_cases": json.dumps(
-            [{"input": test["input"], "output": test["output"]} for test in row["official_tests"]]
-        ),
+        "question_content": "\n\n".join([*texts, limits]),
+        "test_cases": json.dumps(tests),
         "contest_id": row["contest_id"],
         "level": row["rating"],
     }

@@ -1,4 +1,5 @@
-"""Signs of reflection in a thought: words such as "wait", and slips that are noticed and repaired (the paper's "aha moment")."""
+"""Signs of reflection in a thought: words such as "wait", and slips that are noticed and repaired (the paper's "aha
+moment")."""
 
 import re
 from fractions import Fraction

@@ -7,8 +7,9 @@
 
 Two things are uncertain:
 
-- *Which problems*: another benchmark of the kind would have other ones. The samples of a problem belong together, so the
-  standard error is that of the mean over problems (Miller, arXiv 2411.00640, eq. 4). `low` and `high` are about this.
+- *Which problems*: another benchmark of the kind would have other ones. The samples of a problem belong together, so
+  the standard error is that of the mean over problems (Miller, arXiv 2411.00640, eq. 4). `low` and `high` are about
+  this.
 - *Which samples*: on the same problems, another run would draw other samples. This is what counts when two models are
   compared on the same benchmark. `noise` is the standard error from this alone.
 
@@ -17,7 +18,6 @@ All scores are from 0 to 1 and are nowhere converted to percent, except where a 
 
 import math
 import random
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from math import comb
@@ -51,10 +51,11 @@ class Estimate:
 
     def to_dict(self) -> dict[str, float | int]:
         """The fields with six digits, as `eval.json` has them."""
-        rounded = {}
-        for name, value in asdict(self).items():
-            rounded[name] = round(value, 6) if isinstance(value, float) else value
-        return rounded
+        fields = asdict(self)
+        for name, value in fields.items():
+            if isinstance(value, float):
+                fields[name] = round(value, 6)
+        return fields
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -81,7 +82,7 @@ def estimate(
     value = sum(means) / count
     standard_error = math.inf
     if count > 1:
-        standard_error = math.sqrt(_variance(means) / count)
+        standard_error = math.sqrt(sample_variance(means) / count)
     lowest, highest = bounds
     return Estimate(
         value=value,
@@ -113,7 +114,7 @@ def avg_at_k(scores: Sequence[Sequence[float]]) -> Estimate:
     for samples in scores:
         means.append(sum(samples) / len(samples))
         if len(samples) > 1:
-            variance = _variance(samples)
+            variance = sample_variance(samples)
         else:  # unknown, so the largest that is possible
             variance = LARGEST_VARIANCE * (highest - lowest) ** 2
         variances.append(variance / len(samples))
@@ -123,8 +124,8 @@ def avg_at_k(scores: Sequence[Sequence[float]]) -> Estimate:
 def pass_at_k(scores: Sequence[Sequence[float]], k: int) -> Estimate:
     """The probability that at least one of k samples is right: 1 - C(n-c, k) / C(n, k) with c right ones of n samples.
 
-    This is the unbiased estimator of Chen et al. (arXiv 2107.03374, eq. 1). The noise is that of the jackknife over the
-    samples of a problem; if k is all of them, that of k draws that are right with the observed frequency.
+    This is the unbiased estimator of Chen et al. (arXiv 2107.03374, eq. 1). The noise is that of the jackknife over
+    the samples of a problem; if k is all of them, that of k draws that are right with the observed frequency.
 
     Args:
         scores (`Sequence[Sequence[float]]`): Scores of the samples of each problem; those below 1 are wrong.
@@ -172,30 +173,36 @@ def cons_at_k(votes: Sequence[Sequence[Vote]], k: int, resamples: int = 200, see
     for samples in votes:
         samples = list(samples)
         if len(samples) == k:
-            choices = [samples]
+            means.append(majority_vote(samples))
         else:
-            choices = [rng.sample(samples, k) for _ in range(resamples)]
-        means.append(sum(map(majority_vote, choices)) / len(choices))
+            outcomes = [majority_vote(rng.sample(samples, k)) for _ in range(resamples)]
+            means.append(sum(outcomes) / resamples)
         bootstrap = [majority_vote(rng.choices(samples, k=k)) for _ in range(resamples)]
-        variances.append(_variance(bootstrap))
+        variances.append(sample_variance(bootstrap))
     return estimate(means, variances, _fewest_samples(votes))
 
 
 def majority_vote(votes: Sequence[Vote]) -> float:
     """Whether the most frequent answer to a problem is right, 1.0 or 0.0.
 
-    Samples without an answer do not vote. If several answers are equally frequent, it is the share of them that is right.
+    Samples without an answer do not vote. If several answers are equally frequent, it is the share of them that is
+    right.
 
     Args:
         votes (`Sequence[tuple]`): Answers and scores of the samples of one problem.
     """
-    counts = Counter(answer for answer, _ in votes if answer is not None)
+    counts: dict[Hashable, int] = {}
+    right_answers = set()
+    for answer, score in votes:
+        if answer is not None:
+            counts[answer] = counts.get(answer, 0) + 1
+            if score >= 1:
+                right_answers.add(answer)
     if not counts:
         return 0.0
     most = max(counts.values())
     winners = [answer for answer, count in counts.items() if count == most]
-    right_answers = {answer for answer, score in votes if score >= 1}
-    return sum(answer in right_answers for answer in winners) / len(winners)
+    return len(right_answers.intersection(winners)) / len(winners)
 
 
 def _pass_probability(samples: int, right: int, k: int) -> float:
@@ -221,8 +228,12 @@ def _pass_variance(samples: int, right: int, k: int) -> float:
     return (samples - 1) / samples * squares
 
 
-def _variance(values: Sequence[float]) -> float:
-    """The unbiased variance of two values or more."""
+def sample_variance(values: Sequence[float]) -> float:
+    """The unbiased variance of values.
+
+    Args:
+        values (`Sequence[float]`): Two values or more.
+    """
     mean = sum(values) / len(values)
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
 

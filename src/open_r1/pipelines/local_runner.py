@@ -30,7 +30,7 @@ POLL = 0.2  # seconds
 PRELOADED_MODULES = [
     "open_r1.training.run",
     "open_r1.generation.driver",
-    "open_r1.evals.results",
+    "open_r1.evals.run_benchmarks",
     "trl.trainer.grpo_trainer",
     "trl.trainer.reward_trainer",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from open_r1.evals.results import read
+from open_r1.evals.results import read_evaluation
 from open_r1.pipelines.tasks import Task
 from open_r1.reports.claims import find_evaluations
 from open_r1.reports.figures import make_panels, save_figure
@@ -26,7 +26,7 @@ def read_evaluations(tasks_by_seed: dict[int, list[Task]]) -> pd.DataFrame:
     rows = []
     for seed, tasks in tasks_by_seed.items():
         for checkpoint, (_, folder) in find_evaluations(tasks).items():
-            evaluation = read(str(folder))
+            evaluation = read_evaluation(str(folder))
             for benchmark, results in evaluation["benchmarks"].items():
                 for name, estimate in results.items():
                     is_estimate = isinstance(estimate, dict)

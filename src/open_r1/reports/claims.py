@@ -14,7 +14,7 @@ import numpy as np
 from datasets import Dataset
 
 from open_r1.configs import Benchmark, PaperClaim
-from open_r1.evals.results import columns_of
+from open_r1.evals.measures import completion_measures
 from open_r1.pipelines.tasks import Task
 from open_r1.reports.history import read_log
 from open_r1.utils.errors import RecipeError, did_you_mean
@@ -117,7 +117,7 @@ def means_by_problem(task: Task, folder: Path, measure: str) -> dict[str, float]
         raise RecipeError(f"claims: {task.name} has no benchmark {benchmark_name!r}{suggestion}")
 
     scored = Dataset.from_parquet(str(folder / f"{benchmark_name}.parquet"))
-    columns = columns_of(scored, benchmarks[benchmark_name])
+    columns = completion_measures(scored, benchmarks[benchmark_name])
     if column not in columns:
         suggestion = did_you_mean(column, columns)
         raise RecipeError(

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from open_r1.evals.measures import consensus
 from open_r1.evals.reflection import has_reflection
-from open_r1.evals.results import consensus
 from open_r1.rewards.language import mixes_languages
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import CLOSE, OPEN, text_of

@@ -93,6 +93,14 @@ class Code:
         """
         self.judge.start()
 
+    def check(self) -> None:
+        """Starts the judge, which is cheap, to see whether programs can be isolated on this machine.
+
+        Raises:
+            Outage: If they cannot.
+        """
+        self.start()
+
     async def __call__(
         self,
         completions: list[str | list[dict] | None],

@@ -205,20 +205,33 @@ class Composition:
     def __str__(self) -> str:
         return " + ".join(map(str, self.rewards))
 
+    def check(self) -> None:
+        """Checks that the judges can start, without loading what needs much memory: calls each reward's method
+        `check`.
+
+        Raises:
+            RecipeError: If one of them cannot start.
+        """
+        self._call_hooks("check")
+
     def start(self) -> None:
-        """Makes the judges ready: starts the grader's processes, and each reward that has a method `start`.
+        """Makes the judges ready: starts the grader's processes, and calls each reward's method `start`.
 
         Raises:
             RecipeError: If one of them cannot start.
         """
         if any(reward.takes_solution and reward.runs_in_thread for reward in self.rewards):
             shared_grader().workers.start()
+        self._call_hooks("start")
+
+    def _call_hooks(self, name: str) -> None:
+        """Calls a method without arguments of all rewards that have it."""
         for reward in self.rewards:
-            start = getattr(reward.function, "start", None)
-            if not callable(start):
+            hook = getattr(reward.function, name, None)
+            if not callable(hook):
                 continue
             try:
-                start()
+                hook()
             except Exception as error:
                 raise RecipeError(f"reward_funcs: {reward.label!r} cannot start: {error}") from error
 

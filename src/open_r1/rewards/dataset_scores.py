@@ -51,8 +51,7 @@ def score_dataset(
     Raises:
         RecipeError: If a reward needs a column that the data set does not have.
     """
-    check_columns(rewards.rewards, dataset.column_names)
-    _check_trainer_columns(dataset, rewards)
+    check_scorable(dataset.column_names, rewards)
     new_columns: dict[str, Scores] = defaultdict(list)
     for batch in _batches(dataset, progress):
         completions = batch.pop(completion_column)
@@ -62,6 +61,27 @@ def score_dataset(
             new_columns[f"rewards/{reward.label}"] += column
         new_columns["reward"] += [_weighted_sum(row, rewards) for row in zip(*scores, strict=True)]
     return _with_columns(dataset, new_columns)
+
+
+def check_scorable(columns: list[str], rewards: Composition) -> None:
+    """Stops if a data set lacks a column that a reward needs, or something that only a trainer passes to rewards.
+
+    Args:
+        columns (`list[str]`): Columns of the data set.
+        rewards (`Composition`): The rewards.
+
+    Raises:
+        RecipeError: Naming the reward and the column.
+    """
+    check_columns(rewards.rewards, columns)
+    available = {TRAINER_NAMES.get(name, name) for name in columns}
+    for reward in rewards.rewards:
+        missing = reward.trainer_columns - available
+        if missing:
+            raise RecipeError(
+                f"reward {reward.label!r} needs {min(missing)!r}, which trainers pass to it, but the data set has no "
+                "such column."
+            )
 
 
 def copy_scores(scored: Dataset, dataset: Dataset) -> Dataset:
@@ -95,18 +115,6 @@ def mean_scores(scored: Dataset, rewards: Composition, domain_column: str = "dom
                 by_domain[str(domain)].append(score)
         means += [_mean_score(domain, reward.label, values) for domain, values in by_domain.items()]
     return means
-
-
-def _check_trainer_columns(dataset: Dataset, rewards: Composition) -> None:
-    """Stops if a reward needs something that only a trainer passes, such as the token ids of the completions."""
-    available = {TRAINER_NAMES.get(name, name) for name in dataset.column_names}
-    for reward in rewards.rewards:
-        missing = reward.trainer_columns - available
-        if missing:
-            raise RecipeError(
-                f"reward {reward.label!r} needs {min(missing)!r}, which trainers pass to it, but the data set has no "
-                "such column."
-            )
 
 
 def _batches(dataset: Dataset, progress: bool) -> Iterator[dict[str, list]]:

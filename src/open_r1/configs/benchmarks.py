@@ -1,0 +1,144 @@
+"""The benchmarks that recipes know by name.
+
+To add one, write an entry in `BENCHMARKS`: the fields of `Benchmark` that differ from its defaults (data set, columns,
+samples per problem, template, rewards). If its rows cannot be read as they are, also write a function that builds them
+in `open_r1/evals/benchmark_data.py`, and name it as the data set. That is all: evaluation, decontamination and the
+command line read this table.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from open_r1.configs.dataset import DatasetSpec
+from open_r1.configs.entry import Entry
+from open_r1.configs.reward_spec import RewardSpec
+from open_r1.utils.errors import RecipeError, parse_mapping
+
+
+# Data sets are public copies; the original of LiveCodeBench needs a script to be run. The numbers of samples follow
+# the paper (v2, D.1).
+BENCHMARKS: dict[str, dict[str, Any]] = {
+    "aime24": {
+        "dataset_name": "HuggingFaceH4/aime_2024",
+        "dataset_split": "train",
+        "num_generations": 64,
+    },
+    "aime25": {
+        "dataset_name": "yentinglin/aime_2025",
+        "dataset_split": "train",
+        "num_generations": 64,
+    },
+    "amc23": {
+        "dataset_name": "zwhe99/amc23",
+        "dataset_prompt_column": "question",
+    },
+    "math500": {
+        "dataset_name": "HuggingFaceH4/MATH-500",
+    },
+    "gsm8k": {
+        "dataset_name": "openai/gsm8k",
+        "dataset_config": "main",
+        "dataset_prompt_column": "question",
+        "num_generations": 4,
+    },
+    "gpqa": {
+        "dataset_name": "open_r1.evals.benchmark_data:gpqa_diamond",
+        "dataset_prompt_column": "question",
+        "user_template": "recipes/prompts/multiple_choice.jinja",
+        "num_generations": 64,
+    },
+    "livecodebench": {
+        "dataset_name": "open_r1.evals.benchmark_data:livecodebench",
+        "dataset_params": {"since": "2024-08-01", "until": "2025-02-01"},  # the paper's dates (§3)
+        "dataset_prompt_column": "question_content",
+        "user_template": "recipes/prompts/program.jinja",
+        "reward_funcs": ["code"],
+        "num_generations": 8,
+    },
+    "codeforces": {
+        "dataset_name": "open_r1.evals.benchmark_data:codeforces",
+        "dataset_prompt_column": "question_content",
+        "user_template": "recipes/prompts/program.jinja",
+        "reward_funcs": ["code"],
+    },
+}
+
+
+@dataclass
+class Benchmark(Entry):
+    """Problems, how a model is asked to solve them, and the rewards that judge its completions.
+
+    Args:
+        name (`str`): A key of `BENCHMARKS`, whose fields the others then replace, or any other name.
+        dataset_name (`str`, *optional*): A Hub id, file, folder or function, as in a recipe; needed for other names.
+        dataset_config (`str`, *optional*): Configuration of a Hub data set.
+        dataset_params (`dict`, *optional*): Keyword arguments of the function that `dataset_name` names.
+        dataset_split (`str`, *optional*, defaults to `"test"`): Split; a file only has `train`.
+        dataset_prompt_column (`str`, *optional*, defaults to `"problem"`): Column that holds the question.
+        dataset_solution_column (`str`, *optional*, defaults to `"answer"`): Column that holds the gold answer.
+        user_template (`str`, *optional*):
+            Template of the user's message, for models that chat; by default the recipe's.
+        reward_funcs (`list`, *optional*, defaults to `["accuracy"]`): Rewards; the first one says what is right.
+        num_generations (`int`, *optional*, defaults to 16): Samples per problem.
+        max_prompts (`int`, *optional*): Only take this many problems, the first ones.
+        standings (`str`, *optional*):
+            A JSONL file with the standings of contests, for a Codeforces rating; see `open_r1/evals/codeforces.py`.
+    """
+
+    option: ClassVar[str] = "benchmarks"
+
+    name: str
+    dataset_name: str | None = None
+    dataset_config: str | None = None
+    dataset_params: dict | None = None
+    dataset_split: str = "test"
+    dataset_prompt_column: str = "problem"
+    dataset_solution_column: str = "answer"
+    user_template: str | None = None
+    reward_funcs: list = field(default_factory=lambda: ["accuracy"])
+    num_generations: int = 16
+    max_prompts: int | None = None
+    standings: str | None = None
+
+    @classmethod
+    def parse(cls, entry: str | dict) -> "Benchmark":
+        """Reads one benchmark of a recipe.
+
+        Args:
+            entry (`str` or `dict`): A name, or a mapping with a name; as text, `{...}` on the command line.
+
+        Raises:
+            RecipeError: If the name is unknown and there is no data set, or if a field is wrong.
+        """
+        if isinstance(entry, str) and entry.lstrip().startswith("{"):
+            entry = parse_mapping(entry, cls.option)
+        elif isinstance(entry, str):
+            entry = {"name": entry}
+        defaults = BENCHMARKS.get(entry.get("name"), {})
+        benchmark = super().parse(defaults | entry)
+        if benchmark.dataset_name is None:
+            raise RecipeError(
+                f"benchmarks: found {benchmark.name!r}; expected one of {', '.join(BENCHMARKS)}, or a mapping with a "
+                "dataset_name."
+            )
+        return benchmark
+
+    def __post_init__(self):
+        self.require_file("user_template")
+        self.require_file("standings")
+        if self.num_generations < 1:
+            raise RecipeError(
+                f"benchmarks: num_generations of {self.name!r} is {self.num_generations}; expected at least 1."
+            )
+        self.rewards = RewardSpec.parse_all(self.reward_funcs)
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        """The data set that the `dataset_*` keys name."""
+        return DatasetSpec(
+            self.dataset_name,
+            self.dataset_config,
+            self.dataset_params or {},
+            split=self.dataset_split,
+            columns={"prompt": self.dataset_prompt_column, "solution": self.dataset_solution_column},
+        )

@@ -1,0 +1,247 @@
+"""Runs benchmarks: generates completions as `generate.py` does, grades them as training does, and summarizes the
+scores.
+
+`check_evaluation` finds what is wrong with any benchmark or model before the first completion is generated.
+"""
+
+import copy
+import logging
+from pathlib import Path
+
+from datasets import Dataset
+from rich.console import Console
+from trl import ModelConfig
+
+from open_r1.configs import Benchmark, DatasetSpec, EvaluationArguments, GenerateArguments
+from open_r1.data.load import load_split, rename_columns, require_column, write_rows
+from open_r1.evals.codeforces import read_standings
+from open_r1.evals.measures import summarize
+from open_r1.evals.results import FILE, read_evaluation, write_evaluation
+from open_r1.generation.driver import generate_completions
+from open_r1.grading import usable_gold
+from open_r1.models.loading import load_model_info
+from open_r1.rewards import Composition
+from open_r1.rewards.dataset_scores import check_scorable, score_dataset
+from open_r1.utils.errors import MissingInputError, RecipeError
+
+
+logger = logging.getLogger(__name__)
+
+CHECKED_GOLDS = 1000
+
+
+def evaluate_models(args: EvaluationArguments, model_args: ModelConfig, console: Console) -> list[dict]:
+    """Evaluates one model or several on all benchmarks.
+
+    Each model's results are in `output_dir`, or, if the recipe names several `models`, in a folder of its name there:
+    the completions of each benchmark, `<benchmark>.parquet` with their scores, `eval.json` and `README.md`.
+
+    Args:
+        args (`EvaluationArguments`): Benchmarks, sampling parameters and output folder.
+        model_args (`ModelConfig`): The model, unless `args` names several.
+        console (`Console`): Shows what happens.
+
+    Returns:
+        `list[dict]`: The evaluation of each model, as `read_evaluation` returns it; nothing in a dry run.
+
+    Raises:
+        RecipeError: If something is wrong with a benchmark or a model, or if completions are missing.
+    """
+    if args.models:
+        runs = [_arguments_of_model(args, model_args, model) for model in args.models]
+    else:
+        runs = [(args, model_args)]
+    check_evaluation(runs)
+    evaluations = []
+    for run_args, run_model_args in runs:
+        summaries = {}
+        for benchmark in args.suite:
+            summaries[benchmark.name] = run_benchmark(run_args, run_model_args, benchmark, console)
+        if not args.dry_run:
+            evaluations.append(_write_results(run_args, run_model_args, summaries))
+    return evaluations
+
+
+def check_evaluation(runs: list[tuple[EvaluationArguments, ModelConfig]]) -> None:
+    """Checks all benchmarks and models before anything is generated.
+
+    Args:
+        runs (`list[tuple[EvaluationArguments, ModelConfig]]`):
+            The arguments of each model; they have the same benchmarks.
+
+    Raises:
+        RecipeError: Naming the benchmark or the model, and what is wrong with it.
+    """
+    args, _ = runs[0]
+    for run_args, _ in runs:
+        _check_output_folder(run_args)
+    for benchmark in args.suite:
+        try:
+            _check_benchmark(args, benchmark)
+        except MissingInputError:
+            raise
+        except RecipeError as error:
+            raise RecipeError(f"benchmarks: {benchmark.name}: {error}") from error
+    for run_args, run_model_args in runs:
+        _check_model(run_args, run_model_args)
+    if not args.dry_run:  # which does this anyway, and shows it
+        quietly = Console(quiet=True)
+        rehearsal = copy.copy(args)
+        rehearsal.dry_run = True
+        for benchmark in args.suite:
+            generate_completions(_generation_arguments(rehearsal, benchmark), runs[0][1], quietly)
+
+
+def run_benchmark(
+    args: EvaluationArguments, model_args: ModelConfig, benchmark: Benchmark, console: Console
+) -> dict | None:
+    """Generates the completions of a benchmark that do not exist yet, grades all of them and summarizes the scores.
+
+    Args:
+        args (`EvaluationArguments`): Sampling parameters and output folder.
+        model_args (`ModelConfig`): The model.
+        benchmark (`Benchmark`): The benchmark.
+        console (`Console`): Shows what happens.
+
+    Returns:
+        `dict`: What `summarize` returns; `None` in a dry run.
+
+    Raises:
+        RecipeError: If completions are missing or cannot be judged.
+    """
+    generation_args = _generation_arguments(args, benchmark)
+    failed = generate_completions(generation_args, model_args, console)
+    if args.dry_run:
+        return None
+    if failed:
+        raise RecipeError(f"{benchmark.name}: {failed:,} completions are missing; the same command asks again.")
+    folder = Path(generation_args.output_dir)
+    scored = grade_completions(folder, benchmark, args.thought_opened, console.is_terminal)
+    write_rows(scored, folder.with_name(f"{folder.name}.parquet"))
+    return summarize(scored, benchmark)
+
+
+def grade_completions(folder: Path, benchmark: Benchmark, thought_opened: bool, progress: bool) -> Dataset:
+    """Scores the completions of a folder with the benchmark's rewards.
+
+    Args:
+        folder (`Path`): The completions, as `generate_completions` leaves them, or a file.
+        benchmark (`Benchmark`): Names the rewards and the column of the gold answers.
+        thought_opened (`bool`): Whether the prompts end with `<think>`; the tag is put back first.
+        progress (`bool`): Whether to show a progress bar.
+
+    Returns:
+        `Dataset`: The completions with a column `rewards/<name>` per reward.
+    """
+    rows = _rename_golds(load_split(DatasetSpec(str(folder)), seed=0), benchmark)
+    if thought_opened:
+        rows = rows.map(lambda row: {"completion": "<think>" + row["completion"]})
+    rewards = Composition(benchmark.rewards)
+    rewards.start()
+    return score_dataset(rows, rewards, progress=progress)
+
+
+def _arguments_of_model(
+    args: EvaluationArguments, model_args: ModelConfig, model: str
+) -> tuple[EvaluationArguments, ModelConfig]:
+    """The arguments for one of several models, whose results go to a folder of its name."""
+    args = copy.copy(args)
+    args.output_dir = str(Path(args.output_dir, Path(model).name))
+    model_args = copy.copy(model_args)
+    model_args.model_name_or_path = model
+    return args, model_args
+
+
+def _generation_arguments(args: EvaluationArguments, benchmark: Benchmark) -> GenerateArguments:
+    """The arguments with which `generate.py` would generate a benchmark's completions."""
+    generation_args = copy.copy(args)
+    generation_args.output_dir = str(Path(args.output_dir, benchmark.name))
+    generation_args.dataset_name = benchmark.dataset_name
+    generation_args.dataset_config = benchmark.dataset_config
+    generation_args.dataset_params = benchmark.dataset_params
+    generation_args.dataset_train_split = benchmark.dataset_split
+    generation_args.dataset_prompt_column = benchmark.dataset_prompt_column
+    generation_args.num_generations = benchmark.num_generations
+    generation_args.max_prompts = benchmark.max_prompts
+    if benchmark.user_template and not args.prompt_template:
+        generation_args.user_template = benchmark.user_template
+    return generation_args
+
+
+def _check_output_folder(args: EvaluationArguments) -> None:
+    """Stops if the results would replace those of other benchmarks, such as the miniature's."""
+    if not Path(args.output_dir, FILE).is_file():
+        return
+    existing = read_evaluation(args.output_dir)["benchmarks"]
+    names = [benchmark.name for benchmark in args.suite]
+    if existing and set(names).isdisjoint(existing):
+        raise RecipeError(
+            f"output_dir: {args.output_dir}/{FILE} has the results of {', '.join(existing)}, which those of "
+            f"{', '.join(names)} would replace. Name another folder (`--output_dir outputs/my-eval`), or remove the "
+            "file."
+        )
+
+
+def _check_benchmark(args: EvaluationArguments, benchmark: Benchmark) -> None:
+    """Checks the rewards of a benchmark, and the columns and gold answers that they need."""
+    rewards = Composition(benchmark.rewards)
+    rows = load_split(benchmark.dataset, args.seed, benchmark.max_prompts, args.dry_run)
+    require_column(rows, benchmark.dataset_prompt_column, "dataset_prompt_column")
+    if benchmark.standings:
+        read_standings(rows, benchmark.standings)
+    rows = _rename_golds(rows, benchmark)
+    check_scorable([*rows.column_names, "prompt"], rewards)
+    if benchmark.rewards[0].name == "accuracy":
+        _check_golds(rows, benchmark)
+    if not args.dry_run:
+        rewards.check()
+
+
+def _check_golds(rows: Dataset, benchmark: Benchmark) -> None:
+    """Stops if no gold answer can be parsed, and warns if some cannot: completions of their problems are not
+    judged."""
+    golds = rows[:CHECKED_GOLDS]["solution"]
+    unusable = [gold for gold in golds if not usable_gold(gold)]
+    if len(unusable) == len(golds):
+        raise RecipeError(
+            f"none of the gold answers can be parsed, such as {unusable[:3]!r}. Is dataset_solution_column the column "
+            "of final answers?"
+        )
+    if unusable:
+        logger.warning(
+            "%s: %d of %d gold answers cannot be parsed, their problems do not count: %r",
+            benchmark.name,
+            len(unusable),
+            len(golds),
+            unusable[:3],
+        )
+
+
+def _check_model(args: EvaluationArguments, model_args: ModelConfig) -> None:
+    """Stops if a model that runs in this process does not exist, or not yet."""
+    if args.backend != "server":
+        info = load_model_info(model_args, args.seed, args.trust_remote_code)
+        info.require_checkpoint("models" if args.models else "model_name_or_path", args.dry_run)
+
+
+def _rename_golds(rows: Dataset, benchmark: Benchmark) -> Dataset:
+    """Rows with their gold answers in the column `solution`, if they have any."""
+    if benchmark.dataset_solution_column not in rows.column_names:
+        return rows
+    return rename_columns(rows, {"solution": benchmark.dataset_solution_column})
+
+
+def _write_results(args: EvaluationArguments, model_args: ModelConfig, summaries: dict[str, dict]) -> dict:
+    """Writes the evaluation of one model, with the keys that repeat it."""
+    folder = Path(args.output_dir)
+    keys = {key: value for key, value in args.keys.items() if key not in ("dry_run", "models")}
+    keys["model_name_or_path"] = model_args.model_name_or_path
+    keys["output_dir"] = args.output_dir
+    evaluation = {
+        "name": folder.name,
+        "model": model_args.model_name_or_path,
+        "benchmarks": summaries,
+        "recipe": keys,
+    }
+    write_evaluation(folder, evaluation, args.published)
+    return evaluation
