@@ -1,4 +1,4 @@
-"""Programs that want the reward, or out."""
+"""Hostile programs: they want the reward without the answer, the machine, or out of the sandbox."""
 
 import os
 import socket

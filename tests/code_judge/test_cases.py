@@ -1,4 +1,4 @@
-"""Test cases in all the formats of data sets, and those that are none."""
+"""Test cases in all formats of data sets, and invalid ones."""
 
 import base64
 import json
@@ -99,12 +99,12 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("columns", BROKEN)
-def test_broken_tests_say_so(columns):
+def test_invalid_test_cases_are_refused(columns):
     with pytest.raises(InvalidTestCases, match="."):
         parse_test_cases(columns)
 
 
-def test_a_packed_test_runs_no_code(tmp_path):
+def test_unpacking_runs_no_code(tmp_path):
     class Trap:
         def __reduce__(self):
             return (open, (str(tmp_path / "made"), "w"))

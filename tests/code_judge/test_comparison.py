@@ -1,4 +1,4 @@
-"""When an output is the expected one."""
+"""Which outputs count as the expected one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which program a completion answers with."""
+"""Which program is taken from a completion."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Where programs can be isolated, and what is said where they cannot."""
+"""Where programs can be isolated, and the messages where they cannot."""
 
 import asyncio
 import os
@@ -59,12 +59,12 @@ def test_refuses_to_start_where_bubblewrap_fails(monkeypatch, tmp_path):
 
 
 @needs_bwrap
-def test_an_interpreter_that_is_none_is_named():
+def test_a_missing_interpreter_is_named():
     with pytest.raises(Outage, match="/no/such/python"):
         Bubblewrap("/no/such/python")
 
 
-def test_no_isolation_is_a_choice_and_loudly_logged(caplog, tmp_path):
+def test_no_isolation_must_be_chosen_and_is_logged(caplog, tmp_path):
     code = Code(isolation="none")
     text = "```python\nimport os\nprint(os.path.exists('/etc/passwd'), os.environ.get('HF_TOKEN'))\n```"
     tests = [[{"input": "", "output": "True None"}]]

@@ -1,10 +1,14 @@
-"""Honest programs get what they earn, whatever way they are written in."""
+"""Honest programs get what they earn, however they are written."""
 
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import open_r1.code_judge
+from open_r1.code_judge import INSTALL_HELP
 from open_r1.code_judge.languages import LANGUAGES
 from open_r1.code_judge.process import Limits
 from open_r1.code_judge.providers import COMPILER_LIMITS
@@ -184,7 +188,7 @@ def test_cpp_is_compiled_once(reward, monkeypatch):
     assert reward(["// another\n" + program], ADD, language="cpp") == [0.0]
 
 
-def test_unicode_goes_through(reward):
+def test_unicode(reward):
     tests = [{"input": "größe 数 🎉", "output": "🎉 数 größe"}]
     assert reward(["print(*reversed(input().split()))"], tests) == [1.0]
 
@@ -200,10 +204,19 @@ def test_memory_that_processes_share_counts_once(run):
     assert (outcome.status, outcome.stdout) == ("ok", b"done\n")
 
 
-def test_a_compiler_out_of_time_is_asked_again(judge, monkeypatch):
-    """On a busy machine a right program may need longer; only what does not compile is remembered."""
-    program = "// asked again\n" + CPP_RIGHT[1]
+def test_a_compilation_that_timed_out_is_tried_again(judge, monkeypatch):
+    """A right program may need longer on a busy machine; only what does not compile is remembered."""
+    program = "// tried again\n" + CPP_RIGHT[1]
     monkeypatch.setattr("open_r1.code_judge.providers.COMPILER_LIMITS", replace(COMPILER_LIMITS, seconds=0.05))
     assert judge.run(program, "cpp", "1 2", Limits()).status == "compile"
     monkeypatch.undo()
     assert judge.run(program, "cpp", "1 2", Limits()).stdout == b"3\n"
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL_HELP)
+def test_example_of_the_readme():
+    readme = Path(open_r1.code_judge.__file__).with_name("README.md").read_text()
+    code = readme.split("````python\n")[1].split("````")[0]
+    namespace = {}
+    exec(code.replace("ProgramJudge()", "verdict = ProgramJudge()"), namespace)
+    assert repr(namespace["verdict"]) == code.strip().rpartition("# ")[2]

@@ -1,4 +1,4 @@
-"""A judge over HTTP, against a real server on this machine."""
+"""The provider over HTTP, against a real server on this machine."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from open_r1.rewards.code import Code
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers as SandboxFusion's `run_code` does; `troubles` come first, one a request."""
+    """Answers as SandboxFusion's `run_code` does; `troubles` come first, one per request."""
 
     troubles: list = []
     requests: list = []
@@ -89,12 +89,12 @@ def test_programs(server, program, reward):
     assert judged(server, program, ADD) == [reward]
 
 
-def test_functions_need_nothing_more(server):
+def test_functions_are_called(server):
     tests = [{"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3}]
     assert judged(server, "def add(a, b):\n    print('noise')\n    return a + b", tests) == [1.0]
 
 
-def test_what_is_sent(server):
+def test_request(server):
     judged(server, "print(3)", ADD, headers={"Authorization": "Bearer key"})
     path, headers, request = Server.requests[0]
     assert path == "/run_code" and headers["Authorization"] == "Bearer key"
@@ -107,7 +107,7 @@ def test_a_program_that_does_not_compile(server):
 
 
 @pytest.mark.parametrize("trouble", [(429, ""), (500, "oops"), (503, "")])
-def test_a_busy_server_is_asked_again(server, trouble):
+def test_a_busy_server_is_retried(server, trouble):
     Server.troubles = [trouble]
     assert judged(server, "print(3)", ADD) == [1.0]
     assert len(Server.requests) == 2
@@ -124,7 +124,7 @@ def test_a_busy_server_is_asked_again(server, trouble):
         (404, ""),
     ],
 )
-def test_an_outage_is_none_and_not_zero(server, trouble):
+def test_an_outage_gives_none(server, trouble):
     Server.troubles = [trouble] * 8
     assert judged(server, "print(3)", ADD) == [None]
 
@@ -135,6 +135,6 @@ def test_a_server_that_is_down():
         SandboxFusion("http://127.0.0.1:9", attempts=1).run("", "python", "", Limits())
 
 
-def test_an_address_that_is_none():
+def test_an_invalid_url_is_refused():
     with pytest.raises(ValueError, match="http://"):
         SandboxFusion("sandbox:8080")

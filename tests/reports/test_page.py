@@ -1,4 +1,4 @@
-"""A pipeline's page: verdicts on claims, the table of stages, plots, slips that are repaired."""
+"""The page on a pipeline: claims, the table of checkpoints, plots, repaired slips."""
 
 import json
 import random
@@ -22,7 +22,7 @@ SLIP = "<think>3*7=2 wait 3*7=1</think><answer>1</answer>"
 
 
 def evaluation(folder: Path, chance: float, mixed: float, seed: int):
-    """An evaluation as `evaluation.py` leaves it: 60 problems, 4 samples each."""
+    """An evaluation as `evaluation.py` writes it: 60 problems, 4 samples each."""
     rng, rows = random.Random(seed), []
     for i in range(60):
         for _ in range(4):
@@ -41,7 +41,7 @@ def evaluation(folder: Path, chance: float, mixed: float, seed: int):
 
 
 def rl_run(folder: Path, consistency: list[float]):
-    """A run of reinforcement learning as the trainer leaves it, with one slip repaired at step 3."""
+    """A run of reinforcement learning as the trainer writes it, with a slip repaired at step 3."""
     (folder / "completions").mkdir(parents=True)
     log = []
     for step, share in enumerate(consistency):
@@ -90,7 +90,7 @@ def done(tmp_path, monkeypatch):
     return args
 
 
-def test_verdicts(done):
+def test_claims(done):
     found = {
         claim.claim: [check_claim(claim, build_tasks(done, seed)) for seed in done.seeds] for claim in done.claimed
     }
@@ -105,15 +105,15 @@ def test_verdicts(done):
     ].value == 0.9
 
 
-def test_no_difference_is_no_evidence(done):
-    """Two sides that are the same: a claim of more does not hold, one of not less does."""
+def test_equal_sides_do_not_support_a_claim_of_more(done):
+    """They do support a claim of not less."""
     same = {"claim": "more", "of": "zero", "versus": "zero", "measure": "problems/format"}
     assert not check_claim(PaperClaim.parse(same), build_tasks(done, 42)).holds
     assert check_claim(PaperClaim.parse(same | {"least": 0}), build_tasks(done, 42)).holds
 
 
-def test_ratios_to_nothing(done):
-    """Of 0, 0 is any part; more than 0 is none."""
+def test_ratios_to_zero(done):
+    """0 / 0 is small enough for any limit; more than 0 / 0 is infinite."""
     for folder, tokens in (("base", "cut off"), ("zero", "cut off")):
         assert check_claim(
             PaperClaim.parse(
@@ -132,7 +132,7 @@ def test_ratios_to_nothing(done):
     assert json.loads(claims_to_json(verdicts))["x"]["42"]["value"] is None
 
 
-def test_intervals_cover_the_truth():
+def test_intervals_cover_the_true_difference():
     """The difference of two coins, many times: about 95% of the intervals contain it."""
     rng, inside = random.Random(0), 0
     for _ in range(200):
@@ -151,7 +151,7 @@ def test_intervals_cover_the_truth():
         ({"measure": "problem/accuracy"}, "no benchmark 'problem'. Did you mean 'problems'"),
     ],
 )
-def test_wrong_claims_are_named(done, change, message):
+def test_claims_about_unknown_things_are_refused(done, change, message):
     with pytest.raises(RecipeError, match=message):
         check_claim(PaperClaim.parse(CLAIMS[0] | change), build_tasks(done, 42))
 
@@ -197,12 +197,12 @@ def test_one_seed_has_no_range(done, script):
         ),
     ],
 )
-def test_claims_that_say_too_little_or_too_much(claim, message):
+def test_incomplete_or_contradictory_claims_are_refused(claim, message):
     with pytest.raises(RecipeError, match=message):
         PaperClaim.parse({"claim": "it is so"} | claim)
 
 
-def test_two_of_the_same_name_are_refused(done):
+def test_duplicate_names_are_refused(done):
     with pytest.raises(RecipeError, match="there are two that say 'better'"):
         PipelineArguments(output_dir="outputs/tiny", stages=done.stages, claims=[CLAIMS[0], CLAIMS[0]])
     again = {
@@ -215,7 +215,7 @@ def test_two_of_the_same_name_are_refused(done):
         require_known(PaperClaim.parse(CLAIMS[0]), build_tasks(args, 42))
 
 
-def test_a_page_that_is_not_of_the_recipes_any_more_says_so(done, script):
+def test_a_page_names_recipes_that_have_changed_since(done, script):
     keys = json.loads(Path("pipeline.yaml").read_text())
     keys["stages"][0]["set"] = {"max_steps": 7}
     Path("pipeline.yaml").write_text(json.dumps(keys))
@@ -237,7 +237,7 @@ def test_a_pipeline_that_only_evaluates_or_only_trains_has_a_page_too(done, scri
         assert words in page and other not in page and "## Minutes" in page
 
 
-def test_a_pipeline_that_is_not_done(done, script):
+def test_an_unfinished_pipeline_is_refused(done, script):
     build_tasks(done, 1)[1].write_state({})
     outcome = script("report", "--pipeline", "pipeline.yaml")
     assert (

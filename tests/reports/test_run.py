@@ -1,4 +1,4 @@
-"""The report: from what TRL writes, without a tracker."""
+"""The report on a run, from what TRL writes, without a tracker."""
 
 import json
 
@@ -44,12 +44,12 @@ def test_before_and_after_are_the_first_and_the_last_evaluation(run_dir):
     assert table.loc["accuracy"].tolist() == [0.0, 1.0] and table.loc["length"].tolist() == [10, 20]
 
 
-def test_shares_of_reflection_and_mixing(run_dir):
+def test_shares_of_reflection_and_language_mixing(run_dir):
     shares = read_run(run_dir).completions.groupby("step")[["reflects", "mixes"]].mean()
     assert shares.loc[0].tolist() == [1.0, 0.0] and shares.loc[10].tolist() == [0.0, 1.0]
 
 
-def test_the_majority_of_each_group(run_dir):
+def test_majority_of_each_group(run_dir):
     """Seven of sixteen are right, and the others differ; then nine agree on something else."""
     right, wrong = "<answer>4</answer>", [f"<think>1</think><answer>{n}</answer>" for n in range(5, 14)]
     for step, texts in ((9, [right] * 7 + wrong), (10, [right] * 7 + wrong[:1] * 9)):
@@ -59,8 +59,8 @@ def test_the_majority_of_each_group(run_dir):
     assert consensus_by_step(read_run(run_dir)).loc[[9, 10]].tolist() == [1.0, 0.0]
 
 
-def test_thoughts_that_the_prompt_opens_do_not_vote_before_they_end(run_dir):
-    """Two finished answers and three cut-off thoughts that mention a box: the majority of those that answer is right."""
+def test_unfinished_thoughts_do_not_vote(run_dir):
+    """Two finished answers, and three thoughts that mention a box but are cut off: the majority is right."""
     texts = ["so</think>\\boxed{4}"] * 2 + ["perhaps \\boxed{5}, or"] * 3
     table = pd.DataFrame({"step": 10, "prompt": "Q: a", "completion": texts, "accuracy": [1.0] * 2 + [0.0] * 3})
     for path in (run_dir / "completions").glob("*.parquet"):
@@ -69,7 +69,7 @@ def test_thoughts_that_the_prompt_opens_do_not_vote_before_they_end(run_dir):
     assert consensus_by_step(read_run(run_dir)).tolist() == [1.0]
 
 
-def test_tags_and_latex_are_no_words():
+def test_tags_and_latex_do_not_count_as_words():
     assert not mixes_languages("<think>所以\\boxed{4}</think>") and mixes_languages("so 所以")
 
 
@@ -118,7 +118,7 @@ def test_rewards_of_ones_own_share_a_panel(run_dir, monkeypatch):
 
 
 def test_minutes_are_those_of_all_attempts(run_dir):
-    """The trainer reports the last one only: here 90 seconds of 10 steps of a minute and three evaluations of half a minute."""
+    """The trainer reports the last one only: 90 seconds, of 10 steps of a minute and 3 evaluations of half a minute."""
     entries = [json.loads(line) for line in (run_dir / "log_history.jsonl").read_text().splitlines()]
     for entry in entries:
         entry |= {"eval_runtime": 30.0} if "eval_reward" in entry else {"step_time": 60.0}
@@ -135,7 +135,7 @@ def test_run_without_evaluations_shows_its_training_prompts(run_dir, script):
     assert "training prompts" in outcome.out and "accuracy 0.10 → 1.00" in outcome.out
 
 
-def test_run_that_still_goes_on(run_dir, script):
+def test_run_that_is_still_training(run_dir, script):
     """No results yet, a line that is being written, and completions of a longer run before it."""
     (run_dir / "train_results.json").unlink()
     with (run_dir / "log_history.jsonl").open("a") as file:
@@ -147,7 +147,7 @@ def test_run_that_still_goes_on(run_dir, script):
     assert "step 99" not in (run_dir / "report" / "report.md").read_text()
 
 
-def test_folder_that_is_no_run(tmp_path):
+def test_other_folders_are_refused(tmp_path):
     with pytest.raises(RecipeError, match="has no log_history.jsonl"):
         read_run(tmp_path)
     (tmp_path / "log_history.jsonl").write_text('{"loss": 1, "step": 1}\n')

@@ -1,4 +1,4 @@
-"""The reward as a trainer meets it: columns, counters, trouble."""
+"""The code reward as a trainer uses it: columns, counters, failures."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ SURPRISE = "surprise"
 
 
 class Fake:
-    """A judge of a user's, by dotted path; what it says hangs on the program."""
+    """A provider of one's own, by dotted path; what it does depends on the program."""
 
     def __init__(self, answer="3"):
         self.answer, self.runs = answer, 0
@@ -73,7 +73,7 @@ def test_counters_and_remarks(judge):
 @pytest.mark.parametrize(
     ("program", "reward", "runs"), [("print(3)", 1.0, 2), ("outage", None, 2), ("surprise", None, 1), ("once", 1.0, 3)]
 )
-def test_an_outage_is_no_zero(program, reward, runs):
+def test_an_outage_gives_none(program, reward, runs):
     code = Code(**FAKE)
     rewards, metrics, _ = call(code, [f"```python\n{program}\n```"], test_cases=[[TESTS[0]] * 2])
     assert rewards == [reward] and code.judge.provider.runs == runs
@@ -87,7 +87,7 @@ def test_a_row_that_could_not_be_judged_does_not_train():
     assert rows == [[None, 1.0], [None, 1.0]]
 
 
-def test_routed_beside_mathematics():
+def test_domains_of_code_and_mathematics():
     specs = RewardSpec.parse_all([{"name": "accuracy", "domain": "math"}, {"name": "code", "domain": "code", **FAKE}])
     rows = Composition(specs).score(
         ["<answer>4</answer>", "```python\nprint(3)\n```"],
@@ -119,7 +119,7 @@ def test_the_same_program_is_judged_once():
     assert code.judge.provider.runs == 1
 
 
-def test_the_event_loop_goes_on_meanwhile(judge):
+def test_the_event_loop_is_not_blocked(judge):
     code = Code(concurrency=2)
     code.start()
     code.judge.provider = judge
@@ -141,14 +141,14 @@ def test_the_event_loop_goes_on_meanwhile(judge):
     assert 0.5 < ticks[-1] - ticks[0] < 1.5  # two at once
 
 
-def test_travels_to_other_processes(judge):
+def test_pickles(judge):
     code = Code(mode="fraction", timeout=3)
     code.start()
     other = pickle.loads(pickle.dumps(code))
     assert call(other, [WRONG])[0] == [0.5]
 
 
-def test_a_judge_killed_from_outside_is_replaced(judge):
+def test_a_sandbox_killed_from_outside_is_replaced(judge):
     code = Code(concurrency=1)
     code.start()
     code.judge.provider = judge
@@ -169,7 +169,7 @@ def test_works_in_a_fork_of_the_trainer(judge):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_killed_while_it_judges(judge):
+def test_a_sandbox_killed_while_it_judges(judge):
     code = Code(concurrency=1)
     code.start()
     code.judge.provider = judge
@@ -211,12 +211,12 @@ def test_memory_does_not_grow(judge):
         ({"tests": 3}, "tests"),
     ],
 )
-def test_wrong_parameters_end_early(params, named):
+def test_wrong_parameters_are_refused(params, named):
     with pytest.raises(RecipeError, match=named):
         Composition([RewardSpec("code", params=params)])
 
 
-def test_a_provider_that_is_none_ends_early():
+def test_an_invalid_provider_is_refused():
     for provider in ("no_such.module.Judge", f"{__file__}:Nothing"):
         with pytest.raises(RecipeError, match="provider|import|Nothing"):
             Composition([RewardSpec("code", params={"provider": provider})]).start()
@@ -224,13 +224,13 @@ def test_a_provider_that_is_none_ends_early():
         Composition([RewardSpec("code", params={**FAKE, "provider_params": {"colour": 1}})]).start()
 
 
-def test_data_without_tests_ends_early():
+def test_data_without_test_cases_is_refused():
     rewards = Composition([RewardSpec("code")]).rewards
     with pytest.raises(RecipeError, match="verification_info.*found: prompt"):
         check_columns(rewards, ["prompt"])
     check_columns(rewards, ["prompt", "test_cases"])
 
 
-def test_cases_are_kept_apart():
-    """The order of tests and their functions make different problems of one program."""
+def test_different_cases_are_not_equal():
+    """A program with other test cases is judged again."""
     assert Case("1", "2") != Case("1", "2", "f") and hash(Case("1", "2")) == hash(Case("1", "2"))

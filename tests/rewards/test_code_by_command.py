@@ -1,4 +1,4 @@
-"""`python -m open_r1.rewards` judges programs too."""
+"""`python -m open_r1.rewards` judges programs."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""GRPO with programs for answers, on the CPU."""
+"""GRPO on programs, on the CPU."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def test_trains_two_steps(info, script, checkpoint, tmp_path):
     assert all(entry["code/no_program"] == 1 for entry in logged)  # an untrained model writes none
 
 
-def test_says_early_that_there_are_no_tests(script, checkpoint, tmp_path):
+def test_missing_test_cases_are_reported_early(script, checkpoint, tmp_path):
     (tmp_path / "problems.jsonl").write_text('{"problem": "1+1", "solution": "2"}\n')
     argv = [
         *ZERO,

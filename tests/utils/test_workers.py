@@ -1,4 +1,4 @@
-"""Workers: deadlines that hold in C code too, memory, crashes, exit."""
+"""Workers: deadlines that hold in C code too, memory, crashes, and exit."""
 
 import os
 import pickle
@@ -50,7 +50,7 @@ def workers(tmp_path):
         pool.close()
 
 
-def test_results_and_noise_do_not_mix(workers):
+def test_printed_text_does_not_get_into_results(workers):
     pool = workers("square")
     assert [future.result() for future in [pool.submit(n) for n in range(20)]] == [n * n for n in range(20)]
 
@@ -95,7 +95,7 @@ def test_unknown_function_is_an_error_not_a_hang():
     pool.close()
 
 
-def test_big_items_and_odd_text_arrive(workers):
+def test_large_items_and_lone_surrogates(workers):
     pool = workers("act", count=1)
     assert pool.submit("x" * 10_000_000).result() == "x" * 10_000_000
     assert pool.submit("\ud800").result() == "\ud800"
@@ -111,7 +111,7 @@ def test_pool_pickles_without_its_processes(workers):
         copy.close()
 
 
-def test_files_named_like_modules_in_the_current_folder_stay_out(tmp_path, monkeypatch, workers):
+def test_files_named_like_standard_modules_are_ignored(tmp_path, monkeypatch, workers):
     (tmp_path / "random.py").write_text("raise RuntimeError('not this one')")
     monkeypatch.chdir(tmp_path)
     assert workers("square").submit(3).result() == 9
@@ -124,7 +124,7 @@ def test_item_that_does_not_pickle_raises_at_once(workers):
     assert pool.submit(3).result() == 9
 
 
-def test_fork_gets_processes_of_its_own(workers):
+def test_a_fork_gets_its_own_processes(workers):
     """As in `datasets.map(num_proc=…)`, which forks."""
     pool = workers("square")
     assert pool.submit(2).result() == 4
@@ -138,7 +138,7 @@ def test_fork_gets_processes_of_its_own(workers):
     assert os.read(read, 10) == b"9" and pool.submit(4).result() == 16
 
 
-def test_close_leaves_the_queue_undone(workers):
+def test_close_cancels_the_queue(workers):
     pool = workers("act", count=1)
     futures = [pool.submit("sleep") for _ in range(20)]
     start = time.monotonic()

@@ -69,16 +69,22 @@ def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
     private = _check_list(_unpack(columns.get("private_test_cases")))
     function = info.get("fn_name")
     if public or private:
-        metadata = _parse_json(columns.get("metadata"), "metadata")
-        if isinstance(metadata, dict):
-            function = function or metadata.get("func_name")
+        function = function or _livecodebench_function(columns)
 
     cases = [_parse_case(entry, function) for entry in [*entries, *public, *private]]
     if not cases:
         raise InvalidTestCases("no test cases")
-    if not LANGUAGES[language].calls and any(case.function for case in cases):
+    calls_functions = any(case.function for case in cases)
+    if calls_functions and not LANGUAGES[language].calls:
         raise InvalidTestCases(f"functions cannot be called in {language}")
     return language, cases
+
+
+def _livecodebench_function(columns: dict[str, Any]) -> Any:
+    metadata = _parse_json(columns.get("metadata"), "metadata")
+    if isinstance(metadata, dict):
+        return metadata.get("func_name")
+    return None
 
 
 def _parse_language(name: Any) -> str:
@@ -101,21 +107,32 @@ def _check_list(entries: Any) -> list:
     return entries
 
 
-def _parse_case(entry: Any, function: str | None) -> Case:
-    if not isinstance(entry, dict) or entry.get("input") is None or entry.get("output") is None:
+def _parse_case(entry: Any, default_function: str | None) -> Case:
+    given = entry.get("input") if isinstance(entry, dict) else None
+    expected = entry.get("output") if isinstance(entry, dict) else None
+    if given is None or expected is None:
         raise InvalidTestCases(f"a test case needs input and output; found {str(entry)[:80]!r}")
-    function = entry.get("fn_name") or function
+    function = entry.get("fn_name") or default_function
     kind = entry.get("type") or entry.get("testtype")
     if not kind:
         kind = "function_call" if function else "stdin_stdout"
     tolerance = _check_tolerance(entry.get("tolerance"))
     if str(kind) in STDIN_TYPES:
-        return Case(_to_text(entry["input"]), _to_text(entry["output"]), None, tolerance)
+        return Case(
+            input=_to_text(given),
+            output=_to_text(expected),
+            tolerance=tolerance,
+        )
     if str(kind) not in CALL_TYPES:
         raise InvalidTestCases(f"unknown type of test case {kind!r}")
     if not isinstance(function, str) or not function.isidentifier():
         raise InvalidTestCases(f"no function named {function!r} can be called")
-    return Case(_to_arguments(entry["input"]), _to_result(entry["output"]), function, tolerance)
+    return Case(
+        input=_to_arguments(given),
+        output=_to_result(expected),
+        function=function,
+        tolerance=tolerance,
+    )
 
 
 def _check_tolerance(tolerance: Any) -> float | None:

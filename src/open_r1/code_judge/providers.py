@@ -61,20 +61,32 @@ class ColdSandboxes:
     def _files(self, source: str, language: str) -> dict[str, bytes] | None:
         """The files of a program: its source, or what that compiles to; `None` if it does not compile."""
         if LANGUAGES[language].compile is None:
-            return {LANGUAGES[language].source: source.encode("utf-8", "surrogatepass")}
+            name = LANGUAGES[language].source
+            return {name: source.encode("utf-8", "surrogatepass")}
         program = self._find_compiled((language, source))
         if program is None:
             program = self._compile(source, language)
-        return {"program": program} if program else None
+        if not program:
+            return None
+        return {"program": program}
 
     def _compile(self, source: str, language: str) -> bytes:
         """Compiles a program in a sandbox; empty if that fails."""
         compiler: type[Language] = LANGUAGES[language]
+        compile_command = " ".join(compiler.compile)
         # The result is printed, so that the sandbox needs no way to write to the host.
-        command = ["sh", "-c", f"{' '.join(compiler.compile)} >/dev/null && cat program"]
+        script = f"{compile_command} >/dev/null && cat program"
         files = {compiler.source: source.encode("utf-8", "surrogatepass")}
-        outcome = run_command(self.isolation, command, b"", COMPILER_LIMITS, files)
-        program = outcome.stdout if outcome.status == "ok" else b""
+        outcome = run_command(
+            self.isolation,
+            ["sh", "-c", script],
+            stdin=b"",
+            limits=COMPILER_LIMITS,
+            files=files,
+        )
+        program = b""
+        if outcome.status == "ok":
+            program = outcome.stdout
         if outcome.status in ("ok", "failed"):  # after a timeout, try again: the machine may be less busy then
             self._keep_compiled((language, source), program)
         return program
@@ -87,9 +99,10 @@ class ColdSandboxes:
             return program
 
     def _keep_compiled(self, key: tuple[str, str], program: bytes) -> None:
+        _, source = key
         with self._lock:
             if key not in self._compiled:
-                self._compiled_size += len(key[1]) + len(program)
+                self._compiled_size += len(source) + len(program)
             self._compiled[key] = program
             while self._compiled_size > COMPILED_SIZE:
                 (_, old_source), old_program = self._compiled.popitem(last=False)

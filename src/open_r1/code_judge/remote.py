@@ -83,16 +83,23 @@ def parse_answer(answer: dict) -> Outcome:
     if answer.get("status") == "SandboxError":
         raise Outage(f"sandbox error: {answer.get('message')}")
     compiler = answer.get("compile_result")
-    if compiler and (compiler.get("status") != "Finished" or compiler.get("return_code") != 0):
+    if compiler and not _succeeded(compiler):
         return Outcome("compile")
     result = answer.get("run_result")
-    if not isinstance(result, dict) or result.get("status") not in ("Finished", "TimeLimitExceeded"):
-        raise Outage(f"no result: {str(answer)[:200]}")
-    if result["status"] == "TimeLimitExceeded":
-        status = "timeout"
-    elif result.get("return_code") == 0:
+    if not isinstance(result, dict):
+        result = {}
+    if _succeeded(result):
         status = "ok"
-    else:
+    elif result.get("status") == "Finished":
         status = "failed"
-    stdout = (result.get("stdout") or "").encode("utf-8", "surrogatepass")
-    return Outcome(status, stdout, float(result.get("execution_time") or 0.0))
+    elif result.get("status") == "TimeLimitExceeded":
+        status = "timeout"
+    else:
+        raise Outage(f"no result: {str(answer)[:200]}")
+    stdout = result.get("stdout") or ""
+    seconds = result.get("execution_time") or 0.0
+    return Outcome(status, stdout.encode("utf-8", "surrogatepass"), float(seconds))
+
+
+def _succeeded(result: dict) -> bool:
+    return result.get("status") == "Finished" and result.get("return_code") == 0
