@@ -66,7 +66,7 @@ def _values_by_step(history: History, key: str) -> pd.Series:
     if key in history.completions:
         return history.completions.groupby("step")[key].mean()
     if key in history.train:
-        return history.train.set_index("step")[key]
+        return history.train[key]
     return pd.Series(dtype=float)
 
 

@@ -30,8 +30,8 @@ class History:
     """What a run left behind.
 
     Args:
-        train (`DataFrame`): One row per logged step, with TRL's metric names.
-        held_out (`DataFrame`): One row per evaluation, the same names with `eval_`.
+        train (`DataFrame`): One row per logged step, its number as the index, with TRL's metric names.
+        held_out (`DataFrame`): One row per evaluation, the same with `eval_` before the names.
         completions (`DataFrame`): Columns `step`, `prompt`, `completion` (text), one per reward, `reflects` (has a
             word of reflection) and `mixes` (mixes languages).
         recipe (`dict`): The keys that made the run.
@@ -49,7 +49,7 @@ class History:
     @property
     def steps(self) -> int:
         """The number of the last step."""
-        return int(self.train["step"].max())
+        return int(self.train.index.max())
 
     @property
     def eval_samples(self) -> int:
@@ -101,11 +101,12 @@ def read_run(run_dir: Path) -> History:
     if (run_dir / "recipe.yaml").is_file():
         recipe = yaml.safe_load((run_dir / "recipe.yaml").read_text())
     last_attempt = read_train_runtime(run_dir)
-    held_out = log.iloc[:0]
+    by_step = log.set_index("step")
+    held_out = by_step.iloc[:0]
     if "eval_reward" in log:
-        held_out = log[log["eval_reward"].notna()]
+        held_out = by_step[by_step["eval_reward"].notna()]
     return History(
-        train=log[log["reward"].notna()],
+        train=by_step[by_step["reward"].notna()],
         held_out=held_out,
         completions=completions,
         recipe=recipe,

@@ -88,10 +88,10 @@ def _other_rewards(history: History) -> list[str]:
 
 def _draw_rewards(panel: Axes, history: History) -> None:
     panel.set(title="rewards in training", ylabel="mean over completions")
-    train = history.train.set_index("step")
     for name in history.reward_names():
-        plot_series(panel, train[f"rewards/{name}/mean"], label=name)
-    plot_series(panel, train["reward"], label="weighted sum", color="black", linewidth=1)
+        values = history.train[f"rewards/{name}/mean"]
+        plot_series(panel, values, label=name)
+    plot_series(panel, history.train["reward"], label="weighted sum", color="black", linewidth=1)
 
 
 def _draw_accuracy(panel: Axes, history: History) -> None:
@@ -115,27 +115,25 @@ def _draw_format(panel: Axes, history: History) -> None:
 
 def _draw_metric(panel: Axes, history: History, key: str) -> None:
     """Draws a metric of the training prompts and, if there are evaluations, of held-out problems."""
-    train = history.train.set_index("step")
-    if key in train:
-        plot_series(panel, train[key], **TRAIN_STYLE)
-    held_out = history.held_out.set_index("step")
-    if f"eval_{key}" in held_out:
+    if key in history.train:
+        plot_series(panel, history.train[key], **TRAIN_STYLE)
+    eval_key = f"eval_{key}"
+    if eval_key in history.held_out:
         label = f"held out, avg@{history.eval_samples}"
-        plot_series(panel, held_out[f"eval_{key}"], label=label, **HELD_OUT_STYLE)
+        plot_series(panel, history.held_out[eval_key], label=label, **HELD_OUT_STYLE)
 
 
 def _draw_other_rewards(panel: Axes, history: History) -> None:
     panel.set(title="other rewards", ylabel="mean reward")
-    train = history.train.set_index("step")
-    held_out = history.held_out.set_index("step")
     for number, name in enumerate(_other_rewards(history)):
-        style = {"color": f"C{number}"}
+        color = f"C{number}"
         key = f"rewards/{name}/mean"
         label = f"{name}, training prompts"
-        plot_series(panel, train[key], label=label, alpha=0.6, **style)
-        if f"eval_{key}" in held_out:
+        plot_series(panel, history.train[key], label=label, color=color, alpha=0.6)
+        eval_key = f"eval_{key}"
+        if eval_key in history.held_out:
             label = f"{name}, held out"
-            plot_series(panel, held_out[f"eval_{key}"], label=label, marker="o", **style)
+            plot_series(panel, history.held_out[eval_key], label=label, color=color, marker="o")
 
 
 def _draw_reflection(panel: Axes, history: History) -> None:
