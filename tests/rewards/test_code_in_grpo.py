@@ -62,6 +62,8 @@ def test_missing_test_cases_are_reported_early(script, checkpoint, tmp_path):
         tmp_path / "problems.jsonl",
         "--reward_funcs",
         "code",
+        "--eval_strategy",
+        "no",
     ]
     outcome = script("grpo", *argv, "--dry_run", "true")
     assert outcome.code == 1 and "'code' needs one of the dataset columns verification_info" in outcome.err
