@@ -67,18 +67,14 @@ class Chat:
         from trl import ModelConfig
 
         from open_r1.data.prompts import read_template
+        from open_r1.models.chat_template import use_chat_template
         from open_r1.models.loading import load_model_info
-        from open_r1.utils.errors import MissingInputError
 
         disable_progress_bar()
         info = load_model_info(ModelConfig(model_name_or_path=args.model), seed=0)
-        if info.build_command:
-            raise MissingInputError(
-                f"no checkpoint in {args.model!r} yet. Make it first:\n  {info.build_command}", False
-            )
+        info.require_checkpoint("model")
         self.tokenizer = info.tokenizer
-        if args.chat_template_path:
-            self.tokenizer.chat_template = Path(args.chat_template_path).read_text()
+        use_chat_template(self.tokenizer, args.chat_template_path)
         self.template = None
         if args.prompt_template:
             self.template = read_template(args.prompt_template, "--prompt_template")
