@@ -14,12 +14,12 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from open_r1.configs.parser import report_user_errors
 from open_r1.planning.estimate import GPUS
-from open_r1.planning.recipe import planned
 
 
 def options() -> ArgumentParser:
+    """The options of this script; all others are keys of the recipe."""
     parser = ArgumentParser(
-        "configs", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
+        "python -m open_r1.plan", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("recipe", help="A training recipe; options that are not listed here override its keys.")
     parser.add_argument("--nodes", type=int, default=1, help="Nodes.")
@@ -35,8 +35,10 @@ def options() -> ArgumentParser:
     return parser
 
 
-def main():
+def main() -> None:
     asked, words = options().parse_known_args()
+    from open_r1.planning.recipe import planned  # imports torch, after the command line was checked
+
     sys.stdout.write(f"{asked.recipe} on {asked.nodes} × {asked.gpus} {asked.gpu}\n{planned(asked, words)}\n")
 
 

@@ -21,15 +21,15 @@ import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from typing import Any
-
-from trl import GRPOConfig, ModelConfig
+from typing import TYPE_CHECKING, Any
 
 from open_r1.cluster.slurm import SlurmJob, srun_command
 from open_r1.configs import GenerateArguments, GRPOScriptArguments
-from open_r1.models.loading import load_model_info
 from open_r1.utils.errors import RecipeError
 
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig, ModelConfig
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class Server:
                     process.wait(max(0.0, deadline - time.monotonic()))
 
 
-def local_server(args: GenerateArguments, model_args: ModelConfig, host: str, port: int, gpus: int) -> Server:
+def local_server(args: GenerateArguments, model_args: "ModelConfig", host: str, port: int, gpus: int) -> Server:
     """A server of a recipe's model on this node.
 
     Args:
@@ -142,7 +142,7 @@ def local_server(args: GenerateArguments, model_args: ModelConfig, host: str, po
 
 
 def rollout_server(
-    script_args: GRPOScriptArguments, args: GRPOConfig, model_args: ModelConfig, job: SlurmJob
+    script_args: GRPOScriptArguments, args: "GRPOConfig", model_args: "ModelConfig", job: SlurmJob
 ) -> Server:
     """The server that generates the rollouts of a training run, on the last `vllm_nodes` nodes of its job.
 
@@ -183,7 +183,7 @@ def rollout_server(
 
 
 def _rollout_engine(
-    script_args: GRPOScriptArguments, args: GRPOConfig, nodes: int, gpus_per_node: int
+    script_args: GRPOScriptArguments, args: "GRPOConfig", nodes: int, gpus_per_node: int
 ) -> dict[str, Any]:
     """The arguments of the engine that do not depend on the node."""
     gpus = gpus_per_node * nodes
@@ -214,7 +214,7 @@ def _rollout_engine(
 
 
 def serve_command(
-    model_args: ModelConfig, trust_remote_code: bool, host: str, port: int, engine: dict[str, Any]
+    model_args: "ModelConfig", trust_remote_code: bool, host: str, port: int, engine: dict[str, Any]
 ) -> list[str]:
     """The command that serves a model.
 
@@ -252,7 +252,7 @@ def serve_option(name: str, value: Any) -> str:
     return f"--{name}={value}"
 
 
-def parallel_sizes(model_args: ModelConfig, trust_remote_code: bool, gpus: int) -> dict[str, int]:
+def parallel_sizes(model_args: "ModelConfig", trust_remote_code: bool, gpus: int) -> dict[str, int]:
     """The largest engine that the model's attention heads can be divided by, and as many of them as the GPUs allow.
 
     Args:
@@ -260,6 +260,8 @@ def parallel_sizes(model_args: ModelConfig, trust_remote_code: bool, gpus: int) 
         trust_remote_code (`bool`): Whether to run code that comes with it.
         gpus (`int`): GPUs of this node.
     """
+    from open_r1.models.loading import load_model_info  # imports torch
+
     config = load_model_info(model_args, 0, trust_remote_code).config
     engine_size = math.gcd(gpus, config.get_text_config().num_attention_heads)
     return {"tensor_parallel_size": engine_size, "data_parallel_size": gpus // engine_size}

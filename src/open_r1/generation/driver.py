@@ -6,25 +6,28 @@ import logging
 import os
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 from rich.console import Console
-from transformers import PreTrainedTokenizerBase
-from trl import ModelConfig
 
 from open_r1.configs import DatasetSpec, GenerateArguments
 from open_r1.configs.parser import RecipeParser
 from open_r1.data.load import hide_short_progress_bars, load_split, write_rows
 from open_r1.data.prompts import prompt_text, to_prompts
-from open_r1.generation.backends import Backend, TransformersBackend, VLLMBackend
 from open_r1.generation.client import ServerClient
 from open_r1.generation.completion_store import CompletionStore, prompt_ids, require_json_columns
 from open_r1.generation.loops import GenerationProgress, build_requests, generate_in_batches, generate_on_servers
 from open_r1.models.chat_template import use_chat_template
-from open_r1.models.loading import ModelInfo, load_model_info
 from open_r1.utils.errors import RecipeError
 
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+    from trl import ModelConfig
+
+    from open_r1.generation.backends import Backend
+    from open_r1.models.loading import ModelInfo
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ COMPLETION_COLUMNS = (
 HASHED_BYTES = 2**20  # at the end of each weight file
 
 
-def generate_completions(args: GenerateArguments, model_args: ModelConfig, console: Console) -> int:
+def generate_completions(args: GenerateArguments, model_args: "ModelConfig", console: Console) -> int:
     """Generates the completions of a recipe that do not exist yet.
 
     Args:
@@ -147,18 +150,20 @@ def answer_requests(
     return load_split(DatasetSpec(str(completions_folder)), args.seed)
 
 
-def _load_model_info(args: GenerateArguments, model_args: ModelConfig) -> ModelInfo | None:
+def _load_model_info(args: GenerateArguments, model_args: "ModelConfig") -> "ModelInfo | None":
     """Configuration and tokenizer of the model; `None` if servers run it."""
     if args.backend == "server":
         if not model_args.model_name_or_path:
             raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
         return None
+    from open_r1.models.loading import load_model_info  # imports torch, which servers do without
+
     model_info = load_model_info(model_args, args.seed, args.trust_remote_code)
     use_chat_template(model_info.tokenizer, args.chat_template_path)
     return model_info
 
 
-def _load_prompts(args: GenerateArguments, tokenizer: PreTrainedTokenizerBase | None) -> Dataset:
+def _load_prompts(args: GenerateArguments, tokenizer: "PreTrainedTokenizerBase | None") -> Dataset:
     """The prompts of all shards, with those of their columns that do not belong to other completions."""
     rows = load_split(args.dataset, args.seed, args.max_prompts, args.dry_run)
     hide_short_progress_bars(rows)
@@ -170,13 +175,17 @@ def _load_prompts(args: GenerateArguments, tokenizer: PreTrainedTokenizerBase | 
     return rows
 
 
-def _load_backend(args: GenerateArguments, model_args: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> Backend:
+def _load_backend(
+    args: GenerateArguments, model_args: "ModelConfig", tokenizer: "PreTrainedTokenizerBase"
+) -> "Backend":
+    from open_r1.generation.backends import TransformersBackend, VLLMBackend  # import torch
+
     if args.backend == "vllm":
         return VLLMBackend(model_args, tokenizer, args)
     return TransformersBackend(model_args, tokenizer, args)
 
 
-def _build_client(args: GenerateArguments, model_args: ModelConfig) -> ServerClient:
+def _build_client(args: GenerateArguments, model_args: "ModelConfig") -> ServerClient:
     return ServerClient(
         args.base_urls,
         model_args.model_name_or_path,
@@ -191,8 +200,8 @@ def _build_client(args: GenerateArguments, model_args: ModelConfig) -> ServerCli
 
 def _describe_run(
     args: GenerateArguments,
-    model_args: ModelConfig,
-    tokenizer: PreTrainedTokenizerBase | None,
+    model_args: "ModelConfig",
+    tokenizer: "PreTrainedTokenizerBase | None",
     first_prompt: str | list[dict],
 ) -> dict[str, Any]:
     """Everything but the prompts that the completions depend on."""
@@ -213,7 +222,7 @@ def _describe_run(
     }
 
 
-def _hash_requests(requests: Dataset, args: GenerateArguments, model_args: ModelConfig) -> str:
+def _hash_requests(requests: Dataset, args: GenerateArguments, model_args: "ModelConfig") -> str:
     """A hash of everything that the answers to requests depend on."""
     prompts = to_prompts(requests, args, None, with_solution=False)["prompt"]
     texts = prompt_ids(prompts)

@@ -4,13 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from open_r1.generation.backends import Backend
 from open_r1.generation.client import ServerClient
 from open_r1.generation.completion_store import Completion, CompletionStore, Prompt, Request, completion_seed
 
+
+if TYPE_CHECKING:
+    from open_r1.generation.backends import Backend
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ def build_requests(ids: list[str], prompts: list[Prompt], num_generations: int, 
 
 def generate_in_batches(
     requests: list[Request],
-    backend: Backend,
+    backend: "Backend",
     store: CompletionStore,
     batch_size: int,
     progress: "GenerationProgress",

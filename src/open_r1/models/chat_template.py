@@ -1,17 +1,19 @@
 """The chat template of a model: its own, or a Jinja file that a recipe names (`chat_template_path`)."""
 
 from pathlib import Path
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import require_file
 
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 SUFFIXES = (".jinja", ".j2")  # TRL reads a file with another suffix as the name of a model on the Hub
 
 
-def use_chat_template(tokenizer: PreTrainedTokenizerBase, path: str | None) -> None:
+def use_chat_template(tokenizer: "PreTrainedTokenizerBase", path: str | None) -> None:
     """Replaces the tokenizer's chat template by that of a file.
 
     Args:

@@ -29,6 +29,7 @@ POLL = 0.2  # seconds
 # computed before the fork.
 PRELOADED_MODULES = [
     "open_r1.training.run",
+    "open_r1.generation.backends",
     "open_r1.generation.driver",
     "open_r1.evals.run_benchmarks",
     "trl.trainer.grpo_trainer",

@@ -8,14 +8,14 @@ constants that fit what we measured (tests/planning/test_planning.py). Time is f
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from transformers import PreTrainedConfig
-from trl import ModelConfig
 
-from open_r1.models.loading import meta_model
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+    from trl import ModelConfig
 
 GIB = 2**30
 PROMPT = 150  # tokens; those of the paper's mathematics problems are 122 on average (v2, B.3.1)
@@ -88,8 +88,10 @@ class Shape:
     chosen: int = 0
 
     @classmethod
-    def of(cls, config: PreTrainedConfig, trust_remote_code: bool = False) -> "Shape":
+    def of(cls, config: "PreTrainedConfig", trust_remote_code: bool = False) -> "Shape":
         """Counts, on a model without weights."""
+        from open_r1.models.loading import meta_model  # imports torch
+
         model = meta_model(config, trust_remote_code)
         text = config.get_text_config()
         experts = (
@@ -131,7 +133,7 @@ TILES_ON_A_CPU = 10  # copies of them where there is no fused kernel
 
 
 def training_memory(
-    shape: Shape, model_args: ModelConfig, args: Any, tokens: int, processes: int, share: int, engine: float = 0.0
+    shape: Shape, model_args: "ModelConfig", args: Any, tokens: int, processes: int, share: int, engine: float = 0.0
 ) -> dict[str, float]:
     """Peak memory of training on one device by what takes it, in bytes.
 
@@ -288,7 +290,7 @@ class Work:
 
 def plan(
     shape: Shape,
-    model_args: ModelConfig,
+    model_args: "ModelConfig",
     args: Any,
     work: Work,
     gpu_name: str,
