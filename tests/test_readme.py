@@ -163,6 +163,22 @@ def test_snippets_of_recipes_parse(page, snippet, tmp_path, monkeypatch):
     assert Composition(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
 
 
+def test_pipeline_of_the_documentation_parses(tmp_path):
+    snippet = next(block for block in blocks(ROOT / "docs/pipelines.md", "yaml") if "stages:" in block)
+    (tmp_path / "pipeline.yaml").write_text(snippet)
+    (args,) = RecipeParser("pipeline").parse(["--config", str(tmp_path / "pipeline.yaml")])
+    assert len(args.stages) == 2
+
+
+def test_error_messages_that_are_explained_exist():
+    """The longest part of a message that is the same each time is somewhere in the code."""
+    code = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
+    errors = (ROOT / "docs/faq.md").read_text().partition("## Errors")[2].partition("\n## ")[0]
+    for message in re.findall(r"^\*\*`(.+?)`\.\*\*", errors, re.M):
+        fixed = max(re.split(r"'[^']*'|\(?\d+\)?", message), key=len).strip()
+        assert fixed in code, f"docs/faq.md explains {message!r}, which is no message of ours"
+
+
 def test_makefile_explains_itself():
     text = (ROOT / "Makefile").read_text()
     for target in ("demo", "test", "style", "validate", "help"):
