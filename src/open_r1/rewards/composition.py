@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from open_r1.configs import RewardSpec
 from open_r1.grading import shared_grader
-from open_r1.rewards.registry import FROM_TRAINER, REWARDS, SHAPING, resolve
+from open_r1.rewards.registry import FROM_TRAINER, REWARDS, SHAPING, required_parameters, resolve
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import text_of
 
@@ -59,13 +59,14 @@ class Reward:
         self.spec = spec
         self.label = spec.label
         self.function = resolve(spec)
-        parameters = inspect.signature(self.function).parameters.values()
-        required = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+        parameters = inspect.signature(self.function).parameters
+        required = required_parameters(self.function)
         self.columns = required - FROM_TRAINER
         if spec.domain:
-            self.columns = self.columns | {"domain"}
-        self.trainer_columns = (required & FROM_TRAINER) - {"completions"}
-        self.takes_solution = any(p.name == "solution" for p in parameters)
+            self.columns.add("domain")
+        self.trainer_columns = required & FROM_TRAINER
+        self.trainer_columns.discard("completions")
+        self.takes_solution = "solution" in parameters
         self.is_registered = spec.name in REWARDS
         self.is_shaping = spec.name in SHAPING
         self.is_async = _is_async(self.function)
@@ -92,19 +93,20 @@ class Reward:
         scores: Scores = [None] * len(completions)
         if rows:
             selected = [completions[row] for row in rows]
-            kwargs = _select_values(columns, rows, len(completions))
-            for row, score in zip(rows, self._call(selected, prefill, kwargs), strict=True):
+            kwargs = _select_columns(columns, rows, len(completions))
+            selected_scores = self._call(selected, prefill, kwargs)
+            for row, score in zip(rows, selected_scores, strict=True):
                 scores[row] = score
         return BatchScores(self, rows, scores)
 
     def _select_rows(self, completions: list, domains: list | None) -> list[int]:
         """The rows with a completion and one of the reward's domains."""
-        rows = [row for row, completion in enumerate(completions) if completion is not None]
-        if not self.spec.domain:
-            return rows
-        if not domains:
-            return []
-        return [row for row in rows if domains[row] in self.spec.domain]
+        rows = []
+        for row, completion in enumerate(completions):
+            domain = domains[row] if domains else None
+            if completion is not None and (not self.spec.domain or domain in self.spec.domain):
+                rows.append(row)
+        return rows
 
     def _call(self, completions: list, prefill: str, kwargs: dict) -> Scores:
         """Calls the function. If it fails, the run goes on, and none of the completions is judged."""
@@ -112,7 +114,7 @@ class Reward:
             scores = self.function(completions=self._convert(completions, prefill), **kwargs)
             if self.is_async:
                 scores = asyncio.run(scores)
-            scores = [_finite_or_none(score) for score in scores]
+            scores = list(map(_finite_or_none, scores))
             if len(scores) != len(completions):
                 raise ValueError(f"returned {len(scores)} rewards for {len(completions)} completions")
         except Exception as error:  # a user's reward may raise anything; that must not end a run of days
@@ -122,12 +124,17 @@ class Reward:
 
     def _convert(self, completions: list, prefill: str) -> list:
         """Completions in the form that the function takes: ours get text, TRL's messages, a user's what TRL passes."""
-        if self.is_registered:
-            return [prefill + text_of(completion) for completion in completions]
-        if self.spec.name.startswith("trl."):
-            texts = [prefill + text_of(completion) for completion in completions]
-            return [[{"role": "assistant", "content": text}] for text in texts]
-        return completions
+        is_trl = self.spec.name.startswith("trl.")
+        if not self.is_registered and not is_trl:
+            return completions
+        converted = []
+        for completion in completions:
+            text = prefill + text_of(completion)
+            if is_trl:
+                converted.append([{"role": "assistant", "content": text}])
+            else:
+                converted.append(text)
+        return converted
 
 
 @dataclass
@@ -151,6 +158,16 @@ class BatchScores:
         """The rows that the reward is for but could not judge."""
         return [row for row in self.rows if self.scores[row] is None]
 
+    @property
+    def non_positive_rows(self) -> list[int]:
+        """The rows that the reward is for and gives nothing above 0: where it closes as a gate."""
+        rows = []
+        for row in self.rows:
+            score = self.scores[row]
+            if score is None or score <= 0:
+                rows.append(row)
+        return rows
+
     def fill_gaps(self, prompts: list | None) -> None:
         """Sets unjudged rows to the mean over the judged completions of the same prompt, if there are any."""
         gaps = self.unjudged_rows
@@ -170,6 +187,12 @@ class BatchScores:
         for row in rows:
             if self.scores[row] is not None:
                 self.scores[row] = 0.0
+
+    def drop_unjudged(self, judged: list[bool]) -> None:
+        """Sets scores to `None` in all rows that a judge could not judge."""
+        for row, is_judged in enumerate(judged):
+            if not is_judged:
+                self.scores[row] = None
 
 
 class Composition:
@@ -245,8 +268,10 @@ class Composition:
 
     def score_for_trainer(self, index: int, completions: list, **kwargs) -> Scores:
         """The scores of one reward. All rewards are computed when TRL asks for the first one of a batch."""
-        arguments = [completions, *kwargs.values()]
-        lists = [argument for argument in arguments if isinstance(argument, list)]
+        lists = [completions]
+        for argument in kwargs.values():
+            if isinstance(argument, list):
+                lists.append(argument)
         with self._lock:
             if self._last_batch is None or not self._last_batch.is_made_of(lists):
                 self._last_batch = ScoredBatch(lists, self.score(completions, **kwargs))
@@ -277,7 +302,9 @@ class Composition:
         if log_metric is not None:
             _log_unjudged(results, judged, log_metric)
         self._stop_if_too_many_unjudged(results, judged)
-        return [_keep_judged(result.scores, judged) for result in results]
+        for result in results:
+            result.drop_unjudged(judged)
+        return [result.scores for result in results]
 
     def _call_rewards(self, completions: list, columns: dict) -> list[BatchScores]:
         """Calls all rewards: ours and asynchronous ones in threads, the others meanwhile in this one, one by one."""
@@ -299,7 +326,10 @@ class Composition:
         unjudged = self._last_judged.count(False)
         if len(self._last_judged) < WATCHED or unjudged <= self.max_unjudged * WATCHED:
             return
-        failing = [r.reward.label for r in results if r.unjudged_rows and not r.reward.is_shaping]
+        failing = []
+        for result in results:
+            if result.unjudged_rows and not result.reward.is_shaping:
+                failing.append(result.reward.label)
         raise RecipeError(
             f"max_unjudged: {unjudged} of the last {WATCHED} completions could not be judged by "
             f"{', '.join(failing) or 'any reward'}; at most {self.max_unjudged:.0%} may be. The log says why. "
@@ -362,7 +392,7 @@ def _finite_or_none(score: float | None) -> float | None:
     return float(score)
 
 
-def _select_values(columns: dict, rows: list[int], batch_size: int) -> dict:
+def _select_columns(columns: dict, rows: list[int], batch_size: int) -> dict:
     """The keyword arguments of a reward that sees only some rows of the batch.
 
     Columns are cut to these rows. What the reward gives to TRL's `log_extra` is extended to the whole batch.
@@ -401,15 +431,13 @@ def _apply_gates(results: list[BatchScores]) -> None:
     Rows that the other reward is not for stay as they are. All gates are read before any score is set, so the order of
     the recipe does not matter.
     """
-    by_label = {result.reward.label: result for result in results}
-    closed = []
+    non_positive_rows = {}
     for result in results:
-        gate = by_label.get(result.reward.spec.only_if)
+        non_positive_rows[result.reward.label] = result.non_positive_rows
+    for result in results:
+        gate = result.reward.spec.only_if
         if gate is not None:
-            rows = [row for row in gate.rows if gate.scores[row] is None or gate.scores[row] <= 0]
-            closed.append((result, rows))
-    for result, rows in closed:
-        result.set_to_zero(rows)
+            result.set_to_zero(non_positive_rows[gate])
 
 
 def _log_unjudged(results: list[BatchScores], judged: list[bool], log_metric: Callable) -> None:
@@ -417,7 +445,3 @@ def _log_unjudged(results: list[BatchScores], judged: list[bool], log_metric: Ca
         share = len(result.unjudged_rows) / max(1, len(result.rows))
         log_metric(f"rewards/{result.reward.label}/none", share)
     log_metric("rewards/unjudged", judged.count(False) / max(1, len(judged)))
-
-
-def _keep_judged(scores: Scores, judged: list[bool]) -> Scores:
-    return [score if is_judged else None for score, is_judged in zip(scores, judged, strict=True)]

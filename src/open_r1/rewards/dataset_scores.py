@@ -55,11 +55,14 @@ def score_dataset(
     new_columns: dict[str, Scores] = defaultdict(list)
     for batch in _batches(dataset, progress):
         completions = batch.pop(completion_column)
-        columns = {TRAINER_NAMES.get(name, name): values for name, values in batch.items()}
+        columns = {}
+        for name, values in batch.items():
+            columns[TRAINER_NAMES.get(name, name)] = values
         scores = rewards.score(completions, **columns)
         for reward, column in zip(rewards.rewards, scores, strict=True):
             new_columns[f"rewards/{reward.label}"] += column
-        new_columns["reward"] += [_weighted_sum(row, rewards) for row in zip(*scores, strict=True)]
+        for row in zip(*scores, strict=True):
+            new_columns["reward"].append(_weighted_sum(row, rewards))
     return _with_columns(dataset, new_columns)
 
 
@@ -91,8 +94,11 @@ def copy_scores(scored: Dataset, dataset: Dataset) -> Dataset:
         scored (`Dataset`): What `score_dataset` returned.
         dataset (`Dataset`): The same rows.
     """
-    names = [name for name in scored.column_names if name == "reward" or name.startswith("rewards/")]
-    return _with_columns(dataset, {name: list(scored[name]) for name in names})
+    columns = {}
+    for name in scored.column_names:
+        if name == "reward" or name.startswith("rewards/"):
+            columns[name] = list(scored[name])
+    return _with_columns(dataset, columns)
 
 
 def mean_scores(scored: Dataset, rewards: Composition, domain_column: str = "domain") -> list[MeanScore]:
@@ -113,7 +119,8 @@ def mean_scores(scored: Dataset, rewards: Composition, domain_column: str = "dom
         for domain, score in zip(scored[domain_column], scores, strict=True):
             if domain and (not reward.spec.domain or domain in reward.spec.domain):
                 by_domain[str(domain)].append(score)
-        means += [_mean_score(domain, reward.label, values) for domain, values in by_domain.items()]
+        for domain, values in by_domain.items():
+            means.append(_mean_score(domain, reward.label, values))
     return means
 
 
@@ -136,22 +143,25 @@ def _batches(dataset: Dataset, progress: bool) -> Iterator[dict[str, list]]:
 
 def _with_columns(dataset: Dataset, columns: dict[str, Scores]) -> Dataset:
     """A data set with new columns, which replace those of the same names."""
-    dataset = dataset.remove_columns([name for name in columns if name in dataset.column_names])
     for name, values in columns.items():
+        if name in dataset.column_names:
+            dataset = dataset.remove_columns(name)
         dataset = dataset.add_column(name, values)
     return dataset
 
 
 def _mean_score(domain: str, reward: str, scores: Scores) -> MeanScore:
     judged = [score for score in scores if score is not None]
-    mean = sum(judged) / len(judged) if judged else None
+    mean = None
+    if judged:
+        mean = sum(judged) / len(judged)
     return MeanScore(domain, reward, len(scores), mean, len(scores) - len(judged))
 
 
 def _weighted_sum(scores: tuple[float | None, ...], rewards: Composition) -> float | None:
     """The sum that GRPO maximises; `None` if no reward could judge the completion."""
-    terms = []
+    total = None
     for score, reward in zip(scores, rewards.rewards, strict=True):
         if score is not None:
-            terms.append(score * reward.spec.weight)
-    return sum(terms) if terms else None
+            total = (total or 0.0) + score * reward.spec.weight
+    return total

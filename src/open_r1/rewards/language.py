@@ -144,8 +144,9 @@ class LanguageConsistency:
     def __call__(
         self, completions: list, prompts: list | None = None, language: list[str] | None = None, **kwargs
     ) -> list[float | None]:
-        names = language or [None] * len(completions)
-        targets = [name or self.language for name in names]
+        targets = [self.language] * len(completions)
+        for row, name in enumerate(language or []):
+            targets[row] = name or self.language
         return language_consistency(completions, prompts, targets, self.fewest_words)
 
 
@@ -210,7 +211,9 @@ def _prompt_language(prompt: str | list[dict] | None) -> str | None:
     if not words:
         return None
     [(language, count)] = words.most_common(1)
-    return language if language != "other" and count >= 1 else None
+    if language == "other" or count < 1:
+        return None
+    return language
 
 
 def _question_in_text(prompt: str) -> str:
@@ -229,7 +232,9 @@ def _last_user_message(messages: list[dict]) -> str:
 def _share_of_words(text: str, target: str, fewest_words: int) -> float | None:
     words = _count_words(text, target)
     total = sum(words.values())
-    return words[target] / total if total >= fewest_words else None
+    if total < fewest_words:
+        return None
+    return words[target] / total
 
 
 def _count_words(text: str, target: str | None = None) -> Counter[str]:
@@ -266,10 +271,10 @@ def _count_latin_words(sentences: list[str], target: str | None) -> Counter[str]
     words = Counter()
     current = None if target is None else LATIN.index(target)
     for sentence in sentences:
-        evidence = [scores for scores in map(_log_confidences, TOKEN.findall(sentence)) if scores]
+        evidence = list(filter(None, map(_log_confidences, TOKEN.findall(sentence))))
         if not evidence:
             continue
-        totals = [sum(scores) for scores in zip(*evidence, strict=True)]
+        totals = list(map(sum, zip(*evidence, strict=True)))
         if current is not None:
             totals[current] += INERTIA
         second, best = sorted(totals)[-2:]
@@ -324,8 +329,11 @@ def _mixes_latin_languages(text: str) -> bool:
     Counting them takes lingua and is slow, so it is done only if the text has function words of two languages.
     """
     words = set(text.lower().split())
-    suspected = [language for language in LATIN if not FUNCTION_WORDS[language].isdisjoint(words)]
-    if len(suspected) < 2:
+    suspected = 0
+    for function_words in FUNCTION_WORDS.values():
+        if not function_words.isdisjoint(words):
+            suspected += 1
+    if suspected < 2:
         return False
     counts = _count_latin_words(SENTENCE_END.split(text), target=None)
     return sum(counts[language] >= FEWEST_WORDS for language in LATIN) > 1
@@ -360,5 +368,5 @@ def _detector():
     """Lingua's detector for `LATIN`, imported here since it takes time and memory and most runs do without it."""
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
-    codes = [getattr(IsoCode639_1, code.upper()) for code in LATIN]
+    codes = [getattr(IsoCode639_1, language.upper()) for language in LATIN]
     return LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()

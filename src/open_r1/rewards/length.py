@@ -72,13 +72,15 @@ class GroupLength:
         self, completions: list, solution: list, completion_ids: list[list[int]], prompts: list, **kwargs
     ) -> list[float | None]:
         grades = accuracy(completions, solution)
-        lengths = [len(ids) for ids in completion_ids]
+        lengths = list(map(len, completion_ids))
         rewards: list[float | None] = []
-        for _, rows in groupby(range(len(prompts)), key=lambda row: str(prompts[row])):
-            same_prompt = list(rows)
-            for start in range(0, len(same_prompt), self.num_generations):
-                group = same_prompt[start : start + self.num_generations]
-                rewards += self._rewards_of_group([lengths[row] for row in group], [grades[row] for row in group])
+        start = 0
+        for _, same_prompt in groupby(map(str, prompts)):
+            end = start + len(list(same_prompt))
+            while start < end:
+                group = slice(start, min(start + self.num_generations, end))
+                rewards += self._rewards_of_group(lengths[group], grades[group])
+                start = group.stop
         return rewards
 
     def _rewards_of_group(self, lengths: list[int], grades: list[float | None]) -> list[float | None]:
@@ -88,7 +90,9 @@ class GroupLength:
         spread = max(lengths) - shortest
         rewards: list[float | None] = []
         for length, grade in zip(lengths, grades, strict=True):
-            reward = 0.5 - (length - shortest) / spread if spread else 0.0
+            reward = 0.0
+            if spread > 0:
+                reward = 0.5 - (length - shortest) / spread
             if grade is None:
                 rewards.append(None)
             elif grade:
@@ -142,4 +146,8 @@ class SoftOverlong:
 
 def _without_missing(rewards: list[float], completions: list) -> list[float | None]:
     """Rewards, but `None` where there is no completion."""
-    return [None if text is None else reward for text, reward in zip(completions, rewards, strict=True)]
+    kept: list[float | None] = list(rewards)
+    for row, completion in enumerate(completions):
+        if completion is None:
+            kept[row] = None
+    return kept

@@ -55,10 +55,22 @@ def resolve(spec: RewardSpec) -> Callable:
         function = functools.partial(target, **spec.params)
     else:
         function = target
-    kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
-    if inspect.Parameter.VAR_KEYWORD not in kinds:
+    if inspect.getfullargspec(function).varkw is None:
         raise RecipeError(f"reward_funcs: {spec.name!r} must take **kwargs, since TRL passes every column.")
     return function
+
+
+def required_parameters(function: Callable) -> set[str]:
+    """The names of the parameters that have no default; for a class, those of its `__init__`.
+
+    Args:
+        function (`Callable`): A reward, or a class of rewards.
+    """
+    names = set()
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+            names.add(name)
+    return names
 
 
 def _find(name: str) -> Callable:
@@ -86,9 +98,8 @@ def _check_params(spec: RewardSpec, target: Callable) -> None:
             )
     if not inspect.isclass(target):
         return
-    for name, parameter in inspect.signature(target).parameters.items():
-        is_required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
-        if is_required and name not in spec.params:
+    for name in inspect.signature(target).parameters:
+        if name in required_parameters(target) and name not in spec.params:
             raise RecipeError(f"reward_funcs: {spec.name!r} needs {name!r}, as in `{{name: {spec.name}, {name}: …}}`.")
 
 
