@@ -1,6 +1,7 @@
 """Every command of the documentation is run or parsed; every file that it names is there."""
 
 import json
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -140,6 +141,14 @@ def test_files_that_contributors_are_sent_to_are_there():
         for name in spans:
             if files and re.fullmatch(r"[A-Z]{4,}", name):
                 assert any(re.search(rf"^{name}\b", file.read_text(), re.M) for file in files), f"{name} in {files}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_names_in_python_exist(page):
+    if page.name == "CHANGELOG.md":  # names of earlier versions, too
+        return
+    for name in set(re.findall(r"\bopen_r1(?:\.\w+)+(?::\w+)?", page.read_text())):
+        pkgutil.resolve_name(name)
 
 
 def yaml_snippets() -> list[tuple[str, str]]:
