@@ -179,6 +179,13 @@ def test_pipeline_of_the_documentation_parses(tmp_path):
     assert len(args.stages) == 2
 
 
+def test_recipe_of_a_builder_in_the_documentation_parses(tmp_path):
+    snippet = next(block for block in blocks(ROOT / "docs/data.md", "yaml") if "builder:" in block)
+    (tmp_path / "recipe.yaml").write_text(snippet)
+    (args,) = RecipeParser("distill").parse(["--config", str(tmp_path / "recipe.yaml")])
+    assert len(args.sources) == 2
+
+
 def test_error_messages_that_are_explained_exist():
     """The longest part of a message that is the same each time is somewhere in the code."""
     code = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
