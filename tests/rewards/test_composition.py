@@ -136,6 +136,13 @@ def test_trainer_asks_each_reward_and_the_batch_is_judged_once(own):
     assert first(completions=batch, solution=["5", "5"]) == [0.0, 1.0]  # other columns, another batch
 
 
+def test_a_new_batch_is_never_taken_for_the_last_one(own):
+    """Batches are told apart by the identity of their lists, and the lists of a batch that is gone may have it again."""
+    [accuracy] = own("accuracy").for_trainer()
+    for answer in (4, 5, 4, 4, 5) * 20:
+        assert accuracy(completions=[f"<answer>{answer}</answer>"], solution=["4"]) == [float(answer == 4)]
+
+
 def test_works_in_threads_and_under_asyncio(own):
     """TRL's asynchronous trainer calls rewards with `asyncio.to_thread`."""
     rewards = own("accuracy", "later")

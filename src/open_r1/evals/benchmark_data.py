@@ -16,7 +16,7 @@ from open_r1.data.load import load_split
 
 
 LETTERS = "ABCD"
-WRONG_ANSWERS = ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
+CHOICE_COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 
 
 def gpqa_diamond(split: str, seed: int, dataset_name: str = "Idavidrein/gpqa") -> Dataset:
@@ -34,11 +34,11 @@ def gpqa_diamond(split: str, seed: int, dataset_name: str = "Idavidrein/gpqa") -
 
     def shuffle_choices(row: dict, index: int) -> dict:
         rng = random.Random(f"{seed}/{index}")
-        choices = [row["Correct Answer"], *(row[name] for name in WRONG_ANSWERS)]
+        choices = [row[column].strip() for column in CHOICE_COLUMNS]
         order = rng.sample(range(4), 4)
         return {
             "question": row["Question"].strip(),
-            "choices": [choices[position].strip() for position in order],
+            "choices": [choices[position] for position in order],
             "answer": LETTERS[order.index(0)],
         }
 
@@ -107,18 +107,26 @@ def _has_one_output(row: dict) -> bool:
 
 def _write_problem(row: dict) -> dict:
     """A Codeforces problem in one text, as on its page."""
-    parts = [row["title"], row["description"], "Input", row["input_format"], "Output", row["output_format"]]
+    parts = [
+        row["title"],
+        row["description"],
+        "Input",
+        row["input_format"],
+        "Output",
+        row["output_format"],
+    ]
     for number, example in enumerate(row["examples"] or [], 1):
         parts.append(f"Example {number}")
         parts.append(f"```input\n{example['input']}\n```")
         parts.append(f"```output\n{example['output']}\n```")
     if row["note"]:
         parts += ["Note", row["note"]]
-    limits = f"Time limit: {row['time_limit']:g} s. Memory limit: {row['memory_limit']:g} MB."
-    texts = [part for part in parts if part]
-    tests = [{"input": test["input"], "output": test["output"]} for test in row["official_tests"]]
+    parts.append(f"Time limit: {row['time_limit']:g} s. Memory limit: {row['memory_limit']:g} MB.")
+    tests = []
+    for test in row["official_tests"]:
+        tests.append({"input": test["input"], "output": test["output"]})
     return {
-        "question_content": "\n\n".join([*texts, limits]),
+        "question_content": "\n\n".join(filter(None, parts)),
         "test_cases": json.dumps(tests),
         "contest_id": row["contest_id"],
         "level": row["rating"],

@@ -129,8 +129,9 @@ def estimate_rating(scored: Dataset, solved: list[float | None], standings: str)
     points: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))  # by contest and sample
     columns = (scored["contest_id"], scored["sample"], scored["points"], solved)
     for contest, sample, worth, score in zip(*columns, strict=True):
-        gained = worth if score == 1.0 else 0.0
-        points[str(contest)][sample] += gained
+        if score != 1.0:
+            worth = 0.0
+        points[str(contest)][sample] += worth
     means = []
     variances = []
     for contest, points_by_sample in points.items():

@@ -51,9 +51,9 @@ def find_repair(text: str) -> tuple[str, str, str] | None:
             continue
         left_before, result_before = before[-1]
         left_after, result_after = after.groups()
-        same_left = _without_spaces(left_before) == _without_spaces(left_after)
-        if same_left and _value(result_before) != _value(result_after):
-            return _without_spaces(left_after), result_before, result_after
+        left = _without_spaces(left_after)
+        if left == _without_spaces(left_before) and _value(result_before) != _value(result_after):
+            return left, result_before, result_after
     return None
 
 

@@ -30,8 +30,9 @@ def published_scores() -> dict[str, dict[str, float]]:
     for model, figures in percentages.items():
         scores[model] = {}
         for benchmark, figure in figures.items():
-            is_rating = benchmark.endswith("_rating")
-            scores[model][benchmark] = figure if is_rating else figure / 100
+            if not benchmark.endswith("_rating"):
+                figure = figure / 100
+            scores[model][benchmark] = figure
     return scores
 
 
@@ -137,12 +138,13 @@ def comparison_table(evaluations: list[dict], published: list[str]) -> str:
             cells = _measure_cells(kind, measures)
             if not cells:
                 continue
-            scores = [published_scores()[model].get(benchmark + suffix) for model in published]
-            for score in scores:
+            for model in published:
+                score = published_scores()[model].get(benchmark + suffix)
                 cells.append(_format_published(score, kind))
             if has_difference:
                 _, estimate = measures[0][kind]
-                cells.append(_format_difference(estimate, scores[0], kind))
+                score = published_scores()[published[0]].get(benchmark + suffix)
+                cells.append(_format_difference(estimate, score, kind))
             lines.append(_table_row([benchmark, *cells]))
     return "\n".join(lines)
 
@@ -158,7 +160,9 @@ def _measure_cells(kind: str, measures: list[dict[str, tuple[str, Estimate]]]) -
             cells.append(_format_estimate(estimate, kind))
         else:
             cells.append(MISSING)
-    return [full_name, *cells] if full_name else []
+    if full_name is None:
+        return []
+    return [full_name, *cells]
 
 
 def _table_row(cells: list[str]) -> str:

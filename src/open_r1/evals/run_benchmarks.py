@@ -47,10 +47,11 @@ def evaluate_models(args: EvaluationArguments, model_args: ModelConfig, console:
     Raises:
         RecipeError: If something is wrong with a benchmark or a model, or if completions are missing.
     """
-    if args.models:
-        runs = [_arguments_of_model(args, model_args, model) for model in args.models]
-    else:
-        runs = [(args, model_args)]
+    runs = []
+    for model in args.models:
+        runs.append(_arguments_of_model(args, model_args, model))
+    if not args.models:
+        runs.append((args, model_args))
     check_evaluation(runs)
     evaluations = []
     for run_args, run_model_args in runs:
@@ -135,7 +136,7 @@ def grade_completions(folder: Path, benchmark: Benchmark, thought_opened: bool, 
     """
     rows = _rename_golds(load_split(DatasetSpec(str(folder)), seed=0), benchmark)
     if thought_opened:
-        rows = rows.map(lambda row: {"completion": "<think>" + row["completion"]})
+        rows = rows.map(_open_thought)
     rewards = Composition(benchmark.rewards)
     rewards.start()
     return score_dataset(rows, rewards, progress=progress)
@@ -219,9 +220,15 @@ def _check_golds(rows: Dataset, benchmark: Benchmark) -> None:
 
 def _check_model(args: EvaluationArguments, model_args: ModelConfig) -> None:
     """Stops if a model that runs in this process does not exist, or not yet."""
-    if args.backend != "server":
-        info = load_model_info(model_args, args.seed, args.trust_remote_code)
-        info.require_checkpoint("models" if args.models else "model_name_or_path", args.dry_run)
+    if args.backend == "server":
+        return
+    key = "models" if args.models else "model_name_or_path"
+    info = load_model_info(model_args, args.seed, args.trust_remote_code)
+    info.require_checkpoint(key, args.dry_run)
+
+
+def _open_thought(row: dict) -> dict:
+    return {"completion": "<think>" + row["completion"]}
 
 
 def _rename_golds(rows: Dataset, benchmark: Benchmark) -> Dataset:
@@ -234,7 +241,9 @@ def _rename_golds(rows: Dataset, benchmark: Benchmark) -> Dataset:
 def _write_results(args: EvaluationArguments, model_args: ModelConfig, summaries: dict[str, dict]) -> dict:
     """Writes the evaluation of one model, with the keys that repeat it."""
     folder = Path(args.output_dir)
-    keys = {key: value for key, value in args.keys.items() if key not in ("dry_run", "models")}
+    keys = dict(args.keys)
+    keys.pop("dry_run", None)
+    keys.pop("models", None)
     keys["model_name_or_path"] = model_args.model_name_or_path
     keys["output_dir"] = args.output_dir
     evaluation = {

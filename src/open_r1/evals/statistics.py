@@ -224,7 +224,8 @@ def _pass_variance(samples: int, right: int, k: int) -> float:
     if right:
         without_a_right_one = _pass_probability(samples - 1, right - 1, k)
     mean = (right * without_a_right_one + wrong * without_a_wrong_one) / samples
-    squares = right * (without_a_right_one - mean) ** 2 + wrong * (without_a_wrong_one - mean) ** 2
+    squares = right * (without_a_right_one - mean) ** 2
+    squares += wrong * (without_a_wrong_one - mean) ** 2
     return (samples - 1) / samples * squares
 
 
@@ -235,7 +236,8 @@ def sample_variance(values: Sequence[float]) -> float:
         values (`Sequence[float]`): Two values or more.
     """
     mean = sum(values) / len(values)
-    return sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    squares = [(value - mean) ** 2 for value in values]
+    return sum(squares) / (len(values) - 1)
 
 
 def _fewest_samples(samples: Sequence[Sequence]) -> int:

@@ -229,8 +229,7 @@ class Composition:
         return " + ".join(map(str, self.rewards))
 
     def check(self) -> None:
-        """Checks that the judges can start, without loading what needs much memory: calls each reward's method
-        `check`.
+        """Checks that the judges can start: calls each reward's method `check`, which must not need much memory.
 
         Raises:
             RecipeError: If one of them cannot start.
