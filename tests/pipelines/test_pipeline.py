@@ -60,7 +60,7 @@ def test_a_changed_key_runs_its_stage_and_all_that_depend_on_it(arguments):
     for task in build_tasks(arguments(), 42):
         finish(task, done)
     args = arguments(BASE, ZERO | {"set": {"max_steps": 7}}, SAMPLES)
-    assert outdated_tasks(build_tasks(args, 42), args) == {"zero": "max_steps: 30 → 7", "samples": "zero is made anew"}
+    assert outdated_tasks(build_tasks(args, 42), args) == {"zero": "max_steps: 30 → 7", "samples": "zero runs again"}
 
 
 def test_a_changed_file_a_missing_folder_and_a_stopped_stage_have_their_own_reasons(arguments):
@@ -91,8 +91,8 @@ def test_only_and_from(arguments):
         finish(task, done)
     from_zero = arguments(from_stage="zero")
     assert outdated_tasks(build_tasks(from_zero, 42), from_zero) == {
-        "zero": "asked for",
-        "samples": "zero is made anew",
+        "zero": "requested",
+        "samples": "zero runs again",
     }
     only_zero = arguments(only="zero")
     assert outdated_tasks(build_tasks(only_zero, 42), only_zero) == {}, "it is up to date"
@@ -250,8 +250,8 @@ def test_a_killed_pipeline_continues(small, run_pipeline, tmp_path):
     again = run_pipeline("--config", small)
     assert again.returncode == 0 and "0 stages run" in again.stdout
 
-    anew = run_pipeline("--config", small, "--from", "two")
-    assert anew.returncode == 0 and "two (seed 42): asked for" in anew.stdout and "1 stages run" in anew.stdout
+    again = run_pipeline("--config", small, "--from", "two")
+    assert again.returncode == 0 and "two (seed 42): requested" in again.stdout and "1 stages run" in again.stdout
     assert (tmp_path / "out/two.old-1").is_dir() and (tmp_path / "out/two").is_dir()
 
 
@@ -300,7 +300,7 @@ def test_a_failed_stage_is_explained(small, run_pipeline):
         "one (seed 42) failed with status 1",
         "error: ",
         "model_name_or_path: ",
-        "The same command continues here",
+        "The same command continues the pipeline",
     ):
         assert words in outcome.stderr
 

@@ -160,7 +160,8 @@ def train(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobRes
     Raises:
         RecipeError: If the job has too few nodes or makes no progress.
     """
-    script_args, args, model_args = RecipeParser(stage).parse(["--config", str(recipe), *options])
+    command_line = ["--config", str(recipe), *options]
+    script_args, args, model_args = RecipeParser(stage).parse(command_line)
     os.environ.update(script_args.env)
     vllm_nodes = 0
     if isinstance(script_args, GRPOScriptArguments) and script_args.vllm_nodes:
@@ -257,13 +258,16 @@ def generate_or_evaluate(recipe: Path, stage: str, options: list[str], job: Slur
         options (`list[str]`): Options for its script.
         job (`SlurmJob`): This job.
     """
-    args, model_args = RecipeParser(stage).parse(["--config", str(recipe), *options])
+    command_line = ["--config", str(recipe), *options]
+    args, model_args = RecipeParser(stage).parse(command_line)
     os.environ.update(args.env)
-    if args.backend != "server" or has_option(options, "--base_urls"):
+    needs_server = args.backend == "server" and not has_option(options, "--base_urls")
+    if not needs_server:
         return run_resumable(recipe, options, args.output_dir, job)
     with local_server(args, model_args, "127.0.0.1", job.port, job.gpus) as server:
         os.environ[args.api_key_env] = server.key
-        return run_resumable(recipe, [*options, "--base_urls", f"{server.url}/v1"], args.output_dir, job)
+        options = [*options, "--base_urls", f"{server.url}/v1"]
+        return run_resumable(recipe, options, args.output_dir, job)
 
 
 def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJob) -> JobResult:

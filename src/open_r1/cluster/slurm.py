@@ -90,7 +90,11 @@ class SlurmJob:
             node (`str`): Name of the node.
         """
         description = run_slurm_command("scontrol", "--oneliner", "show", "node", node)
-        return next(word.partition("=")[2] for word in description.split() if word.startswith("NodeAddr="))
+        for word in description.split():
+            name, _, value = word.partition("=")
+            if name == "NodeAddr":
+                return value
+        raise RecipeError(f"scontrol does not say the address (NodeAddr) of {node}: {description}")
 
     @property
     def shard(self) -> str | None:

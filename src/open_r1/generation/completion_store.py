@@ -260,6 +260,7 @@ def _describe_difference(key: str, old: Any, new: Any) -> str:
         return f"{key} was {str(old)[:80]!r} and is {str(new)[:80]!r}"
     parts = []
     for name in old | new:
-        if old.get(name) != new.get(name):
-            parts.append(f"{name} was {old.get(name)!r} and is {new.get(name)!r}")
+        before, now = old.get(name), new.get(name)
+        if before != now:
+            parts.append(f"{name} was {before!r} and is {now!r}")
     return ", ".join(parts)

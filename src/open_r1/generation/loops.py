@@ -57,7 +57,7 @@ def generate_in_batches(
     """
     for start in range(0, len(requests), batch_size):
         batch = requests[start : start + batch_size]
-        if all(store.has(request) for request in batch):
+        if all(map(store.has, batch)):
             continue
         generated = list(zip(batch, backend.generate(batch), strict=True))
         progress.update([pair for pair in generated if not store.has(pair[0])])

@@ -87,9 +87,12 @@ class LocalRunner:
                 return
             if self._is_ready(item.task):
                 self.waiting.remove(item)
-                self._print(f"{_clock()}  {item.task.label}: {item.reason}\n  {item.task}")
-                finished = self.finished[item.task.seed]
-                self.running.append(StageProcess(item.task, item.reason, finished, self.console))
+                self._start_task(item.task, item.reason)
+
+    def _start_task(self, task: Task, reason: str) -> None:
+        self._print(f"{_clock()}  {task.label}: {reason}\n  {task}")
+        process = StageProcess(task, reason, self.finished[task.seed], self.console)
+        self.running.append(process)
 
     def _is_ready(self, task: Task) -> bool:
         """Whether nothing that a task needs is still to be run."""
@@ -303,7 +306,7 @@ def _failure_message(failed: StageProcess) -> str:
             "stages that are done are skipped."
         )
     else:
-        advice = f"The same command continues here; the stage alone is\n  {task}"
+        advice = f"The same command continues the pipeline; the stage alone is\n  {task}"
     return f"{task.label} failed with status {failed.exitcode}. The end of {task.log}:\n\n{excerpt}\n\n{advice}"
 
 

@@ -16,7 +16,7 @@ from open_r1.pipelines.tasks import Task, texts_in
 from open_r1.utils.errors import RecipeError
 
 
-REQUESTED = "asked for"  # the reason of a task that is run again although it is up to date
+REQUESTED = "requested"  # the reason of a task that is run again although it is up to date
 LARGE_FILE = 2**26  # bytes; the content of a larger file is not read, its size and time are compared instead
 
 
@@ -68,8 +68,9 @@ def all_outdated_tasks(tasks_by_seed: dict[int, list[Task]], args: PipelineArgum
     outdated = []
     for tasks_of_stage in zip(*tasks_by_seed.values(), strict=True):
         for task in tasks_of_stage:
-            if task.name in reasons[task.seed]:
-                outdated.append(OutdatedTask(task, reasons[task.seed][task.name]))
+            reason = reasons[task.seed].get(task.name)
+            if reason is not None:
+                outdated.append(OutdatedTask(task, reason))
     return outdated
 
 
@@ -117,7 +118,7 @@ def describe_change(before: dict, now: dict) -> str | None:
     descriptions = {
         "keys": "{name}: {old} → {new}",
         "files": "the file {name} has changed",
-        "needs": "{name} was made anew",
+        "needs": "{name} has run again",
     }
     for part, description in descriptions.items():
         old_values = before.get(part, {})
@@ -143,7 +144,7 @@ def _reason_to_run(
         return REQUESTED
     for name in task.needs:
         if name in reasons:
-            return f"{name} is made anew"
+            return f"{name} runs again"
     change = describe_change(state["made_of"], task_inputs(task, finished))
     if change:
         return change

@@ -60,13 +60,14 @@ def submit_tasks(outdated: list[OutdatedTask], args: PipelineArguments, console:
     newly_submitted: dict[int, set[str]] = {seed: set() for seed in args.seeds}
     for task, reason in outdated:
         jobs = jobs_of_seed[task.seed]
-        job = read_job_ids(task.home).get(task.name)
-        is_active = job is not None and job_state(job) in ACTIVE_STATES
-        if is_active and newly_submitted[task.seed].isdisjoint(task.needs):
+        job = _active_job(task)
+        if job is not None and not newly_submitted[task.seed].isdisjoint(task.needs):
+            # It depends on a job that has failed, and Slurm is about to cancel it.
+            run_slurm_command("scancel", job)
+            job = None
+        if job is not None:
             action = "is under way"
         else:
-            if is_active:  # it depends on a job that has failed, and Slurm is about to cancel it
-                run_slurm_command("scancel", job)
             if reason == REQUESTED:
                 _forget_output(task, console)
             after = [jobs[need] for need in task.needs if need in jobs]
@@ -85,12 +86,23 @@ def describe_job(task: Task) -> str:
     return f" (job {job}: {job_state(job) or 'ended'})"
 
 
+def _active_job(task: Task) -> str | None:
+    """The last job of a task, if it is pending or running."""
+    job = read_job_ids(task.home).get(task.name)
+    if job is not None and job_state(job) in ACTIVE_STATES:
+        return job
+    return None
+
+
 def _submit_task(task: Task, args: PipelineArguments, sbatch_options: list[str], after: list[str]) -> str:
     """Submits a task, to run after other jobs, and records the id of its job."""
-    name = task.name if task.seed == args.seeds[0] else f"{task.name}-{task.seed}"
+    name = task.name
+    if task.seed != args.seeds[0]:
+        name += f"-{task.seed}"
     options = [f"--job-name={name}", *sbatch_options]
     job = submit_job(SCRIPT, options, _pipeline_options(task, args), after)
-    job_ids = read_job_ids(task.home) | {task.name: job}
+    job_ids = read_job_ids(task.home)
+    job_ids[task.name] = job
     write_text_atomically(_job_ids_path(task.home), json.dumps(job_ids, indent=1))
     return job
 

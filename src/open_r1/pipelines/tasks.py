@@ -219,8 +219,13 @@ def _overrides(keys: dict[str, Any], recipe: dict) -> list[str]:
 
 def _option_words(value: Any) -> list[str]:
     """A value as words of a command line."""
-    items = value if isinstance(value, list) else [value]
-    return [_to_json(item) if isinstance(item, dict | bool) else str(item) for item in items]
+    words = []
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict | bool):
+            words.append(_to_json(item))
+        else:
+            words.append(str(item))
+    return words
 
 
 def _to_json(value: Any) -> str:
