@@ -59,7 +59,8 @@ def measure(*shape) -> dict[str, float]:
 
     import torch
 
-    from open_r1.planning.estimate import Shape, training_memory
+    from open_r1.planning.memory import training_memory
+    from open_r1.planning.model_shape import ModelShape
 
     torch.set_num_threads(1)
     train(64, 1, 64, LENGTH, False, False)
@@ -68,7 +69,7 @@ def measure(*shape) -> dict[str, float]:
     before = status("VmRSS")
     config, model_args, args = train(*shape)
     measured = status("VmHWM") - before
-    estimated = training_memory(Shape.of(config), model_args, args, shape[3], 1, 0)
+    estimated = training_memory(ModelShape.from_config(config), model_args, args, shape[3], 1, 0)
     return {"measured": measured, "estimated": sum(estimated.values()), **estimated}
 
 

@@ -11,7 +11,7 @@ import pytest
 from open_r1.configs.parser import RecipeParser
 from open_r1.configs.recipes import stage_of
 from open_r1.configs.stages import STAGES, TRAINING
-from open_r1.plan import options
+from open_r1.plan import build_parser
 
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def test_commands_are_right(page, line):
     if words[:2] == ["python", "-m"]:
         assert words[2].startswith("open_r1."), line
         if words[2] == "open_r1.plan":  # the plan of a recipe; the model's configuration may be on the Hub
-            asked, keys = options().parse_known_args(words[3:])
+            asked, keys = build_parser().parse_known_args(words[3:])
             RecipeParser(stage_of(Path(asked.recipe))).parse(["--config", asked.recipe, "--use_cpu", "true", *keys])
             return
         RecipeParser(words[2].rpartition(".")[2]).parse(words[3:])

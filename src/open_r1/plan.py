@@ -1,4 +1,4 @@
-"""What a training recipe needs on so many GPUs: memory, time, cost, and what holds it up. Nothing is loaded but the model's configuration.
+"""What a training recipe needs on so many GPUs: memory, time, cost, and what takes the longest. Only the model's configuration is loaded.
 
 Examples:
 
@@ -13,33 +13,34 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from open_r1.configs.parser import report_user_errors
-from open_r1.planning.estimate import GPUS
+from open_r1.planning.gpus import GPUS
 
 
-def options() -> ArgumentParser:
+def build_parser() -> ArgumentParser:
     """The options of this script; all others are keys of the recipe."""
     parser = ArgumentParser(
         "python -m open_r1.plan", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("recipe", help="A training recipe; options that are not listed here override its keys.")
     parser.add_argument("--nodes", type=int, default=1, help="Nodes.")
-    parser.add_argument("--gpus", type=int, default=8, help="GPUs of each.")
+    parser.add_argument("--gpus", type=int, default=8, help="GPUs per node.")
     parser.add_argument("--gpu", default="H100", help=f"One of {', '.join(GPUS)}.")
     parser.add_argument(
         "--mean_length",
         type=float,
         help="Tokens of a completion, or of a row of the data, on average; by default half of the longest.",
     )
-    parser.add_argument("--from_step", type=int, default=0, help="Steps that another run has done.")
+    parser.add_argument("--from_step", type=int, default=0, help="Steps that another run has done already.")
     parser.add_argument("--rows", type=int, help="Rows of the data set, where the recipe has epochs instead of steps.")
     return parser
 
 
 def main() -> None:
-    asked, words = options().parse_known_args()
-    from open_r1.planning.recipe import planned  # imports torch, after the command line was checked
+    options, overrides = build_parser().parse_known_args()
+    from open_r1.planning.recipe import plan_recipe  # imports torch, after the command line was checked
 
-    sys.stdout.write(f"{asked.recipe} on {asked.nodes} × {asked.gpus} {asked.gpu}\n{planned(asked, words)}\n")
+    plan = plan_recipe(options, overrides)
+    sys.stdout.write(f"{options.recipe} on {options.nodes} × {options.gpus} {options.gpu}\n{plan}\n")
 
 
 if __name__ == "__main__":

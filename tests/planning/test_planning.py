@@ -11,8 +11,11 @@ import pytest
 from transformers import DeepseekV3Config, Qwen2Config
 from trl import GRPOConfig, ModelConfig, SFTConfig
 
-from open_r1.planning.estimate import GPUS, Rates, Shape, engine_of, generation_seconds, training_memory
-from open_r1.planning.recipe import planned
+from open_r1.planning.generation_time import generation_seconds, smallest_engine
+from open_r1.planning.gpus import GPUS, Rates
+from open_r1.planning.memory import training_memory
+from open_r1.planning.model_shape import ModelShape
+from open_r1.planning.recipe import plan_recipe
 from open_r1.utils.errors import RecipeError
 
 
@@ -41,13 +44,13 @@ def seven(tmp_path_factory) -> str:
 
 
 def test_shapes_are_those_of_the_papers():
-    dense, mixture = Shape.of(SEVEN), Shape.of(DeepseekV3Config())
+    dense, mixture = ModelShape.from_config(SEVEN), ModelShape.from_config(DeepseekV3Config())
     assert dense.parameters == dense.active == pytest.approx(7.6e9, rel=0.01)  # Qwen2.5's report
     assert mixture.parameters == pytest.approx(671e9, rel=0.01) and mixture.active == pytest.approx(
         37e9, rel=0.03
     )  # V3's
     assert (mixture.experts, mixture.chosen) == (256, 8)
-    assert engine_of(dense, GPUS["H100"]) == 1 and engine_of(mixture, GPUS["H800"]) == 32
+    assert smallest_engine(dense, GPUS["H100"]) == 1 and smallest_engine(mixture, GPUS["H800"]) == 32
 
 
 @pytest.mark.parametrize("shape", memory.SHAPES[:2], ids=str)
@@ -60,14 +63,14 @@ def test_r1_zero_takes_the_gpu_hours_that_the_paper_says(v3):
     """101K H800 hours (v2, B.4.4). Mean lengths as read from the curve of its Figure 3: about 4,000 until step 8,192, about 12,000 after."""
     words, paper = ["--model_name_or_path", v3], "recipes/DeepSeek-R1-Zero/grpo/config_paper{}.yaml"
     cluster = {"nodes": 64, "gpu": "H800"}
-    first = planned(asked(paper.format(""), mean_length=4000, **cluster), words)
-    second = planned(asked(paper.format("_64k"), mean_length=12000, from_step=8192, **cluster), words)
+    first = plan_recipe(asked(paper.format(""), mean_length=4000, **cluster), words)
+    second = plan_recipe(asked(paper.format("_64k"), mean_length=12000, from_step=8192, **cluster), words)
     assert first.steps + second.steps == 10400
     assert (first.hours + second.hours) * 512 == pytest.approx(101_000, rel=0.2)
 
 
 def test_states_are_split_as_zero_says():
-    shape, model_args = Shape.of(SEVEN), ModelConfig()
+    shape, model_args = ModelShape.from_config(SEVEN), ModelConfig()
     args = SFTConfig("unused", use_cpu=True, bf16=True)
     whole, two, three = (training_memory(shape, model_args, args, 0, 8, share) for share in (0, 2, 3))
     billions = shape.parameters
@@ -77,7 +80,7 @@ def test_states_are_split_as_zero_says():
 
 
 def test_reference_model_adapter_and_checkpointing_change_what_they_should():
-    shape = Shape.of(SEVEN)
+    shape = ModelShape.from_config(SEVEN)
 
     def total(model=None, **kwargs):
         args = GRPOConfig("unused", use_cpu=True, **{"bf16": True, "gradient_checkpointing": False} | kwargs)
@@ -89,7 +92,7 @@ def test_reference_model_adapter_and_checkpointing_change_what_they_should():
 
 
 def test_generation_is_never_faster_than_its_longest_completion_or_its_bandwidth():
-    shape, gpu, rates = Shape.of(SEVEN), GPUS["H100"], Rates()
+    shape, gpu, rates = ModelShape.from_config(SEVEN), GPUS["H100"], Rates()
     one = generation_seconds(shape, gpu, rates, 1, 1, 1, 1e9, 1000)
     assert one >= 1000 * 2 * shape.active / (gpu.bandwidth * 1e12)
     many = generation_seconds(shape, gpu, rates, 1, 1, 512, 1e9, 1000)
@@ -99,35 +102,36 @@ def test_generation_is_never_faster_than_its_longest_completion_or_its_bandwidth
 
 def test_engine_that_sleeps_takes_the_place_of_what_training_needs_for_a_moment(seven):
     recipe, words = "recipes/Qwen2.5-7B/grpo/config_zero.yaml", ["--model_name_or_path", seven]
-    awake = planned(asked(recipe), words).memory
-    asleep = planned(asked(recipe), [*words, "--vllm_enable_sleep_mode", "true"]).memory
+    awake = plan_recipe(asked(recipe), words).memory
+    asleep = plan_recipe(asked(recipe), [*words, "--vllm_enable_sleep_mode", "true"]).memory
     assert awake.pop("vLLM") == pytest.approx(0.3 * 80)
     beyond = asleep.pop("vLLM, beyond training")
     assert 0 <= beyond < 0.3 * 80 and awake == asleep
     large = [*words, "--vllm_enable_sleep_mode", "true", "--vllm_gpu_memory_utilization", "0.8"]
     assert (
-        planned(asked(recipe), large).memory["vLLM, beyond training"] == pytest.approx(beyond + 0.5 * 80) or not beyond
+        plan_recipe(asked(recipe), large).memory["vLLM, beyond training"] == pytest.approx(beyond + 0.5 * 80)
+        or not beyond
     )
 
 
 def test_nodes_that_generate_do_not_train(seven):
     recipe = "recipes/Qwen2.5-32B/grpo/config_paper.yaml"
     words = ["--model_name_or_path", seven]
-    split = planned(asked(recipe, nodes=12), words)
-    together = planned(asked(recipe, nodes=8), [*words, "--vllm_nodes", "0", "--vllm_mode", "colocate"])
+    split = plan_recipe(asked(recipe, nodes=12), words)
+    together = plan_recipe(asked(recipe, nodes=8), [*words, "--vllm_nodes", "0", "--vllm_mode", "colocate"])
     assert split.gpus == 96 and together.gpus == 64
     assert split.tokens == together.tokens and split.seconds["training"] == together.seconds["training"], (
         "as many train"
     )
     assert split.seconds["generation"] > together.seconds["generation"] and "vLLM" not in split.memory
     with pytest.raises(RecipeError, match="none is left to train"):
-        planned(asked(recipe, nodes=4), words)
+        plan_recipe(asked(recipe, nodes=4), words)
 
 
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*/grpo/*.yaml")), ids=str)
 def test_every_reinforcement_recipe_has_a_plan(path, seven):
-    told = str(planned(asked(str(path), nodes=12), ["--model_name_or_path", seven]))
-    assert "GPU hours" in told and "held up by" in told and "nan" not in told
+    told = str(plan_recipe(asked(str(path), nodes=12), ["--model_name_or_path", seven]))
+    assert "GPU hours" in told and "what takes the longest" in told and "nan" not in told
 
 
 def test_command_prints_the_plan_and_says_what_is_missing(seven):
@@ -143,14 +147,21 @@ def test_command_prints_the_plan_and_says_what_is_missing(seven):
 def test_gpu_that_is_not_known_is_an_error():
     done = subprocess.run([sys.executable, "-m", "open_r1.plan", "recipes/tiny/grpo/config_zero.yaml", "--gpu", "H10"],
                           capture_output=True, text=True)  # fmt: skip
-    assert done.returncode == 1 and "Did you mean 'H100'" in done.stderr
+    assert done.returncode == 1 and "Did you mean 'H100'" in done.stderr and "RTX4090" in done.stderr
 
 
 def test_models_yet_to_be_made_have_a_plan():
     tiny = {"nodes": 1, "gpus": 1}
     assert (
-        planned(asked("recipes/tiny/grpo/config_dev2.yaml", **tiny), []).hours > 0
+        plan_recipe(asked("recipes/tiny/grpo/config_dev2.yaml", **tiny), []).hours > 0
     )  # from dev1, from base, which is a function
-    assert "vLLM" not in str(planned(asked("recipes/tiny/grpo/config_zero.yaml", **tiny), []).memory)
+    assert "vLLM" not in str(plan_recipe(asked("recipes/tiny/grpo/config_zero.yaml", **tiny), []).memory)
     with pytest.raises(RecipeError, match="is for distillation; expected one of sft"):
-        planned(asked("recipes/tiny/distillation/config_on_policy.yaml", **tiny), [])
+        plan_recipe(asked("recipes/tiny/distillation/config_on_policy.yaml", **tiny), [])
+
+
+@pytest.mark.parametrize("gpu", GPUS)
+def test_every_gpu_can_be_planned_for(gpu, seven):
+    recipe, words = "recipes/Qwen2.5-7B/grpo/config_zero.yaml", ["--model_name_or_path", seven]
+    plan = plan_recipe(asked(recipe, gpu=gpu), words)
+    assert plan.capacity == GPUS[gpu].memory and plan.hours > 0

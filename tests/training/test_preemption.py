@@ -92,6 +92,32 @@ def test_signals_stop_it_with_a_checkpoint_and_the_same_command_ends_the_same(un
     assert not (folder / "stopped.json").exists()
 
 
+def test_ctrl_c_once_saves_a_checkpoint_and_stops(undisturbed, checkpoint, tmp_path):
+    folder = tmp_path / "zero"
+    process = start(folder, checkpoint)
+    wait_for_step(folder, 1, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    stopped = json.loads((folder / "stopped.json").read_text())
+    assert stopped["reason"] == "SIGINT" and (folder / f"checkpoint-{stopped['step']}").is_dir()
+    log = folder.with_suffix(".log").read_text()
+    assert "Ctrl-C again quits at once" in log and "the same command continues" in log and "Traceback" not in log
+    assert start(folder, checkpoint).wait() == 0
+    assert weights(folder) == weights(undisturbed)
+
+
+def test_ctrl_c_twice_quits_at_once(checkpoint, tmp_path):
+    folder = tmp_path / "zero"
+    process = start(folder, checkpoint, "--steps_per_generation", "8", "--save_steps", "96")
+    wait_for_step(folder, 1, process)
+    process.send_signal(signal.SIGINT)
+    while "Ctrl-C again" not in folder.with_suffix(".log").read_text():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert not list(folder.glob("checkpoint-*")) and not (folder / "stopped.json").exists()
+
+
 def test_a_file_stops_it(checkpoint, tmp_path):
     folder = tmp_path / "zero"
     process = start(folder, checkpoint)
@@ -157,7 +183,7 @@ def test_loss_may_be_none_a_few_times_in_a_row():
         callback.on_log(args, state, None, logs={"loss": loss, "grad_norm": 1.0})
     callback.on_log(args, state, None, logs={"eval_loss": float("nan")})
     with pytest.raises(
-        RecipeError, match=r"step 7: .* 3 logged steps \(max_non_finite\)\. There is no checkpoint yet"
+        RecipeError, match=r"step 7: .* 3 logged steps in a row \(max_non_finite\)\. There is no checkpoint yet"
     ):
         callback.on_log(args, state, None, logs={"loss": 1.0, "grad_norm": float("inf")})
 

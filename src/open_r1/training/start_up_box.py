@@ -1,5 +1,6 @@
 """The start-up box: what a run is about to do, on one screen, before any weights are loaded."""
 
+import copy
 import math
 
 from datasets import Dataset
@@ -8,7 +9,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from open_r1.planning.estimate import Shape, sharding, training_memory
+from open_r1.planning.memory import sharding, training_memory
+from open_r1.planning.model_shape import ModelShape
 from open_r1.training.checks import needs_gpu
 from open_r1.training.hub_options import pushes_checkpoints
 from open_r1.training.run import Run
@@ -82,7 +84,12 @@ def _describe_global_batch(run: Run) -> str:
 
 def _describe_memory(run: Run, sequence_length: int) -> str:
     args = run.training_args
-    shape = Shape.of(run.model_info.config, getattr(args, "trust_remote_code", False))
+    device = args.device.type
+    if needs_gpu(args):  # a dry run where there is none
+        device = "a GPU; there is none here"
+        args = copy.copy(args)
+        args.use_cpu = False
+    shape = ModelShape.from_config(run.model_info.config, getattr(args, "trust_remote_code", False))
     needs = training_memory(
         shape,
         run.model_args,
@@ -91,7 +98,6 @@ def _describe_memory(run: Run, sequence_length: int) -> str:
         processes=args.world_size,
         share=sharding(run.script_args.accelerate_config),
     )
-    device = "a GPU; there is none here" if needs_gpu(args) else args.device.type
     return f"about {_format_bytes(sum(needs.values()))} per device ({device}), estimated"
 
 

@@ -1,0 +1,90 @@
+"""A model as the numbers that memory and time depend on."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedConfig
+
+from open_r1.models.loading import meta_model
+
+
+@dataclass
+class ModelShape:
+    """The size of a model.
+
+    Args:
+        parameters (`int`): All parameters.
+        active (`int`): Parameters that one token passes through.
+        layers (`int`): Layers.
+        width (`int`): Size of the hidden state.
+        inner (`int`): Size of the feed-forward part that a token passes through.
+        keys (`int`): Numbers that a layer keeps of each token for attention.
+        vocabulary (`int`): Tokens in the vocabulary.
+        experts (`int`, *optional*, defaults to 0): Routed experts of a layer; 0 for a dense model.
+        chosen (`int`, *optional*, defaults to 0): Routed experts that a token passes through.
+    """
+
+    parameters: int
+    active: int
+    layers: int
+    width: int
+    inner: int
+    keys: int
+    vocabulary: int
+    experts: int = 0
+    chosen: int = 0
+
+    @classmethod
+    def from_config(cls, config: PreTrainedConfig, trust_remote_code: bool = False) -> "ModelShape":
+        """Counts the parameters on a model without weights."""
+        model = meta_model(config, trust_remote_code)
+        text_config = config.get_text_config()
+        parameters = model.num_parameters()
+        experts, chosen = _count_experts(text_config)
+        active = parameters
+        if experts:
+            in_experts = sum(weight.numel() for name, weight in model.named_parameters() if ".experts." in name)
+            active = parameters - in_experts + in_experts * chosen // experts
+        return cls(
+            parameters=parameters,
+            active=active,
+            layers=text_config.num_hidden_layers,
+            width=text_config.hidden_size,
+            inner=_inner_size(text_config, experts, chosen),
+            keys=_keys_per_token(text_config),
+            vocabulary=text_config.vocab_size,
+            experts=experts,
+            chosen=chosen,
+        )
+
+    @property
+    def routed(self) -> float:
+        """Parameters of all routed experts, 0 for a dense model."""
+        if not self.experts:
+            return 0.0
+        return (self.parameters - self.active) / (1 - self.chosen / self.experts)
+
+
+def _count_experts(text_config: PreTrainedConfig) -> tuple[int, int]:
+    """The routed experts of a layer, and how many of them a token passes through."""
+    for name in ("n_routed_experts", "num_experts"):  # DeepSeek's name, and Qwen's
+        experts = getattr(text_config, name, None)
+        if experts:
+            return experts, text_config.num_experts_per_tok
+    return 0, 0
+
+
+def _inner_size(text_config: PreTrainedConfig, experts: int, chosen: int) -> int:
+    if experts:
+        return text_config.moe_intermediate_size * (chosen + 1)  # with the shared expert
+    return getattr(text_config, "intermediate_size", None) or 4 * text_config.hidden_size  # GPT-2 has no such key
+
+
+def _keys_per_token(text_config: PreTrainedConfig) -> int:
+    """Numbers of a token in the cache of a layer."""
+    rank = getattr(text_config, "kv_lora_rank", None)
+    if rank:  # multi-head latent attention keeps one small vector
+        return rank + text_config.qk_rope_head_dim
+    heads = text_config.num_attention_heads
+    head_size = getattr(text_config, "head_dim", None) or text_config.hidden_size // heads
+    key_heads = getattr(text_config, "num_key_value_heads", None) or heads
+    return 2 * head_size * key_heads
