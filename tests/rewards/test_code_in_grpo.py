@@ -64,6 +64,8 @@ def test_missing_test_cases_are_reported_early(script, checkpoint, tmp_path):
         "code",
         "--eval_strategy",
         "no",
+        "--eval_on_start",
+        "false",
     ]
     outcome = script("grpo", *argv, "--dry_run", "true")
     assert outcome.code == 1 and "'code' needs one of the dataset columns verification_info" in outcome.err
