@@ -42,6 +42,7 @@ from open_r1.utils.text import conversation_text, split_thought
 
 
 def main() -> None:
+    """Builds the cold-start set of a recipe."""
     args: ColdStartArguments
     (args,) = parse_command_line("cold_start", __doc__)
     console = start_builder(args)
@@ -102,19 +103,28 @@ def rewrite(rows: Dataset, args: ColdStartArguments, folder: Path, console: Cons
         folder (`Path`): Where requests and new completions are kept.
         console (`Console`): Shows what happens.
     """
-
-    def write_request(row: dict) -> dict:
-        request = {"question": row["prompt"], "prompt": conversation_text(row["prompt"])}
-        thought, answer = split_thought(row["completion"])
-        if thought is None or answer is None:  # all of it is to be rewritten
-            return request | {"thought": row["completion"], "answer": ""}
-        return request | {"thought": thought.strip(), "answer": answer.strip()}
-
-    requests = rows.map(write_request, remove_columns=existing_columns(rows, COMPLETION_COLUMNS))
+    requests = rows.map(_write_request, remove_columns=existing_columns(rows, COMPLETION_COLUMNS))
     requests = requests.add_column("group", rows["prompt_id"])
     rewritten = answer_requests(args.rewriter, requests, folder, args.draw, console)
     rewritten = rewritten.remove_columns(["prompt", "prompt_id", "thought", "answer"])
     return rewritten.rename_columns({"question": "prompt", "group": "prompt_id"})
+
+
+def _write_request(row: dict) -> dict:
+    """What the rewriter's template is given."""
+    thought, answer = split_thought(row["completion"])
+    if thought is None or answer is None:  # all of it is to be rewritten
+        thought = row["completion"]
+        answer = ""
+    else:
+        thought = thought.strip()
+        answer = answer.strip()
+    return {
+        "question": row["prompt"],
+        "prompt": conversation_text(row["prompt"]),
+        "thought": thought,
+        "answer": answer,
+    }
 
 
 if __name__ == "__main__":

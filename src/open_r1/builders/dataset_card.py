@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,26 +50,47 @@ EXAMPLES_PER_FILTER = 3
 MAX_EXAMPLE_LENGTH = 1500  # characters of a message
 
 
+@dataclass
+class DomainTotals:
+    """Sums over the rows of a domain.
+
+    Args:
+        rows (`int`): Number of rows.
+        tokens (`float`): Their tokens.
+        rounds (`float`): Their rounds of conversation.
+    """
+
+    rows: int = 0
+    tokens: float = 0
+    rounds: float = 0
+
+    def add(self, rows: int, tokens: float, rounds: float) -> None:
+        """Adds rows with so many tokens and rounds each."""
+        self.rows += rows
+        self.tokens += rows * tokens
+        self.rounds += rows * rounds
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Number of rows, tokens and rounds per row."""
+        return {"rows": self.rows, "tokens": self.tokens / self.rows, "rounds": self.rounds / self.rows}
+
+
 def domain_statistics(rows: Dataset) -> dict[str, dict[str, float]]:
     """Rows, mean tokens and mean rounds of each domain, and of all: the columns of the paper's table of its SFT data.
 
     Args:
         rows (`Dataset`): `messages`, and if there are such columns, `domain` and `tokens` (or `completion_tokens`).
     """
-    totals: dict[str, Counter] = {}
+    totals: dict[str, DomainTotals] = {}
     columns = existing_columns(rows, ("messages", "domain", "tokens", "completion_tokens"))
     for row in rows.select_columns(columns):
         tokens = row.get("tokens", row.get("completion_tokens")) or 0
         roles = [message["role"] for message in row["messages"]]
         domain = str(row.get("domain") or "all")
         for name in {domain, "all"}:
-            totals.setdefault(name, Counter()).update(rows=1, tokens=tokens, rounds=roles.count("user"))
-    return {name: _to_means(totals[name]) for name in sorted(totals)}
-
-
-def _to_means(total: Counter) -> dict[str, float]:
-    count = total["rows"]
-    return {"rows": count, "tokens": total["tokens"] / count, "rounds": total["rounds"] / count}
+            totals.setdefault(name, DomainTotals()).add(rows=1, tokens=tokens, rounds=roles.count("user"))
+    return {name: totals[name].means for name in sorted(totals)}
 
 
 def write_dataset_card(folder: Path, shards: int) -> Path | None:
@@ -152,13 +174,10 @@ def _require_same_recipe(reports: dict[str, dict]) -> None:
 
 def _statistics_table(reports: list[dict]) -> str:
     """The statistics of all shards as the rows of a table, `all` last."""
-    totals: dict[str, Counter] = {}
+    totals: dict[str, DomainTotals] = {}
     for report in reports:
         for domain, means in report["statistics"].items():
-            count = means["rows"]
-            tokens = means["tokens"] * count
-            rounds = means["rounds"] * count
-            totals.setdefault(domain, Counter()).update(rows=count, tokens=tokens, rounds=rounds)
+            totals.setdefault(domain, DomainTotals()).add(**means)
 
     domains = sorted(totals)
     if "all" in domains:
@@ -166,7 +185,7 @@ def _statistics_table(reports: list[dict]) -> str:
         domains.append("all")
     lines = []
     for domain in domains:
-        means = _to_means(totals[domain])
+        means = totals[domain].means
         lines.append(f"| {domain} | {means['rows']:,} | {means['tokens']:,.1f} | {means['rounds']:.1f} |")
     return "\n".join(lines)
 

@@ -78,8 +78,11 @@ def word_hashes(text: str) -> np.ndarray:
     last = edges[1::2]
     powers, inverses = _powers(1 << len(letters).bit_length())
     running_hash = np.cumsum(letters * powers[: len(letters)], dtype=np.uint64)
-    hashes = (running_hash[last] - running_hash[before]) * inverses[before]
-    return (hashes ^ (hashes >> np.uint64(32))) * np.uint64(MULTIPLIER)
+    hashes = running_hash[last] - running_hash[before]
+    hashes *= inverses[before]
+    hashes ^= hashes >> np.uint64(32)
+    hashes *= np.uint64(MULTIPLIER)
+    return hashes
 
 
 @lru_cache(maxsize=8)
@@ -124,32 +127,41 @@ class ProblemIndex:
     """
 
     def __init__(self, problems: dict[str, list[str]]):
-        self.problems: list[tuple[str, str]] = []  # benchmark and problem; the numbers below count these
-        for benchmark, texts in problems.items():
-            self.problems += [(benchmark, text) for text in texts]
-
-        self._whole_texts: dict[bytes, int] = {}  # of fewer than MIN_WORDS words, by all words
-        # Of fewer than NGRAM words, by the first MIN_WORDS words.
+        self._problems: list[tuple[str, str]] = []  # benchmark and text; the numbers below count these
+        self._tiny: dict[bytes, int] = {}  # problems of fewer than MIN_WORDS words, by all of their words
+        # Problems of fewer than NGRAM words and their words, by the hash of the first MIN_WORDS words.
         self._short: dict[int, list[tuple[np.ndarray, int]]] = defaultdict(list)
-        numbers_by_ngram: dict[int, set[int]] = defaultdict(set)
-        for number, (_, text) in enumerate(self.problems):
-            words = word_hashes(text)
-            if 0 < len(words) < MIN_WORDS:
-                self._whole_texts[words.tobytes()] = number
-            elif MIN_WORDS <= len(words) < NGRAM:
-                beginning = int(ngram_hashes(words, MIN_WORDS)[0])
-                self._short[beginning].append((words, number))
-            for ngram in ngram_hashes(words, NGRAM).tolist():
-                numbers_by_ngram[ngram].add(number)
-
-        self._long: dict[int, list[int]] = {}  # n-grams that are not boilerplate, with the problems that they occur in
-        self._ngram_counts: Counter[int] = Counter()  # such n-grams per problem
-        for ngram, numbers in numbers_by_ngram.items():
-            if len(numbers) < BOILERPLATE:
-                self._long[ngram] = sorted(numbers)
-                self._ngram_counts.update(numbers)
+        self._long: dict[int, list[int]] = defaultdict(list)  # longer problems, by the hashes of their n-grams
+        self._ngram_counts: Counter[int] = Counter()  # n-grams of each longer problem
+        for benchmark, texts in problems.items():
+            for text in texts:
+                self._add(benchmark, text)
+        self._drop_boilerplate()
         self._short_prefilter = _make_prefilter(self._short)
         self._long_prefilter = _make_prefilter(self._long)
+
+    def _add(self, benchmark: str, text: str) -> None:
+        number = len(self._problems)
+        self._problems.append((benchmark, text))
+        words = word_hashes(text)
+        if not len(words):
+            return
+        if len(words) < MIN_WORDS:
+            self._tiny[words.tobytes()] = number
+        elif len(words) < NGRAM:
+            beginning = int(ngram_hashes(words, MIN_WORDS)[0])
+            self._short[beginning].append((words, number))
+        else:
+            for ngram in set(ngram_hashes(words, NGRAM).tolist()):
+                self._long[ngram].append(number)
+
+    def _drop_boilerplate(self) -> None:
+        """Drops the n-grams that many problems share, and counts the others."""
+        for ngram, numbers in list(self._long.items()):
+            if len(numbers) < BOILERPLATE:
+                self._ngram_counts.update(numbers)
+            else:
+                del self._long[ngram]
 
     def find(self, text: str) -> tuple[str, str] | None:
         """Finds a problem in a text.
@@ -159,14 +171,14 @@ class ProblemIndex:
         """
         words = word_hashes(text)
         if len(words) < MIN_WORDS:
-            number = self._whole_texts.get(words.tobytes())
+            number = self._tiny.get(words.tobytes())
         else:
             number = self._find_short(words)
             if number is None:
                 number = self._find_long(words)
         if number is None:
             return None
-        return self.problems[number]
+        return self._problems[number]
 
     def _find_short(self, words: np.ndarray) -> int | None:
         """The first problem of fewer than `NGRAM` words all of which occurs in the text."""
@@ -198,16 +210,21 @@ def _make_prefilter(hashes: dict[int, list]) -> np.ndarray:
     """
     bits = (32 * len(hashes)).bit_length()
     bits = min(24, max(10, bits))
-    known = np.zeros(2**bits, dtype=bool)
-    keys = np.fromiter(hashes, dtype=np.uint64, count=len(hashes))
-    known[(keys >> np.uint64(64 - bits)).view(np.int64)] = True
-    return known
+    known = np.fromiter(hashes, dtype=np.uint64, count=len(hashes))
+    prefilter = np.zeros(2**bits, dtype=bool)
+    prefilter[_first_bits(known, bits)] = True
+    return prefilter
+
+
+def _first_bits(hashes: np.ndarray, bits: int) -> np.ndarray:
+    beginnings = hashes >> np.uint64(64 - bits)
+    return beginnings.view(np.int64)
 
 
 def _candidates(words: np.ndarray, n: int, prefilter: np.ndarray) -> list[tuple[int, int]]:
     """Positions and hashes of the n-grams of a text that may be known."""
     hashes = ngram_hashes(words, n)
     bits = len(prefilter).bit_length() - 1
-    beginnings = (hashes >> np.uint64(64 - bits)).view(np.int64)
-    positions = np.flatnonzero(prefilter.take(beginnings))
+    may_be_known = prefilter.take(_first_bits(hashes, bits))
+    positions = np.flatnonzero(may_be_known)
     return list(zip(positions.tolist(), hashes[positions].tolist(), strict=True))

@@ -44,6 +44,7 @@ EMPTY_THOUGHT = "<think>\n\n</think>\n\n"  # what R1 itself writes where there i
 
 
 def main() -> None:
+    """Builds the mixture of a recipe."""
     args: DistillArguments
     (args,) = parse_command_line("distill", __doc__)
     console = start_builder(args)
@@ -188,21 +189,22 @@ def answer_anew(rows: Dataset, source: Source, folder: Path, in_process: bool, c
         in_process (`bool`): Whether to generate the answers in this process.
         console (`Console`): Shows what happens.
     """
-
-    def write_request(row: dict) -> dict:
-        turns = [f"{message['role']}: {message['content']}" for message in row["prompt"]]
-        return {
-            "turns": row["prompt"],
-            "prompt": conversation_text(row["prompt"][-1:]),
-            "conversation": "\n\n".join(turns),
-            "answer": row["completion"],
-        }
-
-    requests = rows.map(write_request, remove_columns=["completion"])
+    requests = rows.map(_write_request, remove_columns=["completion"])
     answered = answer_requests(source.teacher, requests, folder, in_process, console, source.template)
     answered = answered.remove_columns("prompt").rename_column("turns", "prompt")
     answered = answered.select_columns([*rows.column_names, "finish_reason"])
     return answered.map(lambda row: {"completion": _with_thought(row["completion"])})
+
+
+def _write_request(row: dict) -> dict:
+    """What the teacher's template is given."""
+    turns = [f"{message['role']}: {message['content']}" for message in row["prompt"]]
+    return {
+        "turns": row["prompt"],
+        "prompt": conversation_text(row["prompt"][-1:]),
+        "conversation": "\n\n".join(turns),
+        "answer": row["completion"],
+    }
 
 
 def mix_sources(sources: list[Dataset], args: DistillArguments, reports: list[FilterReport]) -> Dataset:

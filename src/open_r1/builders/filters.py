@@ -47,14 +47,14 @@ class ColumnFilter(ABC):
         return [self.column]
 
     def __call__(self, rows: Rows) -> Reasons:
-        return [self.reason_to_drop(self.text(value)) for value in rows[self.column]]
+        return [self._reason_to_drop(self._text(value)) for value in rows[self.column]]
 
-    def text(self, value: str | list[dict] | None) -> str:
+    def _text(self, value: str | list[dict] | None) -> str:
         """The text of a value of the column."""
         return text_of(value) or ""
 
     @abstractmethod
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         """What is wrong with a text, `None` if nothing."""
 
 
@@ -64,10 +64,10 @@ class Empty(ColumnFilter):
 
     name = "empty"
 
-    def text(self, value: str | list[dict] | None) -> str:
+    def _text(self, value: str | list[dict] | None) -> str:
         return conversation_text(value)
 
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         return None if text.strip() else "empty"
 
 
@@ -85,7 +85,7 @@ class Length(ColumnFilter):
     min_words: int = 1
     max_words: int | None = None
 
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         words = len(text.split())
         if words < self.min_words:
             return "too short"
@@ -107,7 +107,7 @@ class Unstructured(ColumnFilter):
     name = "unstructured"
     empty_thought: bool = False
 
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         if not text.lstrip().startswith(OPEN):
             return "no thought at the start"
         if CLOSE not in text:
@@ -134,7 +134,7 @@ class LongParagraphs(ColumnFilter):
     name = "long paragraphs"
     max_characters: int = 3000
 
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         longest = max(len(paragraph) for paragraph in BLANK_LINES.split(text))
         return "long paragraph" if longest > self.max_characters else None
 
@@ -145,7 +145,7 @@ class CodeInThought(ColumnFilter):
 
     name = "code in the thought"
 
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         thought = split_thought(text).thought
         if thought is None:
             thought = text
@@ -167,7 +167,7 @@ class Repetition(ColumnFilter):
     n: int = 20
     max_share: float = 0.2
 
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         words = word_hashes(text)
         if len(words) < 2 * self.n:
             return None
@@ -253,10 +253,10 @@ class Contaminated(ColumnFilter):
     column: str = "prompt"
     problems: ProblemIndex | None = None
 
-    def text(self, value: str | list[dict] | None) -> str:
+    def _text(self, value: str | list[dict] | None) -> str:
         return conversation_text(value)
 
-    def reason_to_drop(self, text: str) -> str | None:
+    def _reason_to_drop(self, text: str) -> str | None:
         match = self.problems.find(text)
         if match is None:
             return None
@@ -282,10 +282,10 @@ class ComparingFilter(ABC):
 
     def sign(self, rows: Rows) -> list[bytes]:
         """The signatures of a batch of rows."""
-        return [self.signature(conversation_text(value)) for value in rows[self.column]]
+        return [self._signature(conversation_text(value)) for value in rows[self.column]]
 
     @abstractmethod
-    def signature(self, text: str) -> bytes:
+    def _signature(self, text: str) -> bytes:
         """What is compared of a text."""
 
     @abstractmethod
@@ -319,7 +319,7 @@ class Duplicates(ComparingFilter):
             return signatures
         return [f"{group} ".encode() + text for group, text in zip(rows[self.within], signatures, strict=True)]
 
-    def signature(self, text: str) -> bytes:
+    def _signature(self, text: str) -> bytes:
         text = unicodedata.normalize("NFKC", text).casefold()
         text = SENTENCE_PUNCTUATION.sub("", text)
         text = "".join(text.split())
@@ -328,6 +328,7 @@ class Duplicates(ComparingFilter):
         return hashlib.sha256(text.encode("utf-8", "replace")).digest()[:16]
 
     def compare(self, signatures: list[bytes]) -> Reasons:
+        """`duplicate` for rows whose signature occurred before."""
         seen: set[bytes] = set()
         reasons: Reasons = []
         for signature in signatures:
@@ -354,7 +355,7 @@ class NearDuplicates(ComparingFilter):
     n: int = 3
     permutations: int = 128
 
-    def signature(self, text: str) -> bytes:
+    def _signature(self, text: str) -> bytes:
         words = word_hashes(text)
         ngrams = np.unique(ngram_hashes(words, min(self.n, len(words))))
         sketch = MinHash(self.permutations, seed=1, scheme=MINHASH_SCHEME, hashfunc=int)  # n-grams are hashes already
@@ -362,6 +363,7 @@ class NearDuplicates(ComparingFilter):
         return sketch.hashvalues.tobytes()
 
     def compare(self, signatures: list[bytes]) -> Reasons:
+        """`near duplicate` for rows whose signature is similar to that of an earlier row which is kept."""
         kept = MinHashLSH(self.threshold, self.permutations)
         reasons: Reasons = []
         for i, signature in enumerate(signatures):

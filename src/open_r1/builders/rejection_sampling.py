@@ -32,6 +32,7 @@ from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
 def main() -> None:
+    """Builds the set and the prompts of a recipe."""
     args: RejectionArguments
     (args,) = parse_command_line("rejection_sampling", __doc__)
     console = start_builder(args)

@@ -147,9 +147,7 @@ class _FilterPass:
         findings: Rows = {"filter": [-1] * count, "reason": [None] * count, "signature": [None] * count}
         remaining = list(range(count))
         for number, row_filter in enumerate(self.group):
-            remaining_rows = rows
-            if len(remaining) < count:
-                remaining_rows = {name: [column[i] for i in remaining] for name, column in rows.items()}
+            remaining_rows = rows if len(remaining) == count else _take(rows, remaining)
             if _compares_rows(row_filter):  # always the last one
                 for i, signature in zip(remaining, row_filter.sign(remaining_rows), strict=True):
                     findings["signature"][i] = signature
@@ -160,6 +158,14 @@ class _FilterPass:
                     findings["reason"][i] = reason
             remaining = [i for i in remaining if findings["reason"][i] is None]
         return findings
+
+
+def _take(rows: Rows, positions: list[int]) -> Rows:
+    """The rows at some positions of a batch."""
+    taken = {}
+    for name, column in rows.items():
+        taken[name] = [column[i] for i in positions]
+    return taken
 
 
 def _make_reports(dataset: Dataset, group: list[Callable], drops: list[Drop | None]) -> list[FilterReport]:

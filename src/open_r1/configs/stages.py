@@ -54,9 +54,15 @@ class Stage:
 
     @property
     def command(self) -> list[str]:
-        """How to run it, without the interpreter: the script if this is the top of the repository, else `-m` and the module."""
-        script = f"src/{self.module.replace('.', '/')}.py"
-        return [script] if Path(script).is_file() else ["-m", self.module]
+        """How to run it, without the interpreter: by path if it is a script of the repository, else `-m` and the module.
+
+        A module of a room is never run by path, which would put its neighbours on `sys.path`.
+        """
+        package, _, name = self.module.rpartition(".")
+        script = Path("src", package, f"{name}.py")
+        if package == "open_r1" and script.is_file():
+            return [str(script)]
+        return ["-m", self.module]
 
     def options(self) -> dict[str, Option]:
         """All keys that its recipes may have."""
