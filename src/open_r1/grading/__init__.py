@@ -2,7 +2,7 @@
 
     completion ─► answers (phrases) ─┐
                                      ├─► notation (spelling, numerals) ─► equality ─► algebra, in a worker
-    gold ───────► golds ─────────────┘                                    (structure, units, words, letters)
+    gold ───────► golds ─────────────┘                                    (structure, real_sets, units, words, letters)
 
 >>> from open_r1.grading import grade
 >>> grade(r"<think>One half.</think>The answer is $\\boxed{\\frac12}$.", "0.5")

@@ -61,12 +61,16 @@ MOST_WORDS_ALONE = 8
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*(\{?)")
 BARE_BOX = re.compile(r"[^\s$.,\\]+")  # \boxed 5
 ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+# What a box holds that is to be filled in: `\boxed{…}`
 EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
+# Right before a box: `<b>\boxed{5}`, which is not a relation, and `-\boxed{5}`
 TAG_BEFORE = re.compile(r"<[^<>\s]{1,20}>\s*$")
 MINUS_BEFORE = re.compile(r"(?:^|[^\w\s)}-])-$")
-EQUATION = re.compile(r"=.*(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|[a-zA-Z].*=\s*0$")  # a formula on the way to a value
+# In a box: a formula on the way to a value, `a_n = 3n`
+EQUATION = re.compile(r"=.*(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|[a-zA-Z].*=\s*0$")
 NAME_OF_BOX = re.compile(r"([^$\n,.;:=]{1,40})=[^$\n]*$")
-FORMULA = re.compile(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?")  # a line that is nothing else
+# A line that is nothing but a formula, and the first line of a displayed one
+FORMULA = re.compile(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?")
 DISPLAYED = re.compile(r"\\\[|\$\$|\\begin")
 DISPLAY_MARKS = ("$$", r"\[", r"\]")
 COMMAND_OR_FORMULA = re.compile(r"\\[a-zA-Z]+|\$[^$]*\$")

@@ -13,19 +13,16 @@ from fractions import Fraction
 from open_r1.grading.brackets import comparison_key
 from open_r1.grading.letters import use_letters_of
 from open_r1.grading.numerals import parse_rational
+from open_r1.grading.real_sets import REAL_NUMBERS, Interval, RealSet, parse_real_set
 from open_r1.grading.structure import (
     MIRRORED,
     NAME,
-    REAL_NUMBERS,
     VARIABLE,
     Bracketed,
-    Interval,
-    RealSet,
     Relation,
     bare_name,
     matrix_rows,
     mirrored,
-    parse_real_set,
     relation_unknown,
     split_brackets,
     split_cases,
@@ -42,7 +39,6 @@ from open_r1.grading.words import is_choice, is_text, same_choice, same_points, 
 
 CURVE_VARIABLES = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
 NAMING_SIGNS = {"=", r"\approx", r"\in", r"\equiv"}  # may stand between a name and its value
-UNORDERED_SIGNS = ("=", r"\ne")
 PARAMETERS = {"k", "n", "m"}  # `x = π/6 + 2kπ`: integers, whatever they are
 DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
@@ -63,7 +59,7 @@ BASES = {
     "nine": "9",
     "ten": "10",
 }
-# What the parser itself would evaluate forever; towers of powers are for `algebra` to refuse.
+# What the parser itself would evaluate forever. Towers of powers are not among it: `algebra` refuses them.
 ENDLESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
 LONGEST_FORMULA = 1000  # characters
 
@@ -300,15 +296,15 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
         return decided
     gold_relation = split_relation(gold)
     relation = split_relation(answer)
-    if gold_relation.signs or relation.signs or r"\cup" in gold + answer or r"\mathbb" in gold + answer:
+    has_relation = bool(gold_relation.signs or relation.signs)
+    if has_relation or r"\cup" in gold + answer or r"\mathbb" in gold + answer:
         gold_set = parse_real_set(gold)
         answer_set = parse_real_set(answer)
         if gold_set is not None and answer_set is not None:
-            if gold_relation.signs and relation.signs:
-                if relation_unknown(gold_relation) != relation_unknown(relation):
-                    return False
+            if _have_different_unknowns(gold_relation, relation):
+                return False
             return _same_real_set(gold_set, answer_set, same_value)
-    if gold_relation.signs or relation.signs:
+    if has_relation:
         return _same_relation(gold_relation, relation, same_value)
     if r"\cup" in gold:
         return False
@@ -401,7 +397,7 @@ def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:
 
 
 def _in_radians(value: str, unit: str | None) -> str | None:
-    """An angle in radians, which it is without a unit; `None` if the unit is not one of angles."""
+    """An angle in radians; one without a unit already is. `None` if the unit is not one of angles."""
     kinds = parse_unit(unit).kinds
     if kinds == {"angle": 1}:
         return f"({value})*\\pi/180"
@@ -446,6 +442,13 @@ def _against_zero(relation: Relation) -> str:
     """`a < b` as `< (a)-(b)`, which `algebra` compares with another."""
     left, right = relation.members
     return f"{relation.signs[0]} ({left})-({right})"
+
+
+def _have_different_unknowns(gold: Relation, answer: Relation) -> bool:
+    """Whether one is about x and the other about y; a set without a relation is about any unknown."""
+    if not gold.signs or not answer.signs:
+        return False
+    return relation_unknown(gold) != relation_unknown(answer)
 
 
 def _same_function(name: str, other: str) -> bool:

@@ -1,11 +1,10 @@
-"""What an answer consists of: the values that it lists, points and intervals, relations, labels, matrices.
+"""What an answer consists of: the values that it lists, points, relations, labels, matrices, cases.
 
 All of it is found by the signs that stand outside brackets, in the notation of `notation.normalize`; nothing is
 compared.
 """
 
 import re
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from open_r1.grading.units import split_unit
 
 
 # Lists
-COMMA = re.compile(",")
 COMMA_OR_SEMICOLON = re.compile("[,;]")
 COMMA_AND_BLANK = re.compile(r",\s")
 VALUE_SEPARATOR = re.compile(r",|;|«(?:and|or|或|和|与|及|且|或者)»|\\quad")
@@ -26,8 +24,6 @@ LEADING_PLUS = re.compile(r"(^|=)\+")
 RELATION_SIGN = re.compile(r"(\\le|\\ge|\\ne|\\in|\\approx|\\equiv|\\sim)(?![a-zA-Z])|[=<>]")
 LABEL_SIGNS = ("=", r"\in", r"\approx", r"\equiv")
 MIRRORED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
-BELOW = ("<", r"\le")
-ABOVE = (">", r"\ge")
 NAME = re.compile(
     r"^(?:«[^»]*»"  # words
     r"|\\(?:angle|triangle|overline|vec|hat|tilde|widehat|measuredangle)\s*\{?[A-Za-z]+\}?"  # \angle ABC
@@ -69,23 +65,6 @@ SET_WITHOUT_BRACES = re.compile(r"^[a-zA-Z]\s*\|\s*(.*[<>=\\].*)$")  # x | x > 2
 SET_CONDITION = re.compile(r"^(?:[a-zA-Z]|\([^()]*\))(?:\\in \\mathbb\{R\})?\s*[|:]\s*(.*)$")  # {x ∈ ℝ | x > 2}
 RESTATEMENT = re.compile(r"^([^()]*\d[^()]*)\(([^(),]*\d[^(),]*)\)((?:«[^»]*»)?)$")
 
-# Sets of real numbers
-REAL_NUMBERS = {
-    r"\mathbb{R}",
-    "R",
-    "«all real numbers»",
-    "«all reals»",
-    "«real numbers»",
-    "«全体实数»",
-    "«实数集»",
-    r"(-\infty,\infty)",
-}
-UNION_OR_ALTERNATIVE = re.compile(r"\\cup(?![a-zA-Z])|«(?:or|或|或者)»")
-COMMA_OR_CONJUNCTION = re.compile(r",|«(?:and|且|和)»")
-WITHOUT_POINTS = re.compile(r"^(.+?)\s*(?:\\setminus|(?<=[R}])-|\\)\s*\\\{(.*)\\\}$")  # ℝ ∖ {1, 2}
-WITHOUT_INTERVAL = re.compile(r"^(?:\\mathbb\{R\}|R)\s*(?:\\setminus|-)\s*([(\[].*[)\]])$")  # ℝ ∖ [1, 2]
-ABSOLUTE_VALUE = re.compile(r"^\|[a-z]\|$")
-
 
 class Bracketed(NamedTuple):
     """A point or an interval, `(a, b]`."""
@@ -100,28 +79,6 @@ class Relation(NamedTuple):
 
     members: list[str]
     signs: list[str]
-
-
-class Interval(NamedTuple):
-    """An interval of real numbers."""
-
-    lower: str
-    includes_lower: bool
-    upper: str
-    includes_upper: bool
-
-
-@dataclass
-class RealSet:
-    """A set of real numbers: disjoint intervals, less single points."""
-
-    intervals: list[Interval]
-    holes: list[str] = field(default_factory=list)
-
-
-INFINITY = "\\infty "
-MINUS_INFINITY = "-\\infty "
-ALL_REALS = Interval(MINUS_INFINITY, False, INFINITY, False)
 
 
 def unwrap(text: str) -> str:
@@ -344,147 +301,3 @@ def bare_name(name: str) -> str:
     ('x', 'f')
     """
     return INDEX_OR_ARGUMENT.sub("", comparison_key(name))
-
-
-def parse_real_set(text: str) -> RealSet | None:
-    """The set of real numbers that a text stands for; `None` if it stands for no such set.
-
-    >>> parse_real_set("(0,1)") == parse_real_set("0<x<1"), parse_real_set("x+1")
-    (True, None)
-    """
-    text = unwrap(text)
-    intervals = []
-    holes = []
-    for alternative in split_outside_brackets(text, UNION_OR_ALTERNATIVE):
-        real_set = _parse_conditions(split_outside_brackets(alternative, COMMA_OR_CONJUNCTION))
-        if real_set is None:
-            return None
-        intervals += real_set.intervals
-        holes += real_set.holes
-    return _join_touching(intervals, holes)
-
-
-def _parse_conditions(conditions: list[str]) -> RealSet | None:
-    """The set where all conditions hold. Two half-lines without a common point are alternatives even so."""
-    sets = []
-    for condition in conditions:
-        real_set = _parse_condition(unwrap(condition))
-        if real_set is None:
-            return None
-        sets.append(real_set)
-    if len(sets) == 1:
-        return sets[0]
-    if any(split_brackets(condition) for condition in conditions):  # a list of points, not of intervals
-        return None
-    holes = [hole for real_set in sets for hole in real_set.holes]
-    bounded = [real_set.intervals[0] for real_set in sets if real_set.intervals != [ALL_REALS]]
-    if len(bounded) == 2 and all(len(real_set.intervals) == 1 for real_set in sets):
-        common = _intersect_half_lines(*bounded)
-        if common:
-            return RealSet([common], holes)
-    if not holes:
-        return RealSet([interval for real_set in sets for interval in real_set.intervals])
-    if len(bounded) > 1:
-        return None
-    return RealSet(bounded or [ALL_REALS], holes)
-
-
-def _intersect_half_lines(first: Interval, second: Interval) -> Interval | None:
-    """What `x < 5` and `x > 2` have in common; `None` if nothing, or if the two are not opposite half-lines."""
-    below, above = first, second
-    if below.lower.strip() != r"-\infty":
-        below, above = second, first
-    if below.lower.strip() != r"-\infty" or above.upper.strip() != r"\infty":
-        return None
-    low = parse_rational(above.lower)
-    high = parse_rational(below.upper)
-    if low is not None and high is not None and low >= high:
-        return None
-    return Interval(above.lower, above.includes_lower, below.upper, below.includes_upper)
-
-
-def _join_touching(intervals: list[Interval], holes: list[str]) -> RealSet:
-    """Intervals that touch made one, with a hole where neither includes the point."""
-    for i, left in enumerate(intervals):
-        for j, right in enumerate(intervals):
-            if i == j or comparison_key(left.upper) != comparison_key(right.lower):
-                continue
-            others = [interval for k, interval in enumerate(intervals) if k not in (i, j)]
-            joined = Interval(left.lower, left.includes_lower, right.upper, right.includes_upper)
-            if not left.includes_upper and not right.includes_lower:
-                holes = [*holes, left.upper]
-            return _join_touching([*others, joined], holes)
-    return RealSet(intervals, holes)
-
-
-def _parse_condition(text: str) -> RealSet | None:
-    """A single interval, complement or inequality."""
-    if text in REAL_NUMBERS:
-        return RealSet([ALL_REALS])
-    without_points = WITHOUT_POINTS.match(text)
-    if without_points:
-        whole = parse_real_set(without_points[1])
-        points = split_outside_brackets(without_points[2], COMMA)
-        return whole and RealSet(whole.intervals, whole.holes + points)
-    without_interval = WITHOUT_INTERVAL.match(text)
-    if without_interval:
-        removed = split_brackets(without_interval[1])
-        if removed:
-            return _complement(removed)
-    bracketed = split_brackets(text)
-    if bracketed and len(bracketed.components) == 2:
-        lower, upper = bracketed.components
-        return RealSet([Interval(lower, bracketed.opening == "[", upper, bracketed.closing == "]")])
-    relation = split_relation(text)
-    if len(relation.members) == 2 and relation.signs[0] in (*MIRRORED, r"\ne"):
-        return _parse_inequality(relation)
-    if len(relation.members) == 3:
-        return _parse_double_inequality(relation)
-    return None
-
-
-def _complement(removed: Bracketed) -> RealSet:
-    left = Interval(MINUS_INFINITY, False, removed.components[0], removed.opening == "(")
-    right = Interval(removed.components[1], removed.closing == ")", INFINITY, False)
-    return RealSet([left, right])
-
-
-def _parse_inequality(relation: Relation) -> RealSet | None:
-    """`x < 5`, `5 \\ge x`, `x \\ne 5`, `|x| > 5`."""
-    if VARIABLE.search(relation.members[1]) and not VARIABLE.search(relation.members[0]):
-        relation = mirrored(relation)
-    name, bound = relation.members
-    sign = relation.signs[0]
-    if VARIABLE.search(bound):
-        return None
-    includes_bound = _includes_bound(sign)
-    if ABSOLUTE_VALUE.match(name):
-        if sign in BELOW:
-            return RealSet([Interval("-" + bound, includes_bound, bound, includes_bound)])
-        if sign in ABOVE and (parse_rational(bound) or 0) > 0:
-            left = Interval(MINUS_INFINITY, False, "-" + bound, includes_bound)
-            right = Interval(bound, includes_bound, INFINITY, False)
-            return RealSet([left, right])
-    if not NAME.match(name):
-        return None
-    if sign == r"\ne":
-        return RealSet([ALL_REALS], [bound])
-    if sign in BELOW:
-        return RealSet([Interval(MINUS_INFINITY, False, bound, includes_bound)])
-    return RealSet([Interval(bound, includes_bound, INFINITY, False)])
-
-
-def _parse_double_inequality(relation: Relation) -> RealSet | None:
-    """`1 < x \\le 5`, `5 \\ge x > 1`."""
-    if relation.signs[0] in ABOVE:
-        relation = mirrored(relation)
-    if not set(relation.signs) <= set(BELOW):
-        return None
-    lower, name, upper = relation.members
-    if not NAME.match(name) or VARIABLE.search(lower + upper):
-        return None
-    return RealSet([Interval(lower, _includes_bound(relation.signs[0]), upper, _includes_bound(relation.signs[1]))])
-
-
-def _includes_bound(sign: str) -> bool:
-    return sign in (r"\le", r"\ge")
