@@ -130,8 +130,7 @@ def test_vllm_nodes_that_are_unused_or_not_started_are_an_error():
 def test_engine_size_divides_the_attention_heads(monkeypatch):
     for heads, expected in ((28, (4, 2)), (32, (8, 1)), (12, (4, 2)), (7, (1, 8))):
         monkeypatch.setattr(
-            vllm_server,
-            "load_model_info",
+            "open_r1.models.loading.load_model_info",
             lambda *_, heads=heads: SimpleNamespace(config=Qwen2Config(num_attention_heads=heads)),
         )
         sizes = parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, 8)
