@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import ZERO
@@ -103,7 +104,7 @@ def test_batch_that_generations_do_not_divide(script, checkpoint, tmp_path):
 def test_fewer_prompts_than_a_batch(script, checkpoint, tmp_path, jsonl):
     data = jsonl({"problem": "1+1 = ?", "solution": "2"})
     argv = ["--dataset_name", data, "--eval_strategy", "no", "--eval_on_start", "false"]
-    check_fails(script, checkpoint, tmp_path, *argv, says=["1 prompts", "wants 16"])
+    check_fails(script, checkpoint, tmp_path, *argv, says=["1 prompts", "needs 16"])
 
 
 @pytest.mark.parametrize("use_cpu", ["true", "false"])
@@ -160,7 +161,73 @@ def test_neither_prompt_template_nor_chat_template(script, checkpoint, tmp_path)
 
 
 def test_no_arguments_at_all(script, checkpoint, tmp_path):
-    check_fails(script, checkpoint, tmp_path, says=["dataset_name: missing"], stage="sft")
+    says = ["dataset_name: missing", "No recipe was given; name one with --config, such as recipes/tiny/sft/config_"]
+    check_fails(script, checkpoint, tmp_path, says=says, stage="sft")
+
+
+@pytest.mark.parametrize("stage, argv, says", [
+    ("grpo", [ZERO[1]], f"found {ZERO[1]!r} without an option before it; a recipe is named by `--config {ZERO[1]}`"),
+    ("grpo", ["--config", "recipes/tiny/sft/config_base.yaml"], "this is a recipe for sft, not for grpo; run it with "
+     "`python src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml`"),
+    ("distill", ["--config", "recipes/tiny/data/config_cold_start.yaml"], "this is a recipe for cold_start, not for "
+     "distill; run it with `python -m open_r1.builders.cold_start --config"),
+    ("generate", ["--config", "recipes/tiny/pipeline.yaml"], "unknown key 'seeds'. Did you mean 'seed'? It is a key of "
+     "pipeline, report."),
+    ("grpo", ["--config=tiny/grpo/config_zero.yaml"], "Did you mean recipes/tiny/grpo/config_zero.yaml"),
+    ("grpo", ["--config", "nowhere.yaml"], "nowhere.yaml: there is no such recipe (looked in "),
+    ("grpo", ["--config"], "--config: found nothing after it; expected the path of a recipe"),
+    ("generate", ["--lora_r", "8"], "unknown option '--lora_r'"),
+    ("grpo", [*ZERO, "--seed", "many"], "argument --seed: found 'many'; expected int"),
+    ("grpo", [*ZERO, "--dtype", "half"], "argument --dtype: found 'half'; expected one of auto, bfloat16"),
+])  # fmt: skip
+def test_wrong_command_lines(script, stage, argv, says):
+    outcome = script(stage, *argv)
+    assert outcome.code == 1 and says in outcome.err and "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("argv, says", [
+    ([*ZERO, "--num_generation", "8"], "error: recipes/tiny/grpo/config_zero.yaml: unknown option '--num_generation'"),
+    (["--config", "missing.yaml"], "error: missing.yaml: there is no such recipe"),
+    ([*ZERO, "--learning_rate", "fast"], "argument --learning_rate: found 'fast'; expected float"),
+    ([*ZERO, "--reward_funcs", "format", "format"], "reward_funcs: found the names"),
+    (["--help"], ""),
+    (["--help_all"], ""),
+])  # fmt: skip
+def test_command_line_is_checked_before_torch_is_imported(argv, says):
+    program = (
+        "import runpy, sys\n"
+        "try: runpy.run_path('src/open_r1/grpo.py', run_name='__main__')\n"
+        "finally: sys.stderr.write('torch is imported' if 'torch' in sys.modules else 'without torch')"
+    )
+    run = subprocess.run([sys.executable, "-c", program, *argv], capture_output=True, text=True)
+    assert run.stderr.endswith("without torch") and says in run.stderr
+
+
+def test_help_shows_our_options_first(script):
+    short = script("grpo", "--help").out
+    assert short.startswith("usage: python src/open_r1/grpo.py --config RECIPE [--key value ...]")
+    ours, theirs = ("--config RECIPE", "--dry_run", "--reward_funcs"), ("--learning_rate", "--lora_r")
+    assert all(option in short for option in ours) and not any(f"  {option}" in short for option in theirs)
+    assert "All options of GRPOConfig and ModelConfig may be set, too: --help_all" in short
+    everything = script("grpo", "--help_all").out
+    assert all(option in everything for option in (*ours, *theirs))
+    assert everything.index("--reward_funcs") < everything.index("--learning_rate")
+
+
+def test_help_has_no_options_of_other_stages(script):
+    assert "lora" not in script("generate", "--help").out
+    evaluation = script("evaluation", "--help").out
+    assert "--benchmarks" in evaluation and "--dataset_name" not in evaluation and "lora" not in evaluation
+    assert "rain on" not in script("merge", "--help").out.replace("read, and to train on", "")
+
+
+def test_recipes_find_their_files_from_any_folder(script, checkpoint, tmp_path, monkeypatch):
+    recipe, grpo = Path(ZERO[1]).resolve(), Path("src/open_r1/grpo.py").resolve()
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, grpo, "--config", recipe, "--model_name_or_path", checkpoint, "--dry_run", "true"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert not (tmp_path / "outputs").exists() and "outputs/tiny/zero" in run.stdout
 
 
 def test_a_real_process_ends_the_same_way(tmp_path):

@@ -97,6 +97,25 @@ def test_one_reward_needs_no_list(recipe):
     assert parsed.rewards == [RewardSpec("format", 2.0)]
 
 
+def test_files_are_looked_for_above_the_recipe(recipe, tmp_path, monkeypatch):
+    path = recipe(
+        "prompt_template: prompts/mine.jinja\nreward_funcs: [my_rewards.py:brevity]\noutput_dir: out.d/run.1"
+    )
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/mine.jinja").write_text("{{ prompt }}")
+    (tmp_path / "my_rewards.py").write_text("")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", path])
+    assert script_args.prompt_template == str(tmp_path / "prompts/mine.jinja")
+    assert script_args.rewards[0].name == f"{tmp_path}/my_rewards.py:brevity"
+    assert args.output_dir == "out.d/run.1" and script_args.dataset_name == "a.jsonl"  # which is nowhere
+    (elsewhere / "prompts").mkdir()
+    (elsewhere / "prompts/mine.jinja").write_text("{{ prompt }}!")
+    assert RecipeParser("grpo").parse(["--config", path])[0].prompt_template == "prompts/mine.jinja"
+
+
 def test_config_without_a_path():
     assert "expected the path of a recipe" in refused("sft", "--config")
     assert "no such recipe" in refused("sft", "--config=")

@@ -127,7 +127,10 @@ class CommandLine(ArgumentParser):
             is_shown = show_libraries or not option.group
             _add_option(group, option, _help_text(option) if is_shown else SUPPRESS)
         start.add_argument("--help", action="store_true", help="Show this text.")
-        start.add_argument("--help_all", action="store_true", help="Show also the options of TRL and transformers.")
+        if any(option.group for option in options.values()):
+            start.add_argument(
+                "--help_all", action="store_true", help="Show also the options of TRL and transformers."
+            )
 
     def read(self, words: list[str]) -> dict[str, Any]:
         """The options that a command line sets, by name.

@@ -227,10 +227,11 @@ class RecipeParser:
         """Prints the help and ends the program."""
         stage = STAGES[self.stage]
         show_libraries = show_libraries or stage.trainer_config is None
-        command_line = CommandLine(self.options, self._program(), self.description, show_libraries)
+        options = {name: option for name, option in self.options.items() if name not in stage.unused}
+        command_line = CommandLine(options, self._program(), self.description, show_libraries)
         sys.stdout.write(command_line.format_help())
         if not show_libraries:
-            sys.stdout.write(f"\nAll options of {' and '.join(stage.library_classes)} are keys, too: --help_all.\n")
+            sys.stdout.write(f"\nAll options of {' and '.join(stage.library_classes)} may be set, too: --help_all.\n")
         sys.exit(0)
 
 

@@ -21,6 +21,9 @@ from open_r1.configs.training import (
 # What inference needs of TRL's `ModelConfig`; the rest is about adapters and quantization for training.
 INFERENCE_OPTIONS = ("model_name_or_path", "model_revision", "dtype", "attn_implementation")
 
+# What benchmarks and sources say for each of their data sets; as an option it is an error that says so.
+DATASET_OPTIONS = ("dataset_name", "dataset_config", "dataset_params", "dataset_train_split")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -33,6 +36,7 @@ class Stage:
         trainer_config (`str`, *optional*): The name of TRL's dataclass of a trainer's options.
         model_options (`tuple[str, ...]`, *optional*): Those of `ModelConfig` that it takes; `None` takes all of them.
         has_model (`bool`, *optional*, defaults to `False`): Whether it takes options of `ModelConfig` at all.
+        unused (`tuple[str, ...]`, *optional*): Options of `arguments` that the help leaves out, since it has others for them.
     """
 
     summary: str
@@ -41,6 +45,7 @@ class Stage:
     trainer_config: str | None = None
     has_model: bool = False
     model_options: tuple[str, ...] | None = None
+    unused: tuple[str, ...] = ()
 
     @property
     def library_classes(self) -> list[str]:
@@ -79,8 +84,8 @@ def _trainer(summary: str, name: str, arguments: type, trainer_config: str) -> S
     return Stage(summary, f"open_r1.{name}", arguments, trainer_config, has_model=True)
 
 
-def _inference(summary: str, name: str, arguments: type) -> Stage:
-    return Stage(summary, f"open_r1.{name}", arguments, has_model=True, model_options=INFERENCE_OPTIONS)
+def _inference(summary: str, name: str, arguments: type, unused: tuple[str, ...] = ()) -> Stage:
+    return Stage(summary, f"open_r1.{name}", arguments, has_model=True, model_options=INFERENCE_OPTIONS, unused=unused)
 
 
 STAGES = {
@@ -91,12 +96,19 @@ STAGES = {
         "on-policy distillation", "distillation", DistillationScriptArguments, "DistillationConfig"
     ),
     "generate": _inference("sample completions from a model or from servers", "generate", GenerateArguments),
-    "evaluation": _inference("avg@k, pass@k and cons@k on benchmarks", "evaluation", EvaluationArguments),
+    "evaluation": _inference(
+        "avg@k, pass@k and cons@k on benchmarks",
+        "evaluation",
+        EvaluationArguments,
+        unused=(*DATASET_OPTIONS, "dataset_prompt_column", "num_generations", "max_prompts"),
+    ),
     "cold_start": Stage("build the cold-start data set", "open_r1.builders.cold_start", ColdStartArguments),
     "rejection_sampling": Stage(
         "build a data set of verified completions", "open_r1.builders.rejection_sampling", RejectionArguments
     ),
-    "distill": Stage("build the mixture for fine-tuning", "open_r1.builders.distill", DistillArguments),
+    "distill": Stage(
+        "build the mixture for fine-tuning", "open_r1.builders.distill", DistillArguments, unused=DATASET_OPTIONS
+    ),
     "merge": Stage("merge the shards of an array job into one file", "open_r1.generation.merge", MergeArguments),
     "rewards": Stage("grade a file of completions", "open_r1.rewards", GradeArguments),
     "pipeline": Stage("run several stages in order", "open_r1.pipeline", PipelineArguments),
