@@ -211,19 +211,17 @@ def small(tmp_path):
         "max_completion_length": 16,
         "batch_size": 2,
     }
-    stages = []
-    for name, more in (
-        ("one", {}),
-        ("two", {"dataset_name": str(tmp_path / "out/one"), "dataset_params": None, "max_prompts": 4}),
-    ):
-        folder = tmp_path / "mine" / "generate"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"config_{name}.yaml").write_text(
-            yaml.safe_dump(recipe | {"output_dir": str(tmp_path / "out" / name)} | more)
-        )
-        stages.append(
-            {"name": name, "config": str(folder / f"config_{name}.yaml"), "needs": ["one"] if name == "two" else []}
-        )
+    folder = tmp_path / "mine" / "generate"
+    folder.mkdir(parents=True)
+    one = recipe | {"output_dir": str(tmp_path / "out/one")}
+    two = recipe | {"output_dir": str(tmp_path / "out/two"), "max_prompts": 4}
+    two |= {"dataset_name": str(tmp_path / "out/one"), "dataset_params": None}
+    (folder / "config_one.yaml").write_text(yaml.safe_dump(one))
+    (folder / "config_two.yaml").write_text(yaml.safe_dump(two))
+    stages = [
+        {"name": "one", "config": str(folder / "config_one.yaml"), "needs": []},
+        {"name": "two", "config": str(folder / "config_two.yaml"), "needs": ["one"]},
+    ]
     path = tmp_path / "pipeline.yaml"
     path.write_text(yaml.safe_dump({"output_dir": str(tmp_path / "out"), "stages": stages}))
     return path

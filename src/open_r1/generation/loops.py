@@ -23,88 +23,6 @@ WRITE_COUNT = 64  # or when there are this many of them
 MAX_FAILURES_IN_A_ROW = 200  # after which the servers are given up
 
 
-def build_requests(ids: list[str], prompts: list[Prompt], num_generations: int, seed: int) -> Iterator[Request]:
-    """The requests for all completions, prompt by prompt.
-
-    Args:
-        ids (`list[str]`): Ids of the prompts.
-        prompts (`list[str]` or `list[list[dict]]`): The prompts.
-        num_generations (`int`): Completions per prompt.
-        seed (`int`): Seed of the run, from which each completion's own seed is derived.
-    """
-    for prompt_id, prompt in zip(ids, prompts, strict=True):
-        for sample in range(num_generations):
-            yield Request(prompt_id, sample, prompt, completion_seed(seed, prompt_id, sample))
-
-
-def generate_in_batches(
-    requests: list[Request],
-    backend: "Backend",
-    store: CompletionStore,
-    batch_size: int,
-    progress: "GenerationProgress",
-) -> None:
-    """Generates in this process.
-
-    A batch always consists of the same requests, so that a run which is continued gives the same completions.
-
-    Args:
-        requests (`list[Request]`): All requests.
-        backend (`Backend`): Generates.
-        store (`CompletionStore`): Where the completions are added.
-        batch_size (`int`): Requests per batch.
-        progress (`GenerationProgress`): Shows the progress.
-    """
-    for start in range(0, len(requests), batch_size):
-        batch = requests[start : start + batch_size]
-        if all(map(store.has, batch)):
-            continue
-        generated = list(zip(batch, backend.generate(batch), strict=True))
-        progress.update([pair for pair in generated if not store.has(pair[0])])
-        store.add(generated)
-
-
-def generate_on_servers(
-    requests: Iterator[Request], client: ServerClient, store: CompletionStore, progress: "GenerationProgress"
-) -> None:
-    """Generates on servers. Requests that fail are recorded in the store; the next run tries them again.
-
-    Args:
-        requests (`Iterator[Request]`): All requests.
-        client (`ServerClient`): Sends them.
-        store (`CompletionStore`): Where the completions are added.
-        progress (`GenerationProgress`): Shows the progress.
-    """
-    asyncio.run(_generate_on_servers(requests, client, store, progress))
-
-
-async def _generate_on_servers(
-    requests: Iterator[Request], client: ServerClient, store: CompletionStore, progress: "GenerationProgress"
-) -> None:
-    missing = (request for request in requests if not store.has(request))
-    failures_in_a_row = 0
-    ready: list[tuple[Request, Completion]] = []
-    async for result in client.generate(missing):
-        if result is not None:
-            ready.append(result)
-            if result[1].error is None:
-                failures_in_a_row = 0
-            else:
-                failures_in_a_row += 1
-        is_time_to_write = (
-            result is None or len(ready) >= WRITE_COUNT or time.monotonic() - progress.last_update > WRITE_SECONDS
-        )
-        if ready and is_time_to_write:
-            progress.update(ready)
-            await asyncio.to_thread(store.add, ready)  # a slow disk does not hold up the requests
-            ready = []
-        if failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
-            logger.error("%d completions in a row failed, giving up: %s", failures_in_a_row, result[1].error)
-            break
-    progress.update(ready)
-    store.add(ready)
-
-
 class GenerationProgress:
     """Shows the progress of a run: a bar on a terminal, otherwise one line of the log per minute.
 
@@ -157,3 +75,85 @@ class GenerationProgress:
             self.last_log = self.last_update
             done, total = f"{self.done:,}", f"{self.total:,}"
             logger.info("%s of %s completions, %s, %d failed", done, total, speed, self.failed)
+
+
+def build_requests(ids: list[str], prompts: list[Prompt], num_generations: int, seed: int) -> Iterator[Request]:
+    """The requests for all completions, prompt by prompt.
+
+    Args:
+        ids (`list[str]`): Ids of the prompts.
+        prompts (`list[str]` or `list[list[dict]]`): The prompts.
+        num_generations (`int`): Completions per prompt.
+        seed (`int`): Seed of the run, from which each completion's own seed is derived.
+    """
+    for prompt_id, prompt in zip(ids, prompts, strict=True):
+        for sample in range(num_generations):
+            yield Request(prompt_id, sample, prompt, completion_seed(seed, prompt_id, sample))
+
+
+def generate_in_batches(
+    requests: list[Request],
+    backend: "Backend",
+    store: CompletionStore,
+    batch_size: int,
+    progress: GenerationProgress,
+) -> None:
+    """Generates in this process.
+
+    A batch always consists of the same requests, so that a run which is continued gives the same completions.
+
+    Args:
+        requests (`list[Request]`): All requests.
+        backend (`Backend`): Generates.
+        store (`CompletionStore`): Where the completions are added.
+        batch_size (`int`): Requests per batch.
+        progress (`GenerationProgress`): Shows the progress.
+    """
+    for start in range(0, len(requests), batch_size):
+        batch = requests[start : start + batch_size]
+        if all(map(store.has, batch)):
+            continue
+        generated = list(zip(batch, backend.generate(batch), strict=True))
+        progress.update([pair for pair in generated if not store.has(pair[0])])
+        store.add(generated)
+
+
+def generate_on_servers(
+    requests: Iterator[Request], client: ServerClient, store: CompletionStore, progress: GenerationProgress
+) -> None:
+    """Generates on servers. Requests that fail are recorded in the store; the next run tries them again.
+
+    Args:
+        requests (`Iterator[Request]`): All requests.
+        client (`ServerClient`): Sends them.
+        store (`CompletionStore`): Where the completions are added.
+        progress (`GenerationProgress`): Shows the progress.
+    """
+    asyncio.run(_generate_on_servers(requests, client, store, progress))
+
+
+async def _generate_on_servers(
+    requests: Iterator[Request], client: ServerClient, store: CompletionStore, progress: GenerationProgress
+) -> None:
+    missing = (request for request in requests if not store.has(request))
+    failures_in_a_row = 0
+    ready: list[tuple[Request, Completion]] = []
+    async for result in client.generate(missing):
+        if result is not None:
+            ready.append(result)
+            if result[1].error is None:
+                failures_in_a_row = 0
+            else:
+                failures_in_a_row += 1
+        is_time_to_write = (
+            result is None or len(ready) >= WRITE_COUNT or time.monotonic() - progress.last_update > WRITE_SECONDS
+        )
+        if ready and is_time_to_write:
+            progress.update(ready)
+            await asyncio.to_thread(store.add, ready)  # a slow disk does not hold up the requests
+            ready = []
+        if failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            logger.error("%d completions in a row failed, giving up: %s", failures_in_a_row, result[1].error)
+            break
+    progress.update(ready)
+    store.add(ready)
