@@ -1,7 +1,8 @@
-"""On-policy distillation: the student writes, the teacher's probabilities correct it token by token (2306.13649), by TRL's DistillationTrainer.
+"""On-policy distillation (2306.13649): the student writes, the teacher corrects it token by token.
 
-Beside the paper's way, which is supervised fine-tuning on what the teacher wrote (`sft.py`): here the student learns on its own completions, mistakes
-included. Teacher and student must have the same vocabulary.
+DeepSeek-R1 (§2.4) distills by supervised fine-tuning on what the teacher wrote, see `sft.py`. Here the student learns
+on its own completions, mistakes included, by TRL's DistillationTrainer. Teacher and student must have the same
+vocabulary.
 
 Examples:
 

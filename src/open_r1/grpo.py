@@ -1,4 +1,6 @@
-"""Reinforcement learning with verifiable rewards: R1-Zero and R1's reasoning stage (DeepSeek-R1, §2.2.1) by TRL's GRPOTrainer.
+"""Reinforcement learning with verifiable rewards, by TRL's GRPOTrainer.
+
+It trains R1-Zero (DeepSeek-R1, §2.2) and R1's reasoning and all-scenario stages (§2.3).
 
 Examples:
 

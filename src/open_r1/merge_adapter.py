@@ -1,10 +1,12 @@
-"""Merges an adapter (LoRA, QLoRA) into its base model: a checkpoint like any other, which later stages, vLLM and evaluation take.
+"""Merges an adapter (LoRA, QLoRA) into its base model.
 
-An adapter that was trained on a quantized base is merged into the base in full precision (QLoRA, 2305.14314, §4, evaluates so too).
+The result is a checkpoint like any other, which later stages, vLLM and evaluation can load. An adapter that was
+trained on a quantized base is merged into the base in full precision, as QLoRA (2305.14314, §4) does to evaluate.
 
 Examples:
 
-  python src/open_r1/merge_adapter.py --adapter outputs/Qwen2.5-1.5B/zero_lora --output_dir outputs/Qwen2.5-1.5B/zero_merged
+  python src/open_r1/merge_adapter.py --adapter outputs/Qwen2.5-1.5B/zero_lora \\
+      --output_dir outputs/Qwen2.5-1.5B/zero_merged
 """
 
 import logging
@@ -24,20 +26,21 @@ from open_r1.utils.errors import RecipeError, parse_mapping
 logger = logging.getLogger(__name__)
 
 
-def merge(adapter: Path, output_dir: Path, dtype: torch.dtype):
+def merge(adapter: Path, output_dir: Path, dtype: torch.dtype) -> None:
     """Writes the merged model and its tokenizer.
 
     Args:
         adapter (`Path`): Folder of the adapter, which names its base.
-        output_dir (`Path`): Where to; must not hold a model yet.
-        dtype (`torch.dtype`): Of the merged weights. The sum is computed in float32.
+        output_dir (`Path`): Folder to write to, which must not hold a model yet.
+        dtype (`torch.dtype`): Type of the merged weights. The sum is computed in float32.
 
     Raises:
-        RecipeError: If there is no adapter, or something is in the way.
+        RecipeError: If there is no adapter, its base cannot be loaded, or the output folder holds a model.
     """
     if not (adapter / "adapter_config.json").is_file():
         raise RecipeError(
-            f"--adapter: no adapter_config.json in {str(adapter)!r}; expected what a run with `use_peft: true` has saved."
+            f"--adapter: no adapter_config.json in {str(adapter)!r}; "
+            "expected what a run with `use_peft: true` has saved."
         )
     if (output_dir / "config.json").is_file():
         raise RecipeError(f"--output_dir: {str(output_dir)!r} holds a model already; choose another folder.")
@@ -46,22 +49,30 @@ def merge(adapter: Path, output_dir: Path, dtype: torch.dtype):
         model = AutoPeftModelForCausalLM.from_pretrained(adapter, dtype=torch.float32, **options)
     except (OSError, ValueError) as error:
         raise RecipeError(f"--adapter: its base cannot be loaded: {error}") from error
-    model.merge_and_unload(safe_merge=True).to(dtype).save_pretrained(output_dir)
+    merged = model.merge_and_unload(safe_merge=True).to(dtype)
+    merged.save_pretrained(output_dir)
     load_tokenizer(str(adapter)).save_pretrained(output_dir)
 
 
 def loading_options(adapter: Path) -> dict[str, Any]:
-    """How the run that trained the adapter loaded its base: PEFT keeps the base's name alone, not that it had other positions."""
-    path = adapter / "recipe.yaml"
-    recipe = yaml.safe_load(path.read_text()) if path.is_file() else {}
-    given = recipe.get("model_init_kwargs") or {}
-    options = parse_mapping(given, "model_init_kwargs") if isinstance(given, str) else dict(given)
-    renamed = {"model_revision": "revision", "trust_remote_code": "trust_remote_code"}
-    options |= {new: recipe[old] for old, new in renamed.items() if old in recipe}
-    return {key: value for key, value in options.items() if key not in ("dtype", "torch_dtype", "quantization_config")}
+    """How the run that trained the adapter loaded its base (with other positions, say). PEFT keeps only the base's name."""
+    recipe = {}
+    if (adapter / "recipe.yaml").is_file():
+        recipe = yaml.safe_load((adapter / "recipe.yaml").read_text())
+    options = recipe.get("model_init_kwargs") or {}
+    if isinstance(options, str):
+        options = parse_mapping(options, "model_init_kwargs")
+    options = dict(options)
+    for key in ("dtype", "torch_dtype", "quantization_config"):  # the base is loaded in full precision
+        options.pop(key, None)
+    if "model_revision" in recipe:
+        options["revision"] = recipe["model_revision"]
+    if "trust_remote_code" in recipe:
+        options["trust_remote_code"] = recipe["trust_remote_code"]
+    return options
 
 
-def main():
+def main() -> None:
     parser = ArgumentParser(
         "merge_adapter", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )

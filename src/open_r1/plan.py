@@ -1,12 +1,12 @@
-"""What a training recipe needs on so many GPUs: memory, time, cost, and what takes the longest. Only the model's configuration is loaded.
+"""What a training recipe needs on so many GPUs: memory, time, cost. Only the model's configuration is loaded.
 
 Examples:
 
   python -m open_r1.plan recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml --nodes 1 --gpus 8
 
   # another GPU, other keys of the recipe, and completions of 2,000 tokens on average instead of half the longest
-  python -m open_r1.plan recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml --nodes 1 --gpus 8 --gpu H200 --mean_length 2000 \\
-      --per_device_train_batch_size 4
+  python -m open_r1.plan recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml --nodes 1 --gpus 8 --gpu H200 \\
+      --mean_length 2000 --per_device_train_batch_size 4
 """
 
 import sys

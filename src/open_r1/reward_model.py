@@ -1,7 +1,8 @@
-"""Reward models for what rules cannot judge: helpfulness and harmlessness (DeepSeek-R1, §2.3.4; v2, §3.1) by TRL's RewardTrainer.
+"""Reward models for what rules cannot judge, helpfulness and harmlessness, by TRL's RewardTrainer.
 
-Helpfulness learns from pairs, by the pairwise loss `-log σ(r_chosen - r_rejected)`; harmlessness from labels, by the pointwise loss
-`-log σ(r_safe) - log σ(-r_unsafe)`. Both start from a policy with a scalar head.
+They follow DeepSeek-R1, §2.3.4 (v2, §3.1). Helpfulness learns from pairs, by the pairwise loss
+`-log σ(r_chosen - r_rejected)`; harmlessness from labels, by the pointwise loss `-log σ(r_safe) - log σ(-r_unsafe)`.
+Both start from a policy with a scalar head.
 
 Examples:
 

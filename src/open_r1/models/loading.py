@@ -1,5 +1,6 @@
 """Models and tokenizers: loading them, and knowing what they cost before any weights are loaded."""
 
+import os
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
+    TrainingArguments,
 )
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from trl import DistillationConfig, ModelConfig
@@ -57,9 +59,14 @@ class ModelInfo:
 
 
 def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> ModelInfo:
-    """Reads configuration and tokenizer of the recipe's model, but no weights.
+    """Reads configuration and tokenizer of a recipe's model, but no weights.
 
-    A checkpoint that another recipe has yet to make is drawn from that recipe's own model.
+    For a checkpoint that another recipe has yet to make, they are those of that recipe's own model.
+
+    Args:
+        args (`ModelConfig`): Names the model: a Hub id, a folder, or a function that builds it.
+        seed (`int`): Seed of a function that builds the model.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether code of a model's repository may be run.
 
     Raises:
         RecipeError: If there is no such model.
@@ -70,27 +77,43 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
     if is_function(source):
         model, tokenizer = import_object(source)(seed=seed)
         return ModelInfo(source, model.config, tokenizer, model.num_parameters())
-    if (Path(source) / "adapter_config.json").is_file() and not (Path(source) / "config.json").is_file():
-        merged = f"python src/open_r1/merge_adapter.py --adapter {source} --output_dir {source}-merged"
-        raise RecipeError(f"model_name_or_path: {source!r} is an adapter. Merge it into its base first:\n  {merged}")
-    if is_path(source) and not (Path(source) / "config.json").is_file():
-        recipe, command = find_producer(source)
-        if recipe is None:
-            raise RecipeError(f"model_name_or_path: no model in {source!r} (looked in {Path.cwd()} for config.json).")
-        before = load_model_info(ModelConfig(model_name_or_path=recipe["model_name_or_path"]), seed, trust_remote_code)
-        return ModelInfo(source, before.config, before.tokenizer, before.parameters, build_command=command)
-    if is_path(source) and not any(Path(source).glob(kind) for kind in ("*.safetensors", "*.bin")):
-        raise RecipeError(f"model_name_or_path: {source!r} has a config.json but no weights.")
     if not is_path(source):
         go_offline_if_unreachable()
+    elif _is_adapter(Path(source)):
+        merge = f"python src/open_r1/merge_adapter.py --adapter {source} --output_dir {source}-merged"
+        raise RecipeError(f"model_name_or_path: {source!r} is an adapter. Merge it into its base first:\n  {merge}")
+    elif not (Path(source) / "config.json").is_file():
+        return _load_info_of_missing_checkpoint(source, seed, trust_remote_code)
+    elif not _has_weights(Path(source)):
+        raise RecipeError(f"model_name_or_path: {source!r} has a config.json but no weights.")
     kwargs = {"revision": args.model_revision, "trust_remote_code": trust_remote_code}
     try:
-        config, tokenizer = AutoConfig.from_pretrained(source, **kwargs), load_tokenizer(source, **kwargs)
+        config = AutoConfig.from_pretrained(source, **kwargs)
+        tokenizer = load_tokenizer(source, **kwargs)
     except (OSError, ValueError) as error:
         raise RecipeError(
-            f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be had from the Hub: {error}"
+            f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be loaded "
+            f"from the Hub: {error}"
         ) from error
     return ModelInfo(source, config, tokenizer, meta_model(config, trust_remote_code).num_parameters())
+
+
+def _load_info_of_missing_checkpoint(source: str, seed: int, trust_remote_code: bool) -> ModelInfo:
+    """What is known of a checkpoint that another recipe has yet to make."""
+    recipe, command = find_producer(source)
+    if recipe is None:
+        raise RecipeError(f"model_name_or_path: no model in {source!r} (looked in {Path.cwd()} for config.json).")
+    base_args = ModelConfig(model_name_or_path=recipe["model_name_or_path"])
+    base = load_model_info(base_args, seed, trust_remote_code)
+    return ModelInfo(source, base.config, base.tokenizer, base.parameters, build_command=command)
+
+
+def _is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors")) or any(folder.glob("*.bin"))
 
 
 def load_teacher_info(args: DistillationConfig, student_tokenizer: PreTrainedTokenizerBase) -> ModelInfo:
@@ -111,12 +134,11 @@ def load_teacher_info(args: DistillationConfig, student_tokenizer: PreTrainedTok
 
 
 def meta_model(config: PreTrainedConfig, trust_remote_code: bool = False) -> PreTrainedModel:
-    """A model that takes no memory, to count on."""
+    """Builds a model without weights, to count its parameters."""
+    model_class = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     with torch.device("meta"):
-        if (known := MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)) is not None:
-            model = known(
-                config
-            )  # with ZeRO-3 `from_config` would split weights over the processes that are not there
+        if model_class is not None:
+            model = model_class(config)  # with ZeRO-3 `from_config` would split weights over all processes
         else:
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     model.tie_weights()  # or a shared embedding counts twice
@@ -124,43 +146,60 @@ def meta_model(config: PreTrainedConfig, trust_remote_code: bool = False) -> Pre
 
 
 def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
-    """The tokenizer as it was saved.
+    """Loads a tokenizer as it was saved.
 
     For some model types (qwen2, llama, …) transformers 5 rebuilds the tokenizer from its own class and forgets what
     tokenizer.json says about white space, so a tokenizer that was saved as a generic one is loaded as a generic one.
+
+    Args:
+        source (`str`): A Hub id or a folder.
+        revision (`str`, *optional*, defaults to `"main"`): Branch, tag or commit on the Hub.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether code of the repository may be run.
     """
     kwargs = {"revision": revision, "trust_remote_code": trust_remote_code}
-    saved_as = get_tokenizer_config(source, **kwargs).get("tokenizer_class")
-    generic = saved_as in ("TokenizersBackend", "PreTrainedTokenizerFast")
-    return (PreTrainedTokenizerFast if generic else AutoTokenizer).from_pretrained(source, **kwargs)
+    saved_class = get_tokenizer_config(source, **kwargs).get("tokenizer_class")
+    if saved_class in ("TokenizersBackend", "PreTrainedTokenizerFast"):
+        return PreTrainedTokenizerFast.from_pretrained(source, **kwargs)
+    return AutoTokenizer.from_pretrained(source, **kwargs)
 
 
-def check_round_trip(tokenizer: PreTrainedTokenizerBase, texts: list[str]):
-    """Stops if the tokenizer does not give back the run's own texts: training on altered text looks fine and is not.
+def check_round_trip(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> None:
+    """Stops if the tokenizer does not give back a run's own texts: training on altered text looks fine and is not.
+
+    Args:
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        texts (`list[str]`): Some of the run's texts.
 
     Raises:
         RecipeError: With the first difference.
     """
     for text in texts:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        back = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
-        if unicodedata.normalize("NFC", back) != unicodedata.normalize("NFC", text):
-            at = next(
-                (i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), min(len(text), len(back))
-            )
-            raise RecipeError(
-                f"the tokenizer changes the text: {text[max(0, at - 10) : at + 20]!r} comes back as "
-                f"{back[max(0, at - 10) : at + 20]!r}. Is it the model's own tokenizer, and does its vocabulary cover the data?"
-            )
+        decoded = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+        if unicodedata.normalize("NFC", decoded) == unicodedata.normalize("NFC", text):
+            continue
+        position = len(os.path.commonprefix([text, decoded]))
+        excerpt = slice(max(0, position - 10), position + 20)
+        raise RecipeError(
+            f"the tokenizer changes the text: {text[excerpt]!r} comes back as {decoded[excerpt]!r}. "
+            "Is it the model's own tokenizer, and does its vocabulary cover the data?"
+        )
 
 
-def load_model(args: ModelConfig, training_args) -> str | torch.nn.Module:
-    """What TRL's trainers take as `model`: the name, with its loading options set, or the model that a function builds."""
+def load_model(args: ModelConfig, training_args: TrainingArguments) -> str | torch.nn.Module:
+    """What TRL's trainers take as `model`.
+
+    Args:
+        args (`ModelConfig`): Names the model, and says how it is loaded.
+        training_args (`TrainingArguments`): Its `model_init_kwargs` are set, for TRL to load a named model.
+
+    Returns:
+        `str | torch.nn.Module`: The model's name, or the model that a function builds.
+    """
     if is_function(args.model_name_or_path):
-        return import_object(args.model_name_or_path)(seed=training_args.seed)[0]
+        model, _ = import_object(args.model_name_or_path)(seed=training_args.seed)
+        return model
     options = {"revision": args.model_revision, "attn_implementation": args.attn_implementation, "dtype": args.dtype}
-    training_args.model_init_kwargs = {
-        **{key: value for key, value in options.items() if value is not None},
-        **(training_args.model_init_kwargs or {}),
-    }
+    kwargs = {name: value for name, value in options.items() if value is not None}
+    training_args.model_init_kwargs = kwargs | (training_args.model_init_kwargs or {})
     return args.model_name_or_path

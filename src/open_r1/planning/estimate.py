@@ -1,6 +1,7 @@
-"""What a recipe needs on so many GPUs: memory, time, cost, and what takes the longest. Arithmetic from stated rates; nothing is run.
+"""What a recipe needs on so many GPUs: memory, time, cost, and what takes the longest. Nothing is run.
 
-Time is floating-point operations over a rate (6 a parameter and token: Kaplan et al. 2001.08361, §2.1) and, in generation, what
+Time is floating-point operations over a rate (6 a parameter and token: Kaplan et al. 2001.08361, §2.1) and, in
+generation, what
 `generation_time` says; memory is what `memory` says.
 """
 
@@ -35,7 +36,8 @@ class Workload:
         mean_length (`float`): Tokens of a completion, or of a sequence, on average.
         steps (`int`): Optimizer steps.
         engine_gpus (`int`, *optional*, defaults to 0): GPUs of one vLLM engine; 0 if nothing is generated.
-        generating_gpus (`int`, *optional*, defaults to 0): GPUs that only generate; 0 if those that train generate as well.
+        generating_gpus (`int`, *optional*, defaults to 0): GPUs that only generate; 0 if those that train generate as
+            well.
         steps_of_a_round (`int`, *optional*, defaults to 1): Steps whose completions are drawn together.
     """
 
@@ -144,8 +146,8 @@ def make_plan(
     tokens = workload.sequences * workload.mean_sequence
     seconds_per_operation = tokens * _effective_parameters(shape, workload) / operations_per_second
     assumptions = [
-        f"{gpu_name}: {gpu.tflops:g} bf16 TFLOP/s, {gpu.memory:g} GiB, {gpu.bandwidth:g} TB/s, ${gpu.price:g} an hour; "
-        f"{used_share:.0%} of the operations are used",
+        f"{gpu_name}: {gpu.tflops:g} bf16 TFLOP/s, {gpu.memory:g} GiB, {gpu.bandwidth:g} TB/s, "
+        f"${gpu.price:g} an hour; {used_share:.0%} of the operations are used",
         f"sequences of {workload.mean_sequence:,.0f} tokens on average, "
         f"{workload.longest_prompt + workload.longest:,} at most",
     ]
@@ -189,9 +191,10 @@ def _memory_in_gib(
 
 
 def _effective_parameters(shape: ModelShape, workload: Workload) -> float:
-    """Parameters that a token passes through, and as many as attention is worth: scores and values over the tokens before it."""
-    # A forward pass takes 2 operations per parameter, and 4 × width per token before in each layer. Among lengths that fall off
-    # exponentially a token sees a mean sequence before it on average, among sequences that are all full half of one.
+    """Parameters that a token passes through, and as many as attention to the tokens before it is worth."""
+    # A forward pass takes 2 operations per parameter, and 4 × width per token before in each layer. Among lengths that
+    # fall off exponentially a token sees a mean sequence before it on average, among sequences that are all full half
+    # of one.
     all_are_full = workload.mean_length == workload.longest
     tokens_before = workload.mean_sequence * (0.5 if all_are_full else 1.0)
     return shape.active + 2 * shape.layers * shape.width * tokens_before

@@ -8,8 +8,8 @@ class GPU:
     """A GPU.
 
     Args:
-        tflops (`float`): Dense bf16 operations with float32 accumulation, in 10¹² a second. Data sheets often show twice that,
-            "with sparsity".
+        tflops (`float`): Dense bf16 operations with float32 accumulation, in 10¹² a second. Data sheets often show
+            twice that, "with sparsity".
         memory (`float`): GiB.
         bandwidth (`float`): Memory bandwidth in TB a second.
         price (`float`): Dollars an hour, about what it costs to rent one.
@@ -21,8 +21,8 @@ class GPU:
     price: float
 
 
-# Sources: NVIDIA's data sheets of the cards; for the RTX cards the whitepapers of Ampere GA102, Ada and Blackwell (bf16 with float32
-# accumulation). Prices change; $2 for an H800 is the paper's (v2, B.4.4).
+# Sources: NVIDIA's data sheets of the cards; for the RTX cards the whitepapers of Ampere GA102, Ada and Blackwell
+# (bf16 with float32 accumulation). Prices change; $2 for an H800 is the paper's (v2, B.4.4).
 GPUS = {
     "RTX3090": GPU(71, 24, 0.936, 0.3),
     "RTX4090": GPU(165.2, 24, 1.008, 0.5),
@@ -47,9 +47,10 @@ class Rates:
         training (`float`, *optional*, defaults to 0.4): Share of a GPU's operations that training uses.
         mixture (`float`, *optional*, defaults to 0.3): The same for a mixture of experts.
         reading (`float`, *optional*, defaults to 0.6): Share of the bandwidth that generation uses.
-        per_layer (`float`, *optional*, defaults to 5e-5): Seconds per layer and token beyond reading the weights: kernel launches, and
-            the exchange between the GPUs of a node.
-        all_to_all (`float`, *optional*, defaults to 2e-4): Further seconds per layer and token if experts are spread over nodes.
+        per_layer (`float`, *optional*, defaults to 5e-5): Seconds per layer and token beyond reading the weights:
+            kernel launches, and the exchange between the GPUs of a node.
+        all_to_all (`float`, *optional*, defaults to 2e-4): Further seconds per layer and token if experts are spread
+            over nodes.
         sync (`float`, *optional*, defaults to 20e9): Bytes a second at which new weights reach a vLLM engine.
     """
 

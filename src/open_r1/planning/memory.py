@@ -1,7 +1,8 @@
 """Peak memory of training on one device, by arithmetic.
 
-Weights, gradients and the optimizer's state follow mixed precision (ZeRO, 1910.02054, §3.1), activations those of a transformer layer
-(Korthikanti et al. 2205.05198, §4), with constants that fit what was measured (tests/planning/test_planning.py).
+Weights, gradients and the optimizer's state follow mixed precision (ZeRO, 1910.02054, §3.1), activations those of a
+transformer layer (Korthikanti et al. 2205.05198, §4), with constants that fit what was measured
+(tests/planning/test_planning.py).
 """
 
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from open_r1.planning.model_shape import ModelShape
 
 ADAPTER_SHARE = 0.01  # trained parameters of an adapter, relative to the model's
 REPLICATED, SHARDED_OPTIMIZER, SHARDED_WEIGHTS = 0, 2, 3  # what `sharding` returns; the numbers are ZeRO's stages
-# Bytes that a layer keeps of each token for the backward pass, for each number of the hidden size, of the keys and of the inner size;
-# counted in Qwen2's layer. Under autocast norms stay in full precision.
+# Bytes that a layer keeps of each token for the backward pass, for each number of the hidden size, of the keys and of
+# the inner size; counted in Qwen2's layer. Under autocast norms stay in full precision.
 KEPT = {"full": (28.0, 8.0, 16.0), "autocast": (38.6, 4.0, 9.5), "half": (18.0, 4.0, 8.0)}
-# TRL's head computes the logits of so many tokens and words of the vocabulary at a time. Without a fused kernel, as on a CPU, several
-# copies of them are in memory.
+# TRL's head computes the logits of so many tokens and words of the vocabulary at a time. Without a fused kernel, as on
+# a CPU, several copies of them are in memory.
 TILE_TOKENS = 4096
 TILE_VOCABULARY = 32768
 TILES_ON_A_CPU = 10
@@ -59,8 +60,8 @@ class Precision:
 def sharding(accelerate_config: str | None) -> int:
     """What the processes share: 0 nothing, 2 gradients and the optimizer's state, 3 weights as well.
 
-    >>> sharding("recipes/accelerate_configs/zero2.yaml"), sharding("recipes/accelerate_configs/fsdp2.yaml"), sharding(None)
-    (2, 3, 0)
+    >>> [sharding(f"recipes/accelerate_configs/{name}.yaml") for name in ("ddp", "zero2", "fsdp2")]
+    [0, 2, 3]
     """
     if accelerate_config is None:
         return REPLICATED
@@ -88,8 +89,9 @@ def training_memory(
         tokens (`int`): Tokens of one forward pass on a device, padding included.
         processes (`int`): Devices.
         share (`int`): As [`sharding`] returns it.
-        engine (`float`, *optional*, defaults to 0): Bytes of vLLM on this device. Where it sleeps while the device trains, only what it
-            takes beyond gathered weights and activations counts, as those are in memory only while it sleeps.
+        engine (`float`, *optional*, defaults to 0): Bytes of vLLM on this device. Where it sleeps while the device
+            trains, only what it takes beyond gathered weights and activations counts, as those are in memory only
+            while it sleeps.
 
     Returns:
         `dict[str, float]`: Bytes, by name.

@@ -64,7 +64,7 @@ def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
 
 
 def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
-    """The shape of a recipe's model, from its configuration. For a checkpoint that another recipe has yet to make it is that recipe's.
+    """Reads the shape of a recipe's model. For a checkpoint that another recipe has yet to make, it is that recipe's.
 
     Raises:
         RecipeError: If the configuration cannot be read.

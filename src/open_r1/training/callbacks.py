@@ -108,11 +108,12 @@ class ShowCompletions(TrainerCallback):
             return
         prompt = conversation_text(batch["prompt"][0])
         completion = text_of(batch["completion"][0])
-        rewards = {name: values[0] for name, values in batch["rewards"].items()}
-        given = {name: value for name, value in rewards.items() if value is not None and not math.isnan(value)}
-        logger.info(
-            "step %d, a completion (%s):\n%s\n%s", step, _format(given), _indent(prompt[-MAX_SHOWN:]), _indent(_shorten(completion))
-        )  # fmt: skip
+        given = {}
+        for name, values in batch["rewards"].items():
+            if values[0] is not None and not math.isnan(values[0]):
+                given[name] = values[0]
+        texts = f"{_indent(prompt[-MAX_SHOWN:])}\n{_indent(_shorten(completion))}"
+        logger.info("step %d, a completion (%s):\n%s", step, _format(given), texts)
 
 
 class LogHistory(TrainerCallback):

@@ -1,8 +1,8 @@
 """Which checkpoint to continue from. One that was cut off while it was written, or damaged since, is passed over.
 
 When all processes have written their part of a checkpoint, [`CheckpointManifest`] lists its files and their sizes in
-`manifest.json`. A checkpoint is complete if it still has all of them. This holds for any layout, of one device, DDP, DeepSpeed
-or FSDP, and takes a moment for a model of any size.
+`manifest.json`. A checkpoint is complete if it still has all of them. This holds for any layout, of one device, DDP,
+DeepSpeed or FSDP, and takes a moment for a model of any size.
 
 A checkpoint without a manifest, written by another program or by a run that was killed just then, is checked roughly.
 """
@@ -65,7 +65,8 @@ def last_complete_checkpoint(output_dir: str) -> str | None:
         output_dir (`str`): The run's output folder.
 
     Returns:
-        `str`, *optional*: Its path, `None` if there is no checkpoint, or one only that is incomplete: a run killed during its first save.
+        `str`, *optional*: Its path. `None` if there is no checkpoint, or a single one that is incomplete, as a run
+            leaves that is killed during its first save.
 
     Raises:
         RecipeError: If there are several checkpoints and none is complete.
@@ -89,11 +90,12 @@ def resume_checkpoint(args: TrainingArguments) -> str | None:
     """The checkpoint to continue from: the last complete one in the output folder, unless the recipe names another.
 
     Args:
-        args (`TrainingArguments`): `resume_from_checkpoint` is `true` (the default), `false` or the path of a checkpoint, from
-            which the run starts but does not continue once it has checkpoints of its own.
+        args (`TrainingArguments`): `resume_from_checkpoint` is `true` (the default), `false` or the path of a
+            checkpoint, from which the run starts but does not continue once it has checkpoints of its own.
 
     Raises:
-        RecipeError: If the checkpoint that the recipe names cannot be used, or there are checkpoints where none is wanted.
+        RecipeError: If the checkpoint that the recipe names cannot be used, or there are checkpoints where none is
+            wanted.
     """
     own_checkpoint = last_complete_checkpoint(args.output_dir)
     wanted = str(args.resume_from_checkpoint or "true")
@@ -124,7 +126,7 @@ def read_trainer_state(checkpoint: str | Path) -> dict:
 
 
 def rename_incomplete(output_dir: str, resume_from: str | None) -> None:
-    """Renames the incomplete checkpoints after the one to resume from, as the run is about to write their steps again."""
+    """Renames the incomplete checkpoints after the one to resume from: the run will write these steps again."""
     for checkpoint in checkpoints(output_dir):
         if checkpoint == Path(resume_from or ""):
             return
@@ -201,8 +203,8 @@ def _has_any(checkpoint: Path, patterns: tuple[str, ...]) -> bool:
 
 
 def _is_cut_off(path: Path) -> bool:
-    """Whether a file of tensors ends too early. Files written by torch are ZIP archives, whose directory is at their end."""
-    if path.suffix in (".pt", ".pth", ".bin"):
+    """Whether a file of tensors ends too early."""
+    if path.suffix in (".pt", ".pth", ".bin"):  # torch writes ZIP archives, whose directory is at the end
         return not zipfile.is_zipfile(path)
     if path.suffix == ".safetensors":
         try:
@@ -214,7 +216,7 @@ def _is_cut_off(path: Path) -> bool:
 
 
 def _is_blank(path: Path) -> bool:
-    """Whether a file begins with zeros only, as a file system may leave it after a power cut. No file of a checkpoint does."""
+    """Whether a file begins with zeros only, as a file system may leave it after a power cut."""
     with path.open("rb") as file:
         head = file.read(16)
     return len(head) > 0 and not any(head)

@@ -29,8 +29,8 @@ class Evaluations:
         recipe (`str`): An `eval` recipe.
         output_dir (`str`): The run's output folder.
         repo (`str`): The model's repository.
-        slurm (`str`, *optional*): Options of sbatch, to evaluate in Slurm jobs. With `None` evaluations are processes on
-            this machine.
+        slurm (`str`, *optional*): Options of sbatch, to evaluate in Slurm jobs. With `None` evaluations are processes
+            on this machine.
     """
 
     def __init__(self, recipe: str, output_dir: str, repo: str, slurm: str | None):
@@ -44,9 +44,13 @@ class Evaluations:
         return self.output_dir / f"step-{step}"
 
     def requested_steps(self) -> list[int]:
-        """The steps whose evaluations were requested, by this run or an earlier one, and are neither done nor submitted."""
-        steps = [int(path.parent.name.removeprefix("step-")) for path in self.output_dir.glob(f"step-*/{REVISION}")]
-        return sorted(step for step in steps if not self._is_settled(step))
+        """The steps whose evaluations were requested, also by an earlier run, and are neither done nor submitted."""
+        steps = []
+        for path in self.output_dir.glob(f"step-*/{REVISION}"):
+            step = int(path.parent.name.removeprefix("step-"))
+            if not self._is_settled(step):
+                steps.append(step)
+        return sorted(steps)
 
     def request(self, step: int, revision: str) -> None:
         """Notes on disk that a revision is to be evaluated."""
@@ -58,7 +62,8 @@ class Evaluations:
         """Starts a requested evaluation.
 
         Returns:
-            `subprocess.Popen`, *optional*: Its process, `None` if a Slurm job evaluates the revision or it is evaluated already.
+            `subprocess.Popen`, *optional*: Its process, `None` if a Slurm job evaluates the revision or it is
+                evaluated already.
 
         Raises:
             RecipeError: If Slurm does not take the job.
@@ -83,8 +88,8 @@ class Evaluations:
         """Logs how an evaluation that `start` has started ended, if it failed."""
         atexit.unregister(process.terminate)
         if process.returncode != 0:
-            log, command = self.folder_of(step) / LOG, shlex.join(self._command(step))
-            logger.error("the evaluation of step %d failed (status %s), see %s:\n  %s", step, process.returncode, log, command)  # fmt: skip
+            status = f"status {process.returncode}, see {self.folder_of(step) / LOG}"
+            logger.error("the evaluation of step %d failed (%s):\n  %s", step, status, shlex.join(self._command(step)))
 
     def _is_settled(self, step: int) -> bool:
         """Whether a revision is evaluated, or a Slurm job was submitted to do it."""

@@ -1,8 +1,8 @@
 """Pushes checkpoints to the Hub while training goes on, each as a revision of its own. No failure there stops the run.
 
-A checkpoint to be pushed is first linked into `<output_dir>/.push`, and removed from there once it is on the Hub and its
-evaluation is requested. So none is lost if the trainer deletes the checkpoint meanwhile, or if the run ends before the Hub is
-reachable again: the next run pushes it.
+A checkpoint to be pushed is first linked into `<output_dir>/.push`, and removed from there once it is on the Hub and
+its evaluation is requested. So none is lost if the trainer deletes the checkpoint meanwhile, or if the run ends before
+the Hub is reachable again: the next run pushes it.
 """
 
 import logging
@@ -58,8 +58,8 @@ class Task:
 class HubPushes(TrainerCallback):
     """Pushes every checkpoint as the revision `<revision>-step-<step>`, and evaluates it if the recipe asks for that.
 
-    One thread does both. Pushes come first and in order. At most one evaluation runs at a time, as a process beside the thread,
-    so it does not delay the next push.
+    One thread does both. Pushes come first and in order. At most one evaluation runs at a time, as a process beside
+    the thread, so it does not delay the next push.
 
     Args:
         output_dir (`str`): The run's output folder.
@@ -114,7 +114,8 @@ class HubPushes(TrainerCallback):
         """Starts the thread, with what an earlier run left to do.
 
         Args:
-            step (`int`): The step from which this run continues. Checkpoints staged after it are dropped: this run makes them again.
+            step (`int`): The step from which this run continues. Checkpoints staged after it are dropped: this run
+                makes them again.
         """
         self.step = step
         (self.output_dir / STOP).unlink(missing_ok=True)
@@ -217,7 +218,8 @@ class HubPushes(TrainerCallback):
     def _stop(self, reason: str) -> None:
         write_stop_note(self.output_dir, self.step, reason)
         raise RunStopped(
-            f"the model is finished and saved in {self.output_dir}, but not everything is pushed or evaluated ({reason})"
+            f"the model is finished and saved in {self.output_dir}, "
+            f"but not everything is pushed or evaluated ({reason})"
         )
 
     def _work(self) -> None:
@@ -294,7 +296,8 @@ def stage(model: Path, folder: Path, write_card: Callable[[Path], None] | None =
     Args:
         model (`Path`): The model's folder.
         folder (`Path`): The folder to push, which appears when it is complete.
-        write_card (`Callable[[Path], None]`, *optional*): Writes the model card. With `None` the model's own is pushed.
+        write_card (`Callable[[Path], None]`, *optional*): Writes the model card. With `None` the model's own is
+            pushed.
 
     Raises:
         OSError: If the model has no *.safetensors, or there is no room for the files.

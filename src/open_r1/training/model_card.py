@@ -1,4 +1,4 @@
-"""The model card (README.md, as the Hub shows it): what was trained, how well it does, how to use it and how to train it again."""
+"""The model card (README.md): what was trained, how well it does, how to use it and how to train it again."""
 
 import shlex
 import sys

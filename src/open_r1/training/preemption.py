@@ -1,10 +1,12 @@
-"""Stopping in time: a run that is asked to stop saves a checkpoint after the current step, from which the same command continues.
+"""Stopping in time: a run that is asked to stop saves a checkpoint, from which the same command continues.
 
-It is asked by SIGTERM or SIGUSR1, by Ctrl-C (a second Ctrl-C quits at once), by a file `STOP` in its output folder, or by the end of
-its Slurm job's time (`SLURM_JOB_END_TIME`). All processes agree on it after every step. If each decided alone, as with transformers'
-`enable_jit_checkpoint`, they would stop after different steps and wait for each other forever.
+It is asked by SIGTERM or SIGUSR1, by Ctrl-C (a second Ctrl-C quits at once), by a file `STOP` in its output folder, or
+by the end of its Slurm job's time (`SLURM_JOB_END_TIME`). All processes agree on it after every step. If each decided
+alone, as with transformers' `enable_jit_checkpoint`, they would stop after different steps and wait for each other
+forever.
 
-The exit status is 85, on which a job or pipeline goes on later; after Ctrl-C it is 130, as for any program that the user has interrupted.
+The exit status is 85, on which a job or pipeline goes on later; after Ctrl-C it is 130, as for any program that the
+user has interrupted.
 """
 
 import logging
@@ -40,8 +42,8 @@ class Preemption(TrainerCallback):
 
     Args:
         output_dir (`str`): The run's output folder.
-        steps_of_a_round (`int`): Checkpoints are written after a multiple of so many steps, as a run that continues in the middle of a
-            round of generation would not have the completions of the run that was stopped.
+        steps_of_a_round (`int`): Checkpoints are written after a multiple of so many steps, as a run that continues in
+            the middle of a round of generation would not have the completions of the run that was stopped.
     """
 
     def __init__(self, output_dir: str, steps_of_a_round: int):
@@ -93,7 +95,8 @@ class Preemption(TrainerCallback):
         self.request = REASONS.index(name)
 
     def _find_request(self, state) -> int:
-        """Why this process would stop, as an index of `REASONS`. Only the main process looks at the clock and the disk."""
+        """Why this process would stop, as an index of `REASONS`."""
+        # Only the main process looks at the clock and the disk.
         if self.request or not state.is_world_process_zero:
             return self.request
         if (self.output_dir / STOP).exists():

@@ -1,4 +1,4 @@
-"""Reward models (DeepSeek-R1, §2.3.4): the check of their pairs, and the trainer of harmlessness, which learns from labels instead of pairs."""
+"""Reward models (DeepSeek-R1, §2.3.4): the check of their pairs, and the trainer for labels instead of pairs."""
 
 from typing import Any
 

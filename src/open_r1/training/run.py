@@ -1,7 +1,7 @@
 """What all trainers have in common: check the recipe, build TRL's trainer, train or resume, save, push.
 
-A script parses its recipe, calls [`prepare`], loads its data, shows the start-up box and passes TRL's trainer class to [`train`].
-Whatever can go wrong because of the recipe or the data goes wrong before weights are loaded.
+A script parses its recipe, calls [`prepare`], loads its data, shows the start-up box and passes TRL's trainer class to
+[`train`]. Whatever can go wrong because of the recipe or the data goes wrong before weights are loaded.
 """
 
 import logging
@@ -85,7 +85,7 @@ class Run:
 def prepare(
     stage: str, script_args: ScriptArguments, training_args: TrainingArguments, model_args: ModelConfig
 ) -> Run:
-    """Checks everything that does not need the data: device, model, tokenizer, output folder, Hub, checkpoint to resume from.
+    """Checks everything that does not need the data: device, model, output folder, Hub, checkpoint to resume from.
 
     Args:
         stage (`str`): Key of `parser.STAGES`.
@@ -127,7 +127,8 @@ def train(
 ) -> None:
     """Builds the trainer, trains or resumes, and saves the results.
 
-    Writes to `output_dir`: the model, `recipe.yaml`, `log_history.jsonl`, `train_results.json`, `README.md` (the model card).
+    Writes to `output_dir`: the model, `recipe.yaml`, `log_history.jsonl`, `train_results.json`, `README.md` (the model
+    card).
 
     Args:
         run (`Run`): From [`prepare`].
@@ -271,7 +272,7 @@ def save_model_card(trainer: Trainer, run: Run, folder: Path) -> None:
 
 @cache  # torch cannot register it twice
 def load_checkpoints_of_numbered_cpus() -> None:
-    """Makes torch load checkpoints whose tensors were on `cpu:0`, as accelerate calls the CPU with several processes."""
+    """Makes torch load tensors from `cpu:0`, as accelerate calls the CPU when there are several processes."""
 
     def load(storage, location: str):
         return storage if re.fullmatch(r"cpu:\d+", location) else None

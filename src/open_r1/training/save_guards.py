@@ -39,8 +39,8 @@ class NonFiniteGuard(TrainerCallback):
         self.non_finite_steps += 1
         if self.non_finite_steps >= self.max_non_finite:
             raise RecipeError(
-                f"step {state.global_step}: loss or gradient was NaN or infinite in {self.non_finite_steps} logged steps "
-                f"in a row (max_non_finite). {_describe_last_checkpoint(args.output_dir)} "
+                f"step {state.global_step}: loss or gradient was NaN or infinite in {self.non_finite_steps} "
+                f"logged steps in a row (max_non_finite). {_describe_last_checkpoint(args.output_dir)} "
                 "Lower the learning rate, or look at the data."
             )
 

@@ -1,4 +1,4 @@
-"""The files by which a run is asked to stop and reports that it has stopped; read by the run, its job and its pipeline."""
+"""The files by which a run is asked to stop, and reports that it has stopped to its job and its pipeline."""
 
 import json
 from pathlib import Path
