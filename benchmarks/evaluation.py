@@ -11,7 +11,7 @@ import statistics
 import time
 
 from datasets import Dataset
-from rewards import batch
+from rewards import make_batch
 
 from open_r1.configs import Benchmark
 from open_r1.evals.measures import summarize
@@ -27,7 +27,7 @@ def completions(problems: int, seed: int) -> Dataset:
     """Completions as `generate.py` leaves them, with their gold answers."""
     rows = []
     while len(rows) < problems * SAMPLES:
-        texts, golds = batch(seed + len(rows), bombs=True)
+        texts, golds = make_batch(seed + len(rows), bombs=True)
         for text, gold in zip(texts, golds, strict=True):
             row = {
                 "prompt_id": f"{len(rows) // SAMPLES}",
@@ -41,7 +41,7 @@ def completions(problems: int, seed: int) -> Dataset:
     return Dataset.from_list(rows[: problems * SAMPLES])
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
