@@ -1,4 +1,4 @@
-"""`evaluation.py` as its users run it: draws, grades, writes, continues, compares."""
+"""`evaluation.py` as its users run it: generates, grades, writes, continues, compares."""
 
 import json
 import shutil
@@ -38,35 +38,36 @@ def evaluate(script, checkpoint, tmp_path):
     return evaluate
 
 
-def test_draws_grades_and_writes(evaluate, tmp_path):
+def test_generates_grades_and_writes(evaluate, tmp_path):
     outcome = evaluate()
     assert outcome.code == 0, outcome.err
     folder = tmp_path / "eval/one"
-    found = json.loads((folder / "eval.json").read_text())
+    evaluation = json.loads((folder / "eval.json").read_text())
     assert (
-        found["benchmarks"]["mine"]["avg@3"]["problems"] == 6 and found["benchmarks"]["mine"]["format"]["value"] == 0.0
+        evaluation["benchmarks"]["mine"]["avg@3"]["problems"] == 6
+        and evaluation["benchmarks"]["mine"]["format"]["value"] == 0.0
     )
     assert "| mine | avg@3 |" in outcome.out and "| mine | avg@3 |" in (folder / "README.md").read_text()
-    assert str(folder / "eval.json") in outcome.out, "where the rest is"
-    assert (folder / "mine.parquet").is_file() and found["recipe"]["max_completion_length"] == 8
+    assert str(folder / "eval.json") in outcome.out, "the last line says where the results are"
+    assert (folder / "mine.parquet").is_file() and evaluation["recipe"]["max_completion_length"] == 8
     before = (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns
-    assert evaluate().code == 0, "the same again grades, and draws nothing"
+    assert evaluate().code == 0, "the same command again only grades"
     assert (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns == before
 
 
 def test_thoughts_that_the_prompt_opens(tmp_path):
-    """The tag is put back before anything judges or counts: a thought that is cut off is none that answers."""
+    """The tag is put back before anything is graded or counted: a thought that is cut off has no answer."""
     texts = ["so</think>\\boxed{4}"] * 2 + ["perhaps \\boxed{5}, or"] * 3
     rows = {"prompt_id": "0", "prompt": "2+2", "solution": "4", "finish_reason": "stop", "completion_tokens": 9}
     Dataset.from_list([rows | {"completion": text} for text in texts]).to_parquet(tmp_path / "train.parquet")
     benchmark = Benchmark.parse({"name": "mine", "dataset_name": "mine.jsonl", "dataset_solution_column": "solution"})
     scored = grade_completions(tmp_path / "train.parquet", benchmark, thought_opened=True, progress=False)
-    found = summarize(scored, benchmark)
-    assert found["avg@5"]["value"] == 0.4 and found["cons@5"]["value"] == 1.0
+    summary = summarize(scored, benchmark)
+    assert summary["avg@5"]["value"] == 0.4 and summary["cons@5"]["value"] == 1.0
 
 
 def test_a_checkpoint_that_was_trained_again_is_another_model(evaluate, checkpoint, tmp_path):
-    """In the same folder, which says nothing about it."""
+    """Although it is in the same folder."""
     model = tmp_path / "model"
     shutil.copytree(checkpoint, model)
     assert evaluate("--model_name_or_path", model).code == 0
@@ -76,7 +77,7 @@ def test_a_checkpoint_that_was_trained_again_is_another_model(evaluate, checkpoi
     assert outcome.code == 1 and "weights" in outcome.err
 
 
-def test_standings_are_checked_before_anything_is_drawn(evaluate, tmp_path):
+def test_standings_are_checked_before_anything_is_generated(evaluate, tmp_path):
     (tmp_path / "standings.jsonl").write_text("")
     benchmark = {
         "name": "mine",
@@ -89,14 +90,14 @@ def test_standings_are_checked_before_anything_is_drawn(evaluate, tmp_path):
 
 
 def test_a_missing_gold_column_is_found_before_anything_is_generated(evaluate, tmp_path):
-    """Also of the last of several benchmarks; the message says what the columns are and how to choose one."""
+    """Also that of the last benchmark; the message names the columns and the key that chooses one."""
     good = {"name": "mine", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
     good |= {"dataset_prompt_column": "question", "dataset_solution_column": "gold"}
     without_gold = {key: value for key, value in good.items() if key != "dataset_solution_column"} | {"name": "other"}
     outcome = evaluate("--benchmarks", json.dumps(good), json.dumps(without_gold))
     assert outcome.code == 1 and not (tmp_path / "eval").exists()
-    assert "benchmarks: other: reward 'accuracy' needs the dataset column 'solution'" in outcome.err
-    assert "dataset_solution_column" in outcome.err and "found: question, gold, remark" in outcome.err
+    assert "benchmarks: other: dataset_solution_column: the data set has no column 'answer'" in outcome.err
+    assert "found: question, gold, remark" in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_every_model_is_checked_before_anything_is_generated(evaluate, checkpoin
 
 
 def test_results_of_other_benchmarks_are_not_replaced(evaluate, tmp_path):
-    """One's own problems with the miniature's recipe would be written to the miniature's folder."""
+    """Evaluating one's own problems with the miniature's recipe would write to the miniature's folder."""
     assert evaluate().code == 0
     before = (tmp_path / "eval/one/eval.json").read_text()
     own = {"name": "own", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
@@ -159,7 +160,7 @@ def test_several_models_go_to_folders_of_their_names(evaluate, checkpoint, tmp_p
     assert one["benchmarks"] == other["benchmarks"] and one["model"] == checkpoint
 
 
-def test_dry_run_draws_nothing(evaluate, tmp_path):
+def test_dry_run_generates_nothing(evaluate, tmp_path):
     outcome = evaluate("--dry_run", "true")
     assert (
         outcome.code == 0
@@ -168,6 +169,6 @@ def test_dry_run_draws_nothing(evaluate, tmp_path):
     )
 
 
-def test_published_models_are_checked_before_anything_is_drawn(evaluate, tmp_path):
+def test_published_models_are_checked_before_anything_is_generated(evaluate, tmp_path):
     outcome = evaluate("--published", "DeepSeek-R2")
     assert outcome.code == 1 and "Did you mean 'DeepSeek-R1'" in outcome.err and not (tmp_path / "eval").exists()

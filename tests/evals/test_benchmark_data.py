@@ -1,4 +1,4 @@
-"""Benchmarks that have to be brought into form, read from copies on this machine with the columns of the originals."""
+"""Benchmarks whose rows have to be built, from local copies with the columns of the originals."""
 
 import json
 
@@ -28,18 +28,18 @@ def copy(tmp_path):
     return write
 
 
-def test_choices_are_in_an_order_of_their_own_and_the_letter_is_the_right_one(copy):
+def test_choices_are_shuffled_and_the_letter_is_that_of_the_right_one(copy):
     rows = [
         {"Question": f" q{i} ", "Correct Answer": f"right{i}"}
         | {f"Incorrect Answer {n}": f"wrong{i}{n}" for n in (1, 2, 3)}
         for i in range(40)
     ]
-    found = gpqa_diamond("train", seed=3, dataset_name=copy(rows, "gpqa_diamond", "train"))
-    assert all(row["choices"]["ABCD".index(row["answer"])] == f"right{i}" for i, row in enumerate(found))
-    assert set(found["answer"]) == set("ABCD") and found["question"][5] == "q5"
+    rows = gpqa_diamond("train", seed=3, dataset_name=copy(rows, "gpqa_diamond", "train"))
+    assert all(row["choices"]["ABCD".index(row["answer"])] == f"right{i}" for i, row in enumerate(rows))
+    assert set(rows["answer"]) == set("ABCD") and rows["question"][5] == "q5"
 
 
-def test_problems_of_some_dates(copy):
+def test_livecodebench_has_the_problems_of_the_dates(copy):
     rows = [
         {"question_content": day, "contest_date": f"{day}T00:00:00", "difficulty": "easy"}
         for day in ("2024-07-31", "2024-08-01", "2025-01-31", "2025-02-01")
@@ -70,20 +70,20 @@ def test_codeforces_problems_that_outputs_can_judge(copy):
         "interaction_format": "x",
     }
     rows = [codeforces_row(), *(codeforces_row(**{name: value}) for name, value in left_out.items())]
-    [found] = codeforces("test", 0, dataset_name=copy(rows, "default"))
-    assert found["level"] == 800 and json.loads(found["test_cases"]) == [{"input": "2 3", "output": "5"}]
+    [problem] = codeforces("test", 0, dataset_name=copy(rows, "default"))
+    assert problem["level"] == 800 and json.loads(problem["test_cases"]) == [{"input": "2 3", "output": "5"}]
     for words in ("A. Sum", "Input\n\na, b", "Example 1\n\n```input\n1 2", "Time limit: 1 s"):
-        assert words in found["question_content"]
+        assert words in problem["question_content"]
     program = "```python\nprint(sum(map(int, input().split())))\n```"
     judged = score_dataset(
-        Dataset.from_list([found | {"prompt": "", "completion": program}]),
+        Dataset.from_list([problem | {"prompt": "", "completion": program}]),
         Composition([RewardSpec.parse({"name": "code", "isolation": "none"})]),
         progress=False,
     )
     assert judged["rewards/code"] == [1.0]
 
 
-def test_every_benchmark_of_ours_can_be_called_as_it_is_named():
+def test_functions_take_the_parameters_of_the_table():
     """The functions take what the table gives them; whether the Hub has the set is another question."""
     for name, keys in BENCHMARKS.items():
         benchmark = Benchmark.parse(name)
@@ -92,7 +92,7 @@ def test_every_benchmark_of_ours_can_be_called_as_it_is_named():
             assert set(keys.get("dataset_params", {})) <= set(names)
 
 
-def test_what_is_evaluated_and_what_must_not_be_trained_on_are_one_table(copy, monkeypatch):
+def test_decontamination_reads_the_same_table(copy, monkeypatch):
     rows = [{"problem": "What is it?", "answer": "4"}]
     monkeypatch.setitem(BENCHMARKS, "aime24", BENCHMARKS["aime24"] | {"dataset_name": copy(rows, "default", "train")})
     assert load_problems(["aime24"]).find("What is it?")

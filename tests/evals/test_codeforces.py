@@ -1,4 +1,4 @@
-"""A rating from ranks: what Codeforces' formula says, found again."""
+"""A Codeforces rating from ranks."""
 
 import json
 import random
@@ -15,7 +15,7 @@ def test_the_rating_of_a_rank_is_its_inverse():
     others = [rng.gauss(1400, 300) for _ in range(500)]
     for true in (800, 1400, 2000, 2700):
         assert rating_of_rank(expected_rank(true, others), others) == pytest.approx(true, abs=1)
-    assert rating_of_rank(1, others) == 4000, "first place bounds nothing from above"
+    assert rating_of_rank(1, others) == 4000, "the first place has no upper bound"
     assert rating_of_rank(len(others) + 1, others) == 0
 
 
@@ -47,16 +47,17 @@ def contests(tmp_path, strength):
 
 
 def test_stronger_models_have_higher_ratings(tmp_path):
-    found = []
+    estimates = []
     for strength in (1000, 1500, 2000):
         rows, path = contests(tmp_path, strength)
-        found.append(estimate_rating(rows, rows["solved"], path))
-    values = [each.value for each in found]
+        estimates.append(estimate_rating(rows, rows["solved"], path))
+    values = [estimate.value for estimate in estimates]
     assert values == sorted(values) and values[2] - values[0] > 500
-    assert found[1].low < found[1].value < found[1].high and found[1].problems == 10 and found[1].samples == 8
+    assert estimates[1].low < estimates[1].value < estimates[1].high
+    assert estimates[1].problems == 10 and estimates[1].samples == 8
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_errors_name_what_is_missing(tmp_path):
     rows, path = contests(tmp_path, 1500)
     with pytest.raises(RecipeError, match="no column 'points'"):
         estimate_rating(rows.remove_columns("points"), rows["solved"], path)
@@ -69,8 +70,8 @@ def test_what_is_missing_is_named(tmp_path):
             read_standings(rows, path)
 
 
-def test_nobody_is_as_good_as_can_be_for_winning_once():
-    """Ahead of ten of 1,500, one has the rating at which half a participant is expected to be better."""
+def test_the_first_place_of_a_contest_does_not_give_the_highest_rating():
+    """Ahead of ten participants of 1,500, the rating is that at which half a participant is expected to be better."""
     others = [1500.0] * 10
     best = rating_of_rank(rank_of_points(9.0, [[1500.0, 1.0]] * 10), others)
     assert 1900 < best < 2100

@@ -1,4 +1,4 @@
-"""avg@k, pass@k and cons@k against brute force, and what their intervals mean."""
+"""avg@k, pass@k and cons@k against brute force, and whether their intervals cover what they should."""
 
 import itertools
 import math
@@ -20,18 +20,19 @@ def drawn(seed, problems, samples):
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 7])
 def test_pass_at_k_is_the_mean_over_all_subsets(seed, k):
     scores = drawn(seed, problems=6, samples=7)
-    brute = [sum(max(subset) for subset in itertools.combinations(some, k)) / math.comb(7, k) for some in scores]
+    brute = [sum(max(subset) for subset in itertools.combinations(samples, k)) / math.comb(7, k) for samples in scores]
     assert pass_at_k(scores, k).value == pytest.approx(sum(brute) / len(brute), abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_avg_at_k_and_its_interval(seed):
     scores = drawn(seed, problems=40, samples=4)
-    means = [sum(some) / 4 for some in scores]
+    means = [sum(samples) / 4 for samples in scores]
     mean = sum(means) / 40
-    error = math.sqrt(sum((each - mean) ** 2 for each in means) / 39 / 40)
-    found = avg_at_k(scores)
-    assert found.value == pytest.approx(mean) and found.high == pytest.approx(min(1, mean + 1.959964 * error))
+    error = math.sqrt(sum((value - mean) ** 2 for value in means) / 39 / 40)
+    estimate = avg_at_k(scores)
+    assert estimate.value == pytest.approx(mean)
+    assert estimate.high == pytest.approx(min(1, mean + 1.959964 * error))
     assert pass_at_k(scores, 1).value == pytest.approx(mean)
 
 
@@ -40,8 +41,8 @@ def vote(answers):
     given = [answer for answer, _ in answers if answer is not None]
     if not given:
         return 0.0
-    most = max(given.count(answer) for answer in given)
-    winners = {answer for answer in given if given.count(answer) == most}
+    largest = max(given.count(answer) for answer in given)
+    winners = {answer for answer in given if given.count(answer) == largest}
     return sum(dict(answers)[answer] for answer in winners) / len(winners)
 
 
@@ -60,14 +61,14 @@ def test_cons_at_all_samples_is_the_majority(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_cons_at_fewer_is_the_mean_over_subsets(seed):
     votes = voted(seed, problems=10, samples=7)
-    brute = [sum(vote(subset) for subset in itertools.combinations(some, 3)) / math.comb(7, 3) for some in votes]
+    brute = [sum(vote(subset) for subset in itertools.combinations(samples, 3)) / math.comb(7, 3) for samples in votes]
     assert cons_at_k(votes, 3, resamples=4000).value == pytest.approx(sum(brute) / 10, abs=0.01)
 
 
-def test_ties_and_silence():
+def test_ties_and_samples_without_an_answer():
     assert cons_at_k([[("4", 1.0), ("5", 0.0)]], 2).value == 0.5
     assert cons_at_k([[(None, 0.0), (None, 0.0)]], 2).value == 0.0
-    assert cons_at_k([[(None, 0.0), ("4", 1.0), (None, 0.0)]], 3).value == 1.0, "who says nothing does not vote"
+    assert cons_at_k([[(None, 0.0), ("4", 1.0), (None, 0.0)]], 3).value == 1.0, "samples without an answer do not vote"
 
 
 @pytest.mark.parametrize(
@@ -79,35 +80,39 @@ def test_ties_and_silence():
     ],
     ids=["avg", "pass", "cons"],
 )
-def test_intervals_hold_what_they_promise(measure, truth):
-    """Of 300 benchmarks of 60 problems, about 95% of the intervals contain the mean over all problems; noise is what repeats show."""
-    rng, inside, values = random.Random(1), 0, []
+def test_intervals_cover_the_mean_over_all_problems(measure, truth):
+    """About 95% of the intervals of 300 benchmarks contain the mean over all problems.
+
+    The noise is as large as the spread of repeated evaluations of the same problems.
+    """
+    rng = random.Random(1)
+    inside = 0
     chances = [rng.betavariate(1, 1) for _ in range(60)]
     repeated = [measure(*sampled(chances, rng)) for _ in range(60)]
-    spread = math.sqrt(sum((each.value - sum(e.value for e in repeated) / 60) ** 2 for each in repeated) / 59)
-    noise = sum(each.noise for each in repeated) / 60
+    center = sum(estimate.value for estimate in repeated) / 60
+    spread = math.sqrt(sum((estimate.value - center) ** 2 for estimate in repeated) / 59)
+    noise = sum(estimate.noise for estimate in repeated) / 60
     assert 0.7 < noise / spread < 1.5
     if truth is None:
         return
     grid = [(i + 0.5) / 1000 for i in range(1000)]
     everything = sum(map(truth, grid)) / 1000
     for _ in range(300):
-        found = measure(*sampled([rng.random() for _ in range(60)], rng))
-        values.append(found.value)
-        inside += found.low <= everything <= found.high
+        estimate = measure(*sampled([rng.random() for _ in range(60)], rng))
+        inside += estimate.low <= everything <= estimate.high
     assert 0.90 < inside / 300 < 0.99
 
 
-def sampled(chances, rng, samples=8):
-    scores = [[float(rng.random() < chance) for _ in range(samples)] for chance in chances]
-    return scores, [[("right" if score else "wrong", score) for score in some] for some in scores]
+def sampled(chances, rng, count=8):
+    scores = [[float(rng.random() < chance) for _ in range(count)] for chance in chances]
+    return scores, [[("right" if score else "wrong", score) for score in samples] for samples in scores]
 
 
 @pytest.mark.parametrize(("scores", "k"), [([], 1), ([[1.0]], 2), ([[1.0, 0.0], [1.0]], 2), ([[1.0]], 0)])
-def test_more_than_there_is_is_refused(scores, k):
+def test_k_must_be_between_one_and_the_number_of_samples(scores, k):
     with pytest.raises(ValueError, match="no problem|expected 1 to"):
         pass_at_k(scores, k)
 
 
-def test_scores_that_are_no_shares():
+def test_scores_outside_0_to_1():
     assert avg_at_k([[2.0, 3.0], [4.0, 5.0]]).high > 1 and avg_at_k([[-1.0], [-0.5]]).low < 0

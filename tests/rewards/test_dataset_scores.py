@@ -57,7 +57,7 @@ def test_table_by_reward_and_domain(command):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_graded_rows_are_written_whole(command, tmp_path, suffix):
+def test_graded_rows_are_written(command, tmp_path, suffix):
     status, out = command("--output_path", f"out/graded{suffix}")
     assert status == 0 and "wrote out/graded" in out
     graded = (
@@ -82,7 +82,7 @@ def test_graded_rows_are_written_whole(command, tmp_path, suffix):
         (["--reward_func", "accuracy"], "unknown option '--reward_func'"),
     ],
 )
-def test_mistakes_end_with_one_message(command, flags, says):
+def test_mistakes_end_in_one_message(command, flags, says):
     status, out = command(*flags)
     assert status == 1 and says in out and "Traceback" not in out
 
@@ -98,7 +98,7 @@ def test_dry_run_grades_nothing(command):
     assert status == 0 and "5 completions" in out and "0.667" not in out
 
 
-def test_rewards_are_summed_as_in_training():
+def test_rewards_are_weighted_and_summed_as_in_training():
     rows = Dataset.from_list([{"completion": RIGHT, "solution": "4"}, {"completion": WRONG, "solution": "?"}])
     rewards = Composition([RewardSpec("accuracy"), RewardSpec("format", weight=0.5)])
     scored = score_dataset(rows, rewards, progress=False)

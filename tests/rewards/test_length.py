@@ -21,7 +21,7 @@ def test_cosine_prefers_short_right_answers_and_long_wrong_ones():
 
 
 def test_group_length_compares_within_a_prompt():
-    """A prompt whose solutions are naturally long is not punished for it."""
+    """A prompt whose solutions are naturally long is not punished."""
     reward = GroupLength(num_generations=2)
     lengths = [[0] * n for n in (10, 20, 1000, 2000)]
     assert reward([RIGHT] * 4, ["4"] * 4, lengths, ["a", "a", "b", "b"]) == [0.5, -0.5, 0.5, -0.5]
@@ -29,7 +29,7 @@ def test_group_length_compares_within_a_prompt():
     assert reward([RIGHT] * 2, ["4"] * 2, [[0], [0]], ["a", "a"]) == [0.0, 0.0]
 
 
-def test_group_length_says_nothing_of_a_part_of_a_group():
+def test_group_length_does_not_judge_a_part_of_a_group():
     """Its shortest and longest may be on another process."""
     reward = GroupLength(num_generations=4)
     assert reward([RIGHT] * 3, ["4"] * 3, [[0], [0, 0], [0, 0, 0]], ["a", "b", "b"]) == [None] * 3

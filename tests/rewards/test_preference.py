@@ -1,4 +1,4 @@
-"""Reward models as rewards: what of a completion is judged, by a real model, and what goes wrong early."""
+"""Reward models as rewards: which part of a completion is judged, and which errors come early."""
 
 import pickle
 import shutil
@@ -23,18 +23,18 @@ def test_helpfulness_is_of_the_summary_and_harmlessness_of_the_whole(reward_mode
     assert len({round(value, 6) for value in harmless}) == 3 and all(0 < value < 1 for value in harmless + helpful)
 
 
-def test_no_summary_gives_nothing_and_no_text_is_not_judged(reward_model):
+def test_no_summary_gives_0_and_no_completion_gives_none(reward_model):
     assert Helpfulness(reward_model)(["<think>so", "<think>so</think> ", None], [PROMPT] * 3) == [0.0, 0.0, None]
 
 
-def test_the_same_alone_and_in_a_batch(reward_model):
+def test_batches_do_not_change_the_rewards(reward_model):
     texts = [f"<think>so</think>{'a' * length}" for length in (1, 40, 7, 22, 3)]
     together = Helpfulness(reward_model)(texts, [PROMPT] * 5)
     alone = [Helpfulness(reward_model, batch_size=1)([text], [PROMPT])[0] for text in texts]
     assert together == pytest.approx(alone, abs=1e-5)
 
 
-def test_in_a_recipe_each_row_has_one_of_the_two(reward_model):
+def test_in_a_recipe_each_row_has_one_of_both(reward_model):
     entries = [{"name": "helpfulness", "model": reward_model, "domain": "general-helpful"}]
     entries += [{"name": "harmlessness", "model": reward_model, "domain": "general-harmless"}]
     rewards = Composition(RewardSpec.parse_all([*entries, {"name": "accuracy", "domain": "math"}]))
@@ -55,7 +55,7 @@ def test_it_pickles_without_its_model(reward_model):
     assert pickle.loads(pickle.dumps(reward))(["a"], [PROMPT]) == reward(["a"], [PROMPT])
 
 
-def test_what_is_wrong_is_said_before_training(reward_model, checkpoint, tmp_path):
+def test_errors_come_before_training(reward_model, checkpoint, tmp_path):
     def start(model):
         Composition(RewardSpec.parse_all([{"name": "helpfulness", "model": str(model)}])).start()
 

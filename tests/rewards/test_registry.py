@@ -1,4 +1,4 @@
-"""What a name in `reward_funcs` becomes, and what is refused before anything is loaded."""
+"""How a name in `reward_funcs` becomes a function, and which mistakes are found before anything is loaded."""
 
 import asyncio
 import inspect
@@ -14,7 +14,7 @@ from open_r1.rewards.registry import REWARDS, SHAPING, resolve
 from open_r1.utils.errors import RecipeError
 
 
-def test_own_function_class_and_parameters_from_a_file(own):
+def test_functions_and_classes_from_a_users_file(own):
     assert own("shout").score(["A", "a"]) == [[1.0, 0.0]]
     assert own({"name": "Brevity", "max_words": 2}).score(["a b", "a b c"]) == [[1.0, 0.0]]
     assert own({"name": "capped", "cap": 2}).score(["aaa"]) == [[2.0]]
@@ -32,22 +32,22 @@ def test_trl_rewards_work_with_messages_and_with_text():
 
 
 @pytest.mark.parametrize("name", ["no_kwargs", "CONSTANT"])
-def test_what_trl_cannot_call_is_refused_at_the_start(own, name):
+def test_what_trl_cannot_call_is_an_error(own, name):
     with pytest.raises(RecipeError, match="not a function or class" if name == "CONSTANT" else "must take .*kwargs"):
         own(name)
 
 
-def test_optional_columns_are_known(own):
+def test_optional_columns_are_not_required(own):
     assert own("optional").rewards[0].takes_solution and own("optional").rewards[0].columns == set()
 
 
-def test_file_that_does_not_run_is_refused(tmp_path):
+def test_a_file_that_does_not_run_is_an_error(tmp_path):
     (tmp_path / "wrong.py").write_text("def reward(:")
     with pytest.raises(RecipeError, match="SyntaxError"):
         Reward(RewardSpec(f"{tmp_path / 'wrong.py'}:reward"))
 
 
-def test_two_rewards_of_one_name_are_refused():
+def test_two_rewards_of_the_same_name_are_an_error():
     """TRL would write both into one metric."""
     with pytest.raises(RecipeError, match="each named once"):
         GRPOScriptArguments(dataset_name="x", reward_funcs=["accuracy", "twin.py:accuracy"])
@@ -79,7 +79,7 @@ def test_unknown_rewards_and_parameters(entry, says):
     assert says in str(error.value)
 
 
-def test_missing_column_is_named_with_the_option_that_mends_it():
+def test_a_missing_column_is_named_with_its_option():
     with pytest.raises(RecipeError) as error:
         check_columns(Composition([RewardSpec("accuracy")]).rewards, ["prompt", "answer"])
     assert (
@@ -94,7 +94,7 @@ def test_reward_for_some_domains_needs_the_column():
         check_columns(Composition([RewardSpec("format", domain=["math"])]).rewards, ["prompt", "solution"])
 
 
-def test_domains_of_recipe_and_data_must_meet():
+def test_domains_of_recipe_and_data_must_match():
     rewards = Composition([RewardSpec("accuracy", domain=["math", "stem"])]).rewards
     check_domains(rewards, ["math", "stem"])
     with pytest.raises(RecipeError, match="domain 'stem', of which the data set has no rows; it has: math"):
@@ -104,14 +104,14 @@ def test_domains_of_recipe_and_data_must_meet():
     check_domains([*rewards, *Composition([RewardSpec("format")]).rewards], ["math", "stem", "code"])
 
 
-def test_too_many_unusable_golds_stop_the_run(caplog):
+def test_too_many_unusable_golds_are_an_error(caplog):
     with pytest.raises(RecipeError, match="cannot parse 2 of 4 golds"):
         check_golds(["1", "", "2", " "], limit=0.4)
     check_golds(["1", "", "2", " "], limit=0.5)
     assert "2 of 4 golds cannot be parsed" in caplog.text
 
 
-def test_every_reward_takes_all_that_trl_passes_and_shaping_ones_are_registered():
+def test_every_reward_takes_all_that_trl_passes():
     assert SHAPING < set(REWARDS)
     specs = [
         RewardSpec("accuracy"),
@@ -157,7 +157,7 @@ TEXTS = [
 
 
 def as_messages(text: str) -> list[dict]:
-    """A completion as TRL passes it in a conversation: the thought parsed out of the content, if the template does that."""
+    """A completion as TRL passes it in a conversation, the thought parsed out of the content."""
     thought, closed, answer = text.removeprefix("<think>").partition("</think>")
     if not closed:
         return [{"role": "assistant", "content": text}]
@@ -165,7 +165,7 @@ def as_messages(text: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", REWARDS)
-def test_takes_text_and_messages_alike_and_leaves_out_what_is_missing(name, reward_model):
+def test_takes_text_and_messages_alike_and_gives_none_for_none(name, reward_model):
     """Called directly, as a notebook would; a row without a completion is not judged."""
     params = PARAMS.get(name, {})
     if name in ("helpfulness", "harmlessness"):
@@ -190,9 +190,14 @@ def test_takes_text_and_messages_alike_and_leaves_out_what_is_missing(name, rewa
     assert rewards([None] * 4) == [None] * 4
 
 
-def test_import_is_quick_and_without_torch():
+def test_importing_the_rewards_is_fast_and_does_not_import_torch():
     """Data builders, evaluation and users' scripts import the rewards where there is no torch."""
-    code = "import sys, time; start = time.process_time(); import open_r1.rewards; print(time.process_time() - start, 'torch' in sys.modules)"
+    code = """
+import sys, time
+start = time.process_time()
+import open_r1.rewards
+print(time.process_time() - start, 'torch' in sys.modules)
+"""
     seconds, torch = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -126,12 +126,7 @@ def estimate_rating(scored: Dataset, solved: list[float | None], standings: str)
         RecipeError: If a column, or the standings of a contest, are missing.
     """
     all_standings = read_standings(scored, standings)
-    points: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))  # by contest and sample
-    columns = (scored["contest_id"], scored["sample"], scored["points"], solved)
-    for contest, sample, worth, score in zip(*columns, strict=True):
-        if score != 1.0:
-            worth = 0.0
-        points[str(contest)][sample] += worth
+    points = _sum_points(scored, solved)
     means = []
     variances = []
     for contest, points_by_sample in points.items():
@@ -143,6 +138,19 @@ def estimate_rating(scored: Dataset, solved: list[float | None], standings: str)
             variances.append(0.0)
     samples = min(map(len, points.values()))
     return estimate(means, variances, samples, bounds=(LOWEST_RATING, HIGHEST_RATING))
+
+
+def _sum_points(scored: Dataset, solved: list[float | None]) -> dict[str, dict[int, float]]:
+    """The points of the problems that each sample of a contest solves, by contest and sample."""
+    points: dict[str, dict[int, float]] = {}
+    columns = (scored["contest_id"], scored["sample"], scored["points"], solved)
+    for contest, sample, worth, score in zip(*columns, strict=True):
+        of_contest = points.setdefault(str(contest), defaultdict(float))
+        if score == 1.0:
+            of_contest[sample] += worth
+        else:
+            of_contest[sample] += 0.0  # a sample that solves nothing has its rank, too
+    return points
 
 
 def _rate_samples(points: list[float], standings: Standings) -> list[float]:

@@ -191,6 +191,9 @@ def _check_benchmark(args: EvaluationArguments, benchmark: Benchmark) -> None:
     if benchmark.standings:
         read_standings(rows, benchmark.standings)
     rows = _rename_golds(rows, benchmark)
+    needs_golds = any("solution" in reward.columns for reward in rewards.rewards)
+    if needs_golds and "solution" not in rows.column_names:
+        require_column(rows, benchmark.dataset_solution_column, "dataset_solution_column")
     check_scorable([*rows.column_names, "prompt"], rewards)
     if benchmark.rewards[0].name == "accuracy":
         _check_golds(rows, benchmark)
