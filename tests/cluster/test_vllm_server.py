@@ -106,11 +106,17 @@ def test_engines_that_do_not_fit_the_gpus_are_an_error(job):
         rollout_options(job, 4, 16)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"vllm_engine": {"max_num_seqs": 8}}, "which is 0"),
-    ({"vllm_engine": "{data_parallel_size: 8}", "vllm_nodes": 1}, "the GPUs of an engine are set by `vllm_tensor_parallel_size`"),
-    ({"vllm_nodes": -1}, "vllm_nodes: found -1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"vllm_engine": {"max_num_seqs": 8}}, "which is 0"),
+        (
+            {"vllm_engine": "{data_parallel_size: 8}", "vllm_nodes": 1},
+            "the GPUs of an engine are set by `vllm_tensor_parallel_size`",
+        ),
+        ({"vllm_nodes": -1}, "vllm_nodes: found -1"),
+    ],
+)
 def test_server_options_without_a_server_are_an_error(options, message):
     with pytest.raises(RecipeError, match=message):
         GRPOScriptArguments(dataset_name="x.jsonl", **options)
