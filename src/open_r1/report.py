@@ -1,5 +1,4 @@
-"""Reports on a run, or on all stages of a pipeline, from what they wrote: plots, tables, completions. Needs no
-tracker.
+"""Reports on a run, or on all stages of a pipeline: plots, tables and completions, without a tracker.
 
 Examples:
 

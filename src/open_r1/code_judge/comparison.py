@@ -1,5 +1,4 @@
-"""Whether an output is the expected one: token by token over the whole output; numbers exactly, unless the test has a
-tolerance."""
+"""Compares an output with the expected one, token by token; numbers exactly, unless the test case has a tolerance."""
 
 import json
 import re

@@ -1,5 +1,4 @@
-"""Tests that call a function of a Python program: written as a program that makes the call, so that providers only run
-programs.
+"""Turns a test that calls a function into a Python program that makes the call, so that providers only run programs.
 
 It reads the arguments as JSON and prints the result as JSON, on a descriptor of its own; what the tested program
 prints is discarded. The expected result is not in it: a program that writes to that descriptor itself must still know

@@ -25,8 +25,8 @@ INSTALL_HELP = (
     "isolation: programs are run in bubblewrap. Install it (`apt-get install bubblewrap`, `dnf install bubblewrap` or "
     "conda-forge's; the PyPI package of that name is a different one) and allow user namespaces "
     "(user.max_user_namespaces > 0; on Ubuntu 24.04 kernel.apparmor_restrict_unprivileged_userns=0 or its bwrap "
-    "profile). Or set `provider` to run programs on another machine. `isolation: none` runs generated programs with all "
-    "your rights."
+    "profile). Or set `provider` to run programs on another machine. `isolation: none` runs generated programs with "
+    "all your rights."
 )
 
 

@@ -1,5 +1,4 @@
-"""The languages that programs may be written in. A class here adds one: its names, how to compile and how to run
-it."""
+"""The languages that programs may be written in: their names, and how to compile and run a program."""
 
 from typing import ClassVar, Protocol
 

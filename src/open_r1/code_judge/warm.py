@@ -1,5 +1,4 @@
-"""Sandboxes that are ready before the program comes: one fork server per thread, which forks a new sandbox for each
-run.
+"""Sandboxes that are ready before the program comes: a fork server per thread forks a new one for each run.
 
 The isolation is the same as with a new bubblewrap for each run, without the time to start it: the fork server
 (`fork_server`) runs in bubblewrap, and each run gets its own user, process, mount and IPC namespaces, `/tmp` and

@@ -1,5 +1,4 @@
-"""One page on all stages and seeds of a pipeline: its checkpoints, the paper's claims, curves and repaired slips, and
-minutes.
+"""One page on all stages and seeds of a pipeline: checkpoints, the paper's claims, curves, repaired slips, minutes.
 
 Writes `report.md`, `claims.json`, `checkpoints.png` and `dynamics.png`.
 """

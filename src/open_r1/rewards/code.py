@@ -1,5 +1,4 @@
-"""Code reward: does the program pass its test cases? (DeepSeek-R1, §2.2.2: a compiler's feedback on predefined test
-cases.)
+"""The code reward: does the program pass its test cases? (DeepSeek-R1, §2.2.2: a compiler's feedback on test cases.)
 
     reward_funcs:
       - {name: code, mode: fraction, timeout: 4, domain: code}

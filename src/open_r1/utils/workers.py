@@ -1,5 +1,4 @@
-"""Worker processes with a hard deadline per item: for work on untrusted text that may loop or eat memory, in C code as
-well.
+"""Worker processes with a hard deadline per item, for work on untrusted text that may loop or eat memory, even in C.
 
 A worker is a fresh Python (`python -m open_r1.utils.workers module:function`), not a fork of the trainer: it has no
 CUDA, no torch and none of the trainer's threads. It imports the function once, works off the warm-up items, and forks
