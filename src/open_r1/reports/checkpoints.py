@@ -1,4 +1,4 @@
-"""The evaluated checkpoints of a pipeline, as a table like DeepSeek-R1 v2's Table 3 (Zero, Dev1 to R1) and a picture."""
+"""The evaluated checkpoints of a pipeline, as a table like DeepSeek-R1 v2's Table 3 (Zero to R1) and a picture."""
 
 from pathlib import Path
 
