@@ -19,7 +19,11 @@ LETTERS = "ABCD"
 CHOICE_COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 
 
-def gpqa_diamond(split: str, seed: int, dataset_name: str = "Idavidrein/gpqa") -> Dataset:
+def gpqa_diamond(
+    split: str,
+    seed: int,
+    dataset_name: str = "Idavidrein/gpqa",
+) -> Dataset:
     """GPQA-Diamond's questions with their four choices in random order.
 
     Args:
@@ -78,7 +82,11 @@ def livecodebench(
     return rows.cast_column("contest_date", datasets.Value("string"))
 
 
-def codeforces(split: str, seed: int, dataset_name: str = "open-r1/codeforces") -> Dataset:
+def codeforces(
+    split: str,
+    seed: int,
+    dataset_name: str = "open-r1/codeforces",
+) -> Dataset:
     """Codeforces problems that can be judged by their output alone.
 
     All of their tests are known, each has one right output, and programs read standard input and write standard

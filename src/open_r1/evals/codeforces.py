@@ -111,7 +111,11 @@ def read_standings(problems: Dataset, path: str) -> dict[str, Standings]:
     return standings
 
 
-def estimate_rating(scored: Dataset, solved: list[float | None], standings: str) -> Estimate:
+def estimate_rating(
+    scored: Dataset,
+    solved: list[float | None],
+    standings: str,
+) -> Estimate:
     """The mean rating over contests and samples, with an interval over contests.
 
     Samples with as many points as other participants share their mean rank. One that is ahead of all has the rank 1.5,

@@ -41,7 +41,8 @@ def completion_measures(scored: Dataset, benchmark: Benchmark) -> dict[str, list
     columns = (scored["completion"], scored["finish_reason"], scored["completion_tokens"])
     for completion, finish_reason, tokens in zip(*columns, strict=True):
         text = text_of(completion) or ""
-        measures["cut off"].append(float(finish_reason == "length"))
+        is_cut_off = finish_reason == "length"
+        measures["cut off"].append(float(is_cut_off))
         measures["language mixing"].append(float(mixes_languages(text)))
         measures["reflection"].append(float(has_reflection(text)))
         measures["tokens"].append(float(tokens))

@@ -45,14 +45,17 @@ def find_repair(text: str) -> tuple[str, str, str] | None:
     plain = TIMES.sub("*", text).replace("$", "")
     plain = THOUSANDS_SEPARATOR.sub("", plain)
     for word in REFLECTION_WORDS.finditer(plain):
-        before = EQUATION.findall(plain[max(0, word.start() - WINDOW) : word.start()])
+        start = max(0, word.start() - WINDOW)
+        before = EQUATION.findall(plain[start : word.start()])
         after = EQUATION.search(plain, word.end(), word.end() + WINDOW)
         if not before or after is None:
             continue
         left_before, result_before = before[-1]
         left_after, result_after = after.groups()
         left = _without_spaces(left_after)
-        if left == _without_spaces(left_before) and _value(result_before) != _value(result_after):
+        if left != _without_spaces(left_before):
+            continue
+        if _value(result_before) != _value(result_after):
             return left, result_before, result_after
     return None
 

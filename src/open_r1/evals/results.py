@@ -48,7 +48,11 @@ def require_published(models: list[str]) -> None:
             raise RecipeError(f"published: found {model!r}{did_you_mean(model, known)} There are {', '.join(known)}.")
 
 
-def write_evaluation(folder: Path, evaluation: dict, published: list[str]) -> None:
+def write_evaluation(
+    folder: Path,
+    evaluation: dict,
+    published: list[str],
+) -> None:
     """Writes `eval.json`, and `README.md` with the table.
 
     Args:
@@ -191,7 +195,11 @@ def _format_published(score: float | None, kind: str) -> str:
     return f"{score:.3f}"
 
 
-def _format_difference(estimate: Estimate, published: float | None, kind: str) -> str:
+def _format_difference(
+    estimate: Estimate,
+    published: float | None,
+    kind: str,
+) -> str:
     """The difference to the paper's score, with half of its 95% interval."""
     if published is None:
         return MISSING

@@ -30,7 +30,11 @@ logger = logging.getLogger(__name__)
 CHECKED_GOLDS = 1000
 
 
-def evaluate_models(args: EvaluationArguments, model_args: ModelConfig, console: Console) -> list[dict]:
+def evaluate_models(
+    args: EvaluationArguments,
+    model_args: ModelConfig,
+    console: Console,
+) -> list[dict]:
     """Evaluates one model or several on all benchmarks.
 
     Each model's results are in `output_dir`, or, if the recipe names several `models`, in a folder of its name there:
@@ -94,7 +98,10 @@ def check_evaluation(runs: list[tuple[EvaluationArguments, ModelConfig]]) -> Non
 
 
 def run_benchmark(
-    args: EvaluationArguments, model_args: ModelConfig, benchmark: Benchmark, console: Console
+    args: EvaluationArguments,
+    model_args: ModelConfig,
+    benchmark: Benchmark,
+    console: Console,
 ) -> dict | None:
     """Generates the completions of a benchmark that do not exist yet, grades all of them and summarizes the scores.
 
@@ -122,7 +129,12 @@ def run_benchmark(
     return summarize(scored, benchmark)
 
 
-def grade_completions(folder: Path, benchmark: Benchmark, thought_opened: bool, progress: bool) -> Dataset:
+def grade_completions(
+    folder: Path,
+    benchmark: Benchmark,
+    thought_opened: bool,
+    progress: bool,
+) -> Dataset:
     """Scores the completions of a folder with the benchmark's rewards.
 
     Args:
@@ -143,7 +155,9 @@ def grade_completions(folder: Path, benchmark: Benchmark, thought_opened: bool, 
 
 
 def _arguments_of_model(
-    args: EvaluationArguments, model_args: ModelConfig, model: str
+    args: EvaluationArguments,
+    model_args: ModelConfig,
+    model: str,
 ) -> tuple[EvaluationArguments, ModelConfig]:
     """The arguments for one of several models, whose results go to a folder of its name."""
     args = copy.copy(args)
@@ -241,7 +255,11 @@ def _rename_golds(rows: Dataset, benchmark: Benchmark) -> Dataset:
     return rename_columns(rows, {"solution": benchmark.dataset_solution_column})
 
 
-def _write_results(args: EvaluationArguments, model_args: ModelConfig, summaries: dict[str, dict]) -> dict:
+def _write_results(
+    args: EvaluationArguments,
+    model_args: ModelConfig,
+    summaries: dict[str, dict],
+) -> dict:
     """Writes the evaluation of one model, with the keys that repeat it."""
     folder = Path(args.output_dir)
     keys = dict(args.keys)

@@ -80,9 +80,10 @@ def estimate(
     """
     count = len(means)
     value = sum(means) / count
-    standard_error = math.inf
     if count > 1:
         standard_error = math.sqrt(sample_variance(means) / count)
+    else:
+        standard_error = math.inf
     lowest, highest = bounds
     return Estimate(
         value=value,
@@ -147,7 +148,12 @@ def pass_at_k(scores: Sequence[Sequence[float]], k: int) -> Estimate:
     return estimate(means, variances, _fewest_samples(scores))
 
 
-def cons_at_k(votes: Sequence[Sequence[Vote]], k: int, resamples: int = 200, seed: int = 0) -> Estimate:
+def cons_at_k(
+    votes: Sequence[Sequence[Vote]],
+    k: int,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Estimate:
     """The share of problems whose most frequent answer among k samples is right (majority vote; v2, D.1).
 
     With more than k samples, it is the mean over random choices of k of them. The noise is that of the bootstrap: the
@@ -205,7 +211,11 @@ def majority_vote(votes: Sequence[Vote]) -> float:
     return len(right_answers.intersection(winners)) / len(winners)
 
 
-def _pass_probability(samples: int, right: int, k: int) -> float:
+def _pass_probability(
+    samples: int,
+    right: int,
+    k: int,
+) -> float:
     """The probability that k samples, drawn without replacement, hold a right one."""
     wrong = samples - right
     if wrong < k:
@@ -213,7 +223,11 @@ def _pass_probability(samples: int, right: int, k: int) -> float:
     return 1.0 - comb(wrong, k) / comb(samples, k)
 
 
-def _pass_variance(samples: int, right: int, k: int) -> float:
+def _pass_variance(
+    samples: int,
+    right: int,
+    k: int,
+) -> float:
     """The variance of `_pass_probability` from the drawing of samples."""
     if k == samples:
         all_wrong = (1 - right / samples) ** k

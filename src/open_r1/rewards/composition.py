@@ -81,7 +81,12 @@ class Reward:
             text += f" if {self.spec.only_if}"
         return text
 
-    def score_rows(self, completions: list, prefill: str, columns: dict) -> "BatchScores":
+    def score_rows(
+        self,
+        completions: list,
+        prefill: str,
+        columns: dict,
+    ) -> "BatchScores":
         """Scores the rows of a batch that this reward is for.
 
         Args:
@@ -108,7 +113,12 @@ class Reward:
                 rows.append(row)
         return rows
 
-    def _call(self, completions: list, prefill: str, kwargs: dict) -> Scores:
+    def _call(
+        self,
+        completions: list,
+        prefill: str,
+        kwargs: dict,
+    ) -> Scores:
         """Calls the function. If it fails, the run goes on, and none of the completions is judged."""
         try:
             scores = self.function(completions=self._convert(completions, prefill), **kwargs)
@@ -211,7 +221,12 @@ class Composition:
     [[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
 
-    def __init__(self, specs: list[RewardSpec], prefill: str = "", max_unjudged: float = 1.0):
+    def __init__(
+        self,
+        specs: list[RewardSpec],
+        prefill: str = "",
+        max_unjudged: float = 1.0,
+    ):
         self.rewards = [Reward(spec) for spec in specs]
         self.prefill = prefill
         self.max_unjudged = max_unjudged
@@ -265,7 +280,12 @@ class Composition:
         self.start()
         return [RewardFunction(self, index) for index in range(len(self.rewards))]
 
-    def score_for_trainer(self, index: int, completions: list, **kwargs) -> Scores:
+    def score_for_trainer(
+        self,
+        index: int,
+        completions: list,
+        **kwargs,
+    ) -> Scores:
         """The scores of one reward. All rewards are computed when TRL asks for the first one of a batch."""
         lists = [completions]
         for argument in kwargs.values():
@@ -276,7 +296,12 @@ class Composition:
                 self._last_batch = ScoredBatch(lists, self.score(completions, **kwargs))
             return self._last_batch.scores[index]
 
-    def score(self, completions: list, log_metric: Callable | None = None, **columns) -> list[Scores]:
+    def score(
+        self,
+        completions: list,
+        log_metric: Callable | None = None,
+        **columns,
+    ) -> list[Scores]:
         """Scores a batch.
 
         Args:
@@ -391,7 +416,11 @@ def _finite_or_none(score: float | None) -> float | None:
     return float(score)
 
 
-def _select_columns(columns: dict, rows: list[int], batch_size: int) -> dict:
+def _select_columns(
+    columns: dict,
+    rows: list[int],
+    batch_size: int,
+) -> dict:
     """The keyword arguments of a reward that sees only some rows of the batch.
 
     Columns are cut to these rows. What the reward gives to TRL's `log_extra` is extended to the whole batch.
@@ -406,7 +435,13 @@ def _select_columns(columns: dict, rows: list[int], batch_size: int) -> dict:
     return kwargs
 
 
-def _log_extra(log_extra: Callable, rows: list[int], batch_size: int, name: str, values: list) -> None:
+def _log_extra(
+    log_extra: Callable,
+    rows: list[int],
+    batch_size: int,
+    name: str,
+    values: list,
+) -> None:
     """Logs a column of TRL's table of completions that only some rows have values for."""
     column = [""] * batch_size
     for row, value in zip(rows, values, strict=True):
@@ -439,7 +474,11 @@ def _apply_gates(results: list[BatchScores]) -> None:
             result.set_to_zero(non_positive_rows[gate])
 
 
-def _log_unjudged(results: list[BatchScores], judged: list[bool], log_metric: Callable) -> None:
+def _log_unjudged(
+    results: list[BatchScores],
+    judged: list[bool],
+    log_metric: Callable,
+) -> None:
     for result in results:
         share = len(result.unjudged_rows) / max(1, len(result.rows))
         log_metric(f"rewards/{result.reward.label}/none", share)

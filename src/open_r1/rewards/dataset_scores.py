@@ -35,7 +35,10 @@ class MeanScore(NamedTuple):
 
 
 def score_dataset(
-    dataset: Dataset, rewards: Composition, completion_column: str = "completion", progress: bool = True
+    dataset: Dataset,
+    rewards: Composition,
+    completion_column: str = "completion",
+    progress: bool = True,
 ) -> Dataset:
     """Adds a column `rewards/<name>` per reward, as TRL names its metrics, and their weighted sum as `reward`.
 
@@ -101,7 +104,11 @@ def copy_scores(scored: Dataset, dataset: Dataset) -> Dataset:
     return _with_columns(dataset, columns)
 
 
-def mean_scores(scored: Dataset, rewards: Composition, domain_column: str = "domain") -> list[MeanScore]:
+def mean_scores(
+    scored: Dataset,
+    rewards: Composition,
+    domain_column: str = "domain",
+) -> list[MeanScore]:
     """The mean of each reward over all completions, and then by domain.
 
     Args:
@@ -150,7 +157,11 @@ def _with_columns(dataset: Dataset, columns: dict[str, Scores]) -> Dataset:
     return dataset
 
 
-def _mean_score(domain: str, reward: str, scores: Scores) -> MeanScore:
+def _mean_score(
+    domain: str,
+    reward: str,
+    scores: Scores,
+) -> MeanScore:
     judged = [score for score in scores if score is not None]
     mean = None
     if judged:

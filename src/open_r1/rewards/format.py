@@ -73,6 +73,9 @@ def tag_count(completions: list, **kwargs) -> list[float | None]:
         if text is None:
             rewards.append(None)
         else:
-            tags_once = [tag for tag in TAGS if text.count(tag) == 1]
-            rewards.append(len(tags_once) / len(TAGS))
+            reward = 0.0
+            for tag in TAGS:
+                if text.count(tag) == 1:
+                    reward += 1 / len(TAGS)
+            rewards.append(reward)
     return rewards

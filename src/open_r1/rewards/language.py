@@ -113,7 +113,10 @@ def language_consistency(
     unknown = [None] * len(completions)
     rewards = []
     for completion, prompt, name in zip(completions, prompts or unknown, language or unknown, strict=True):
-        target = language_code(name) if name else _prompt_language(prompt)
+        if name:
+            target = language_code(name)
+        else:
+            target = _prompt_language(prompt)
         text = text_of(completion)
         if text is None or target is None:
             rewards.append(None)
@@ -142,7 +145,11 @@ class LanguageConsistency:
         self.fewest_words = fewest_words
 
     def __call__(
-        self, completions: list, prompts: list | None = None, language: list[str] | None = None, **kwargs
+        self,
+        completions: list,
+        prompts: list | None = None,
+        language: list[str] | None = None,
+        **kwargs,
     ) -> list[float | None]:
         targets = [self.language] * len(completions)
         for row, name in enumerate(language or []):
@@ -206,7 +213,10 @@ def _prompt_language(prompt: str | list[dict] | None) -> str | None:
     """The language of the user's question, whatever language the template around it is written in."""
     if not prompt:
         return None
-    question = _question_in_text(prompt) if isinstance(prompt, str) else _last_user_message(prompt)
+    if isinstance(prompt, str):
+        question = _question_in_text(prompt)
+    else:
+        question = _last_user_message(prompt)
     words = _count_words(question)
     if not words:
         return None
@@ -229,7 +239,11 @@ def _last_user_message(messages: list[dict]) -> str:
     return ""
 
 
-def _share_of_words(text: str, target: str, fewest_words: int) -> float | None:
+def _share_of_words(
+    text: str,
+    target: str,
+    fewest_words: int,
+) -> float | None:
     words = _count_words(text, target)
     total = sum(words.values())
     if total < fewest_words:
@@ -336,7 +350,8 @@ def _mixes_latin_languages(text: str) -> bool:
     if suspected < 2:
         return False
     counts = _count_latin_words(SENTENCE_END.split(text), target=None)
-    return sum(counts[language] >= FEWEST_WORDS for language in LATIN) > 1
+    spoken = [language for language in LATIN if counts[language] >= FEWEST_WORDS]
+    return len(spoken) > 1
 
 
 def _mixes_chinese_and_japanese(text: str) -> bool:

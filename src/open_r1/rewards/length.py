@@ -31,13 +31,22 @@ class Cosine:
 
     __name__ = "cosine"
 
-    def __init__(self, max_len: int, right: list[float] | None = None, wrong: list[float] | None = None):
+    def __init__(
+        self,
+        max_len: int,
+        right: list[float] | None = None,
+        wrong: list[float] | None = None,
+    ):
         self.max_len = max_len
         self.right = right or [1.0, 0.5]
         self.wrong = wrong or [-1.0, -0.5]
 
     def __call__(
-        self, completions: list, solution: list, completion_ids: list[list[int]], **kwargs
+        self,
+        completions: list,
+        solution: list,
+        completion_ids: list[list[int]],
+        **kwargs,
     ) -> list[float | None]:
         rewards: list[float | None] = []
         for grade, ids in zip(accuracy(completions, solution), completion_ids, strict=True):
@@ -69,7 +78,12 @@ class GroupLength:
         self.num_generations = num_generations
 
     def __call__(
-        self, completions: list, solution: list, completion_ids: list[list[int]], prompts: list, **kwargs
+        self,
+        completions: list,
+        solution: list,
+        completion_ids: list[list[int]],
+        prompts: list,
+        **kwargs,
     ) -> list[float | None]:
         grades = accuracy(completions, solution)
         lengths = list(map(len, completion_ids))
@@ -118,7 +132,12 @@ class Repetition:
     def __init__(self, ngram_size: int = 3, max_penalty: float = -1.0):
         self.reward = get_repetition_penalty_reward(ngram_size, max_penalty)
 
-    def __call__(self, completions: list, completion_ids: list[list[int]], **kwargs) -> list[float | None]:
+    def __call__(
+        self,
+        completions: list,
+        completion_ids: list[list[int]],
+        **kwargs,
+    ) -> list[float | None]:
         return _without_missing(self.reward(completion_ids), completions)
 
 
@@ -140,7 +159,12 @@ class SoftOverlong:
     def __init__(self, max_len: int, cache: int):
         self.reward = get_soft_overlong_punishment(max_len, cache)
 
-    def __call__(self, completions: list, completion_ids: list[list[int]], **kwargs) -> list[float | None]:
+    def __call__(
+        self,
+        completions: list,
+        completion_ids: list[list[int]],
+        **kwargs,
+    ) -> list[float | None]:
         return _without_missing(self.reward(completion_ids), completions)
 
 

@@ -38,7 +38,12 @@ class Preference(ABC):
 
     __name__ = "preference"
 
-    def __init__(self, model: str, batch_size: int = 32, revision: str = "main"):
+    def __init__(
+        self,
+        model: str,
+        batch_size: int = 32,
+        revision: str = "main",
+    ):
         if batch_size < 1:
             raise ValueError(f"batch_size: found {batch_size}; expected at least 1")
         self.model = model
@@ -80,7 +85,12 @@ class Preference(ABC):
             if self._loaded is None:
                 self._loaded = _load(self.model, self.revision)
 
-    def __call__(self, completions: list, prompts: list, **kwargs) -> list[float | None]:
+    def __call__(
+        self,
+        completions: list,
+        prompts: list,
+        **kwargs,
+    ) -> list[float | None]:
         self.start()
         model, tokenizer = self._loaded
         rewards: list[float | None] = [None] * len(completions)
@@ -176,12 +186,17 @@ def _load(source: str, revision: str) -> tuple["PreTrainedModel", "PreTrainedTok
 
 
 def _probabilities(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", conversations: list[list[dict]], batch_size: int
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    conversations: list[list[dict]],
+    batch_size: int,
 ) -> list[float]:
     """The model's scores of conversations, through a sigmoid. Conversations of similar length share a batch."""
     import torch
 
-    texts = [tokenizer.apply_chat_template(messages, tokenize=False) for messages in conversations]
+    texts = []
+    for messages in conversations:
+        texts.append(tokenizer.apply_chat_template(messages, tokenize=False))
     by_length = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     probabilities = [0.0] * len(texts)
     with torch.inference_mode():

@@ -105,8 +105,11 @@ def _check_params(spec: RewardSpec, target: Callable) -> None:
 
 def _accepted_params(target: Callable) -> list[str]:
     """The parameters that a recipe may set: all but what TRL passes."""
-    reserved = FROM_TRAINER | {"kwargs", "solution"}
-    return [name for name in inspect.signature(target).parameters if name not in reserved]
+    accepted = []
+    for name in inspect.signature(target).parameters:
+        if name not in FROM_TRAINER and name not in ("kwargs", "solution"):
+            accepted.append(name)
+    return accepted
 
 
 def _instantiate(spec: RewardSpec, target: type) -> Callable:
