@@ -191,11 +191,12 @@ class ProblemIndex:
     def _find_long(self, words: np.ndarray) -> int | None:
         """The problem the largest share of whose n-grams occurs in the text, if that is large enough."""
         ngrams = {ngram for _, ngram in _candidates(words, NGRAM, self._long_prefilter)}
-        counts: Counter[int] = Counter()
+        numbers: list[int] = []
         for ngram in ngrams:
-            counts.update(self._long.get(ngram, ()))
-        if not counts:
+            numbers += self._long.get(ngram, ())
+        if not numbers:
             return None
+        counts = Counter(numbers)
         best = max(counts, key=lambda number: counts[number] / self._ngram_counts[number])
         if counts[best] < MIN_OVERLAP * self._ngram_counts[best]:
             return None
