@@ -55,7 +55,7 @@ def merge(adapter: Path, output_dir: Path, dtype: torch.dtype) -> None:
 
 
 def loading_options(adapter: Path) -> dict[str, Any]:
-    """How the run that trained the adapter loaded its base (with other positions, say). PEFT keeps only the base's name."""
+    """How the run that trained the adapter loaded its base (its positions, say). PEFT keeps only the base's name."""
     recipe = {}
     if (adapter / "recipe.yaml").is_file():
         recipe = yaml.safe_load((adapter / "recipe.yaml").read_text())

@@ -61,7 +61,7 @@ def smallest_engine(shape: ModelShape, gpu: GPU) -> int:
 
 
 def _bytes_read(shape: ModelShape, batch: float, position: float) -> float:
-    """Bytes read for the next token: weights that any of the batch passes through, and the keys of all tokens before."""
+    """Bytes read for the next token: weights that any of the batch passes through, and keys of all tokens before."""
     weights = shape.active
     if shape.experts:
         always_read = shape.active - shape.routed * shape.chosen / shape.experts
