@@ -17,7 +17,7 @@ from open_r1.builders.filters import (
 from open_r1.configs import BENCHMARKS, Benchmark, BuilderArguments, DatasetSpec
 from open_r1.data.load import load_split
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.imports import FILES
+from open_r1.utils.imports import DATA_SUFFIXES
 
 
 def filters_from_recipe(args: BuilderArguments, columns: list[str], empty_thought: bool = False) -> list:
@@ -53,7 +53,7 @@ def require_benchmarks(names: list[str]) -> None:
     """
     for name in names:
         path, _, column = name.rpartition(":")
-        is_file = path.endswith(FILES) and Path(path).is_file()
+        is_file = path.endswith(DATA_SUFFIXES) and Path(path).is_file()
         if name not in BENCHMARKS and not (is_file and column):
             raise RecipeError(
                 f"decontaminate: found {name!r}; expected {', '.join(BENCHMARKS)}, or an existing file and its "

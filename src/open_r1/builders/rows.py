@@ -10,15 +10,12 @@ import json
 from zlib import crc32
 
 from datasets import Dataset, Value
-from transformers import PreTrainedTokenizerBase
-from trl import ModelConfig
 
 from open_r1.builders.filters import Duplicates
 from open_r1.configs import BuilderArguments, SelectionArguments
 from open_r1.data.conversations import as_text
 from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split, rename_columns, require_column
 from open_r1.models.chat_template import use_chat_template
-from open_r1.models.loading import load_model_info
 from open_r1.utils.text import OPEN, prompt_messages, text_of
 
 
@@ -100,8 +97,12 @@ def to_messages(rows: Dataset, args: BuilderArguments) -> Dataset:
     Raises:
         RecipeError: If the chat template of the recipe's model drops thoughts.
     """
-    tokenizer: PreTrainedTokenizerBase | None = None
+    tokenizer = None
     if args.model_name_or_path:
+        from trl import ModelConfig  # here, since it imports torch, which takes seconds
+
+        from open_r1.models.loading import load_model_info
+
         tokenizer = load_model_info(ModelConfig(model_name_or_path=args.model_name_or_path), args.seed).tokenizer
         use_chat_template(tokenizer, args.chat_template_path)
 

@@ -36,7 +36,7 @@ class Stage:
         trainer_config (`str`, *optional*): The name of TRL's dataclass of a trainer's options.
         model_options (`tuple[str, ...]`, *optional*): Those of `ModelConfig` that it takes; `None` takes all of them.
         has_model (`bool`, *optional*, defaults to `False`): Whether it takes options of `ModelConfig` at all.
-        unused (`tuple[str, ...]`, *optional*): Options of `arguments` that the help leaves out, since it has others for them.
+        unused (`tuple[str, ...]`, *optional*): Options of `arguments` that the help leaves out.
     """
 
     summary: str
@@ -59,7 +59,7 @@ class Stage:
 
     @property
     def command(self) -> list[str]:
-        """How to run it, without the interpreter: by path if it is a script of the repository, else `-m` and the module.
+        """How to run it, without the interpreter: a script of the repository by path, else `-m` and the module.
 
         A module of a room is never run by path, which would put its neighbours on `sys.path`.
         """

@@ -1,16 +1,18 @@
 """Checks supervised data before training: TRL can read it, the template keeps thoughts, and the end is trained on."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import jinja2
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
-from trl import SFTConfig
-from trl.data_utils import is_conversational
 
-from open_r1.models.loading import check_round_trip
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import split_thought
+
+
+if TYPE_CHECKING:  # these import torch, which builders do without
+    from transformers import PreTrainedTokenizerBase
+    from trl import SFTConfig
 
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ logger = logging.getLogger(__name__)
 CHECKED_ROWS = 256
 
 
-def check_conversations(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) -> list[int]:
+def check_conversations(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> list[int]:
     """Checks the first rows as TRL will write them.
 
     Args:
@@ -35,6 +37,8 @@ def check_conversations(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, ar
     """
     rows = dataset.select(range(min(CHECKED_ROWS, len(dataset))))
     texts = [_training_text(row, tokenizer, args) for row in rows]
+    from open_r1.models.loading import check_round_trip
+
     check_round_trip(tokenizer, texts[:8])
     lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
     if args.max_length:
@@ -49,11 +53,13 @@ def check_conversations(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, ar
     return lengths
 
 
-def _training_text(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfig) -> str:
+def _training_text(row: dict, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> str:
     """A row as the text that is trained on, end-of-sequence token included."""
     end = args.eos_token or tokenizer.eos_token
     if not end or end not in tokenizer.get_vocab():
         raise RecipeError(f"eos_token: {end!r} is not in the tokenizer's vocabulary; name a token that is.")
+    from trl.data_utils import is_conversational
+
     if is_conversational(row):
         return _conversation_text(row, tokenizer, end)
     if "completion" in row and "prompt" in row:
@@ -65,7 +71,7 @@ def _training_text(row: dict, tokenizer: PreTrainedTokenizerBase, args: SFTConfi
     )
 
 
-def _conversation_text(row: dict, tokenizer: PreTrainedTokenizerBase, end: str) -> str:
+def _conversation_text(row: dict, tokenizer: "PreTrainedTokenizerBase", end: str) -> str:
     """A conversation as text, after a check that its last turn ends with the end-of-sequence token."""
     if "messages" in row:
         messages = row["messages"]
@@ -80,7 +86,7 @@ def _conversation_text(row: dict, tokenizer: PreTrainedTokenizerBase, end: str) 
     return text
 
 
-def as_text(messages: list[dict], tokenizer: PreTrainedTokenizerBase) -> str:
+def as_text(messages: list[dict], tokenizer: "PreTrainedTokenizerBase") -> str:
     """A conversation as the tokenizer's chat template writes it.
 
     Raises:

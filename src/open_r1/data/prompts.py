@@ -2,11 +2,10 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
-from trl import GRPOConfig
 
 from open_r1.configs import PromptArguments
 from open_r1.data.load import existing_columns, rename_column, require_column
@@ -14,11 +13,15 @@ from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import prompt_messages
 
 
+if TYPE_CHECKING:  # these import torch, which builders do without
+    from transformers import PreTrainedTokenizerBase
+    from trl import GRPOConfig
+
 logger = logging.getLogger(__name__)
 
 
 def to_prompts(
-    dataset: Dataset, args: PromptArguments, tokenizer: PreTrainedTokenizerBase | None, with_solution: bool
+    dataset: Dataset, args: PromptArguments, tokenizer: "PreTrainedTokenizerBase | None", with_solution: bool
 ) -> Dataset:
     """Gives each row a `prompt` (text or messages) and, if a reward needs it, a `solution`; keeps the other columns.
 
@@ -73,7 +76,7 @@ def _render(template: jinja2.Template, row: dict, question: str | list[dict], ar
         raise RecipeError(f"{source}: {error}; columns: {', '.join(row)}.") from error
 
 
-def drop_overlong(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, limit: int) -> Dataset:
+def drop_overlong(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", limit: int) -> Dataset:
     """Drops the prompts of more than `limit` tokens, which TRL would neither truncate nor refuse, and logs how many.
 
     Raises:
@@ -88,7 +91,7 @@ def drop_overlong(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, limit: i
     return kept
 
 
-def require_full_batch(dataset: Dataset, args: GRPOConfig) -> None:
+def require_full_batch(dataset: Dataset, args: "GRPOConfig") -> None:
     """Stops if there are too few prompts for one generation batch: TRL would train on nothing and say nothing.
 
     Raises:
@@ -102,7 +105,7 @@ def require_full_batch(dataset: Dataset, args: GRPOConfig) -> None:
         )
 
 
-def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> str:
+def prompt_text(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase") -> str:
     """What the model is given for a prompt, as TRL writes it.
 
     Raises:
@@ -120,14 +123,14 @@ def prompt_text(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) ->
         raise RecipeError(f"the chat template fails on {str(prompt)[:200]}: {error}") from error
 
 
-def prompt_length(prompt: str | list[dict], tokenizer: PreTrainedTokenizerBase) -> int:
+def prompt_length(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase") -> int:
     """Number of tokens of a prompt."""
     text = prompt_text(prompt, tokenizer)
     is_plain_text = isinstance(prompt, str)  # a chat template writes the special tokens itself
     return len(tokenizer(text, add_special_tokens=is_plain_text)["input_ids"])
 
 
-def longest_prompt(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, sample: int = 1000) -> int:
+def longest_prompt(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", sample: int = 1000) -> int:
     """Tokens of the longest prompt among the first `sample` rows."""
     return max(prompt_length(prompt, tokenizer) for prompt in dataset[:sample]["prompt"])
 

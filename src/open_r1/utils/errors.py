@@ -1,13 +1,14 @@
-"""Errors that a user can mend, and how they are worded."""
+"""Errors that a user can fix, and how they are worded."""
 
 import difflib
 import shlex
+from collections.abc import Iterable
 
 import yaml
 
 
 class RecipeError(ValueError):
-    """An error that the user can mend: shown as one message, without a traceback."""
+    """An error that the user can fix: shown as one message, without a traceback."""
 
 
 class RunStopped(Exception):
@@ -41,18 +42,31 @@ class MissingInputError(RecipeError):
         self.dry_run = dry_run
 
 
-def did_you_mean(name: str, names) -> str:
-    """`. Did you mean 'x'?` for the closest of the names, or a full stop.
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of an error about an unknown name: a suggestion, or just a full stop.
+
+    Args:
+        name (`str`): What was found.
+        names (`Iterable[str]`): What was possible.
 
     >>> did_you_mean("learning_rat", ["learning_rate", "seed"])
     ". Did you mean 'learning_rate'?"
     """
-    close = difflib.get_close_matches(name, [str(n) for n in names], n=1)
-    return f". Did you mean {close[0]!r}?" if close else "."
+    closest = difflib.get_close_matches(name, [str(known) for known in names], n=1)
+    if not closest:
+        return "."
+    return f". Did you mean {closest[0]!r}?"
 
 
 def parse_mapping(text: str, key: str) -> dict:
-    """A mapping given as text, in YAML (of which JSON is a part).
+    """Reads a mapping that is given as text, in YAML (of which JSON is a part).
+
+    Args:
+        text (`str`): The text.
+        key (`str`): The recipe's key that it is the value of.
+
+    Raises:
+        RecipeError: If it is not a mapping.
 
     >>> parse_mapping("{size: 3}", "dataset_params")
     {'size': 3}
@@ -67,7 +81,14 @@ def parse_mapping(text: str, key: str) -> dict:
 
 
 def split_shell_words(key: str, text: str) -> list[str]:
-    """A text as a shell would split it.
+    """Splits a text as a shell would.
+
+    Args:
+        key (`str`): The recipe's key that it is the value of.
+        text (`str`): The text.
+
+    Raises:
+        RecipeError: If a quotation mark is missing.
 
     >>> split_shell_words("slurm", "--nodes 2 --time=1:00:00")
     ['--nodes', '2', '--time=1:00:00']
