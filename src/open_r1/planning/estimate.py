@@ -94,7 +94,9 @@ class Plan:
     def __str__(self) -> str:
         memory = sum(self.memory.values())
         gpu_hours = self.hours * self.gpus
-        verdict = "" if memory <= self.capacity else ": IT DOES NOT FIT"
+        verdict = ""
+        if memory > self.capacity:
+            verdict = ": IT DOES NOT FIT"
         lines = [f"memory of a GPU that trains: {memory:,.1f} of {self.capacity:,.0f} GiB{verdict}"]
         for name, gib in self.memory.items():
             lines.append(f"  {name:<26}{gib:>10,.2f} GiB")
@@ -196,13 +198,17 @@ def _effective_parameters(shape: ModelShape, workload: Workload) -> float:
     # fall off exponentially a token sees a mean sequence before it on average, among sequences that are all full half
     # of one.
     all_are_full = workload.mean_length == workload.longest
-    tokens_before = workload.mean_sequence * (0.5 if all_are_full else 1.0)
+    tokens_before = workload.mean_sequence
+    if all_are_full:
+        tokens_before *= 0.5
     return shape.active + 2 * shape.layers * shape.width * tokens_before
 
 
 def _training_operations(model_args: ModelConfig, args: Any) -> float:
     """Operations of training per parameter and token."""
-    operations = FORWARD_AND_BACKWARD_OF_AN_ADAPTER if model_args.use_peft else FORWARD_AND_BACKWARD
+    operations = FORWARD_AND_BACKWARD
+    if model_args.use_peft:
+        operations = FORWARD_AND_BACKWARD_OF_AN_ADAPTER
     if args.gradient_checkpointing:
         operations += FORWARD
     return operations

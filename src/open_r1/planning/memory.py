@@ -97,7 +97,9 @@ def training_memory(
         `dict[str, float]`: Bytes, by name.
     """
     precision = Precision.from_args(model_args, args, share)
-    trained = shape.parameters * (ADAPTER_SHARE if model_args.use_peft else 1.0)
+    trained = shape.parameters
+    if model_args.use_peft:
+        trained *= ADAPTER_SHARE
     slices = processes if share else 1
     gradients = trained * precision.weight / slices
     gathered = 0.0  # two layers at a time, by all processes
@@ -163,4 +165,6 @@ def _layer_activations(
 def _head_activations(shape: ModelShape, args: Any, tokens: int, precision: Precision) -> float:
     """The logits that are in memory at a time."""
     tile = min(tokens, TILE_TOKENS) * min(shape.vocabulary, TILE_VOCABULARY) * precision.activation
-    return tile * (TILES_ON_A_CPU if args.use_cpu else 1)
+    if args.use_cpu:
+        tile *= TILES_ON_A_CPU
+    return tile

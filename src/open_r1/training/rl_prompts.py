@@ -29,8 +29,8 @@ def load_prompts(
 
     Returns:
         `tuple[Dataset, Dataset | None]`:
-            Training prompts, in the order of the steps if there are several sources, and prompts to evaluate on; `None` if the
-            run does not evaluate.
+            Training prompts, in the order of the steps if there are several sources, and prompts to evaluate on;
+            `None` if the run does not evaluate.
 
     Raises:
         RecipeError: If a data set is missing, or lacks what the rewards need.
