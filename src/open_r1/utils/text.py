@@ -1,4 +1,4 @@
-"""The text of completions and conversations: what the model wrote, and where its thought ends and its answer begins."""
+"""The text of completions and conversations: what the model wrote, where its thought ends and its answer begins."""
 
 import re
 from typing import NamedTuple
