@@ -1,7 +1,7 @@
 """Talks to a checkpoint in the terminal.
 
-The prompt is written as in training: a checkpoint that open_r1 trained carries its recipe, whose prompt template, system
-prompt and chat template are used unless the command line names others. With a prompt template each question stands
+The prompt is written as in training: a checkpoint that open_r1 trained carries its recipe, whose prompt template,
+system prompt and chat template are used unless the command line names others. With a prompt template each question stands
 alone; with a chat template the conversation goes on until `/new`.
 
 Examples:
