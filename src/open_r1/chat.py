@@ -1,8 +1,8 @@
 """Talks to a checkpoint in the terminal.
 
 The prompt is written as in training: a checkpoint that open_r1 trained carries its recipe, whose prompt template,
-system prompt and chat template are used unless the command line names others. With a prompt template each question stands
-alone; with a chat template the conversation goes on until `/new`.
+system prompt and chat template are used unless the command line names others. With a prompt template each question
+stands alone; with a chat template the conversation goes on until `/new`.
 
 Examples:
 
