@@ -132,7 +132,7 @@ def write_dataset_card(folder: Path, shards: int) -> Path | None:
 
 
 def _versions() -> str:
-    packages = [f"{package} {version(package)}" for package in ("datasets", "datasketch")]
+    packages = [f"datasets {version('datasets')}", f"datasketch {version('datasketch')}"]
     return ", ".join([*version_and_commit(), *packages])
 
 

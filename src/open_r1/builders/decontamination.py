@@ -23,13 +23,21 @@ MIN_OVERLAP = 0.5  # share of a problem's n-grams
 MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth); odd, so that it has an inverse modulo 2^64
 FEW_CHARACTERS = 24  # so many different characters are replaced faster one kind after another
 
-# Bytes to letters: lower case, and 0 for white space and ASCII punctuation (LaTeX is full of it). Of other scripts all
-# bytes count.
-ASCII_LETTERS = bytes(ord(chr(code).lower()) if chr(code).isalnum() else 0 for code in range(128))
-LETTERS = ASCII_LETTERS + bytes(range(128, 256))
 NON_ASCII = re.compile(r"[^\x00-\x7f]")
 NON_ASCII_PUNCTUATION = re.compile(r"[^\x00-\x7f\w]")
 EAST_ASIAN = re.compile(r"([\u3040-\u30ff\u3400-\u9fff])")  # each character is a word
+
+
+def _letters() -> bytes:
+    """The letter of each byte: lower case, 0 for ASCII white space and punctuation; of other scripts each byte itself."""
+    letters = bytearray(range(256))
+    for code in range(128):
+        character = chr(code)
+        letters[code] = ord(character.lower()) if character.isalnum() else 0
+    return bytes(letters)
+
+
+LETTERS = _letters()
 
 
 def plain_bytes(text: str) -> bytes:
@@ -190,9 +198,9 @@ class ProblemIndex:
 
     def _find_long(self, words: np.ndarray) -> int | None:
         """The problem the largest share of whose n-grams occurs in the text, if that is large enough."""
-        ngrams = {ngram for _, ngram in _candidates(words, NGRAM, self._long_prefilter)}
+        candidates = dict(_candidates(words, NGRAM, self._long_prefilter))
         numbers: list[int] = []
-        for ngram in ngrams:
+        for ngram in set(candidates.values()):
             numbers += self._long.get(ngram, ())
         if not numbers:
             return None

@@ -137,6 +137,6 @@ def _write_report(
         "prompts": None if prompts is None else len(prompts),
         "statistics": domain_statistics(rows),
         "filters": [vars(report) for report in reports],
-        "examples": first_rows(rows, 2)["messages"][:] if len(rows) else [],
+        "examples": [row["messages"] for row in first_rows(rows, 2)],
     }
     write_text_atomically(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -10,6 +10,7 @@ batch, in any process; `compare` takes the signatures of all rows, in order, and
 
 import logging
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +89,10 @@ def _find_drops(dataset: Dataset, group: list[Callable], num_proc: int | None) -
     drops: list[Drop | None] = []
     signatures: list[bytes | None] = []
     for filter_number, reason, signature in _scan(dataset, group, num_proc):
-        drops.append(None if reason is None else Drop(filter_number, reason))
+        drop = None
+        if reason is not None:
+            drop = Drop(filter_number, reason)
+        drops.append(drop)
         signatures.append(signature)
 
     last_number = len(group) - 1
@@ -124,15 +128,18 @@ def _scan(
 
 def _select_needed_columns(dataset: Dataset, group: list[Callable]) -> Dataset:
     """The columns that the filters of a pass read; all of them if a filter does not say which."""
-    for row_filter in group:
-        for column in getattr(row_filter, "columns", []):
-            require_column(dataset, column, f"filter {_name_of(row_filter)!r}")
-    if not all(hasattr(row_filter, "columns") for row_filter in group):
-        return dataset
     needed: set[str | None] = set()
+    needs_all = False
     for row_filter in group:
+        if not hasattr(row_filter, "columns"):
+            needs_all = True
+            continue
+        for column in row_filter.columns:
+            require_column(dataset, column, f"filter {_name_of(row_filter)!r}")
         needed.update(row_filter.columns)
         needed.update(getattr(row_filter, "optional_columns", []))
+    if needs_all:
+        return dataset
     return dataset.select_columns(existing_columns(dataset, needed))
 
 
@@ -170,14 +177,15 @@ def _take(rows: Rows, positions: list[int]) -> Rows:
 
 def _make_reports(dataset: Dataset, group: list[Callable], drops: list[Drop | None]) -> list[FilterReport]:
     """What each filter of a pass has dropped, with examples."""
-    dropped_by: list[list[int]] = [[] for _ in group]
+    dropped_by: dict[int, list[int]] = defaultdict(list)
     for i, drop in enumerate(drops):
         if drop is not None:
             dropped_by[drop.filter_number].append(i)
 
     reports = []
     rows_left = len(dataset)
-    for row_filter, dropped in zip(group, dropped_by, strict=True):
+    for number, row_filter in enumerate(group):
+        dropped = dropped_by[number]
         report = FilterReport(_name_of(row_filter), rows_left)
         for i in dropped:
             reason = drops[i].reason

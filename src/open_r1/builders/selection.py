@@ -70,7 +70,9 @@ def _diverse_first(rows: list[int], words: dict[int, np.ndarray], count: int) ->
         words (`dict[int, np.ndarray]`): Hashes of the words of each row's completion.
         count (`int`): Rows to choose.
     """
-    ngrams = {row: set(ngram_hashes(words[row], NGRAM).tolist()) for row in rows}
+    ngrams = {}
+    for row in rows:
+        ngrams[row] = set(ngram_hashes(words[row], NGRAM).tolist())
     chosen: list[int] = []
     candidates = list(rows)
     similarity = dict.fromkeys(rows, 0.0)  # of each row to the most similar chosen one

@@ -16,15 +16,17 @@ def read_manifests(folder: Path) -> list[dict]:
         RecipeError: If there is none, or if a shard is missing or incomplete, naming it.
     """
     manifests = []
+    shards = []
     incomplete = []
     for path in sorted(Path(folder).glob("manifest-*.json")):
         manifest = json.loads(path.read_text())
         manifests.append(manifest)
+        shards.append(manifest["shard"])
         if not manifest["complete"]:
             incomplete.append(manifest["shard"])
     if not manifests:
         raise RecipeError(f"no completions in {folder} (looked for manifest-*.json).")
-    to_run = missing_shards([manifest["shard"] for manifest in manifests]) + incomplete
+    to_run = missing_shards(shards) + incomplete
     if to_run:
         raise RecipeError(f"{folder}: not complete, run these shards again: {', '.join(to_run)}.")
     return manifests

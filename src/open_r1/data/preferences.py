@@ -235,5 +235,8 @@ def beavertails_prompts(
         size (`str`, *optional*, defaults to `"30k"`): `330k` or `30k`.
     """
     rows = load_split(DatasetSpec(dataset_name, split=f"{size}_{split}"), seed)
-    prompts = [row["prompt"] for row in rows if not row["is_safe"]]
-    return Dataset.from_dict({"prompt": list(dict.fromkeys(prompts))})
+    prompts: dict[str, None] = {}  # in order, each once
+    for row in rows:
+        if not row["is_safe"]:
+            prompts[row["prompt"]] = None
+    return Dataset.from_dict({"prompt": list(prompts)})

@@ -18,7 +18,9 @@ def tokenizer() -> Qwen2Tokenizer:
     printable_ascii = range(32, 127)
     newline = 10
     characters = [symbols[byte] for byte in [*printable_ascii, newline]]
-    vocab = {token: i for i, token in enumerate(["<pad>", "<eos>", "<unk>", *TAGS, *characters])}
+    vocab: dict[str, int] = {}
+    for token in ["<pad>", "<eos>", "<unk>", *TAGS, *characters]:
+        vocab[token] = len(vocab)
     merges = []
     for character in sorted(set(CHINESE)):
         prefix, *rest = [symbols[byte] for byte in character.encode()]
