@@ -29,7 +29,7 @@ EAST_ASIAN = re.compile(r"([\u3040-\u30ff\u3400-\u9fff])")  # each character is 
 
 
 def _letters() -> bytes:
-    """The letter of each byte: lower case, 0 for ASCII white space and punctuation; of other scripts each byte itself."""
+    """The letter of each byte: lower case, 0 for ASCII white space and punctuation; of other scripts each byte."""
     letters = bytearray(range(256))
     for code in range(128):
         character = chr(code)
