@@ -122,6 +122,7 @@ class Chat:
 
 
 def main() -> None:
+    """Answers one question, or talks until the user quits."""
     args = parse_arguments()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     chat = Chat(args)

@@ -38,6 +38,7 @@ from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
 def main() -> None:
+    """Evaluates the models of a recipe, or compares evaluations."""
     args, model_args = parse_command_line("evaluation", __doc__)
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from open_r1.evals.results import FILE, comparison_table, read_evaluation, require_published

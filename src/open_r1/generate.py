@@ -27,6 +27,7 @@ from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
 def main() -> None:
+    """Generates the completions of a recipe."""
     args, model_args = parse_command_line("generate", __doc__)
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     import transformers

@@ -26,6 +26,7 @@ from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
 def main() -> None:
+    """Trains the policy of a recipe."""
     script_args, args, model_args = parse_command_line("grpo", __doc__)
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from trl import GRPOTrainer

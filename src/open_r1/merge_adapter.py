@@ -73,6 +73,7 @@ def loading_options(adapter: Path) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Merges an adapter into its base model."""
     parser = ArgumentParser(
         "merge_adapter", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )

@@ -40,6 +40,7 @@ from open_r1.utils.files import file_lock
 
 
 def main() -> None:
+    """Runs what is out of date in a pipeline."""
     (args,) = parse_command_line("pipeline", __doc__)
     console = Console(soft_wrap=True, highlight=False)
     tasks_by_seed = build_tasks_by_seed(args)

@@ -36,6 +36,7 @@ def build_parser() -> ArgumentParser:
 
 
 def main() -> None:
+    """Prints the plan of a recipe."""
     options, overrides = build_parser().parse_known_args()
     from open_r1.planning.recipe import plan_recipe  # imports torch, after the command line was checked
 

@@ -30,6 +30,7 @@ from open_r1.reports import pipeline, run
 
 
 def main() -> None:
+    """Writes the report of a run or of a pipeline."""
     (args,) = parse_command_line("report", __doc__)
     command = shlex.join(["python", "src/open_r1/report.py", *sys.argv[1:]])
     console = Console(soft_wrap=True, highlight=False)

@@ -24,6 +24,7 @@ OBJECTIVES = {"helpfulness": "pairs, by the final summary", "harmlessness": "lab
 
 
 def main() -> None:
+    """Trains the reward model of a recipe."""
     script_args, args, model_args = parse_command_line("reward_model", __doc__)
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from trl import RewardTrainer

@@ -71,6 +71,7 @@ class JobResult(NamedTuple):
 
 
 def main() -> None:
+    """Runs a recipe in the Slurm job that this process is part of."""
     args, options = parse_arguments()
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
     signal.signal(signal.SIGTERM, exit_on_sigterm)  # so that a server that is loading is ended, too

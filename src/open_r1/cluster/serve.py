@@ -37,6 +37,7 @@ export no_proxy=${{no_proxy:+$no_proxy,}}{host} NO_PROXY=${{NO_PROXY:+$NO_PROXY,
 
 
 def main() -> None:
+    """Serves a model in the Slurm job that this process is part of."""
     parser = ArgumentParser(
         "serve", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )

@@ -51,7 +51,7 @@ class ForkServer:
         self.process = self.sandbox.start(subprocess.DEVNULL, subprocess.DEVNULL)
         self.runs = 0
 
-    def __del__(self):
+    def __del__(self) -> None:
         self.close()
 
     def run(self, program: bytes, executable: bool, stdin: bytes, limits: Limits) -> Outcome:

@@ -123,7 +123,7 @@ class Benchmark(Entry):
             )
         return benchmark
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.require_file("user_template")
         self.require_file("standings")
         if self.num_generations < 1:

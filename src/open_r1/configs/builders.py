@@ -64,7 +64,7 @@ class BuilderArguments(DatasetArguments):
     hub_revision: str | None = field(default=None, metadata={"help": "Branch to push it to; None is main."})
     hub_private: bool = field(default=True, metadata={"help": "Whether the pushed set is private."})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.output_dir:
             raise RecipeError("output_dir: missing. Name a folder for the data set.")
@@ -150,13 +150,14 @@ class SelectionArguments(BuilderArguments):
 
     @property
     def columns(self) -> dict[str, str]:
+        """The data set's own names of the columns that builders know."""
         return {
             "prompt": self.dataset_prompt_column,
             "completion": self.dataset_completion_column,
             "solution": self.dataset_solution_column,
         }
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
         self.part, self.parts = part_of(self.shard)
@@ -178,7 +179,7 @@ class ColdStartArguments(SelectionArguments):
         metadata={"help": "A `generate` recipe whose model rewrites the correct completions; by default none does."},
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require_recipe("rewriter")
 
@@ -200,7 +201,7 @@ class RejectionArguments(SelectionArguments):
         default=0.99, metadata={"help": "Prompts for RL: largest share of correct completions."}
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require_recipe("judge")
         if not 0 <= self.min_pass_rate <= self.max_pass_rate <= 1:
@@ -243,7 +244,7 @@ class Source(Entry):
     template: str | None = None
     thought: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.require_positive("weight")
         for key in ("teacher", "template"):
             self.require_file(key)
@@ -281,12 +282,13 @@ class DistillArguments(BuilderArguments):
 
     mixture: list[Source] = field(default_factory=list, init=False)  # `sources`, parsed
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_rows is not None and self.num_rows < 1:
             raise RecipeError(f"num_rows: found {self.num_rows}; expected at least 1.")
 
     def require_data(self) -> None:
+        """Stops unless the recipe names its data as `sources`."""
         if self.dataset_name:
             raise RecipeError("dataset_name: a mixture has `sources`; name the sets there.")
         if not self.sources:

@@ -26,7 +26,7 @@ class StageArguments:
     keys: dict[str, Any] = field(default_factory=dict, init=False)
     env: dict[str, str] = field(default_factory=dict, init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Checks the options. Every subclass calls it first."""
 
 
@@ -47,7 +47,7 @@ class DatasetArguments(StageArguments):
     )
     dataset_train_split: str = field(default="train", metadata={"help": "Split to read, and to train on."})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.dataset_params, str):
             self.dataset_params = parse_mapping(self.dataset_params, "dataset_params")
@@ -98,7 +98,7 @@ class ScriptArguments(DatasetArguments):
     )
     max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first so many rows only."})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.eval_split_size is not None:
             self._check_eval_split_size()
@@ -142,7 +142,7 @@ class PromptArguments(DatasetArguments):
         """What the data set calls its columns."""
         return {"prompt": self.dataset_prompt_column}
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.system_prompt and self.prompt_template:
             raise RecipeError("system_prompt and prompt_template: choose one; a plain-text prompt has no system turn.")

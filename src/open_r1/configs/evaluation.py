@@ -39,7 +39,7 @@ class EvaluationArguments(GenerateArguments):
 
     suite: list[Benchmark] = field(default_factory=list, init=False)  # `benchmarks`, parsed
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.output_dir and self.compare:
             self.output_dir = self.compare[0]  # nothing is written there
         super().__post_init__()

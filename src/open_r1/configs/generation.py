@@ -88,7 +88,7 @@ class GenerateArguments(PromptArguments):
     shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for array jobs."})
     max_prompts: int | None = field(default=None, metadata={"help": "Take the first so many prompts only."})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.vllm_engine, str):
             self.vllm_engine = parse_mapping(self.vllm_engine, "vllm_engine")
@@ -140,7 +140,7 @@ class MergeArguments(DatasetArguments):
         default=None, metadata={"help": "File for all rows, .jsonl or .parquet; none only checks the shards."}
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.output_path:
             require_rows_file("output_path", self.output_path)

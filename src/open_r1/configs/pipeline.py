@@ -37,7 +37,7 @@ class PipelineStage(Entry):
     launcher: str | None = None
     slurm: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.config:
             raise RecipeError(f"stages: {self.name!r} has no config; expected the path of its recipe.")
         if not re.fullmatch(r"\w[\w.-]*", str(self.name)):
@@ -81,7 +81,7 @@ class PaperClaim(Entry):
     most_ratio: float | None = None
     throughout: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         has_measure = self.measure.count("/") == (0 if self.throughout else 1)
         if not self.of or not has_measure:
             example = "language_consistency" if self.throughout else "problems/accuracy"
@@ -142,7 +142,7 @@ class PipelineArguments(StageArguments):
     steps: list[PipelineStage] = field(default_factory=list, init=False)  # `stages`, parsed
     claimed: list[PaperClaim] = field(default_factory=list, init=False)  # `claims`, parsed
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.output_dir:
             raise RecipeError("output_dir: missing. Name the folder of all outputs.")

@@ -20,7 +20,7 @@ class ReportArguments(StageArguments):
     )
     examples: int = field(default=4, metadata={"help": "Prompts to show with a completion before and after."})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if bool(self.run_dir) == bool(self.pipeline):
             raise RecipeError("run_dir: name the output_dir of a GRPO run, or a `pipeline`.")

@@ -135,7 +135,7 @@ class GradeArguments(DatasetArguments):
             "domain": self.dataset_domain_column,
         }
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
         if self.output_path:

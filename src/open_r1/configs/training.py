@@ -55,7 +55,7 @@ class RunArguments(ScriptArguments):
         },
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for key in ("accelerate_config", "evaluation_recipe"):
             path = getattr(self, key)
@@ -96,7 +96,7 @@ class RewardModelScriptArguments(RunArguments):
         metadata={"help": "Keep as many pairs with the longer answer chosen as pairs with the shorter answer chosen."},
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.objective not in OBJECTIVES:
             raise RecipeError(f"objective: found {self.objective!r}{did_you_mean(self.objective, OBJECTIVES)}")
@@ -140,7 +140,7 @@ class PromptSource(Entry):
     from_step: int = 0
     until_step: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.require_positive("weight")
         if not 0 <= self.from_step < (self.until_step or math.inf):
             raise RecipeError(
@@ -242,7 +242,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         elif self.dataset_name:
             raise RecipeError("dataset_name: there are `sources` too; name this set there.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.mixture = [PromptSource.parse(entry) for entry in self.sources]
         if not 0 <= self.max_unusable_golds <= 1:

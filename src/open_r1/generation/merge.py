@@ -21,6 +21,7 @@ from open_r1.utils.errors import RecipeError
 
 
 def main() -> None:
+    """Checks that a folder of completions is complete, and writes it as one file."""
     args: MergeArguments
     (args,) = parse_command_line("merge", __doc__)
     console = Console(soft_wrap=True)

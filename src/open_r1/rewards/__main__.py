@@ -28,6 +28,7 @@ from open_r1.rewards.dataset_scores import MeanScore, copy_scores, mean_scores, 
 
 
 def main() -> None:
+    """Grades a file of completions and prints the means."""
     (args,) = parse_command_line("rewards", __doc__)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     console = Console()

@@ -117,6 +117,7 @@ class Helpfulness(Preference):
     __name__ = "helpfulness"
 
     def judged_part(self, text: str) -> str | None:
+        """The summary; `None` if there is none."""
         summary = split_thought(text).answer
         if summary is None or not summary.strip():
             return None
@@ -129,6 +130,7 @@ class Harmlessness(Preference):
     __name__ = "harmlessness"
 
     def judged_part(self, text: str) -> str | None:
+        """All of it."""
         return text
 
 

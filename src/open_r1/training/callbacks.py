@@ -43,20 +43,23 @@ class ProgressLog(ProgressCallback):
         self.last_line = -math.inf  # by time.monotonic()
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """Opens the progress bar if there is a terminal."""
         if sys.stderr.isatty():
             super().on_train_begin(args, state, control, **kwargs)
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
+        """Moves the progress bar."""
         if self.training_bar is not None:
             super().on_step_end(args, state, control, **kwargs)
 
     def on_prediction_step(self, args, state, control, **kwargs) -> None:
-        pass  # no second progress bar
+        """Opens no second progress bar."""
 
     def on_evaluate(self, args, state, control, **kwargs) -> None:
-        pass
+        """Leaves the progress bar as it is."""
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        """Shows metrics in the progress bar, or on a line of the log."""
         if not state.is_world_process_zero:
             return
         held_out_scores = select_metrics(logs, prefix="eval_")
@@ -73,6 +76,7 @@ class ProgressLog(ProgressCallback):
             logger.info("step %d/%d  %s", state.global_step, state.max_steps, _format(metrics))
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
+        """Compares the held-out scores with those of the beginning."""
         if self.training_bar is not None:
             super().on_train_end(args, state, control, **kwargs)
         if state.is_world_process_zero:
@@ -97,6 +101,7 @@ class ShowCompletions(TrainerCallback):
         self.every = every
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
+        """Logs a completion if it is time for one."""
         if self.every == 0 or not state.is_world_process_zero:
             return
         if state.global_step == 1 or state.global_step % self.every == 0:
@@ -127,11 +132,13 @@ class LogHistory(TrainerCallback):
         self.path = Path(output_dir) / "log_history.jsonl"
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """Rewrites the file up to the checkpoint that the run resumes from."""
         if state.is_world_process_zero:  # without what was logged after the checkpoint that the run resumes from
             lines = [json.dumps(entry) + "\n" for entry in state.log_history]
             write_text_atomically(self.path, "".join(lines))
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        """Appends what was logged."""
         if state.is_world_process_zero and state.log_history:
             with self.path.open("a") as file:
                 file.write(json.dumps(state.log_history[-1]) + "\n")

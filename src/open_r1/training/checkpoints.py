@@ -37,10 +37,12 @@ class CheckpointManifest(TrainerCallback):
     """Writes `manifest.json`, with the size of every file, into each checkpoint."""
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """Notes the number of processes in the trainer's state."""
         # Each process writes a file with its random state last; see `_random_states`.
         state.stateful_callbacks[STATE_KEY] = {"processes": args.world_size}
 
     def on_save(self, args, state, control, **kwargs) -> None:
+        """Writes the manifest once every process has saved its files."""
         PartialState().wait_for_everyone()
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and checkpoint.is_dir():

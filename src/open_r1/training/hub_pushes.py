@@ -133,6 +133,7 @@ class HubPushes(TrainerCallback):
         threading.Thread(target=self._work, daemon=True).start()
 
     def on_save(self, args, state, control, **kwargs) -> None:
+        """Stages the checkpoint, which the worker then pushes."""
         self.step = state.global_step
         checkpoint = self.output_dir / f"checkpoint-{self.step}"
         if not self.each_checkpoint or not state.is_world_process_zero or not checkpoint.is_dir():

@@ -58,6 +58,7 @@ class Preemption(TrainerCallback):
         self.previous_handlers = {}
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """Listens to signals, and forgets earlier requests to stop."""
         self.process = os.getpid()
         self.round_began = time.monotonic()
         self.previous_handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
@@ -66,6 +67,7 @@ class Preemption(TrainerCallback):
             (self.output_dir / STOPPED).unlink(missing_ok=True)
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
+        """Saves and stops if any process was asked to."""
         if state.global_step % self.steps_of_a_round != 0 or state.global_step >= state.max_steps:
             return
         now = time.monotonic()
@@ -78,6 +80,7 @@ class Preemption(TrainerCallback):
             control.should_training_stop = True
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
+        """Restores the signal handlers, and writes down why the run stopped."""
         for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)
         if self.reason and state.is_world_process_zero:

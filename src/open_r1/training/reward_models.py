@@ -37,6 +37,7 @@ class PointwiseTrainer(RewardTrainer):
     """Judges each answer by itself (v2, §3.1)."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> Any:
+        """The pointwise loss in place of the pairwise one."""
         _, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)  # for TRL's metrics
         loss = pointwise_loss(outputs.logits)
         return (loss, outputs) if return_outputs else loss

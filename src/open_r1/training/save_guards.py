@@ -30,6 +30,7 @@ class NonFiniteGuard(TrainerCallback):
         self.non_finite_steps = 0  # in a row
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        """Counts the logged steps in a row whose loss or gradient is NaN or infinite."""
         values = [logs[key] for key in ("loss", "grad_norm") if key in logs]
         if not values:
             return
@@ -45,6 +46,7 @@ class NonFiniteGuard(TrainerCallback):
             )
 
     def on_step_end(self, args, state, control, model=None, **kwargs) -> None:
+        """Stops before weights that are NaN or infinite are saved."""
         is_last_step = state.global_step >= state.max_steps  # the model is saved then, also without checkpoints
         if not control.should_save and not is_last_step:
             return
@@ -68,6 +70,7 @@ class DiskFullGuard(TrainerCallback):
         self.when_disk_is_full = when_disk_is_full
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
+        """Looks for room before a checkpoint is written."""
         if not control.should_save:
             return
         shortage = None
