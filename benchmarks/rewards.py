@@ -113,51 +113,51 @@ def fill_in(template: str, n: int) -> str:
     return template
 
 
-def make_thought(draw: random.Random) -> str:
+def make_thought(rng: random.Random) -> str:
     """Some 1,500 tokens of talk."""
     sentences = []
     length = 0
     while length < THOUGHT_LENGTH:
-        sentence = draw.choice(SENTENCES)
-        sentence = sentence.replace("{a}", str(draw.randint(2, 99))).replace("{b}", str(draw.randint(2, 99)))
+        sentence = rng.choice(SENTENCES)
+        sentence = sentence.replace("{a}", str(rng.randint(2, 99))).replace("{b}", str(rng.randint(2, 99)))
         sentences.append(sentence)
         length += len(sentence) + 1
     return " ".join(sentences)
 
 
-def make_ending(draw: random.Random, kind: float, bombs: bool, right: list[str], wrong: list[str]) -> str:
+def make_ending(rng: random.Random, kind: float, bombs: bool, right: list[str], wrong: list[str]) -> str:
     """The end of the thought and the answer; `kind` says whether it is a bomb, right, wrong or malformed."""
     if kind < 0.02 and bombs:
-        answer = draw.choice(BOMBS)
+        answer = rng.choice(BOMBS)
     elif kind < 0.47:
-        answer = draw.choice(right)
+        answer = rng.choice(right)
     elif kind < 0.87:
-        if draw.random() < 0.5:
-            answer = draw.choice(wrong)
+        if rng.random() < 0.5:
+            answer = rng.choice(wrong)
         else:
-            answer = f"\\frac{{{draw.randint(1, 99)}}}{{{draw.randint(2, 99)}}}"
+            answer = f"\\frac{{{rng.randint(1, 99)}}}{{{rng.randint(2, 99)}}}"
     else:
         malformed = [
             f" So it is \\boxed{{{right[0]}}}",
             "</think>\nThe answer is $\\boxed{\\frac{1}{",
             "</think>\nI do not know.",
         ]
-        return draw.choice(malformed)
+        return rng.choice(malformed)
     return f"</think>\nThe answer is $\\boxed{{{answer}}}$."
 
 
 def make_batch(seed: int, bombs: bool) -> tuple[list[str], list[str]]:
     """The completions and golds of one batch."""
-    draw = random.Random(seed)
+    rng = random.Random(seed)
     completions = []
     golds = []
     for prompt in range(PROMPTS):
-        n = draw.randint(2, 97)
+        n = rng.randint(2, 97)
         gold, *answers = [fill_in(template, n) for template in TASKS[prompt % len(TASKS)]]
         for _ in range(COMPLETIONS_PER_PROMPT):
-            thought = make_thought(draw)
-            kind = draw.random()
-            ending = make_ending(draw, kind, bombs, right=answers[:2], wrong=answers[2:])
+            thought = make_thought(rng)
+            kind = rng.random()
+            ending = make_ending(rng, kind, bombs, right=answers[:2], wrong=answers[2:])
             completions.append(f"<think>{thought}{ending}")
             golds.append(gold)
     return completions, golds

@@ -57,3 +57,10 @@ def test_a_checkpoint_that_is_not_there_names_the_command_that_makes_it(script):
     outcome = script("chat", "outputs/tiny/distill_rl")
     assert outcome.code == 1
     assert "config_distill_rl.yaml" in outcome.err
+
+
+def test_a_template_that_is_not_there_is_named(script, trained):
+    (trained / "recipe.yaml").write_text(yaml.safe_dump({"prompt_template": "no/such.jinja"}))
+    outcome = script("chat", trained, "--question", "1+1 = ?")
+    assert outcome.code == 1
+    assert "prompt_template: no file 'no/such.jinja'" in outcome.err

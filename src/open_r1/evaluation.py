@@ -17,9 +17,10 @@ Examples:
   python src/open_r1/evaluation.py --config recipes/DeepSeek-R1-Distill-Qwen-1.5B/eval/config_paper.yaml \\
       --base_urls http://localhost:8000/v1
 
-  # your own problems, with the question and the gold answer in columns of any name python src/open_r1/evaluation.py
-  --config recipes/tiny/eval/config_heldout.yaml --model_name_or_path outputs/tiny/zero \\
-      --output_dir outputs/my-eval --benchmarks '{name: mine, dataset_name: my.jsonl, dataset_split: train,
+  # your own problems, with the question and the gold answer in columns of any name
+  python src/open_r1/evaluation.py --config recipes/tiny/eval/config_heldout.yaml \\
+      --model_name_or_path outputs/tiny/zero --output_dir outputs/my-eval \\
+      --benchmarks '{name: mine, dataset_name: my.jsonl, dataset_split: train,
       dataset_prompt_column: question, dataset_solution_column: gold}'
 
   # evaluations side by side, and beside published models

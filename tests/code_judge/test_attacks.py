@@ -166,9 +166,8 @@ print('nothing')
     tests = [{"input": "1", "output": SECRET}]
     assert reward([search], tests, timeout=20) == [0.0]
     assert run(search, "1", seconds=20).stdout.decode().strip() == "nothing"
-    assert (
-        run("import sys; kept = sys.stdin.read()\n" + search, SECRET, seconds=20).stdout.decode().strip() == SECRET
-    )  # it does search
+    found = run("import sys; kept = sys.stdin.read()\n" + search, SECRET, seconds=20).stdout.decode().strip()
+    assert found == SECRET  # it does search
 
 
 def test_nobody_hears_a_call_from_inside(run):
@@ -260,9 +259,9 @@ def test_no_state_is_left_for_the_next_run(program, run):
 
 
 def test_many_open_descriptors_of_the_trainer_change_nothing(judge):
-    walls, files = judge.isolation, [open(os.devnull) for _ in range(300)]  # noqa: SIM115
+    isolation, files = judge.isolation, [open(os.devnull) for _ in range(300)]  # noqa: SIM115
     try:
-        fresh = type(judge)(walls)
+        fresh = type(judge)(isolation)
         outcome = fresh.run(ESCAPES["descriptors"], "python", "", Limits())
         assert outcome.stdout == b"safe\n"
     finally:

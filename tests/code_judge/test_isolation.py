@@ -27,10 +27,10 @@ from open_r1.code_judge.providers import ColdSandboxes
 from open_r1.code_judge.process import Limits, Outage
 from open_r1.code_judge.isolation import Bubblewrap
 from open_r1.code_judge.warm import WarmSandboxes
-walls = Bubblewrap()
-print(walls.proc[0], ColdSandboxes(walls).run("print(input())", "python", "hi", Limits()).stdout)
+isolation = Bubblewrap()
+print(isolation.proc[0], ColdSandboxes(isolation).run("print(input())", "python", "hi", Limits()).stdout)
 try:
-    print(WarmSandboxes(walls).run("print(input())", "python", "hi", Limits()).stdout)
+    print(WarmSandboxes(isolation).run("print(input())", "python", "hi", Limits()).stdout)
 except Outage as outage:
     print(outage)
 """

@@ -102,11 +102,8 @@ def test_a_failed_stage_cancels_its_dependents_and_continues_once_fixed(cluster,
 
 
 def test_a_requested_stage_runs_again(cluster, folder):
-    recipe = {
-        "output_dir": "outputs/tiny",
-        "stages": [BASE],
-        "slurm": "",
-    }  # the job reads this, too, and must not submit jobs
+    # The job reads `slurm`, too, and must not submit jobs.
+    recipe = {"output_dir": "outputs/tiny", "stages": [BASE], "slurm": ""}
     first = submitted_jobs(pipeline(recipe))["base"]
     assert cluster.wait(first) == "COMPLETED", cluster.log(first)
     again = submitted_jobs(pipeline(recipe, "--from", "base"))["base"]

@@ -129,9 +129,8 @@ def test_a_file_stops_it(checkpoint, tmp_path):
 
 def test_the_end_of_its_job_stops_it(checkpoint, tmp_path):
     folder = tmp_path / "zero"
-    process = start(
-        folder, checkpoint, SLURM_JOB_END_TIME=str(int(time.time()) + 60)
-    )  # what is kept for a save, and no second more
+    job_ends = int(time.time()) + 60  # what is kept for a save, and no second more
+    process = start(folder, checkpoint, SLURM_JOB_END_TIME=str(job_ends))
     assert process.wait() == 85
     assert json.loads((folder / "stopped.json").read_text()) == {"step": 2, "reason": "its job's time is nearly over"}
 

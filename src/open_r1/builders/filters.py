@@ -23,9 +23,8 @@ from open_r1.utils.text import CLOSE, OPEN, conversation_text, split_thought, te
 
 CODE_FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 BLANK_LINES = re.compile(r"\n\s*\n")
-SENTENCE_PUNCTUATION = re.compile(
-    r"[.,](?:(?<!\d[.,])|(?!\d))"
-)  # full stops and commas that do not belong to a number
+# Full stops and commas that do not belong to a number.
+SENTENCE_PUNCTUATION = re.compile(r"[.,](?:(?<!\d[.,])|(?!\d))")
 OTHER_PUNCTUATION = ";!?\"'$"  # makes no difference between two texts either
 MINHASH_SCHEME = "affine32"  # of datasketch; its values are 32 bits wide
 

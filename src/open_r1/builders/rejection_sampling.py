@@ -14,8 +14,8 @@ Examples:
   python -m open_r1.builders.rejection_sampling --config recipes/tiny/data/config_rejection.yaml --dry_run true
 
   # any file of completions with gold answers
-  python -m open_r1.builders.rejection_sampling --dataset_name my.parquet --output_dir outputs/mine
-  --dataset_solution_column answer
+  python -m open_r1.builders.rejection_sampling --dataset_name my.parquet --output_dir outputs/mine \\
+      --dataset_solution_column answer
 
   # the third of eight parts; the last one to finish writes the card
   ... --shard 2/8

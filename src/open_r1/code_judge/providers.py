@@ -40,9 +40,8 @@ class ColdSandboxes:
 
     def __init__(self, isolation: Isolation):
         self.isolation = isolation
-        self._compiled: OrderedDict[tuple[str, str], bytes] = (
-            OrderedDict()
-        )  # (language, source) → program, `b""` if invalid
+        # Programs by language and source; `b""` for one that does not compile.
+        self._compiled: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._compiled_size = 0
         self._lock = threading.Lock()
 

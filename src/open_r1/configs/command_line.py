@@ -66,9 +66,9 @@ def convert(option: Option, text: str) -> Any:
     (1e-05, True)
     """
     kinds = {item_type(option.hint)} if option.is_list else option.types
-    structured = (
-        [bool, int] if str in kinds else [bool, int, float, dict]
-    )  # beside text, the dataclass parses the rest
+    structured = [bool, int, float, dict]
+    if str in kinds:
+        structured = [bool, int]  # the dataclass parses the rest
     for kind in structured:
         if kind in kinds:
             try:

@@ -115,6 +115,5 @@ STAGES = {
     "report": Stage("report on a run or on a pipeline", "open_r1.report", ReportArguments),
 }
 TRAINING = [name for name, stage in STAGES.items() if stage.trainer_config]
-BUILDERS = [
-    name for name, stage in STAGES.items() if stage.module.startswith("open_r1.builders.")
-]  # recipes in `data`
+# Their recipes are in folders called `data`.
+BUILDERS = [name for name, stage in STAGES.items() if stage.module.startswith("open_r1.builders.")]

@@ -10,6 +10,7 @@ from datasets import Dataset
 from open_r1.configs import PromptArguments
 from open_r1.data.load import existing_columns, rename_column, require_column
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import require_file
 from open_r1.utils.text import prompt_messages
 
 
@@ -145,8 +146,9 @@ def read_template(path: str, option: str) -> jinja2.Template:
         option (`str`): The recipe's key that names it, for the error message.
 
     Raises:
-        RecipeError: If its syntax is wrong, with the line.
+        RecipeError: If there is no such file, or if its syntax is wrong, with the line.
     """
+    require_file(option, path)
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True)
     try:
         return environment.from_string(Path(path).read_text())

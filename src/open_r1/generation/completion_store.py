@@ -1,7 +1,8 @@
 """Stores completions in a folder: append-only JSONL files per shard, and a manifest that describes them.
 
-    <output_dir>/manifest-00000-of-00004.json       how the completions are sampled, how many are wanted, whether all
-    exist <output_dir>/prompts-00000-of-00004.jsonl       id, prompt and the other columns of each prompt
+    <output_dir>/manifest-00000-of-00004.json       how the completions are sampled, how many are wanted, whether
+                                                    all of them exist
+    <output_dir>/prompts-00000-of-00004.jsonl       id, prompt and the other columns of each prompt
     <output_dir>/completions-00000-of-00004.jsonl   one line per completion, in the order in which they were generated
     <output_dir>/failed-00000-of-00004.jsonl        one line per failed request; the next run tries again
 

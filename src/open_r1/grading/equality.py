@@ -59,7 +59,7 @@ BASES = {
     "nine": "9",
     "ten": "10",
 }
-# What the parser itself would evaluate forever. Towers of powers are not among it: `algebra` refuses them.
+# What the parser itself would evaluate forever. Towers of powers are not here, since `algebra` refuses them.
 ENDLESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
 LONGEST_FORMULA = 1000  # characters
 

@@ -1,8 +1,7 @@
 """What a recipe needs on so many GPUs: memory, time, cost, and what takes the longest. Nothing is run.
 
 Time is floating-point operations over a rate (6 a parameter and token: Kaplan et al. 2001.08361, §2.1) and, in
-generation, what
-`generation_time` says; memory is what `memory` says.
+generation, what `generation_time` says; memory is what `memory` says.
 """
 
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ class Workload:
         engine_gpus (`int`, *optional*, defaults to 0): GPUs of one vLLM engine; 0 if nothing is generated.
         generating_gpus (`int`, *optional*, defaults to 0): GPUs that only generate; 0 if those that train generate as
             well.
-        steps_of_a_round (`int`, *optional*, defaults to 1): Steps whose completions are drawn together.
+        steps_of_a_round (`int`, *optional*, defaults to 1): Steps whose completions are generated together.
     """
 
     sequences: int
@@ -156,18 +155,17 @@ def make_plan(
     seconds = {}
     if workload.engine_gpus:
         replicas = max(1, (workload.generating_gpus or gpus) // workload.engine_gpus)
-        drawn = (
-            workload.sequences * workload.steps_of_a_round / args.num_iterations
-        )  # each is trained on so many times
+        # Each completion is trained on `num_iterations` times.
+        completions = workload.sequences * workload.steps_of_a_round / args.num_iterations
         generation = generation_seconds(
-            shape, gpu, rates, workload.engine_gpus, replicas, drawn, workload.mean_length, workload.longest
+            shape, gpu, rates, workload.engine_gpus, replicas, completions, workload.mean_length, workload.longest
         )
         synchronization = BYTES_PER_WEIGHT * shape.parameters / workload.engine_gpus / rates.sync
         seconds["generation"] = generation / workload.steps_of_a_round
         seconds["weights to vLLM"] = synchronization / workload.steps_of_a_round
         forward_passes = 2 if args.beta else 1  # of the policy, and of the reference model
         seconds["log-probabilities"] = FORWARD * forward_passes * seconds_per_operation
-        assumptions += _generation_assumptions(workload, rates, replicas, drawn)
+        assumptions += _generation_assumptions(workload, rates, replicas, completions)
     seconds["training"] = _training_operations(model_args, args) * seconds_per_operation
     return Plan(
         memory=memory,
@@ -214,14 +212,14 @@ def _training_operations(model_args: ModelConfig, args: Any) -> float:
     return operations
 
 
-def _generation_assumptions(workload: Workload, rates: Rates, replicas: int, drawn: float) -> list[str]:
+def _generation_assumptions(workload: Workload, rates: Rates, replicas: int, completions: float) -> list[str]:
     place = "on the GPUs that train, in turn"
     if workload.generating_gpus:
         place = (
             f"on {workload.generating_gpus} GPUs of their own, which wait while the others train, and these for them"
         )
     return [
-        f"{replicas} engines of {workload.engine_gpus}, {place}; {drawn:,.0f} completions at once, "
+        f"{replicas} engines of {workload.engine_gpus}, {place}; {completions:,.0f} completions at once, "
         "lengths falling off exponentially",
         f"{rates.reading:.0%} of the bandwidth is used; {rates.per_layer * 1e6:g} µs a layer and token, "
         f"{rates.all_to_all * 1e6:g} more for experts on several nodes",

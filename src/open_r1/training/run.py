@@ -88,7 +88,7 @@ def prepare(
     """Checks everything that does not need the data: device, model, output folder, Hub, checkpoint to resume from.
 
     Args:
-        stage (`str`): Key of `parser.STAGES`.
+        stage (`str`): Key of `STAGES`.
         script_args (`ScriptArguments`): Our options.
         training_args (`TrainingArguments`): The trainer's options.
         model_args (`ModelConfig`): The model's options.

@@ -1,1 +1,1 @@
-"""Helpers of the scripts: names in recipes, models, checkpoints, callbacks, the Hub."""
+"""What every room may use: errors, files, text, the Hub, worker processes. Nothing here knows recipes or models."""

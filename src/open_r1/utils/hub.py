@@ -24,12 +24,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-WAITS = (
-    2.0,
-    8.0,
-    30.0,
-    120.0,
-)  # seconds before each further attempt; huggingface_hub makes attempts of its own as well
+# Seconds before each further attempt; huggingface_hub makes attempts of its own as well.
+WAITS = (2.0, 8.0, 30.0, 120.0)
 MAX_REQUESTED_WAIT = 600.0  # seconds that the Hub may ask us to wait
 TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds; huggingface_hub itself would wait for an answer forever
 

@@ -46,11 +46,8 @@ GIBIBYTE = 2**30
 LENGTH = struct.Struct("!Q")  # before each message
 READ_SIZE = 2**20  # bytes
 MAX_DETAIL = 500  # characters
-REASONS = {
-    signal.SIGALRM: "timeout",
-    signal.SIGSEGV: "memory",
-    signal.SIGABRT: "memory",
-}  # by the signal that ended a child
+# Why a child ended, by the signal that ended it.
+REASONS = {signal.SIGALRM: "timeout", signal.SIGSEGV: "memory", signal.SIGABRT: "memory"}
 
 
 class ItemError(Exception):
