@@ -337,6 +337,11 @@ def test_the_env_of_a_stage_is_set_in_its_process_only(small, run_pipeline, tmp_
     assert record.read_text().splitlines() == ["of stage one", "not set"]
 
 
+def listen_to_ctrl_c():
+    """What a terminal's shell starts listens to Ctrl-C. If the tests run in the background, their shell has switched it off."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_stops_a_stage_with_a_checkpoint(tmp_path):
     output_dir = tmp_path / "out" / "base"
     keys = {"max_steps": 5000, "save_steps": 5000, "logging_steps": 1, "output_dir": str(output_dir)}
@@ -344,7 +349,8 @@ def test_ctrl_c_stops_a_stage_with_a_checkpoint(tmp_path):
     path = tmp_path / "pipeline.yaml"
     path.write_text(yaml.safe_dump(pipeline))
     command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=listen_to_ctrl_c, **pipes) as process:
         while not (output_dir / "log_history.jsonl").exists() and process.poll() is None:
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
