@@ -1,13 +1,11 @@
 """Measures generation: nothing is lost when it is killed fifty times, and it is as fast as the server allows.
 
-1. The embedded model, untrained so that any numerical difference would change its samples, generates 2,000 completions
-with
-   transformers. One run is left alone. The other is killed with SIGKILL at a random moment, fifty times, and started
-   again each time. Nothing may be lost or occur twice, and the content must be the same.
+1. The embedded model, untrained so that any numerical difference would change its samples, generates 2,000
+   completions with transformers. One run is left alone. The other is killed with SIGKILL at a random moment, fifty
+   times, and started again each time. Nothing may be lost or occur twice, and the content must be the same.
 2. A real vLLM server on the CPU (`make test-all` makes its environment, `.venv-vllm`) serves an untrained Qwen2 with
-25M
-   parameters. vLLM's own benchmark client and `generate.py` take turns at the same concurrency, with the same prompts
-   and sampling parameters. Reported are tokens per second by each client's own clock, medians of all rounds.
+   25M parameters. vLLM's own benchmark client and `generate.py` take turns at the same concurrency, with the same
+   prompts and sampling parameters. Reported are tokens per second by each client's own clock, medians of all rounds.
 
   python benchmarks/generation.py            # about half an hour on two cores
   python benchmarks/generation.py --kills 5 --rounds 3

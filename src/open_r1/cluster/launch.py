@@ -317,8 +317,7 @@ def run_command(command: list[str], job: SlurmJob, stop_file: Path | None = None
 
     Raises:
         RecipeError: If the server ends, since the command might wait for it forever. The job ends with this process,
-        and
-            with it everything that runs in it.
+            and with it everything that runs in it.
     """
     # Slurm sends SIGTERM to all processes. Training saves a checkpoint, for which this process waits; other work just
     # ends.

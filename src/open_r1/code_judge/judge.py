@@ -15,6 +15,7 @@ from open_r1.code_judge.isolation import Bubblewrap, Unisolated
 from open_r1.code_judge.process import Limits, Outage, Outcome
 from open_r1.code_judge.providers import ColdSandboxes, Provider
 from open_r1.code_judge.warm import WarmSandboxes
+from open_r1.utils.cores import cores_per_process
 from open_r1.utils.imports import import_object
 
 
@@ -98,7 +99,7 @@ class ProgramJudge:
         _check_positive("program_timeout", program_timeout)
         _check_positive("memory", memory)
         if concurrency is None:
-            concurrency = REMOTE_CONCURRENCY if provider else _cores_of_this_process()
+            concurrency = REMOTE_CONCURRENCY if provider else cores_per_process()
         _check_positive("concurrency", concurrency)
         self.stop_at_failure = stop_at_failure
         self.limits = Limits(seconds=timeout, memory=int(memory))
@@ -221,10 +222,3 @@ def _check_positive(name: str, value: Any) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not value > 0:
         raise ValueError(f"{name}: found {value!r}; expected a number above 0")
-
-
-def _cores_of_this_process() -> int:
-    """The cores of this machine, divided among the processes that train on it."""
-    cores = len(os.sched_getaffinity(0))
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, cores // processes)

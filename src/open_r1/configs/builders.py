@@ -10,6 +10,7 @@ from open_r1.configs.dataset import DatasetSpec
 from open_r1.configs.entry import Entry
 from open_r1.configs.generation import part_of
 from open_r1.configs.reward_spec import RewardSpec
+from open_r1.utils.cores import available_cores
 from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.files import require_file
 
@@ -83,7 +84,7 @@ class BuilderArguments(DatasetArguments):
             if not low <= value <= high:
                 raise RecipeError(f"{key}: found {value}; expected {low} to {high}.")
         if self.num_proc is None:
-            self.num_proc = _available_cores()
+            self.num_proc = available_cores()
 
     @property
     def suffix(self) -> str:
@@ -102,13 +103,6 @@ class BuilderArguments(DatasetArguments):
         path = getattr(self, key)
         if path is not None and not Path(path).is_file():
             raise RecipeError(f"{key}: no recipe {path!r} (looked in {os.getcwd()}).")
-
-
-def _available_cores() -> int:
-    """Cores that this process may use; on Linux fewer than there are, if it is bound to some."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass

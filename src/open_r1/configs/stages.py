@@ -34,8 +34,8 @@ class Stage:
         module (`str`): The module that runs it.
         arguments (`type`): The dataclass of our own options.
         trainer_config (`str`, *optional*): The name of TRL's dataclass of a trainer's options.
-        model_options (`tuple[str, ...]`, *optional*): Those of `ModelConfig` that it takes; `None` takes all of them.
         has_model (`bool`, *optional*, defaults to `False`): Whether it takes options of `ModelConfig` at all.
+        model_options (`tuple[str, ...]`, *optional*): Those of `ModelConfig` that it takes; `None` takes all of them.
         unused (`tuple[str, ...]`, *optional*): Options of `arguments` that the help leaves out.
     """
 

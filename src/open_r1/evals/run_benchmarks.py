@@ -21,13 +21,13 @@ from open_r1.generation.driver import generate_completions
 from open_r1.grading import usable_gold
 from open_r1.models.loading import load_model_info
 from open_r1.rewards import Composition
+from open_r1.rewards.checks import CHECKED_GOLDS
 from open_r1.rewards.dataset_scores import check_scorable, score_dataset
 from open_r1.utils.errors import MissingInputError, RecipeError
+from open_r1.utils.text import OPEN
 
 
 logger = logging.getLogger(__name__)
-
-CHECKED_GOLDS = 1000
 
 
 def evaluate_models(
@@ -245,7 +245,7 @@ def _check_model(args: EvaluationArguments, model_args: ModelConfig) -> None:
 
 
 def _open_thought(row: dict) -> dict:
-    return {"completion": "<think>" + row["completion"]}
+    return {"completion": OPEN + row["completion"]}
 
 
 def _rename_golds(rows: Dataset, benchmark: Benchmark) -> Dataset:

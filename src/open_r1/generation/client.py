@@ -12,6 +12,7 @@ from openai.types.chat.chat_completion import Choice
 
 from open_r1.generation.completion_store import Completion, Request
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.text import CLOSE, OPEN
 
 
 for name in ("openai", "httpx", "httpx2"):  # they log every request
@@ -178,8 +179,8 @@ def _choice_text(choice: CompletionChoice | Choice) -> str | None:
     if thought is None:
         return message.content
     if message.content is None:
-        return f"<think>{thought}"
-    return f"<think>{thought}</think>{message.content}"
+        return f"{OPEN}{thought}"
+    return f"{OPEN}{thought}{CLOSE}{message.content}"
 
 
 def _describe(error: Exception) -> str:

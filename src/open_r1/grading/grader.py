@@ -5,7 +5,6 @@ hard deadline (`open_r1.utils.workers`). A formula that never ends is graded 0 i
 if the gold did. Nothing that a completion contains is run as code.
 """
 
-import os
 import threading
 from collections import Counter
 from concurrent.futures import CancelledError, Future
@@ -17,6 +16,7 @@ from open_r1.grading.answers import extract_answer
 from open_r1.grading.equality import equal_at_once, is_too_expensive
 from open_r1.grading.golds import gold_answer
 from open_r1.grading.notation import normalize
+from open_r1.utils.cores import cores_per_process
 from open_r1.utils.workers import ItemError, Workers
 
 
@@ -88,12 +88,7 @@ def usable_gold(gold: Any) -> bool:
 @cache
 def shared_grader() -> "Grader":
     """The grader of this process: rewards, filters and evaluation share its workers and what it remembers."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of a training run on this machine
-    return Grader(max(1, min(MOST_WORKERS, cores // processes)))
+    return Grader(min(MOST_WORKERS, cores_per_process()))
 
 
 class Grader:

@@ -25,6 +25,7 @@ from open_r1.data.load import hide_short_progress_bars, load_split, rename_colum
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
 from open_r1.rewards.dataset_scores import MeanScore, copy_scores, mean_scores, score_dataset
+from open_r1.utils.text import OPEN
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     (args,) = parse_command_line("rewards", __doc__)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     console = Console()
-    rewards = Composition(args.rewards, prefill="<think>" if args.thought_opened else "")
+    rewards = Composition(args.rewards, prefill=OPEN if args.thought_opened else "")
     dataset = load_split(args.dataset, seed=0, dry_run=args.dry_run)
     hide_short_progress_bars(dataset)
     require_column(dataset, args.dataset_completion_column, "dataset_completion_column")

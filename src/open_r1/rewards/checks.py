@@ -9,6 +9,8 @@ from open_r1.utils.errors import RecipeError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
+CHECKED_GOLDS = 1000  # of a data set, the first ones
+
 
 def check_columns(rewards: list[Reward], columns: list[str]) -> None:
     """Stops if a reward needs a column that the data set does not have.
@@ -67,7 +69,7 @@ def check_golds(golds: list, limit: float) -> None:
     """Stops if too many gold answers cannot be parsed: their rows would never train.
 
     Args:
-        golds (`list`): Gold answers; a sample of at most a thousand is enough.
+        golds (`list`): Gold answers; the first `CHECKED_GOLDS` are enough.
         limit (`float`): Largest share of unusable gold answers to accept, from 0 to 1.
 
     Raises:

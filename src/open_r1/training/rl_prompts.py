@@ -10,10 +10,8 @@ from open_r1.data.mixture_schedule import load_sources, order_rows_by_step
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.models.loading import check_round_trip
 from open_r1.rewards import Composition, check_columns, check_domains, check_golds
+from open_r1.rewards.checks import CHECKED_GOLDS
 from open_r1.utils.text import OPEN
-
-
-CHECKED_GOLDS = 1000
 
 
 def load_prompts(

@@ -1,1 +1,1 @@
-"""What every room may use: errors, files, text, the Hub, worker processes. Nothing here knows recipes or models."""
+"""What every room may use: user errors, files, text, names in recipes, the Hub, worker processes."""
