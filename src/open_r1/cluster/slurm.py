@@ -102,7 +102,7 @@ class SlurmJob:
 
         Raises:
             RecipeError: If the array is not `0-<n-1>`. The shard of a task must not depend on which tasks are
-            submitted.
+                submitted.
         """
         if "SLURM_ARRAY_TASK_ID" not in os.environ:
             return None

@@ -36,8 +36,8 @@ class BuilderArguments(DatasetArguments):
     decontaminate: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Benchmarks whose problems are left out: aime24, aime25, math500, gpqa, livecodebench, or a local "
-            "file and its column, `held_out.jsonl:problem`."
+            "help": "Benchmarks whose problems are left out: names that evaluation knows (aime24, gpqa, ...), or "
+            "a local file and its column, `held_out.jsonl:problem`."
         },
     )
     min_language_share: float = field(

@@ -71,7 +71,7 @@ def estimate(
 
     Args:
         means (`Sequence[float]`): Mean of each problem.
-        variances (`Sequence[float]`): Variance of each of these means, from the drawing of samples.
+        variances (`Sequence[float]`): Variance of each of these means over the choice of samples.
         samples (`int`): Samples per problem.
         bounds (`tuple[float, float]`, *optional*, defaults to `(0.0, 1.0)`): Smallest and largest possible value.
 
@@ -228,7 +228,7 @@ def _pass_variance(
     right: int,
     k: int,
 ) -> float:
-    """The variance of `_pass_probability` from the drawing of samples."""
+    """The variance of `_pass_probability` over the choice of samples."""
     if k == samples:
         all_wrong = (1 - right / samples) ** k
         return all_wrong * (1 - all_wrong)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from open_r1.cluster.slurm import clean_environment, submit_job
 from open_r1.configs.recipes import command_of
+from open_r1.evals.results import FILE as RESULT
 from open_r1.utils.errors import split_shell_words
 from open_r1.utils.files import write_text_atomically
 
@@ -16,7 +17,6 @@ from open_r1.utils.files import write_text_atomically
 logger = logging.getLogger(__name__)
 
 FOLDER = "evaluations"
-RESULT = "eval.json"
 REVISION = "revision.txt"  # the revision to evaluate, which a later run evaluates if this one is stopped before
 JOB = "job.txt"  # the Slurm job that evaluates it
 LOG = "log.txt"
