@@ -1,5 +1,6 @@
 """Data sets from functions, files and folders, and what is said when there are none."""
 
+import datetime
 import json
 
 import pytest
@@ -7,7 +8,7 @@ from datasets import Dataset, DatasetDict
 from trl import SFTConfig
 
 from open_r1.configs import DatasetSpec, ScriptArguments
-from open_r1.data.load import load_split, load_train_and_eval
+from open_r1.data.load import load_split, load_train_and_eval, write_rows
 from open_r1.utils.errors import RecipeError
 
 
@@ -140,3 +141,10 @@ def test_a_folder_whose_files_have_changed_is_read_again(tmp_path):
     for count in (3, 5):
         Dataset.from_dict({"a": list(range(count))}).to_parquet(tmp_path / "train-00000-of-00001.parquet")
         assert len(load_split(DatasetSpec(str(tmp_path)), seed=0)) == count
+
+
+def test_written_lines_can_be_read_by_people(tmp_path):
+    rows = [{"completion": "<think>所以 2+2</think>4", "rewards/accuracy": None, "when": datetime.date(2025, 1, 22)}]
+    write_rows(Dataset.from_list(rows), tmp_path / "rows.jsonl")
+    text = (tmp_path / "rows.jsonl").read_text()
+    assert text == '{"completion": "<think>所以 2+2</think>4", "rewards/accuracy": null, "when": "2025-01-22"}\n'

@@ -21,6 +21,7 @@ from open_r1.utils.errors import MissingInputError, RecipeError, did_you_mean
 from open_r1.utils.files import atomic_path
 from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
+from open_r1.utils.jsonl import encode_line
 
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ def write_rows(rows: Dataset, path: Path) -> None:
         if path.suffix == ".parquet":
             rows.to_parquet(str(part))
         else:
-            rows.to_json(str(part), force_ascii=False)
+            with part.open("wb") as file:  # Dataset.to_json would write `</think>` as `<\/think>`
+                for row in rows:
+                    file.write(encode_line(row))
 
 
 def _call_function(name: str, kwargs: dict) -> Dataset:

@@ -16,12 +16,12 @@ BLOCK = 2**16  # bytes that are searched for the end of a line at once
 
 
 def encode_line(row: dict) -> bytes:
-    r"""A row as a line of a file; lone surrogates, which models do generate, are kept.
+    r"""A row as a line of a file; lone surrogates, which models do generate, are kept, and dates become text.
 
     >>> encode_line({"text": "é"})
     b'{"text": "\xc3\xa9"}\n'
     """
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    return (json.dumps(row, ensure_ascii=False, default=str) + "\n").encode("utf-8", "surrogatepass")
 
 
 def read_lines(path: Path) -> Iterator[dict]:
