@@ -180,10 +180,15 @@ def test_a_run_that_began_from_another_ones_checkpoint_goes_on_from_its_own(runs
 
 @pytest.mark.parametrize("stage", ["sft", "grpo", "report"])
 def test_help_begins_with_examples_and_our_own_options(stage):
-    run = subprocess.run([sys.executable, f"src/open_r1/{stage}.py", "--help"], capture_output=True, text=True)
-    assert run.returncode == 0
-    screen = run.stdout.splitlines()[:60]
+    def show(option: str) -> str:
+        run = subprocess.run([sys.executable, f"src/open_r1/{stage}.py", option], capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    screen = show("--help").splitlines()[:60]
     assert sum(line.lstrip().startswith("# ") for line in screen) == 5, "five examples"
     if stage != "report":
-        assert run.stdout.index("--dataset_name") < run.stdout.index("--output_dir")
         assert any("--dataset_name" in line for line in screen)
+        assert not any(line.strip().startswith("--learning_rate") for line in show("--help").splitlines())
+        everything = show("--help_all")
+        assert everything.index("  --dataset_name") < everything.index("  --learning_rate"), "TRL's options come last"
