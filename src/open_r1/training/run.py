@@ -157,11 +157,14 @@ def train(
     with logging_redirect_tqdm():
         result = trainer.train(resume_from_checkpoint=run.resume_from)
     if preemption.reason:
+        trainer.accelerator.end_training()
         raise RunStopped(
             f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}: {preemption.reason}",
             interrupted=preemption.reason == INTERRUPTED,
         )
     save_results(trainer, run, result.metrics)
+    # Ends the process group: a process that exits while its threads still run may abort, and fail the whole run.
+    trainer.accelerator.end_training()
     if pushes:
         pushes.finish()
 
