@@ -205,4 +205,5 @@ class _KnownNames(dict):
 
 def _evaluate_hint(node: ast.expr) -> Any:
     names = _KnownNames(vars(typing), **{kind.__name__: kind for kind in ALL_TYPES})
-    return eval(ast.unparse(node), {"__builtins__": {}}, names)  # noqa: S307 - the source of a package that we import anyway
+    # The source is that of a package that is imported anyway.
+    return eval(ast.unparse(node), {"__builtins__": {}}, names)  # noqa: S307
