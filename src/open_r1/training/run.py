@@ -39,6 +39,7 @@ from open_r1.training.hub_options import check_hub_options, create_hub_repo, hub
 from open_r1.training.hub_pushes import HubPushes
 from open_r1.training.model_card import write_model_card
 from open_r1.training.preemption import Preemption
+from open_r1.training.process_group import end_process_group
 from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard
 from open_r1.utils.errors import RunStopped
 from open_r1.utils.files import write_text_atomically
@@ -157,14 +158,13 @@ def train(
     with logging_redirect_tqdm():
         result = trainer.train(resume_from_checkpoint=run.resume_from)
     if preemption.reason:
-        trainer.accelerator.end_training()
+        end_process_group()
         raise RunStopped(
             f"stopped after step {trainer.state.global_step} of {trainer.state.max_steps}: {preemption.reason}",
             interrupted=preemption.reason == INTERRUPTED,
         )
     save_results(trainer, run, result.metrics)
-    # Ends the process group: a process that exits while its threads still run may abort, and fail the whole run.
-    trainer.accelerator.end_training()
+    end_process_group()
     if pushes:
         pushes.finish()
 
