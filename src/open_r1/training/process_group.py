@@ -20,8 +20,8 @@ def end_process_group() -> None:
         return
     torch.distributed.destroy_process_group()
     while True:
-        # To drop a tensor takes the interpreter's lock, which is free during this sleep. Threads that could have had it
-        # and sleep all the same have nothing left to do.
+        # Dropping a tensor takes the interpreter's lock, which is free during this sleep. A thread that still sleeps
+        # afterwards has nothing left to drop.
         time.sleep(0.01)
         if not working_threads():
             return
