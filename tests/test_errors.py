@@ -161,7 +161,10 @@ def test_neither_prompt_template_nor_chat_template(script, checkpoint, tmp_path)
 
 
 def test_no_arguments_at_all(script, checkpoint, tmp_path):
-    says = ["dataset_name: missing", "No recipe was given; name one with --config, such as recipes/tiny/sft/config_"]
+    says = [
+        "dataset_name: missing",
+        "No recipe was given; name one with --config, such as recipes/tiny/sft/config_base.yaml.",
+    ]
     check_fails(script, checkpoint, tmp_path, says=says, stage="sft")
 
 

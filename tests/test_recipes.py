@@ -11,10 +11,13 @@ import yaml
 from jinja2 import meta
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
+from open_r1.configs.benchmarks import Benchmark
+from open_r1.configs.locate import REPOSITORY
 from open_r1.configs.parser import RecipeParser
-from open_r1.configs.recipes import read_recipe, recipe_table, stage_of
-from open_r1.configs.stages import TRAINING
+from open_r1.configs.recipes import find_example, find_producer, read_recipe, recipe_table, stage_of
+from open_r1.configs.stages import STAGES, TRAINING
 from open_r1.pipelines.tasks import build_tasks
+from open_r1.utils.errors import RecipeError
 
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*/*/*.yaml"))
@@ -88,6 +91,24 @@ def test_templates_of_recipes_mark_what_is_trained_on(path):
     recipe = read_recipe(str(path))
     if recipe.get("assistant_only_loss"):
         assert "{%- generation %}" in Path(recipe["chat_template_path"]).read_text()
+
+
+def test_examples_are_recipes_of_their_stage():
+    for name, stage in STAGES.items():
+        if name == "pipeline":
+            assert Path("recipes", stage.example).is_file()
+        elif stage.example:
+            assert stage_of(find_example(name)) == name
+
+
+def test_recipes_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_example("grpo") == REPOSITORY / "recipes/tiny/grpo/config_zero.yaml"
+    _, command = find_producer("outputs/tiny/base")
+    assert command.endswith(str(REPOSITORY / "recipes/tiny/sft/config_base.yaml"))
+    with pytest.raises(RecipeError, match="Did you mean /.*/recipes/tiny/sft/config_base.yaml"):
+        read_recipe("recipes/tiny/sft/config_bases.yaml")
+    assert Path(Benchmark.parse("gpqa").user_template) == REPOSITORY / "recipes/prompts/multiple_choice.jinja"
 
 
 def test_reward_recipes_resolve():

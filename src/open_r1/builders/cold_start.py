@@ -27,7 +27,7 @@ from rich.console import Console
 
 from open_r1.builders.filters import CutOff
 from open_r1.builders.recipe_filters import filters_from_recipe
-from open_r1.builders.rows import COMPLETION_COLUMNS, SAME_COMPLETION, load_completions, to_messages
+from open_r1.builders.rows import SAME_COMPLETION, load_completions, to_messages
 from open_r1.builders.run import show_plan, start_builder, work_folder, write_dataset
 from open_r1.builders.run_filters import run_filters
 from open_r1.builders.selection import select_completions
@@ -36,6 +36,7 @@ from open_r1.configs import ColdStartArguments
 from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.filter_report import FilterReport, format_reports
 from open_r1.data.load import existing_columns
+from open_r1.generation.completion_store import COMPLETION_COLUMNS
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import conversation_text, split_thought
@@ -103,7 +104,7 @@ def rewrite(rows: Dataset, args: ColdStartArguments, folder: Path, console: Cons
         folder (`Path`): Where requests and new completions are kept.
         console (`Console`): Shows what happens.
     """
-    requests = rows.map(_write_request, remove_columns=existing_columns(rows, COMPLETION_COLUMNS))
+    requests = rows.map(_write_request, remove_columns=existing_columns(rows, ["completion", *COMPLETION_COLUMNS]))
     requests = requests.add_column("group", rows["prompt_id"])
     rewritten = answer_requests(args.rewriter, requests, folder, args.draw, console)
     rewritten = rewritten.remove_columns(["prompt", "prompt_id", "thought", "answer"])

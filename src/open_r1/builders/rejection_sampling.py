@@ -22,7 +22,7 @@ Examples:
 """
 
 from open_r1.builders.recipe_filters import filters_from_recipe
-from open_r1.builders.rows import COMPLETION_COLUMNS, SAME_COMPLETION, load_completions, to_messages
+from open_r1.builders.rows import SAME_COMPLETION, load_completions, to_messages
 from open_r1.builders.run import show_plan, start_builder, work_folder, write_dataset
 from open_r1.builders.run_filters import run_filters
 from open_r1.builders.selection import select_completions, select_prompts
@@ -46,7 +46,7 @@ def main() -> None:
     if args.judge:
         correctness = judge_by_model(rows, correctness, args.judge, folder / "judge", args.draw, console)
     reports = [verification_report(rows, correctness)]
-    prompts = select_prompts(rows, correctness, args.min_pass_rate, args.max_pass_rate, COMPLETION_COLUMNS)
+    prompts = select_prompts(rows, correctness, args.min_pass_rate, args.max_pass_rate)
 
     kept = keep_correct(rows, correctness)
     filters = [*filters_from_recipe(args, kept.column_names), SAME_COMPLETION]

@@ -19,17 +19,6 @@ from open_r1.models.chat_template import use_chat_template
 from open_r1.utils.text import OPEN, prompt_messages, text_of
 
 
-# Columns that belong to a completion, not to its prompt.
-COMPLETION_COLUMNS = (
-    "completion",
-    "finish_reason",
-    "prompt_tokens",
-    "seed",
-    "sample",
-    "model",
-    "completion_tokens",
-    "prompt_id",
-)
 COLUMNS_TO_DROP = ("prompt", "completion", "finish_reason", "prompt_tokens", "seed")
 SAME_COMPLETION = Duplicates("completion", within="prompt_id")  # the same completion of the same prompt
 

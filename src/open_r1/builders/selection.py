@@ -10,6 +10,7 @@ from open_r1.builders.decontamination import ngram_hashes, word_hashes
 from open_r1.builders.verification import Correctness
 from open_r1.data.filter_report import FilterReport
 from open_r1.data.load import existing_columns
+from open_r1.generation.completion_store import COMPLETION_COLUMNS
 
 
 NGRAM = 3  # words
@@ -115,7 +116,6 @@ def select_prompts(
     correctness: Correctness,
     min_pass_rate: float,
     max_pass_rate: float,
-    completion_columns: Iterable[str],
 ) -> Dataset:
     """Selects the prompts that are answered correctly sometimes, but neither too seldom nor too often.
 
@@ -124,12 +124,11 @@ def select_prompts(
         correctness (`list[bool | None]`): Whether each completion is correct.
         min_pass_rate (`float`): Smallest share of correct completions.
         max_pass_rate (`float`): Largest share of correct completions.
-        completion_columns (`Iterable[str]`): Columns that belong to a completion, not to its prompt; they are removed.
 
     Returns:
         `Dataset`:
-            A row per prompt, with its share of correct completions as `pass_rate` and the number of its judged
-            completions as `samples`.
+            A row per prompt, without the columns of completions, but with its share of correct completions as
+            `pass_rate` and the number of its judged completions as `samples`.
     """
     rates = pass_rates(rows["prompt_id"], correctness)
     first_rows: dict[str, int] = {}
@@ -146,6 +145,6 @@ def select_prompts(
             shares.append(correct / judged)
             samples.append(judged)
 
-    to_drop = existing_columns(rows, [*completion_columns, "pass_rate", "samples"])
+    to_drop = existing_columns(rows, ["completion", *COMPLETION_COLUMNS, "pass_rate", "samples"])
     prompts = rows.select(kept).remove_columns(to_drop)
     return prompts.add_column("pass_rate", shares).add_column("samples", samples)

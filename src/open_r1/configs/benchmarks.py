@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from open_r1.configs.dataset import DatasetSpec
 from open_r1.configs.entry import Entry
+from open_r1.configs.locate import REPOSITORY, locate_files
 from open_r1.configs.reward_spec import RewardSpec
 from open_r1.utils.errors import RecipeError, parse_mapping
 
@@ -114,7 +115,7 @@ class Benchmark(Entry):
             entry = parse_mapping(entry, cls.option)
         elif isinstance(entry, str):
             entry = {"name": entry}
-        defaults = BENCHMARKS.get(entry.get("name"), {})
+        defaults = locate_files(BENCHMARKS.get(entry.get("name"), {}), REPOSITORY / "recipes")
         benchmark = super().parse(defaults | entry)
         if benchmark.dataset_name is None:
             raise RecipeError(

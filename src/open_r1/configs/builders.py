@@ -1,8 +1,6 @@
 """Options of the builders of data sets: cold start, rejection sampling, distillation."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 from open_r1.configs.common import DatasetArguments
@@ -91,19 +89,6 @@ class BuilderArguments(DatasetArguments):
         """The shard, as it is written in the names of files: `00000-of-00001`."""
         return f"{self.part:05}-of-{self.parts:05}"
 
-    def require_recipe(self, key: str) -> None:
-        """Stops if a recipe of a model that the builder asks does not exist.
-
-        Args:
-            key (`str`): The option that names the recipe.
-
-        Raises:
-            RecipeError: If there is no such file.
-        """
-        path = getattr(self, key)
-        if path is not None and not Path(path).is_file():
-            raise RecipeError(f"{key}: no recipe {path!r} (looked in {os.getcwd()}).")
-
 
 @dataclass
 class SelectionArguments(BuilderArguments):
@@ -175,7 +160,8 @@ class ColdStartArguments(SelectionArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_recipe("rewriter")
+        if self.rewriter:
+            require_file("rewriter", self.rewriter)
 
 
 @dataclass
@@ -197,7 +183,8 @@ class RejectionArguments(SelectionArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_recipe("judge")
+        if self.judge:
+            require_file("judge", self.judge)
         if not 0 <= self.min_pass_rate <= self.max_pass_rate <= 1:
             raise RecipeError(
                 f"min_pass_rate, max_pass_rate: found {self.min_pass_rate} and {self.max_pass_rate}; "

@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from open_r1.configs.command_line import HELP_OPTIONS, CommandLine, convert, recipe_argument, split_config
+from open_r1.configs.locate import locate_files
 from open_r1.configs.options import Option, options_of, type_names
-from open_r1.configs.recipes import RECIPE_FOLDERS, locate_files, read_recipe, recipes_of, stage_of
+from open_r1.configs.recipes import RECIPE_FOLDERS, find_example, read_recipe, stage_of
 from open_r1.configs.stages import STAGES
 from open_r1.utils.errors import MissingInputError, RecipeError, RunStopped, did_you_mean
 
 
 STATUS_STOPPED = 85  # exit status of a run that was asked to end: neither done nor failed
+COMMAND_LINE = "command line"  # what an error names instead of a recipe
 STATUS_INTERRUPTED = 130  # exit status after Ctrl-C, as shells expect it
 
 
@@ -38,7 +40,7 @@ def report_user_errors() -> Iterator[None]:
         if isinstance(error, MissingInputError) and error.dry_run:
             sys.stdout.write(f"the recipe is right, but {message}\n")
             sys.exit(0)
-        if recipe is not None and not message.startswith(recipe):
+        if recipe is not None and not message.startswith((recipe, COMMAND_LINE)):
             message = f"{recipe}: {message}"
         sys.stderr.write(f"\nerror: {message}\n")
         sys.exit(1)
@@ -153,10 +155,12 @@ class RecipeParser:
         if not set(HELP_OPTIONS).isdisjoint(words):
             self._show_help(show_libraries="--help_all" in words)
         path, words = split_config(words)
-        source = path or "command line"
+        source = path or COMMAND_LINE
         with _errors_name(source):
             keys, env = self._read_recipe(path)
+        with _errors_name(COMMAND_LINE):
             given = CommandLine(self.options, self._program()).read(words)
+        with _errors_name(source):
             _refuse_token({**keys, **given})
             if "model_name_or_path" in given and "models" not in given:
                 keys.pop("models", None)  # one model instead of the recipe's several
@@ -209,12 +213,12 @@ class RecipeParser:
         try:
             return _fill(arguments, options_of(arguments), values)
         except RecipeError as error:
-            if path is not None:
+            if path is not None or "missing" not in str(error):
                 raise
             message = f"{error}\nNo recipe was given; name one with --config"
-            examples = ", ".join(str(recipe) for recipe in recipes_of(self.stage)[:3])
-            if examples:
-                message += f", such as {examples}"
+            example = find_example(self.stage)
+            if example:
+                message += f", such as {example}"
             raise RecipeError(f"{message}.") from error
 
     def _program(self) -> str:

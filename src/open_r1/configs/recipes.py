@@ -1,4 +1,4 @@
-"""Recipes as files: reading one, the files that it names, the script that runs it, the recipe that makes a folder."""
+"""Recipes as files: reading one, the script that runs it, the recipe that makes a folder."""
 
 import difflib
 import re
@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from open_r1.configs.locate import REPOSITORY
 from open_r1.configs.stages import BUILDERS, STAGES, TRAINING
 from open_r1.utils.errors import RecipeError
 
@@ -14,22 +15,29 @@ from open_r1.utils.errors import RecipeError
 STAGE_OF_FOLDER = {"eval": "evaluation"}  # folders whose name is not their stage's
 RECIPE_FOLDERS = [*TRAINING, "generate", "data", *STAGE_OF_FOLDER]
 COLUMNS = ("Hardware", "Expected", "Measured")
-OUTPUT_KEYS = ("output_dir", "output_path", "run_dir", "report_dir")  # always relative to the current folder
+
+
+def recipe_folder() -> Path:
+    """The folder of recipes: that of the current folder, else that of the checkout which this package is part of."""
+    folder = Path("recipes")
+    return folder if folder.is_dir() else REPOSITORY / folder
 
 
 def recipe_paths() -> list[Path]:
-    """The recipes of the repository, as seen from its top."""
-    return sorted(Path("recipes").glob("*/*/*.yaml"))
+    """The recipes of all stages but pipelines."""
+    return sorted(recipe_folder().glob("*/*/*.yaml"))
 
 
-def recipes_of(stage: str) -> list[Path]:
-    """The recipes of a stage, those of the miniature first.
+def find_example(stage: str) -> Path | None:
+    """A recipe of a stage to begin with, if there is one here.
 
     Args:
         stage (`str`): Key of `STAGES`.
     """
-    recipes = [path for path in recipe_paths() if stage_of(path) == stage]
-    return sorted(recipes, key=lambda path: "tiny" not in path.parts)
+    example = STAGES[stage].example
+    if not example or not (recipe_folder() / example).is_file():
+        return None
+    return recipe_folder() / example
 
 
 def read_recipe(path: str) -> dict[str, Any]:
@@ -60,42 +68,6 @@ def _suggest(path: str) -> str:
     if not near:
         return ""
     return f" Did you mean {' or '.join(near)}?"
-
-
-def locate_files(recipe: dict[str, Any], path: str) -> dict[str, Any]:
-    """A recipe with the files that it names (templates, data, configurations, other recipes) found from any folder.
-
-    A relative name is looked up in the current folder first, as everywhere. If there is no such file, the folders
-    above the recipe are tried, the nearest first, so that `recipes/prompts/tiny.jinja` is found also by those who are
-    not at the top of the repository. Folders and outputs are always relative to the current folder.
-
-    Args:
-        recipe (`dict`): Keys and values.
-        path (`str`): The file that they were read from.
-    """
-    folders = list(Path(path).resolve().parents)
-    located = {}
-    for key, value in recipe.items():
-        located[key] = value
-        if key not in OUTPUT_KEYS:
-            located[key] = _locate(value, folders)
-    return located
-
-
-def _locate(value: Any, folders: list[Path]) -> Any:
-    if isinstance(value, list):
-        return [_locate(item, folders) for item in value]
-    if isinstance(value, dict):
-        return {key: _locate(item, folders) for key, item in value.items()}
-    if not isinstance(value, str):
-        return value
-    name, colon, rest = value.partition(":")  # `file.py:function` and `file.jsonl:column`
-    if not re.fullmatch(r"[\w./ -]+\.\w+", name) or Path(name).is_absolute() or Path(name).exists():
-        return value
-    for folder in folders:
-        if (folder / name).is_file():
-            return f"{folder / name}{colon}{rest}"
-    return value
 
 
 def stage_of(path: Path) -> str:
@@ -153,7 +125,7 @@ def recipe_table(paths: list[Path]) -> str:
         comments = [line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")]
         columns = {name: _comment_after(f"{name}: ", comments) for name in COLUMNS}
         batch = re.search(r"global batch ([0-9,]+)", columns["Hardware"])
-        place = path.relative_to("recipes")
+        place = path.relative_to(recipe_folder())
         cells = [
             f"[{place}]({place})",
             comments[0].rstrip("."),

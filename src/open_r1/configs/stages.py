@@ -33,6 +33,7 @@ class Stage:
         summary (`str`): What it does, in one line.
         module (`str`): The module that runs it.
         arguments (`type`): The dataclass of our own options.
+        example (`str`, *optional*): A recipe to begin with, in the folder of recipes.
         trainer_config (`str`, *optional*): The name of TRL's dataclass of a trainer's options.
         has_model (`bool`, *optional*, defaults to `False`): Whether it takes options of `ModelConfig` at all.
         model_options (`tuple[str, ...]`, *optional*): Those of `ModelConfig` that it takes; `None` takes all of them.
@@ -42,6 +43,7 @@ class Stage:
     summary: str
     module: str
     arguments: type
+    example: str | None = None
     trainer_config: str | None = None
     has_model: bool = False
     model_options: tuple[str, ...] | None = None
@@ -80,38 +82,84 @@ class Stage:
         return options
 
 
-def _trainer(summary: str, name: str, arguments: type, trainer_config: str) -> Stage:
-    return Stage(summary, f"open_r1.{name}", arguments, trainer_config, has_model=True)
+def _trainer(summary: str, name: str, arguments: type, trainer_config: str, example: str) -> Stage:
+    return Stage(summary, f"open_r1.{name}", arguments, example, trainer_config, has_model=True)
 
 
-def _inference(summary: str, name: str, arguments: type, unused: tuple[str, ...] = ()) -> Stage:
-    return Stage(summary, f"open_r1.{name}", arguments, has_model=True, model_options=INFERENCE_OPTIONS, unused=unused)
+def _inference(summary: str, name: str, arguments: type, example: str, unused: tuple[str, ...] = ()) -> Stage:
+    return Stage(
+        summary,
+        f"open_r1.{name}",
+        arguments,
+        example,
+        has_model=True,
+        model_options=INFERENCE_OPTIONS,
+        unused=unused,
+    )
 
 
 STAGES = {
-    "sft": _trainer("supervised fine-tuning", "sft", SFTScriptArguments, "SFTConfig"),
-    "grpo": _trainer("reinforcement learning with verifiable rewards", "grpo", GRPOScriptArguments, "GRPOConfig"),
-    "reward_model": _trainer("train a reward model", "reward_model", RewardModelScriptArguments, "RewardConfig"),
-    "distillation": _trainer(
-        "on-policy distillation", "distillation", DistillationScriptArguments, "DistillationConfig"
+    "sft": _trainer(
+        "supervised fine-tuning", "sft", SFTScriptArguments, "SFTConfig", example="tiny/sft/config_base.yaml"
     ),
-    "generate": _inference("sample completions from a model or from servers", "generate", GenerateArguments),
+    "grpo": _trainer(
+        "reinforcement learning with verifiable rewards",
+        "grpo",
+        GRPOScriptArguments,
+        "GRPOConfig",
+        example="tiny/grpo/config_zero.yaml",
+    ),
+    "reward_model": _trainer(
+        "train a reward model",
+        "reward_model",
+        RewardModelScriptArguments,
+        "RewardConfig",
+        example="tiny/reward_model/config_helpfulness.yaml",
+    ),
+    "distillation": _trainer(
+        "on-policy distillation",
+        "distillation",
+        DistillationScriptArguments,
+        "DistillationConfig",
+        example="tiny/distillation/config_on_policy.yaml",
+    ),
+    "generate": _inference(
+        "sample completions from a model or from servers",
+        "generate",
+        GenerateArguments,
+        example="tiny/generate/config_zero.yaml",
+    ),
     "evaluation": _inference(
         "avg@k, pass@k and cons@k on benchmarks",
         "evaluation",
         EvaluationArguments,
+        example="tiny/eval/config_heldout.yaml",
         unused=(*DATASET_OPTIONS, "dataset_prompt_column", "num_generations", "max_prompts"),
     ),
-    "cold_start": Stage("build the cold-start data set", "open_r1.builders.cold_start", ColdStartArguments),
+    "cold_start": Stage(
+        "build the cold-start data set",
+        "open_r1.builders.cold_start",
+        ColdStartArguments,
+        example="tiny/data/config_cold_start.yaml",
+    ),
     "rejection_sampling": Stage(
-        "build a data set of verified completions", "open_r1.builders.rejection_sampling", RejectionArguments
+        "build a data set of verified completions",
+        "open_r1.builders.rejection_sampling",
+        RejectionArguments,
+        example="tiny/data/config_rejection.yaml",
     ),
     "distill": Stage(
-        "build the mixture for fine-tuning", "open_r1.builders.distill", DistillArguments, unused=DATASET_OPTIONS
+        "build the mixture for fine-tuning",
+        "open_r1.builders.distill",
+        DistillArguments,
+        example="tiny/data/config_distill.yaml",
+        unused=DATASET_OPTIONS,
     ),
     "merge": Stage("merge the shards of an array job into one file", "open_r1.generation.merge", MergeArguments),
     "rewards": Stage("grade a file of completions", "open_r1.rewards", GradeArguments),
-    "pipeline": Stage("run several stages in order", "open_r1.pipeline", PipelineArguments),
+    "pipeline": Stage(
+        "run several stages in order", "open_r1.pipeline", PipelineArguments, example="tiny/pipeline.yaml"
+    ),
     "report": Stage("report on a run or on a pipeline", "open_r1.report", ReportArguments),
 }
 TRAINING = [name for name, stage in STAGES.items() if stage.trainer_config]

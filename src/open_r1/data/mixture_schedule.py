@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datasets import Dataset, concatenate_datasets
 from trl import GRPOConfig
 
-from open_r1.configs import GRPOScriptArguments, PromptSource
+from open_r1.configs import GRPOScriptArguments, PromptSource, steps_of_a_round
 from open_r1.data.load import load_train_and_eval, rename_column, require_column
 from open_r1.utils.errors import RecipeError
 
@@ -81,6 +81,7 @@ def order_rows_by_step(rows: Dataset, mixture: list[PromptSource], args: GRPOCon
         raise RecipeError(
             "max_steps: missing. With `sources` the prompts are laid out step by step; set the number of steps."
         )
+    _check_round(args)
     args.shuffle_dataset = False
     rows_by_source: list[list[int]] = [[] for _ in mixture]
     for i, number in enumerate(rows[SOURCE]):
@@ -93,27 +94,21 @@ def order_rows_by_step(rows: Dataset, mixture: list[PromptSource], args: GRPOCon
         rows_by_source,
         mixture,
         max_steps=args.max_steps,
-        steps_per_round=_steps_per_round(args),
+        steps_per_round=steps_of_a_round(args),
         prompts_per_round=args.generation_batch_size // args.num_generations,
         seed=args.seed,
     )
     return rows.select(list(order)).remove_columns(SOURCE)
 
 
-def _steps_per_round(args: GRPOConfig) -> int:
-    """Optimizer steps that one round of generation is trained on for.
-
-    Raises:
-        RecipeError: If that is not a whole number.
-    """
+def _check_round(args: GRPOConfig) -> None:
+    """Stops if a round of generation is not a whole number of optimizer steps."""
     batches = args.steps_per_generation * args.num_iterations
-    steps, rest = divmod(batches, args.gradient_accumulation_steps)
-    if rest or not steps:
+    if batches % args.gradient_accumulation_steps != 0:
         raise RecipeError(
             "sources: a round of generation must be a whole number of steps; steps_per_generation × num_iterations is "
             f"{batches}, gradient_accumulation_steps {args.gradient_accumulation_steps}."
         )
-    return steps
 
 
 def schedule_rows(

@@ -30,6 +30,19 @@ logger = logging.getLogger(__name__)
 
 Prompt = str | list[dict]
 
+# Columns that a completion's row has beside its text and the columns of its prompt.
+COMPLETION_COLUMNS = (
+    "prompt_id",
+    "model",
+    "sampling",
+    "seed",
+    "sample",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "error",
+)
+
 
 @dataclass(frozen=True)
 class Request:

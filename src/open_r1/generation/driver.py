@@ -13,10 +13,15 @@ from rich.console import Console
 
 from open_r1.configs import DatasetSpec, GenerateArguments
 from open_r1.configs.parser import RecipeParser
-from open_r1.data.load import hide_short_progress_bars, load_split, write_rows
+from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split, write_rows
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.generation.client import ServerClient
-from open_r1.generation.completion_store import CompletionStore, prompt_ids, require_json_columns
+from open_r1.generation.completion_store import (
+    COMPLETION_COLUMNS,
+    CompletionStore,
+    prompt_ids,
+    require_json_columns,
+)
 from open_r1.generation.loops import GenerationProgress, build_requests, generate_in_batches, generate_on_servers
 from open_r1.models.chat_template import use_chat_template
 from open_r1.utils.errors import RecipeError
@@ -31,19 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Columns that belong to a completion. In a data set of prompts they are dropped: they describe other completions than
-# those that are generated from it.
-COMPLETION_COLUMNS = (
-    "prompt_id",
-    "model",
-    "sampling",
-    "seed",
-    "sample",
-    "finish_reason",
-    "prompt_tokens",
-    "completion_tokens",
-    "error",
-)
 HASHED_BYTES = 2**20  # at the end of each weight file
 
 
@@ -170,7 +162,8 @@ def _load_prompts(args: GenerateArguments, tokenizer: "PreTrainedTokenizerBase |
     rows = to_prompts(rows, args, tokenizer, with_solution=False)
     if tokenizer is not None:
         prompt_text(rows[0]["prompt"], tokenizer)  # raises now if there is no chat template
-    rows = rows.remove_columns([name for name in rows.column_names if name in COMPLETION_COLUMNS])
+    # Prompts may come from a folder of completions, and keep nothing of those.
+    rows = rows.remove_columns(existing_columns(rows, COMPLETION_COLUMNS))
     require_json_columns(rows[0])
     return rows
 

@@ -15,7 +15,7 @@ from trl import ModelConfig
 from open_r1.planning.model_shape import ModelShape
 
 
-ADAPTER_SHARE = 0.01  # trained parameters of an adapter, relative to the model's
+ADAPTER_PARAMETER_SHARE = 0.01  # trained parameters of an adapter, relative to the model's
 REPLICATED, SHARDED_OPTIMIZER, SHARDED_WEIGHTS = 0, 2, 3  # what `sharding` returns; the numbers are ZeRO's stages
 # Bytes that a layer keeps of each token for the backward pass, for each number of the hidden size, of the keys and of
 # the inner size; counted in Qwen2's layer. Under autocast norms stay in full precision.
@@ -99,7 +99,7 @@ def training_memory(
     precision = Precision.from_args(model_args, args, share)
     trained = shape.parameters
     if model_args.use_peft:
-        trained *= ADAPTER_SHARE
+        trained *= ADAPTER_PARAMETER_SHARE
     slices = processes if share else 1
     gradients = trained * precision.weight / slices
     gathered = 0.0  # two layers at a time, by all processes

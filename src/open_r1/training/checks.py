@@ -12,7 +12,7 @@ from trl import ModelConfig
 from open_r1.utils.errors import RecipeError
 
 
-ADAPTER_SHARE = 0.05  # size of a typical adapter's checkpoint relative to the full model's
+ADAPTER_CHECKPOINT_SHARE = 0.05  # size of a typical adapter's checkpoint relative to the full model's
 SPARE_ROOM = 1.2  # free space wanted, as a multiple of what one checkpoint takes
 
 
@@ -68,7 +68,7 @@ def check_output_dir(args: TrainingArguments, model_args: ModelConfig, parameter
     bytes_per_parameter = 4 if weights_only else 12  # float32 weights, and AdamW's two moments
     needed = parameters * bytes_per_parameter
     if model_args.use_peft:
-        needed *= ADAPTER_SHARE
+        needed *= ADAPTER_CHECKPOINT_SHARE
     free = shutil.disk_usage(existing_folder).free
     if free < SPARE_ROOM * needed:
         raise RecipeError(
