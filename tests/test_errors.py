@@ -189,7 +189,7 @@ def test_wrong_command_lines(script, stage, argv, says):
 
 
 @pytest.mark.parametrize("argv, says", [
-    ([*ZERO, "--num_generation", "8"], "error: recipes/tiny/grpo/config_zero.yaml: unknown option '--num_generation'"),
+    ([*ZERO, "--num_generation", "8"], "error: command line: unknown option '--num_generation'"),
     (["--config", "missing.yaml"], "error: missing.yaml: there is no such recipe"),
     ([*ZERO, "--learning_rate", "fast"], "argument --learning_rate: found 'fast'; expected float"),
     ([*ZERO, "--reward_funcs", "format", "format"], "reward_funcs: found the names"),
@@ -242,4 +242,4 @@ def test_a_real_process_ends_the_same_way(tmp_path):
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < SECONDS
     assert run.returncode == 1 and "Traceback" not in run.stderr
     last = run.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: recipes/tiny/grpo/config_zero.yaml: unknown option '--learning_rat'")
+    assert last.startswith("error: command line: unknown option '--learning_rat'")
