@@ -1,4 +1,4 @@
-"""Resuming: from the newest checkpoint that is whole."""
+"""Resuming uses the newest complete checkpoint; damaged ones are detected and set aside."""
 
 import json
 import shutil
@@ -22,15 +22,12 @@ from open_r1.utils.errors import RecipeError
 def trained(tmp_path_factory):
     """A run of four steps with two checkpoints."""
     folder = tmp_path_factory.mktemp("run") / "base"
-    recipe = [
-        "--config",
-        "recipes/tiny/sft/config_base.yaml",
-        "--dataset_params",
-        '{"size": 64}',
-        "--warmup_steps",
-        "0",
+    recipe = ["--config", "recipes/tiny/sft/config_base.yaml", "--dataset_params", '{"size": 64}']
+    steps = [
+        "--output_dir",
+        str(folder),
+        *"--warmup_steps 0 --max_steps 4 --save_steps 2 --save_total_limit 2".split(),
     ]
-    steps = ["--output_dir", str(folder), "--max_steps", "4", "--save_steps", "2", "--save_total_limit", "2"]
     subprocess.run([sys.executable, "src/open_r1/sft.py", *recipe, *steps], check=True, capture_output=True, cwd=ROOT)
     return folder
 
@@ -40,40 +37,40 @@ def folder(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "base")
 
 
-def half(path):
+def truncate_to_half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def one_byte_less(path):
-    path.write_bytes(path.read_bytes().rstrip()[:-1])  # beside a last line end, which may go
+def drop_last_byte(path):
+    path.write_bytes(path.read_bytes().rstrip()[:-1])  # a trailing newline may be missing, so one byte before it
 
 
-def empty(path):
+def make_empty(path):
     path.write_bytes(b"")
 
 
-def zeros(path):
-    """What a file system may leave of a file after a power cut: its length."""
+def fill_with_zeros(path):
+    """After a power cut, a file system may keep the length of a file but not its content."""
     path.write_bytes(b"\0" * path.stat().st_size)
 
 
-def gone(path):
+def delete(path):
     path.unlink()
 
 
-def other_step(path):
+def change_step(path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"global_step": 3}))
 
 
-def writes(text):
-    def write(path):
+def overwrite_with(text):
+    def overwrite(path):
         path.write_text(text)
 
-    write.__name__ = f"writes {text[:20]}"
-    return write
+    overwrite.__name__ = f"overwrite with {text[:20]}"
+    return overwrite
 
 
-def four_processes(path):
+def claim_four_processes(path):
     state = json.loads(path.read_text())
     state["stateful_callbacks"]["open_r1"]["processes"] = 4
     path.write_text(json.dumps(state))
@@ -82,20 +79,20 @@ def four_processes(path):
         (path.parent / f"rng_state_{rank}.pth").write_bytes((path.parent / "optimizer.pt").read_bytes())
 
 
-def index_without_shards(path):
+def replace_by_index_without_shards(path):
     path.with_name("model.safetensors.index.json").write_text(
         '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}'
     )
     path.unlink()
 
 
-def empty_index(path):
+def replace_by_empty_index(path):
     path.with_name("model.safetensors.index.json").write_text("{}")
     path.unlink()
 
 
-def as_deepspeed(checkpoint):
-    """Weights and optimizer as DeepSpeed writes them, for two processes."""
+def convert_to_deepspeed(checkpoint):
+    """Stores weights and optimizer as DeepSpeed does for two processes."""
     (checkpoint / "latest").write_text("global_step4")
     (checkpoint / "global_step4").mkdir()
     for name in (
@@ -107,8 +104,8 @@ def as_deepspeed(checkpoint):
         (checkpoint / name).unlink()
 
 
-def as_fsdp(checkpoint):
-    """Weights and optimizer as FSDP writes them, in shards."""
+def convert_to_fsdp(checkpoint):
+    """Stores weights and optimizer in shards, as FSDP does."""
     for name in ("pytorch_model_fsdp_0", "optimizer_0"):
         (checkpoint / name).mkdir()
         for file in (".metadata", "__0_0.distcp", "__1_0.distcp"):
@@ -117,24 +114,24 @@ def as_fsdp(checkpoint):
         (checkpoint / name).unlink()
 
 
-def of_deepspeed_without_a_rank(path):
-    as_deepspeed(path.parent)
+def deepspeed_with_a_missing_rank(path):
+    convert_to_deepspeed(path.parent)
     write_manifest(path.parent)
     (path.parent / "global_step4" / "bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt").unlink()
 
 
-def of_fsdp_with_half_a_shard(path):
-    as_fsdp(path.parent)
+def fsdp_with_a_truncated_shard(path):
+    convert_to_fsdp(path.parent)
     write_manifest(path.parent)
-    half(path.parent / "optimizer_0" / "__1_0.distcp")
+    truncate_to_half(path.parent / "optimizer_0" / "__1_0.distcp")
 
 
-def folder_instead(path):
+def replace_by_folder(path):
     path.unlink()
     path.mkdir()
 
 
-def link_to_nowhere(path):
+def replace_by_dangling_link(path):
     path.unlink()
     path.symlink_to("/nowhere/at/all")
 
@@ -147,52 +144,62 @@ FILES = [
     "trainer_state.json",
     "training_args.bin",
 ]
-DAMAGES = [(name, damage) for name in FILES for damage in (gone, empty, half, one_byte_less, zeros)]
+DAMAGES = [
+    (name, damage)
+    for name in FILES
+    for damage in (delete, make_empty, truncate_to_half, drop_last_byte, fill_with_zeros)
+]
 DAMAGES += [
-    ("trainer_state.json", other_step),
+    ("trainer_state.json", change_step),
     *[
-        ("trainer_state.json", writes(text))
+        ("trainer_state.json", overwrite_with(text))
         for text in ("{}", "null", "[]", '{"global_step": 4, "stateful_callbacks": 1}')
     ],
-    ("trainer_state.json", four_processes),
-    ("config.json", empty),
-    ("tokenizer.json", half),
-    ("model.safetensors", writes("\xff" * 64)),
-    ("model.safetensors", index_without_shards),
-    ("model.safetensors", empty_index),
-    ("model.safetensors", folder_instead),
-    ("optimizer.pt", link_to_nowhere),
-    ("optimizer.pt", of_deepspeed_without_a_rank),
-    ("optimizer.pt", of_fsdp_with_half_a_shard),
-    (MANIFEST, half),
-    (MANIFEST, writes("[]")),
-    ("checkpoint-is-incomplete.txt", writes("checkpointing")),
+    ("trainer_state.json", claim_four_processes),
+    ("config.json", make_empty),
+    ("tokenizer.json", truncate_to_half),
+    ("model.safetensors", overwrite_with("\xff" * 64)),
+    ("model.safetensors", replace_by_index_without_shards),
+    ("model.safetensors", replace_by_empty_index),
+    ("model.safetensors", replace_by_folder),
+    ("optimizer.pt", replace_by_dangling_link),
+    ("optimizer.pt", deepspeed_with_a_missing_rank),
+    ("optimizer.pt", fsdp_with_a_truncated_shard),
+    (MANIFEST, truncate_to_half),
+    (MANIFEST, overwrite_with("[]")),
+    ("checkpoint-is-incomplete.txt", overwrite_with("checkpointing")),
 ]
 
 
 @pytest.mark.parametrize("name, damage", DAMAGES, ids=lambda value: getattr(value, "__name__", value))
-def test_damaged_one_is_named_passed_over_and_renamed(folder, caplog, name, damage):
-    whole, broken = folder / "checkpoint-2", folder / "checkpoint-4"
+def test_damaged_checkpoint_is_reported_skipped_and_renamed(folder, caplog, name, damage):
+    complete, broken = folder / "checkpoint-2", folder / "checkpoint-4"
     damage(broken / name)
-    assert last_complete_checkpoint(str(folder)) == str(whole)
+    assert last_complete_checkpoint(str(folder)) == str(complete)
     assert f"{broken} is incomplete" in caplog.text
-    rename_incomplete(str(folder), str(whole))
-    assert not broken.exists() and (folder / "checkpoint-4.incomplete-1").is_dir() and whole.is_dir()
+    rename_incomplete(str(folder), str(complete))
+    assert not broken.exists() and (folder / "checkpoint-4.incomplete-1").is_dir() and complete.is_dir()
 
 
-# What is seen without a manifest: of a run that was killed before it wrote one, or of another program.
-ROUGHLY = [(name, gone) for name in ("model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json")]
-ROUGHLY += [(name, half) for name in ("model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json")]
-ROUGHLY += [
-    ("trainer_state.json", other_step),
-    ("trainer_state.json", writes("{}")),
-    ("trainer_state.json", four_processes),
-    ("checkpoint-is-incomplete.txt", writes("checkpointing")),
+# Defects that are found without a manifest (the run was killed before writing it, or another program wrote the checkpoint).
+DETECTED_WITHOUT_MANIFEST = [
+    (name, delete) for name in ("model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json")
+]
+DETECTED_WITHOUT_MANIFEST += [
+    (name, truncate_to_half) for name in ("model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json")
+]
+DETECTED_WITHOUT_MANIFEST += [
+    ("trainer_state.json", change_step),
+    ("trainer_state.json", overwrite_with("{}")),
+    ("trainer_state.json", claim_four_processes),
+    ("checkpoint-is-incomplete.txt", overwrite_with("checkpointing")),
 ]
 
 
-@pytest.mark.parametrize("name, damage", ROUGHLY, ids=lambda value: getattr(value, "__name__", value))
-def test_without_a_manifest_it_is_checked_roughly(folder, name, damage):
+@pytest.mark.parametrize(
+    "name, damage", DETECTED_WITHOUT_MANIFEST, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_obvious_damage_is_found_without_a_manifest(folder, name, damage):
     checkpoint = folder / "checkpoint-4"
     (checkpoint / MANIFEST).unlink()
     assert find_defect(checkpoint) is None
@@ -200,9 +207,9 @@ def test_without_a_manifest_it_is_checked_roughly(folder, name, damage):
     assert find_defect(checkpoint) is not None
 
 
-@pytest.mark.parametrize("convert", [as_deepspeed, as_fsdp])
+@pytest.mark.parametrize("convert", [convert_to_deepspeed, convert_to_fsdp])
 @pytest.mark.parametrize("stateful_callbacks", [{}, 1], ids=str)
-def test_those_of_other_programs_are_resumed_from(folder, convert, stateful_callbacks):
+def test_checkpoints_of_other_programs_can_be_resumed(folder, convert, stateful_callbacks):
     checkpoint = folder / "checkpoint-4"
     (checkpoint / MANIFEST).unlink()
     (checkpoint / "rng_state.pth").unlink()
@@ -212,19 +219,19 @@ def test_those_of_other_programs_are_resumed_from(folder, convert, stateful_call
     assert find_defect(checkpoint) is None
 
 
-def test_manifest_has_every_file_and_its_size(folder):
+def test_manifest_lists_every_file_with_its_size(folder):
     checkpoint = folder / "checkpoint-4"
     sizes = json.loads((checkpoint / MANIFEST).read_text())
     assert sizes == {path.name: path.stat().st_size for path in checkpoint.iterdir() if path.name != MANIFEST}
 
 
-def test_whole_ones_are_whole_and_stay(folder):
+def test_complete_checkpoints_are_kept(folder):
     assert find_defect(folder / "checkpoint-2") is None and find_defect(folder / "checkpoint-4") is None
     rename_incomplete(str(folder), last_complete_checkpoint(str(folder)))
     assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
 
 
-def test_newest_by_number_not_by_name(folder):
+def test_newest_checkpoint_has_the_highest_step_not_the_last_name(folder):
     (folder / "checkpoint-4").rename(folder / "checkpoint-10")
     state = folder / "checkpoint-10" / "trainer_state.json"
     state.write_text(json.dumps(json.loads(state.read_text()) | {"global_step": 10}))
@@ -232,22 +239,22 @@ def test_newest_by_number_not_by_name(folder):
     assert last_complete_checkpoint(str(folder)) == str(folder / "checkpoint-10")
 
 
-def test_what_is_half_written_elsewhere_is_no_checkpoint(folder):
+def test_temporary_and_renamed_folders_are_not_checkpoints(folder):
     for name in ("tmp-checkpoint-6", "checkpoint-6.tmp", "checkpoint-6.incomplete-1", "checkpoint-best"):
         (folder / name).mkdir()
     (folder / "checkpoint-8").write_text("a file")
     assert last_complete_checkpoint(str(folder)) == str(folder / "checkpoint-4")
 
 
-def test_killed_during_the_first_save_starts_anew(folder, caplog):
+def test_run_killed_during_its_first_save_starts_over(folder, caplog):
     shutil.rmtree(folder / "checkpoint-2")
-    gone(folder / "checkpoint-4" / "optimizer.pt")
+    delete(folder / "checkpoint-4" / "optimizer.pt")
     assert last_complete_checkpoint(str(folder)) is None and "no optimizer.pt" in caplog.text
 
 
-def test_several_and_none_whole_is_for_somebody_to_look_at(folder):
+def test_several_checkpoints_none_of_them_complete_is_an_error(folder):
     for step in (2, 4):
-        gone(folder / f"checkpoint-{step}" / "optimizer.pt")
+        delete(folder / f"checkpoint-{step}" / "optimizer.pt")
     with pytest.raises(
         RecipeError,
         match=r"none of the 2 checkpoints .* is complete \(checkpoint-4: no optimizer.pt; .*\)\. Repair one",
@@ -255,6 +262,6 @@ def test_several_and_none_whole_is_for_somebody_to_look_at(folder):
         last_complete_checkpoint(str(folder))
 
 
-def test_none_at_all(tmp_path):
+def test_no_checkpoint_at_all(tmp_path):
     assert last_complete_checkpoint(str(tmp_path)) is None
     assert last_complete_checkpoint(str(tmp_path / "nowhere")) is None

@@ -1,4 +1,4 @@
-"""Stopping in time: real runs that get real signals, and what they are worth when they go on."""
+"""Preemption: real runs receive real signals, save a checkpoint, and continue to the same result."""
 
 import json
 import os
@@ -19,30 +19,13 @@ from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard, is_finit
 from open_r1.utils.errors import RecipeError
 
 
-SMALL = [
-    "--per_device_train_batch_size",
-    "16",
-    "--num_generations",
-    "8",
-    "--max_completion_length",
-    "8",
-    "--dataset_params",
-]
-SMALL += [
-    '{"size": 32}',
-    "--eval_strategy",
-    "no",
-    "--eval_on_start",
-    "false",
-    "--save_steps",
-    "100",
-    "--max_steps",
-    "8",
-]
+SMALL = "--per_device_train_batch_size 16 --num_generations 8 --max_completion_length 8".split()
+SMALL += "--eval_strategy no --eval_on_start false --save_steps 100 --max_steps 8".split()
+SMALL += ["--dataset_params", '{"size": 32}']
 
 
 def start(folder, checkpoint, *more, launcher=(), **env):
-    """A short run of reinforcement learning, two steps a round of generation."""
+    """Starts a short GRPO run with two steps per round of generation."""
     argv = [*(launcher or [sys.executable]), "src/open_r1/grpo.py", *ZERO, *SMALL, "--steps_per_generation", "2"]
     argv += ["--model_name_or_path", checkpoint, "--output_dir", folder, *more]
     folder.parent.mkdir(exist_ok=True)
@@ -69,30 +52,30 @@ def losses(folder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(checkpoint, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed") / "zero"
+def uninterrupted(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted") / "zero"
     assert start(folder, checkpoint).wait() == 0
     return folder
 
 
-def test_signals_stop_it_with_a_checkpoint_and_the_same_command_ends_the_same(undisturbed, checkpoint, tmp_path):
+def test_signals_save_a_checkpoint_and_the_resumed_run_ends_with_the_same_weights(uninterrupted, checkpoint, tmp_path):
     folder = tmp_path / "zero"
-    for sign, after, at in ((signal.SIGTERM, 1, (2, 4)), (signal.SIGUSR1, 5, (6,))):
+    for sent, after_step, stops_at in ((signal.SIGTERM, 1, (2, 4)), (signal.SIGUSR1, 5, (6,))):
         process = start(folder, checkpoint)
-        wait_for_step(folder, after, process)
-        process.send_signal(sign)
+        wait_for_step(folder, after_step, process)
+        process.send_signal(sent)
         assert process.wait() == 85
         stopped = json.loads((folder / "stopped.json").read_text())
-        assert stopped["reason"] == sign.name and stopped["step"] in at, "after a round of generation"
+        assert stopped["reason"] == sent.name and stopped["step"] in stops_at, "after a round of generation"
         assert (folder / f"checkpoint-{stopped['step']}").is_dir()
         assert not (folder / "model.safetensors").exists() and not (folder / "train_results.json").exists()
     assert "the same command continues" in folder.with_suffix(".log").read_text()
     assert start(folder, checkpoint).wait() == 0
-    assert weights(folder) == weights(undisturbed) and losses(folder) == losses(undisturbed)
+    assert weights(folder) == weights(uninterrupted) and losses(folder) == losses(uninterrupted)
     assert not (folder / "stopped.json").exists()
 
 
-def test_ctrl_c_once_saves_a_checkpoint_and_stops(undisturbed, checkpoint, tmp_path):
+def test_ctrl_c_once_saves_a_checkpoint_and_stops(uninterrupted, checkpoint, tmp_path):
     folder = tmp_path / "zero"
     process = start(folder, checkpoint)
     wait_for_step(folder, 1, process)
@@ -103,7 +86,7 @@ def test_ctrl_c_once_saves_a_checkpoint_and_stops(undisturbed, checkpoint, tmp_p
     log = folder.with_suffix(".log").read_text()
     assert "Ctrl-C again quits at once" in log and "the same command continues" in log and "Traceback" not in log
     assert start(folder, checkpoint).wait() == 0
-    assert weights(folder) == weights(undisturbed)
+    assert weights(folder) == weights(uninterrupted)
 
 
 def test_ctrl_c_twice_quits_at_once(checkpoint, tmp_path):
@@ -118,7 +101,7 @@ def test_ctrl_c_twice_quits_at_once(checkpoint, tmp_path):
     assert not list(folder.glob("checkpoint-*")) and not (folder / "stopped.json").exists()
 
 
-def test_a_file_stops_it(checkpoint, tmp_path):
+def test_stop_file_stops_the_run(checkpoint, tmp_path):
     folder = tmp_path / "zero"
     process = start(folder, checkpoint)
     wait_for_step(folder, 1, process)
@@ -127,15 +110,15 @@ def test_a_file_stops_it(checkpoint, tmp_path):
     assert json.loads((folder / "stopped.json").read_text())["reason"] == "there was a file STOP"
 
 
-def test_the_end_of_its_job_stops_it(checkpoint, tmp_path):
+def test_run_stops_before_its_job_ends(checkpoint, tmp_path):
     folder = tmp_path / "zero"
-    job_ends = int(time.time()) + 60  # what is kept for a save, and no second more
+    job_ends = int(time.time()) + 60  # exactly the time reserved for saving
     process = start(folder, checkpoint, SLURM_JOB_END_TIME=str(job_ends))
     assert process.wait() == 85
     assert json.loads((folder / "stopped.json").read_text()) == {"step": 2, "reason": "its job's time is nearly over"}
 
 
-def test_two_processes_of_which_one_gets_the_signal_stop_together(checkpoint, tmp_path):
+def test_all_processes_stop_when_one_of_them_gets_the_signal(checkpoint, tmp_path):
     folder = tmp_path / "zero"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29511"]
     more = ["--ddp_backend", "gloo", "--per_device_train_batch_size", "8"]
@@ -151,7 +134,7 @@ def test_two_processes_of_which_one_gets_the_signal_stop_together(checkpoint, tm
     assert "resuming from" in folder.with_suffix(".log").read_text()
 
 
-def test_a_worker_that_was_forked_from_the_run_dies_of_its_signal(tmp_path):
+def test_forked_worker_is_killed_by_a_signal(tmp_path):
     callback = Preemption(str(tmp_path), 1)
     state, control = SimpleNamespace(is_world_process_zero=True, global_step=1, max_steps=9), SimpleNamespace()
     callback.on_train_begin(None, state, control)
@@ -166,7 +149,7 @@ def test_a_worker_that_was_forked_from_the_run_dies_of_its_signal(tmp_path):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_numbers_that_are_none_end_the_run_and_do_not_reach_a_checkpoint(checkpoint, tmp_path):
+def test_non_finite_weights_stop_the_run_and_are_never_saved(checkpoint, tmp_path):
     folder = tmp_path / "zero"
     process = start(folder, checkpoint, "--learning_rate", "1e38", "--save_steps", "2", "--max_grad_norm", "0")
     assert process.wait() == 1
@@ -175,7 +158,7 @@ def test_numbers_that_are_none_end_the_run_and_do_not_reach_a_checkpoint(checkpo
     assert not list(folder.glob("checkpoint-*")) and not (folder / "model.safetensors").exists()
 
 
-def test_loss_may_be_none_a_few_times_in_a_row():
+def test_too_many_non_finite_losses_in_a_row_stop_the_run():
     callback, state = NonFiniteGuard(3), SimpleNamespace(global_step=7)
     args = SimpleNamespace(output_dir="/nowhere")
     for loss in (1.0, float("nan"), float("inf"), 2.0, float("nan"), float("nan")):
@@ -188,8 +171,8 @@ def test_loss_may_be_none_a_few_times_in_a_row():
 
 
 @pytest.fixture
-def full(tmp_path, monkeypatch):
-    """A run's folder with a checkpoint, on a disk on which there is no room for another."""
+def full_disk(tmp_path, monkeypatch):
+    """An output folder with one checkpoint, on a disk without space for another."""
     (tmp_path / "checkpoint-2").mkdir()
     (tmp_path / "checkpoint-2" / "model.safetensors").write_bytes(b"x" * 1000)
     monkeypatch.setattr(save_guards.shutil, "disk_usage", lambda path: SimpleNamespace(free=1100))
@@ -197,27 +180,27 @@ def full(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("choice", ["stop", "skip"])
-def test_no_room_for_a_checkpoint(full, caplog, choice):
+def test_no_disk_space_for_a_checkpoint(full_disk, caplog, choice):
     state, control = SimpleNamespace(global_step=4, is_world_process_zero=True), SimpleNamespace(should_save=True)
     callback, model = DiskFullGuard(choice), torch.nn.Linear(2, 2)
     if choice == "stop":
         with pytest.raises(
             RecipeError, match="0.0 MB free, and a checkpoint takes 0.0 MB. The last checkpoint is .*checkpoint-2"
         ):
-            callback.on_step_end(full, state, control, model=model)
+            callback.on_step_end(full_disk, state, control, model=model)
     else:
-        callback.on_step_end(full, state, control, model=model)
+        callback.on_step_end(full_disk, state, control, model=model)
         assert not control.should_save and "step 4 is not saved" in caplog.text
 
 
-def test_weights_that_are_no_numbers():
+def test_is_finite_detects_nan_weights():
     model = torch.nn.Linear(2, 2)
     assert is_finite(model)
     model.bias.data[1] = float("nan")
     assert not is_finite(model)
 
 
-def test_the_model_of_a_run_without_checkpoints_is_looked_at_too(tmp_path):
+def test_final_model_is_checked_even_without_checkpoints(tmp_path):
     model = torch.nn.Linear(2, 2)
     model.bias.data[0] = float("inf")
     args = SimpleNamespace(output_dir=str(tmp_path), device=torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""The scripts, run as their users run them: two steps, a stop, two more; what they leave behind; the start-up box."""
+"""The training scripts, run as users run them: two steps, a resume for two more, the output files and the start-up box."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def steps(folder, key="loss"):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """SFT from scratch, then GRPO from its checkpoint, both by `accelerate launch` and both in two goes."""
+    """SFT from scratch, then GRPO from its checkpoint, both with `accelerate launch` and each resumed once."""
     root = tmp_path_factory.mktemp("runs")
     base, zero = root / "base", root / "zero"
     sft = [*BASE, *SMALL_SFT, "--output_dir", base, "--save_steps", 2]
@@ -60,15 +60,15 @@ def runs(tmp_path_factory):
     return base, zero, done
 
 
-def test_resumes_from_the_last_checkpoint_and_says_so(runs):
+def test_resumes_from_the_last_checkpoint_and_logs_it(runs):
     base, zero, done = runs
     for folder, name in ((base, "sft"), (zero, "grpo")):
         assert "no checkpoint, from the start" in done[name, 2].stdout
         assert "checkpoint-2" in done[name, 4].stdout and "resuming from" in done[name, 4].stderr
-        assert steps(folder) == [1, 2, 3, 4], "no step is done twice or lost"
+        assert steps(folder) == [1, 2, 3, 4], "no step is repeated or lost"
 
 
-def test_leaves_model_metrics_recipe_and_card(runs):
+def test_writes_model_metrics_recipe_and_card(runs):
     base, zero, _ = runs
     for folder in (base, zero):
         assert json.loads((folder / "train_results.json").read_text())["train_steps"] == 4
@@ -84,10 +84,10 @@ def test_completions_and_rewards_are_logged(runs):
     table = pd.read_parquet(zero / "completions" / "completions_00003.parquet")
     assert {"prompt", "completion", "accuracy", "format", "advantage"} <= set(table) and len(table) == 16
     assert all("rewards/accuracy/none" in entry for entry in history(zero) if "reward" in entry)
-    assert steps(zero, "eval_reward") == [0, 2, 2, 4], "once more where the resumed run starts"
+    assert steps(zero, "eval_reward") == [0, 2, 2, 4], "evaluated again where the resumed run starts"
 
 
-def test_completions_and_held_out_scores_are_shown(runs):
+def test_completions_and_held_out_scores_are_printed(runs):
     _, _, done = runs
     log = done["grpo", 2].stderr
     assert "step 1, a completion (accuracy" in log
@@ -141,7 +141,7 @@ def test_start_up_box_of_a_dry_run(checkpoint, script, tmp_path):
         ("grpo", ZERO, {"problem": "1+1", "solution": "2"}),
     ],
 )
-def test_a_file_of_ones_own_has_no_test_split_so_rows_are_held_out(stage, recipe, row, checkpoint, script, tmp_path):
+def test_rows_of_a_user_file_without_a_test_split_can_be_held_out(stage, recipe, row, checkpoint, script, tmp_path):
     (tmp_path / "mine.jsonl").write_text(f"{json.dumps(row)}\n" * 64)
     options = ["--dataset_name", tmp_path / "mine.jsonl", "--dataset_params", "{}", "--model_name_or_path", checkpoint]
     options += ["--output_dir", tmp_path / "out", "--dry_run", "true"]
@@ -152,7 +152,7 @@ def test_a_file_of_ones_own_has_no_test_split_so_rows_are_held_out(stage, recipe
     assert outcome.code == 0 and "48 rows" in shown and "held out 16 rows" in shown
 
 
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a GPU here")
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 def test_dry_run_of_a_gpu_recipe_without_a_gpu(checkpoint, script, tmp_path):
     recipe = ["--config", "recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml", "--dry_run", "true"]
     data = ["--dataset_name", "open_r1.data.tiny:problems", "--dataset_solution_column", "solution"]
@@ -161,7 +161,7 @@ def test_dry_run_of_a_gpu_recipe_without_a_gpu(checkpoint, script, tmp_path):
     assert "per device (a GPU; there is none here)" in " ".join(outcome.out.replace("│", " ").split())
 
 
-def test_dry_run_of_a_recipe_whose_checkpoint_is_not_made_yet(script, tmp_path, monkeypatch):
+def test_dry_run_before_the_starting_checkpoint_exists(script, tmp_path, monkeypatch):
     for name in ("recipes", "src"):
         (tmp_path / name).symlink_to(tmp_path.cwd() / name)
     monkeypatch.chdir(tmp_path)
@@ -169,7 +169,7 @@ def test_dry_run_of_a_recipe_whose_checkpoint_is_not_made_yet(script, tmp_path, 
     assert outcome.code == 0 and "not made yet" in outcome.out and "sft/config_base.yaml" in outcome.out
 
 
-def test_a_run_that_began_from_another_ones_checkpoint_goes_on_from_its_own(runs, tmp_path):
+def test_run_started_from_another_runs_checkpoint_resumes_from_its_own(runs, tmp_path):
     base, zero, _ = runs
     other = str(base / "checkpoint-4")
     assert resume_checkpoint(SimpleNamespace(resume_from_checkpoint=other, output_dir=str(tmp_path))) == other
@@ -179,7 +179,7 @@ def test_a_run_that_began_from_another_ones_checkpoint_goes_on_from_its_own(runs
 
 
 @pytest.mark.parametrize("stage", ["sft", "grpo", "report"])
-def test_help_begins_with_examples_and_our_own_options(stage):
+def test_help_begins_with_examples_and_our_options(stage):
     def show(option: str) -> str:
         run = subprocess.run([sys.executable, f"src/open_r1/{stage}.py", option], capture_output=True, text=True)
         assert run.returncode == 0, run.stderr

@@ -1,4 +1,4 @@
-"""Pushing to the Hub, with the real client, against a server that speaks the Hub's API: its bad moments, and what never goes there."""
+"""Pushing to the Hub with the real client against a fake Hub server: failures and retries, and what is never uploaded."""
 
 import json
 import threading
@@ -21,17 +21,8 @@ from open_r1.utils.errors import RunStopped
 from open_r1.utils.hub import HubError, push, require_repo
 
 
-SFT = [
-    "--config",
-    "recipes/tiny/sft/config_base.yaml",
-    "--max_steps",
-    "4",
-    "--save_steps",
-    "2",
-    "--eval_strategy",
-    "no",
-]
-PUSH = ["--push_to_hub", "true", "--hub_model_id", "me/base"]
+SFT = "--config recipes/tiny/sft/config_base.yaml --max_steps 4 --save_steps 2 --eval_strategy no".split()
+PUSH = "--push_to_hub true --hub_model_id me/base".split()
 
 
 def all_bytes(folder: Path) -> bytes:
@@ -39,9 +30,8 @@ def all_bytes(folder: Path) -> bytes:
 
 
 def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, script, tmp_path, caplog):
-    outcome = script(
-        "sft", *SFT, "--save_total_limit", "2", *PUSH, "--hub_revision", "v1", "--output_dir", tmp_path / "base"
-    )
+    options = ["--save_total_limit", "2", "--hub_revision", "v1", "--output_dir", tmp_path / "base"]
+    outcome = script("sft", *SFT, *PUSH, *options)
     assert outcome.code == 0, outcome.err
     assert hub.branches("me/base") == {
         "main": ["initial commit"],
@@ -52,9 +42,8 @@ def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, sc
     finished, checkpoint = hub.files("me/base", "v1"), hub.files("me/base", "v1-step-000000002")
     for files in (finished, checkpoint):
         assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= set(files)
-        assert not [
-            name for name in files if "optimizer" in name or name.endswith((".bin", ".pt", ".pth")) or "/" in name
-        ]
+        for name in files:
+            assert "optimizer" not in name and "/" not in name and not name.endswith((".bin", ".pt", ".pth"))
     assert finished["model.safetensors"] == (tmp_path / "base" / "model.safetensors").read_bytes()
     assert checkpoint["model.safetensors"] == (tmp_path / "base" / "checkpoint-2" / "model.safetensors").read_bytes()
     assert not any((tmp_path / "base" / STAGING).iterdir())
@@ -63,11 +52,8 @@ def test_run_pushes_each_checkpoint_as_a_revision_and_the_finished_model(hub, sc
     assert TOKEN.encode() not in everything
     card = ModelCard(finished["README.md"].decode())
     recipe = yaml.safe_load(card.text.split("```yaml")[1].split("```")[0])
-    assert (
-        recipe["max_steps"] == 4
-        and recipe["hub_model_id"] == "me/base"
-        and card.data.tags == ["open-r1", "trl", "sft"]
-    )
+    assert recipe["max_steps"] == 4 and recipe["hub_model_id"] == "me/base"
+    assert card.data.tags == ["open-r1", "trl", "sft"]
     assert "open_r1.data.tiny" in card.text and "(commit " in card.text
 
 
@@ -90,28 +76,28 @@ def test_card_carries_the_metrics(tmp_path):
     Fault("PUT /store/", status=500),
     Fault("POST .*/batch", status=504),
 ], ids=lambda fault: f"{fault.path} {fault.status}")  # fmt: skip
-def test_hub_that_is_busy_or_broken_for_a_moment_gets_all(hub, fault, checkpoint, tmp_path):
+def test_temporary_hub_failures_are_retried(hub, fault, checkpoint, tmp_path):
     require_repo("me/base", private=True)
     hub.faults = [fault]
     push(Path(checkpoint), "me/base", "v1")
     assert fault.times == 0 and "model.safetensors" in hub.files("me/base", "v1")
 
 
-def test_hub_that_does_not_answer_in_time_is_asked_again(hub, checkpoint, monkeypatch):
+def test_request_is_retried_after_a_timeout(hub, checkpoint, monkeypatch):
     monkeypatch.setattr(ours, "TIMEOUT", httpx.Timeout(1))
     ours.limit_request_time()
-    huggingface_hub.close_session()  # the next one has this timeout
+    huggingface_hub.close_session()  # the next session uses this timeout
     require_repo("me/base", private=True)
     hub.faults = [Fault("POST .*/commit/", until=threading.Event())]
     push(Path(checkpoint), "me/base")
     assert "model.safetensors" in hub.files("me/base")
 
 
-def test_training_does_not_wait_and_needs_the_checkpoint_no_more(hub, checkpoint, tmp_path):
-    """The Hub is silent; the checkpoint is saved, linked, and removed by the trainer before the Hub goes on."""
+def test_training_neither_waits_for_a_push_nor_keeps_its_checkpoint(hub, checkpoint, tmp_path):
+    """While the Hub does not respond, the checkpoint is saved, linked, and deleted by the trainer."""
     require_repo("me/base", private=True)
-    silence = threading.Event()
-    hub.faults = [Fault("POST .*/preupload/", until=silence)]
+    hub_responds = threading.Event()
+    hub.faults = [Fault("POST .*/preupload/", until=hub_responds)]
     folder = tmp_path / "checkpoint-7"
     folder.mkdir()
     for path in Path(checkpoint).iterdir():
@@ -121,10 +107,10 @@ def test_training_does_not_wait_and_needs_the_checkpoint_no_more(hub, checkpoint
     )
     pushes.start(0)
     pushes.on_save(None, SimpleNamespace(global_step=7, is_world_process_zero=True), None)
-    assert pushes.pushed == [] and not silence.is_set()
+    assert pushes.pushed == [] and not hub_responds.is_set()
     for path in folder.iterdir():
         path.unlink()
-    silence.set()
+    hub_responds.set()
     while pushes.has_left("push"):
         time.sleep(0.01)
     assert pushes.pushed == ["main-step-000000007"]
@@ -134,7 +120,7 @@ def test_training_does_not_wait_and_needs_the_checkpoint_no_more(hub, checkpoint
     )
 
 
-def test_checkpoint_that_the_hub_did_not_take_is_told_of_and_pushed_by_the_next_run(hub, script, tmp_path, caplog):
+def test_failed_push_of_a_checkpoint_is_logged_and_retried_by_the_next_run(hub, script, tmp_path, caplog):
     argv = [*SFT, *PUSH, "--output_dir", tmp_path / "base"]
     hub.faults = [Fault("POST .*/commit/main-step-000000002", times=4)]
     outcome = script("sft", *argv)
@@ -145,39 +131,37 @@ def test_checkpoint_that_the_hub_did_not_take_is_told_of_and_pushed_by_the_next_
     assert hub.branches("me/base")["main-step-000000002"][-1] == "Checkpoint after 2 steps"
 
 
-def test_finished_model_that_the_hub_did_not_take_is_an_error_and_pushed_by_the_same_command(hub, script, tmp_path):
+def test_failed_push_of_the_finished_model_is_an_error_and_rerunning_pushes_it(hub, script, tmp_path):
     argv = [*SFT, *PUSH, "--hub_strategy", "end", "--output_dir", tmp_path / "base"]
     hub.faults = [Fault("POST .*/commit/main$", times=4)]
     outcome = script("sft", *argv)
     assert outcome.code == 1 and (tmp_path / "base" / "model.safetensors").is_file()
     assert "saved in" in outcome.err and "hf upload me/base" in outcome.err and "500" in outcome.err
-    made = (tmp_path / "base" / "model.safetensors").stat().st_mtime
-    again = script("sft", *argv)
-    assert again.code == 0 and (tmp_path / "base" / "model.safetensors").stat().st_mtime == made
+    saved_at = (tmp_path / "base" / "model.safetensors").stat().st_mtime
+    rerun = script("sft", *argv)
+    assert rerun.code == 0 and (tmp_path / "base" / "model.safetensors").stat().st_mtime == saved_at
     assert list(hub.branches("me/base")) == ["main"]
     assert hub.files("me/base")["model.safetensors"] == (tmp_path / "base" / "model.safetensors").read_bytes()
 
 
-def test_finished_run_that_waits_for_the_hub_ends_when_it_is_asked_to(tmp_path):
+def test_finished_run_waiting_for_the_hub_can_be_stopped(tmp_path):
     pushes = HubPushes(str(tmp_path), "me/base", "main", True, lambda folder: None)
     pushes.step = 8
     pushes.tasks.append(Task(8, "push"))  # no thread pushes it
     (tmp_path / "STOP").touch()
     with pytest.raises(RunStopped, match="the model is finished .* but not everything is pushed or evaluated"):
         pushes.finish()
-    assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 8, (
-        "for the job, which goes on in another one"
-    )
+    assert json.loads((tmp_path / "stopped.json").read_text())["step"] == 8, "so that the job is requeued"
 
 
-def test_wrong_token_ends_a_run_before_it_trains(hub, script, tmp_path, monkeypatch):
+def test_wrong_token_is_an_error_before_training(hub, script, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_another")
     outcome = script("sft", *SFT, *PUSH, "--output_dir", tmp_path / "base")
     assert outcome.code == 1 and "401" in outcome.err and "hf auth login" in outcome.err
     assert not (tmp_path / "base").exists()
 
 
-def test_repository_of_somebody_else_ends_a_run_before_it_trains(hub, script, tmp_path):
+def test_repository_of_another_user_is_an_error_before_training(hub, script, tmp_path):
     outcome = script(
         "sft", *SFT, "--push_to_hub", "true", "--hub_model_id", "you/base", "--output_dir", tmp_path / "base"
     )
@@ -185,13 +169,13 @@ def test_repository_of_somebody_else_ends_a_run_before_it_trains(hub, script, tm
     assert not (tmp_path / "base").exists()
 
 
-def test_offline_run_that_should_push_ends_at_once(hub, script, tmp_path, monkeypatch):
+def test_pushing_offline_is_an_error_before_training(hub, script, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     outcome = script("sft", *SFT, *PUSH, "--output_dir", tmp_path / "base")
     assert outcome.code == 1 and "HF_HUB_OFFLINE" in outcome.err
 
 
-def test_dry_run_makes_nothing_on_the_hub(hub, script, tmp_path):
+def test_dry_run_creates_nothing_on_the_hub(hub, script, tmp_path):
     outcome = script("sft", *SFT, *PUSH, "--output_dir", tmp_path / "base", "--dry_run", "true")
     assert outcome.code == 0 and "me/base (main, and every checkpoint as a revision)" in outcome.out
     assert hub.repos == {} and hub.requests == []
@@ -215,20 +199,20 @@ def test_evaluation_of_each_pushed_revision(hub, script, problems, tmp_path):
     folder = tmp_path / "base" / "evaluations" / "step-4"
     assert outcome.code == 0, outcome.err
     assert (folder / "eval.json").is_file(), (folder / "log.txt").read_text()
-    found = json.loads((folder / "eval.json").read_text())
-    assert found["model"] == "me/base" and found["recipe"]["model_revision"] == "main-step-000000004"
+    result = json.loads((folder / "eval.json").read_text())
+    assert result["model"] == "me/base" and result["recipe"]["model_revision"] == "main-step-000000004"
 
 
-@pytest.mark.parametrize("argv, told", [
+@pytest.mark.parametrize("argv, message", [
     (["--evaluation_recipe", "recipes/tiny/sft/config_base.yaml"], "is for sft; expected one in a folder `eval`"),
     (["--evaluation_recipe", "recipes/DeepSeek-R1-Distill-Qwen-7B/eval/config_paper.yaml"], "would ask a server of another model"),
     (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--hub_strategy", "end"], "pushes none"),
     (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--evaluation_slurm", "'"], "No closing quotation"),
     (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--use_peft", "true"], "only the adapter is pushed"),
 ])  # fmt: skip
-def test_evaluation_that_could_not_be_right_is_refused(script, tmp_path, argv, told):
+def test_invalid_evaluation_options_are_refused(script, tmp_path, argv, message):
     outcome = script("sft", *SFT, *PUSH, *argv, "--output_dir", tmp_path / "base")
-    assert outcome.code == 1 and told in outcome.err
+    assert outcome.code == 1 and message in outcome.err
 
 
 def test_evaluation_recipe_without_a_push_is_refused(script, tmp_path):
@@ -244,17 +228,9 @@ def test_data_set_is_pushed_with_its_card(hub, script, tmp_path):
     ]
     source = tmp_path / "rows.parquet"
     Dataset.from_list(rows).to_parquet(source)
-    argv = [
-        "--sources",
-        json.dumps({"dataset_name": str(source)}),
-        "--output_dir",
-        tmp_path / "set",
-        "--push_to_hub",
-        "true",
-    ]
-    outcome = script(
-        "distill", *argv, "--hub_dataset_id", "me/set", "--hub_revision", "v2", "--min_language_share", "0"
-    )
+    argv = ["--sources", json.dumps({"dataset_name": str(source)}), "--output_dir", tmp_path / "set"]
+    argv += "--push_to_hub true --hub_dataset_id me/set --hub_revision v2 --min_language_share 0".split()
+    outcome = script("distill", *argv)
     assert outcome.code == 0, outcome.err + outcome.out
     files = hub.files("me/set", "v2", "datasets")
     assert {"train-00000-of-00001.parquet", "README.md"} <= set(files)
@@ -262,17 +238,17 @@ def test_data_set_is_pushed_with_its_card(hub, script, tmp_path):
     assert TOKEN.encode() not in b"".join(files.values()) + all_bytes(tmp_path)
 
 
-def test_push_takes_away_what_an_earlier_model_had(hub, checkpoint, tmp_path):
+def test_push_deletes_weights_of_the_previous_model_only(hub, checkpoint, tmp_path):
     require_repo("me/base", private=True)
-    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"of a larger one")
-    (tmp_path / "notes.txt").write_text("somebody's")
+    (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"a shard of a larger model")
+    (tmp_path / "notes.txt").write_text("written by a user")
     push(tmp_path, "me/base")
     push(Path(checkpoint), "me/base")
     assert {"model.safetensors", "notes.txt"} <= set(hub.files("me/base"))
     assert "model-00001-of-00002.safetensors" not in hub.files("me/base")
 
 
-def test_refusal_is_not_tried_again(hub, checkpoint):
+def test_refused_push_is_not_retried(hub, checkpoint):
     require_repo("me/base", private=True)
     hub.faults = [Fault("POST .*/commit/", times=5, status=403)]
     with pytest.raises(HubError, match="403"):
