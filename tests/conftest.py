@@ -1,4 +1,4 @@
-"""Shared by all tests: no network, one thread, scripts run as their users run them."""
+"""Fixtures shared by all tests. Tests run offline and with one thread."""
 
 import os
 
@@ -38,7 +38,7 @@ from open_r1.rewards.code import Code
 
 torch.set_num_threads(1)
 
-# What other processes read, and which changes vLLM or TRL there.
+# Loaded by other processes, where these modules patch vLLM or TRL.
 collect_ignore = ["unpacked_weights.py", "slurm/weights_by_file.py"]
 ROOT = Path(__file__).parent.parent
 BASE = ["--config", "recipes/tiny/sft/config_base.yaml"]
@@ -54,13 +54,13 @@ class Outcome:
 
 @pytest.fixture(autouse=True)
 def in_repository(monkeypatch):
-    """Recipes name their files from the top of the repository."""
+    """Recipes contain paths relative to the root of the repository."""
     monkeypatch.chdir(ROOT)
 
 
 @pytest.fixture
 def script(monkeypatch, capfd):
-    """Runs a script as `python src/open_r1/<stage>.py <arguments>` would, in this process (which has paid for the imports)."""
+    """Runs a script like `python src/open_r1/<stage>.py <arguments>`, but in this process, which saves the imports."""
 
     def run(stage: str, *argv: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", [f"src/open_r1/{stage}.py", *map(str, argv)])
@@ -69,7 +69,7 @@ def script(monkeypatch, capfd):
             if Path(f"src/open_r1/{stage}.py").exists():
                 runpy.run_path(f"src/open_r1/{stage}.py", run_name="__main__")
             else:  # `python -m`
-                with warnings.catch_warnings(action="ignore"):  # that it was imported before, by another test
+                with warnings.catch_warnings(action="ignore"):  # another test may have imported the module
                     module = "generation.merge" if stage == "merge" else f"builders.{stage}"
                     runpy.run_module(f"open_r1.{module}", run_name="__main__")
         except SystemExit as stop:
@@ -81,7 +81,7 @@ def script(monkeypatch, capfd):
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory) -> str:
-    """An untrained tiny model and its tokenizer, saved."""
+    """The path of a saved, untrained tiny model with its tokenizer."""
     path = tmp_path_factory.mktemp("checkpoint")
     model, tokenizer = tiny.base_model(seed=0)
     model.save_pretrained(path)
@@ -91,7 +91,7 @@ def checkpoint(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def reward_model(checkpoint, tmp_path_factory):
-    """An untrained reward model with a chat template, saved."""
+    """The path of a saved, untrained reward model with a chat template."""
     folder = tmp_path_factory.mktemp("reward_model")
     shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
     torch.manual_seed(0)
@@ -100,7 +100,7 @@ def reward_model(checkpoint, tmp_path_factory):
     return str(folder)
 
 
-OWN = """
+USER_REWARDS = """
 import asyncio
 import threading
 import time
@@ -156,21 +156,21 @@ def levels(completions, level, log_extra=None, **kwargs):
 
 
 @pytest.fixture
-def own(tmp_path):
-    """Rewards from that file (or registered ones), each a name or a mapping without the path."""
-    path = tmp_path / "own_rewards.py"
-    path.write_text(OWN)
+def compose(tmp_path):
+    """Composes rewards of the file above and registered ones, each given as a name or a mapping without the path."""
+    path = tmp_path / "user_rewards.py"
+    path.write_text(USER_REWARDS)
 
-    def compose(*entries, **kwargs):
+    def build(*entries, **kwargs):
         entries = [{"name": entry} if isinstance(entry, str) else entry for entry in entries]
-        known = ("accuracy", "format", "language_consistency", "tag_count", "repetition")
-        named = [e | {"name": e["name"] if e["name"] in known else f"{path}:{e['name']}"} for e in entries]
+        registered = ("accuracy", "format", "language_consistency", "tag_count", "repetition")
+        named = [e | {"name": e["name"] if e["name"] in registered else f"{path}:{e['name']}"} for e in entries]
         return Composition(RewardSpec.parse_all(named), **kwargs)
 
-    return compose
+    return build
 
 
-# Real sandboxes: what takes `judge`, `run` or `reward` is tested with each judge of programs that there is.
+# Tests that use `judge`, `run` or `reward` run in real sandboxes, once with each kind.
 JUDGES = {"cold": ColdSandboxes, "warm": WarmSandboxes}
 
 
@@ -183,7 +183,7 @@ def judge(request):
 
 @pytest.fixture
 def run(judge):
-    """Runs a program: `run(source, stdin, language, **limits)` gives its outcome."""
+    """Runs a program: `run(source, stdin, language, **limits)` returns its outcome."""
 
     def run(source: str, stdin: str = "", language: str = "python", **limits):
         return judge.run(source, language, stdin, Limits(**{"seconds": 5} | limits))
@@ -193,7 +193,7 @@ def run(judge):
 
 @pytest.fixture
 def reward(judge):
-    """Rewards of programs: `reward(programs, tests, **parameters)`, the tests for all of them."""
+    """Scores programs: `reward(programs, tests, **parameters)` runs the same tests on each."""
 
     def reward(programs: list[str], tests: list[dict], language: str = "python", **params) -> list[float | None]:
         code = Code(**{"timeout": 5} | params)
@@ -208,27 +208,27 @@ def reward(judge):
 
 @pytest.fixture
 def problems(tmp_path) -> Path:
-    """The miniature's evaluation, of a few problems alone."""
+    """The evaluation recipe of the miniature, reduced to a few problems."""
     recipe = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text())
-    (few,) = (each for each in recipe["benchmarks"] if each["name"] == "problems")
+    (benchmark,) = [entry for entry in recipe["benchmarks"] if entry["name"] == "problems"]
     path = tmp_path / "eval" / "config_problems.yaml"
     path.parent.mkdir()
-    path.write_text(yaml.safe_dump(recipe | {"benchmarks": [few | {"max_prompts": 8, "num_generations": 1}]}))
+    path.write_text(yaml.safe_dump(recipe | {"benchmarks": [benchmark | {"max_prompts": 8, "num_generations": 1}]}))
     return path
 
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """A Hub, which this process' client takes for the real one."""
+    """A fake Hub server that the client in this process and its subprocesses connect to."""
     with hub_server.running() as server:
         monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
-        # for processes that are started, and for this one
+        # the variables are for subprocesses, the constants for this process
         for key, value in {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}.items():
             monkeypatch.setenv(key, value)
         monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        # Xet is the real Hub's store for large files.
+        # Xet is the real Hub's storage for large files
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(open_r1.utils.hub, "WAITS", (0.01, 0.01, 0.01))
         yield server
@@ -236,7 +236,7 @@ def hub(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """A Slurm cluster of two nodes."""
+    """A running Slurm cluster of two nodes."""
     if not os.environ.get("SLURM"):
         pytest.skip("takes minutes; `make test-all` starts a cluster and runs this")
     from jobs import running  # tests/slurm

@@ -1,7 +1,7 @@
-"""A server that speaks the Hub's API as huggingface_hub uses it, for one account, in memory.
+"""A fake Hub server: the part of the Hub's API that huggingface_hub uses, for one account, in memory.
 
-Repositories, branches, preupload, LFS, commits and downloads; it can be told to fail. Where the real Hub would hand out addresses of a store
-for large files, this one is the store.
+It supports repositories, branches, preupload, LFS, commits and downloads, and can be made to fail. Large files are
+stored by this server itself, while the real Hub refers clients to a separate storage.
 """
 
 import base64
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlparse
 
 
 TOKEN = "hf_of_the_tests_it_must_show_up_nowhere"
-LARGE = (".safetensors", ".parquet")  # kept as LFS
+LARGE = (".safetensors", ".parquet")  # stored with LFS
 KINDS = {"models": "model", "datasets": "dataset"}
 
 
@@ -30,9 +30,9 @@ class Commit:
 
 @dataclass
 class Fault:
-    """How requests fail: by `status`, or, where `until` is given, by no answer before it is set; so many times."""
+    """Makes matching requests fail `times` times: with `status`, or by not answering before `until` is set."""
 
-    path: str  # what the request's method and path must match
+    path: str  # regular expression for the request's method and path
     times: int = 1
     status: int = 500
     until: threading.Event | None = None
@@ -40,11 +40,7 @@ class Fault:
 
 
 class Hub(ThreadingHTTPServer):
-    """The server's memory.
-
-    Args:
-        faults (`list[Fault]`): Set by tests.
-    """
+    """The server and its state. Tests set `faults` to make requests fail."""
 
     daemon_threads = True
 
@@ -61,7 +57,7 @@ class Hub(ThreadingHTTPServer):
         return self.repos[f"{kind}/{name}"][branch][-1].files
 
     def branches(self, name: str, kind: str = "models") -> dict[str, list[str]]:
-        """The messages of each branch's commits."""
+        """The commit messages of each branch."""
         return {
             branch: [commit.message for commit in commits] for branch, commits in self.repos[f"{kind}/{name}"].items()
         }
@@ -100,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
                 fault.times -= 1
         if fault:
             if not fault.until:
-                return self.answer(fault.status, {"error": "the server has a bad day"}, fault.headers)
+                return self.answer(fault.status, {"error": "injected fault"}, fault.headers)
             fault.until.wait(60)
         for pattern, method in ROUTES:
             if match := re.fullmatch(pattern, f"{self.command} {path}"):
@@ -126,12 +122,12 @@ def validate_card(self: Handler, body: bytes):
 
 
 def create_repo(self: Handler, body: bytes):
-    asked = json.loads(body)
-    owner = asked.get("organization") or "me"
+    request = json.loads(body)
+    owner = request.get("organization") or "me"
     if owner not in ("me", "team"):
         return self.fail(403, "", f"You don't have the rights to create a model under the namespace {owner!r}")
-    kind = next(kind for kind, name in KINDS.items() if name == asked.get("type", "model"))
-    name = f"{owner}/{asked['name']}"
+    kind = next(kind for kind, name in KINDS.items() if name == request.get("type", "model"))
+    name = f"{owner}/{request['name']}"
     key, web = f"{kind}/{name}", f"{self.server.url}/{'' if kind == 'models' else f'{kind}/'}{name}"
     if key in self.server.repos:
         return self.answer(409, {"error": "You already created this model repo", "url": web})
@@ -154,32 +150,28 @@ def create_branch(self: Handler, body: bytes, repo: str, branch: str):
 def preupload(self: Handler, body: bytes, repo: str, branch: str):
     if branch not in self.server.repos[repo]:
         return self.fail(404, "RevisionNotFound", f"Invalid rev id: {branch}")
-    has = self.server.repos[repo][branch][-1].files
-    files = [
-        {
-            "path": each["path"],
-            "uploadMode": "lfs" if each["path"].endswith(LARGE) else "regular",
-            "shouldIgnore": False,
-            "oid": oid_of(each["path"], has[each["path"]]) if each["path"] in has else None,
-        }
-        for each in json.loads(body)["files"]
-    ]
+    existing = self.server.repos[repo][branch][-1].files
+    files = []
+    for path in [entry["path"] for entry in json.loads(body)["files"]]:
+        mode = "lfs" if path.endswith(LARGE) else "regular"
+        oid = oid_of(path, existing[path]) if path in existing else None
+        files.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
     self.answer(200, {"files": files})
 
 
 def oid_of(path: str, content: bytes) -> str:
-    """What git calls it, or its LFS sum."""
+    """The id of a file: the SHA-256 of an LFS file, the git blob id of another."""
     if path.endswith(LARGE):
         return hashlib.sha256(content).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def lfs_batch(self: Handler, body: bytes, repo: str):
-    asked = json.loads(body)
+    request = json.loads(body)
     objects = []
-    for each in asked["objects"]:
-        actions = {"upload": {"href": f"{self.server.url}/store/{each['oid']}"}}
-        objects.append(each | ({} if each["oid"] in self.server.large else {"actions": actions}))
+    for entry in request["objects"]:
+        actions = {"upload": {"href": f"{self.server.url}/store/{entry['oid']}"}}
+        objects.append(entry if entry["oid"] in self.server.large else entry | {"actions": actions})
     self.answer(200, {"transfer": "basic", "objects": objects})
 
 
@@ -213,37 +205,37 @@ def commit_of(self: Handler, repo: str, revision: str) -> Commit | None:
     branches = self.server.repos.get(repo, {})
     if revision in branches:
         return branches[revision][-1]
-    return next((each for commits in branches.values() for each in commits if each.id == revision), None)
+    return next((commit for commits in branches.values() for commit in commits if commit.id == revision), None)
 
 
 def info(self: Handler, body: bytes, repo: str, revision: str | None = None):
     kind, _, name = repo.partition("/")
-    if (found := commit_of(self, repo, revision or "main")) is None:
-        return self.fail(
-            404, "RevisionNotFound" if repo in self.server.repos else "RepoNotFound", f"no {revision} in {repo}"
-        )
-    siblings = [{"rfilename": path} for path in found.files]
-    self.answer(
-        200,
-        {"id": name, "sha": found.id, "siblings": siblings, "private": True, "tags": [], "downloads": 0, "likes": 0},
-    )
+    commit = commit_of(self, repo, revision or "main")
+    if commit is None:
+        code = "RevisionNotFound" if repo in self.server.repos else "RepoNotFound"
+        return self.fail(404, code, f"no {revision} in {repo}")
+    answer = {"id": name, "sha": commit.id, "siblings": [{"rfilename": path} for path in commit.files]}
+    self.answer(200, answer | {"private": True, "tags": [], "downloads": 0, "likes": 0})
 
 
 def tree(self: Handler, body: bytes, repo: str, revision: str, under: str | None = None):
-    if (found := commit_of(self, repo, revision)) is None:
+    commit = commit_of(self, repo, revision)
+    if commit is None:
         return self.fail(404, "RevisionNotFound", f"no {revision} in {repo}")
-    if under:  # there are no folders
+    if under:  # this server has no folders
         return self.fail(404, "EntryNotFound", f"no {under} in {repo}")
-    self.answer(200, [{"type": "file", "path": path, "size": len(content), "oid": oid_of(path, content)}
-                      for path, content in found.files.items()])  # fmt: skip
+    entries = []
+    for path, content in commit.files.items():
+        entries.append({"type": "file", "path": path, "size": len(content), "oid": oid_of(path, content)})
+    self.answer(200, entries)
 
 
 def get_file(self: Handler, body: bytes, name: str, revision: str, path: str, kind: str = "models/"):
-    found = commit_of(self, f"{kind or 'models/'}{name}", revision)
-    if found is None or path not in found.files:
-        return self.fail(404, "EntryNotFound" if found else "RevisionNotFound", f"no {path} in {revision} of {name}")
-    content = found.files[path]
-    headers = {"ETag": f'"{oid_of(path, content)}"', "X-Repo-Commit": found.id}
+    commit = commit_of(self, f"{kind or 'models/'}{name}", revision)
+    if commit is None or path not in commit.files:
+        return self.fail(404, "EntryNotFound" if commit else "RevisionNotFound", f"no {path} in {revision} of {name}")
+    content = commit.files[path]
+    headers = {"ETag": f'"{oid_of(path, content)}"', "X-Repo-Commit": commit.id}
     self.answer(200, content, headers)
 
 
@@ -267,7 +259,7 @@ ROUTES = [
 
 @contextmanager
 def running() -> Iterator[Hub]:
-    """A Hub, until the end of the block."""
+    """Runs a server until the end of the block."""
     hub = Hub()
     threading.Thread(target=hub.serve_forever, daemon=True).start()
     try:

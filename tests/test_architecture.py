@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can check: import direction, names, docstrings."""
+"""Design rules that can be checked automatically: import direction, module names, docstrings."""
 
 import ast
 from pathlib import Path
@@ -10,36 +10,22 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src/open_r1"
 MODULES = sorted(SOURCE.rglob("*.py"))
 SHADOWING = {"datasets", "evaluate", "code", "math", "types", "random", "logging", "tokenize", "trl", "transformers"}
-# A room imports itself and the rooms above it in this list. Scripts, the modules beside the rooms, import any room; nobody imports a script.
-ROOMS = [
-    "utils",
-    "grading",
-    "code_judge",
-    "configs",
-    "models",
-    "data",
-    "rewards",
-    "generation",
-    "builders",
-    "planning",
-    "evals",
-    "cluster",
-    "training",
-    "pipelines",
-    "reports",
-]
-# Libraries of their own: they import nothing of ours but `utils`.
+# A subpackage ("room") may import itself and those before it in this list. Scripts, the modules beside the rooms, may
+# import any room; no module imports a script.
+ROOMS = "utils grading code_judge configs models data rewards generation".split()
+ROOMS += "builders planning evals cluster training pipelines reports".split()
+# Standalone libraries: of our own code they import only `utils`.
 LIBRARIES = ["grading", "code_judge"]
 
 
 def room_of(path: Path) -> str | None:
-    """The folder of `src/open_r1` that a module is in; `None` for a script."""
+    """The folder of `src/open_r1` that contains a module; `None` for a script."""
     parts = path.relative_to(SOURCE).parts
     return parts[0] if len(parts) > 1 else None
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """The parts of open_r1 that a module imports, anywhere in it."""
+    """The rooms and scripts of open_r1 that a module imports, at the top or inside functions."""
     names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -60,12 +46,12 @@ def test_every_room_is_listed():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_go_one_way(path):
+def test_imports_follow_the_order_of_rooms(path):
     room = room_of(path)
     for other in imported_rooms(path):
         assert other in ROOMS, f"imports the script {other}"
         if room in LIBRARIES:
-            assert other in (room, "utils"), f"{room} is a library of its own and imports {other}"
+            assert other in (room, "utils"), f"{room} is a standalone library but imports {other}"
         elif room:
             assert ROOMS.index(other) <= ROOMS.index(room), f"{room} must not import {other}"
 
@@ -73,7 +59,7 @@ def test_imports_go_one_way(path):
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_has_docstrings(path):
     tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree), "a module says what it is for"
+    assert ast.get_docstring(tree), "module without a docstring"
 
 
 def test_trainers_are_thin():
@@ -82,5 +68,5 @@ def test_trainers_are_thin():
 
 
 def test_no_module_shadows_a_package():
-    """Scripts that are run by path put src/open_r1 first on sys.path."""
+    """A script run by its path puts src/open_r1 first on sys.path."""
     assert not {path.stem for path in SOURCE.iterdir()} & SHADOWING

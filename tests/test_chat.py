@@ -1,4 +1,4 @@
-"""The chat command: prompts written as in training, answers streamed."""
+"""The chat command uses the prompt format of training and streams its answers."""
 
 import io
 
@@ -8,7 +8,7 @@ import yaml
 
 @pytest.fixture
 def trained(checkpoint, tmp_path):
-    """A checkpoint with the recipe that `grpo.py` leaves beside it."""
+    """A checkpoint with the `recipe.yaml` that `grpo.py` writes into its folder."""
     folder = tmp_path / "trained"
     folder.symlink_to(checkpoint)
     recipe = folder / "recipe.yaml"
@@ -31,7 +31,7 @@ def test_talks_until_quit(script, trained, monkeypatch):
     assert outcome.out.count("> ") == 5, "a prompt for each line until /quit"
 
 
-def test_conversations_go_on_with_a_chat_template(checkpoint, monkeypatch):
+def test_conversation_has_several_turns_with_a_chat_template(checkpoint, monkeypatch):
     monkeypatch.setattr(
         "sys.argv", ["chat", checkpoint, "--chat_template_path", "recipes/chat_templates/tiny_chat.jinja"]
     )
@@ -47,19 +47,19 @@ def test_conversations_go_on_with_a_chat_template(checkpoint, monkeypatch):
     assert chat.messages == []
 
 
-def test_a_model_without_any_template_says_what_to_name(script, checkpoint):
+def test_missing_template_is_an_error_that_names_the_options(script, checkpoint):
     outcome = script("chat", checkpoint, "--question", "1+1 = ?")
     assert outcome.code == 1
     assert "chat_template_path" in outcome.err and "prompt_template" in outcome.err
 
 
-def test_a_checkpoint_that_is_not_there_names_the_command_that_makes_it(script):
+def test_missing_checkpoint_names_the_command_that_trains_it(script):
     outcome = script("chat", "outputs/tiny/distill_rl")
     assert outcome.code == 1
     assert "config_distill_rl.yaml" in outcome.err
 
 
-def test_a_template_that_is_not_there_is_named(script, trained):
+def test_missing_template_file_is_named(script, trained):
     (trained / "recipe.yaml").write_text(yaml.safe_dump({"prompt_template": "no/such.jinja"}))
     outcome = script("chat", trained, "--question", "1+1 = ?")
     assert outcome.code == 1

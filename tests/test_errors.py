@@ -1,4 +1,4 @@
-"""What users do wrong: each ends at once, before any training, with one message and a status that is not zero."""
+"""User errors: each stops the script before any training, with one message and a non-zero exit status."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ import pytest
 from conftest import ZERO
 
 
-SECONDS = 15  # of processor time, so that a busy machine does not fail the tests
+SECONDS = 15  # of CPU time, so that the tests also pass on a busy machine
 
 
 def check_outcome(outcome, started, *says):
@@ -36,18 +36,17 @@ def jsonl(tmp_path):
 
 def check_fails(script, checkpoint, tmp_path, *argv, says=(), stage="grpo"):
     started = time.process_time()
-    common = (
-        [*ZERO, "--model_name_or_path", checkpoint, "--output_dir", str(tmp_path / "out")] if stage == "grpo" else []
-    )
+    common = []
+    if stage == "grpo":
+        common = [*ZERO, "--model_name_or_path", checkpoint, "--output_dir", str(tmp_path / "out")]
     check_outcome(script(stage, *common, *argv), started, *says)
 
 
 def test_typo_in_a_recipe(script, checkpoint, tmp_path):
     recipe = tmp_path / "typo.yaml"
     recipe.write_text("num_generation: 8\n")
-    check_fails(
-        script, checkpoint, tmp_path, "--config", recipe, says=[str(recipe), "'num_generation'", "'num_generations'"]
-    )
+    says = [str(recipe), "'num_generation'", "'num_generations'"]
+    check_fails(script, checkpoint, tmp_path, "--config", recipe, says=says)
 
 
 def test_missing_column(script, checkpoint, tmp_path, jsonl):
@@ -63,25 +62,12 @@ def test_empty_data_set(script, checkpoint, tmp_path, jsonl):
 
 
 def test_model_path_that_does_not_exist(script, checkpoint, tmp_path):
-    check_fails(
-        script,
-        checkpoint,
-        tmp_path,
-        "--model_name_or_path",
-        "./no/such/model",
-        says=["model_name_or_path", "./no/such/model"],
-    )
-    check_fails(
-        script,
-        checkpoint,
-        tmp_path,
-        "--model_name_or_path",
-        "no-such/model",
-        says=["model_name_or_path", "no-such/model"],
-    )
+    for name in ("./no/such/model", "no-such/model"):
+        argv = ["--model_name_or_path", name]
+        check_fails(script, checkpoint, tmp_path, *argv, says=["model_name_or_path", name])
 
 
-def test_checkpoint_that_is_not_made_yet_names_the_command_that_makes_it(script, checkpoint, tmp_path, monkeypatch):
+def test_missing_checkpoint_names_the_command_that_trains_it(script, checkpoint, tmp_path, monkeypatch):
     (tmp_path / "recipes").symlink_to(tmp_path.cwd() / "recipes")
     (tmp_path / "src").symlink_to(tmp_path.cwd() / "src")
     monkeypatch.chdir(tmp_path)  # a fresh clone, without outputs
@@ -96,12 +82,12 @@ def test_golds_that_do_not_parse(script, checkpoint, tmp_path, jsonl):
     check_fails(script, checkpoint, tmp_path, *argv, says=["cannot parse 20 of 20 golds", "max_unusable_golds"])
 
 
-def test_batch_that_generations_do_not_divide(script, checkpoint, tmp_path):
+def test_batch_size_that_num_generations_does_not_divide(script, checkpoint, tmp_path):
     argv = ["--per_device_train_batch_size", "10"]
     check_fails(script, checkpoint, tmp_path, *argv, says=["num_generations (16)", "per_device_train_batch_size"])
 
 
-def test_fewer_prompts_than_a_batch(script, checkpoint, tmp_path, jsonl):
+def test_fewer_prompts_than_one_batch_needs(script, checkpoint, tmp_path, jsonl):
     data = jsonl({"problem": "1+1 = ?", "solution": "2"})
     argv = ["--dataset_name", data, "--eval_strategy", "no", "--eval_on_start", "false"]
     check_fails(script, checkpoint, tmp_path, *argv, says=["1 prompts", "needs 16"])
@@ -114,26 +100,18 @@ def test_bf16_on_a_cpu(script, checkpoint, tmp_path, use_cpu):
 
 def test_output_folder_that_cannot_be_written(script, checkpoint, tmp_path):
     (tmp_path / "file").write_text("")
-    check_fails(
-        script, checkpoint, tmp_path, "--output_dir", tmp_path / "file" / "out", says=["output_dir", "cannot write"]
-    )
-    check_fails(script, checkpoint, tmp_path, "--output_dir", "/sys/out", says=["output_dir", "cannot write"])
+    for folder in (tmp_path / "file" / "out", "/sys/out"):
+        check_fails(script, checkpoint, tmp_path, "--output_dir", folder, says=["output_dir", "cannot write"])
 
 
-def test_output_folder_that_is_full(script, checkpoint, tmp_path):
+def test_disk_that_is_full(script, checkpoint, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip(reason="mounting a small disk needs root")
     try:
-        check_fails(
-            script,
-            checkpoint,
-            tmp_path,
-            "--output_dir",
-            disk / "out",
-            says=["output_dir", "MB free", "one checkpoint takes"],
-        )
+        says = ["output_dir", "MB free", "one checkpoint takes"]
+        check_fails(script, checkpoint, tmp_path, "--output_dir", disk / "out", says=says)
     finally:
         subprocess.run(["umount", disk], check=True)
 
@@ -143,7 +121,7 @@ def test_output_folder_that_is_full(script, checkpoint, tmp_path):
 )
 def test_package_that_is_not_installed(script, checkpoint, tmp_path, argv, says):
     if importlib.util.find_spec(argv[1] if argv[1] != "true" else "vllm"):
-        pytest.skip(reason="it is installed here")
+        pytest.skip(reason="the package is installed")
     check_fails(script, checkpoint, tmp_path, *argv, says=[argv[0][2:], says])
 
 
@@ -155,9 +133,8 @@ def test_unknown_reward(script, checkpoint, tmp_path):
 def test_neither_prompt_template_nor_chat_template(script, checkpoint, tmp_path):
     recipe = tmp_path / "r.yaml"
     recipe.write_text(open(ZERO[1]).read().replace("prompt_template:", "#"))
-    check_fails(
-        script, checkpoint, tmp_path, "--config", recipe, says=[str(recipe), "no chat template", "prompt_template"]
-    )
+    says = [str(recipe), "no chat template", "prompt_template"]
+    check_fails(script, checkpoint, tmp_path, "--config", recipe, says=says)
 
 
 def test_no_arguments_at_all(script, checkpoint, tmp_path):
@@ -233,8 +210,8 @@ def test_recipes_find_their_files_from_any_folder(script, checkpoint, tmp_path, 
     assert not (tmp_path / "outputs").exists() and "outputs/tiny/zero" in run.stdout
 
 
-def test_a_real_process_ends_the_same_way(tmp_path):
-    """As the tests above, without the imports already paid for."""
+def test_error_in_a_real_process(tmp_path):
+    """Like the tests above, but including the time for imports."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "src/open_r1/grpo.py", *ZERO, "--learning_rat", "1"]
     run = subprocess.run(command, capture_output=True, text=True)

@@ -1,5 +1,7 @@
-"""src/open_r1/grpo.py with completions that depend on their prompt and their place in its group alone. Drawn from the model they would depend on the number of
-processes, each of which has random numbers of its own."""
+"""src/open_r1/grpo.py with completions that depend only on the prompt and the position in its group.
+
+Completions sampled from the model would depend on the number of processes, since each has its own random numbers.
+"""
 
 import random
 import runpy
@@ -7,7 +9,7 @@ import runpy
 import trl
 
 
-def scripted(prompts: list[str], trainer: trl.GRPOTrainer) -> dict:
+def scripted_rollouts(prompts: list[str], trainer: trl.GRPOTrainer) -> dict:
     tokenizer, completions = trainer.processing_class, []
     for i, prompt in enumerate(prompts):
         draw = random.Random(f"{prompt} {i % trainer.num_generations}")
@@ -21,11 +23,11 @@ def scripted(prompts: list[str], trainer: trl.GRPOTrainer) -> dict:
     }
 
 
-class Scripted(trl.GRPOTrainer):
+class ScriptedGRPOTrainer(trl.GRPOTrainer):
     def __init__(self, *args, **kwargs):
-        super().__init__(*args, rollout_func=scripted, **kwargs)
+        super().__init__(*args, rollout_func=scripted_rollouts, **kwargs)
 
 
 if __name__ == "__main__":
-    trl.GRPOTrainer = Scripted
+    trl.GRPOTrainer = ScriptedGRPOTrainer
     runpy.run_path("src/open_r1/grpo.py", run_name="__main__")

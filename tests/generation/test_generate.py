@@ -1,4 +1,4 @@
-"""`generate.py` with a real model: the same completions, however often it is stopped."""
+"""`generate.py` with a real model gives the same completions, however often it is interrupted."""
 
 import json
 import os
@@ -43,14 +43,14 @@ def test_generates_all_completions(generate, tmp_path):
     assert len({row["completion"] for row in rows}) > 10, "the completions of a prompt differ"
 
 
-def test_continuing_gives_the_same_completions(generate, tmp_path, caplog):
-    generate(tmp_path / "whole")
+def test_resuming_gives_the_same_completions(generate, tmp_path, caplog):
+    generate(tmp_path / "uninterrupted")
     generate(tmp_path / "stopped")
     path = tmp_path / "stopped/completions-00000-of-00001.jsonl"
     os.truncate(path, path.stat().st_size * 2 // 5)
     outcome = generate(tmp_path / "stopped")
     assert "incomplete last line" in caplog.text and "48 of 48" in outcome.out
-    assert content(tmp_path / "stopped") == content(tmp_path / "whole")
+    assert content(tmp_path / "stopped") == content(tmp_path / "uninterrupted")
 
 
 def test_a_finished_run_loads_no_model(generate, tmp_path):
@@ -60,7 +60,7 @@ def test_a_finished_run_loads_no_model(generate, tmp_path):
     assert (tmp_path / "completions-00000-of-00001.jsonl").stat().st_mtime_ns == before
 
 
-def test_more_completions_of_the_same_kind_can_be_added(generate, tmp_path):
+def test_more_completions_can_be_added(generate, tmp_path):
     generate(tmp_path)
     assert "72 of 72" in generate(tmp_path, samples=3).out
 
@@ -80,7 +80,7 @@ def test_greedy_sampling_and_stop_strings(generate, tmp_path):
     for row in read_completions(tmp_path):
         by_prompt.setdefault(row["prompt_id"], set()).add(row["completion"])
         assert "1" not in row["completion"]
-    assert all(len(texts) == 1 for texts in by_prompt.values()), "greedy: the completions of a prompt are the same"
+    assert all(len(texts) == 1 for texts in by_prompt.values()), "greedy completions of a prompt are identical"
 
 
 def test_dry_run_writes_nothing(generate, tmp_path):
@@ -113,7 +113,7 @@ def test_user_errors_end_early_with_one_message(generate, tmp_path, argv, messag
     assert outcome.code == 1 and message in outcome.err and "Traceback" not in outcome.err
 
 
-def test_other_sampling_parameters_are_refused(generate, tmp_path):
+def test_changing_the_sampling_parameters_is_refused(generate, tmp_path):
     generate(tmp_path)
     outcome = generate(tmp_path, "--temperature", "0.5")
     assert outcome.code == 1 and "temperature was 1.0 and is 0.5" in outcome.err
@@ -121,25 +121,9 @@ def test_other_sampling_parameters_are_refused(generate, tmp_path):
 
 def test_killed_while_generating(generate, checkpoint, tmp_path):
     """A real process, killed while it generates; `benchmarks/generation.py` does this fifty times."""
-    argv = [
-        sys.executable,
-        "src/open_r1/generate.py",
-        *TINY,
-        "--model_name_or_path",
-        checkpoint,
-        "--output_dir",
-        str(tmp_path / "killed"),
-    ]
-    argv += [
-        "--dataset_params",
-        '{"size": 600}',
-        "--num_generations",
-        "2",
-        "--batch_size",
-        "100",
-        "--max_completion_length",
-        "40",
-    ]
+    argv = [sys.executable, "src/open_r1/generate.py", *TINY, "--model_name_or_path", checkpoint]
+    argv += ["--output_dir", str(tmp_path / "killed"), "--dataset_params", '{"size": 600}']
+    argv += "--num_generations 2 --batch_size 100 --max_completion_length 40".split()
     path = tmp_path / "killed/completions-00000-of-00001.jsonl"
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not (path.exists() and path.stat().st_size) and process.poll() is None:
@@ -148,11 +132,11 @@ def test_killed_while_generating(generate, checkpoint, tmp_path):
     assert 0 < len(path.read_bytes().splitlines()) < 1200
     long = ["--max_completion_length", "40", "--batch_size", "100"]
     assert "1,200 of 1,200" in generate(tmp_path / "killed", *long, size=600).out
-    generate(tmp_path / "whole", *long, size=600)
-    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+    generate(tmp_path / "uninterrupted", *long, size=600)
+    assert content(tmp_path / "killed") == content(tmp_path / "uninterrupted")
 
 
-def rows_file(path, rows):
+def write_rows(path, rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -163,52 +147,42 @@ PLAIN = ["--dataset_params", "{}", "--dataset_prompt_column", "prompt", "--num_g
 @pytest.fixture
 def generate_from_file(script, checkpoint):
     def generate_from_file(data, folder, *argv):
-        return script(
-            "generate",
-            *TINY,
-            "--model_name_or_path",
-            checkpoint,
-            "--dataset_name",
-            data,
-            "--output_dir",
-            folder,
-            *PLAIN,
-            *argv,
-        )
+        paths = ["--model_name_or_path", checkpoint, "--dataset_name", data, "--output_dir", folder]
+        return script("generate", *TINY, *paths, *PLAIN, *argv)
 
     return generate_from_file
 
 
-def test_a_data_set_of_completions_serves_as_one_of_prompts(generate_from_file, tmp_path):
-    """Its ids, models and seeds belong to those completions, not to the ones generated from it."""
+def test_completions_can_be_used_as_prompts(generate_from_file, tmp_path):
+    """The columns of the old completions (ids, models, seeds) are not copied to the new ones."""
     rows = [
         {"prompt": f"{i}+1", "prompt_id": f"mine-{i}", "model": "other", "seed": 1, "sample": 5, "level": i}
         for i in range(2)
     ]
-    assert generate_from_file(rows_file(tmp_path / "rows.jsonl", rows), tmp_path / "out").code == 0
+    assert generate_from_file(write_rows(tmp_path / "rows.jsonl", rows), tmp_path / "out").code == 0
     rows = list(read_completions(tmp_path / "out"))
     assert len(rows) == 4 and {row["level"] for row in rows} == {0, 1} and {row["sample"] for row in rows} == {0, 1}
     assert not any(row["prompt_id"].startswith("mine") or row["model"] == "other" for row in rows)
 
 
 def test_a_corrected_solution_is_stored_by_the_next_run(generate_from_file, tmp_path):
-    generate_from_file(rows_file(tmp_path / "a.jsonl", [{"prompt": "1+1"}]), tmp_path / "out")
+    generate_from_file(write_rows(tmp_path / "a.jsonl", [{"prompt": "1+1"}]), tmp_path / "out")
     outcome = generate_from_file(
-        rows_file(tmp_path / "b.jsonl", [{"prompt": "1+1", "solution": "2"}]), tmp_path / "out"
+        write_rows(tmp_path / "b.jsonl", [{"prompt": "1+1", "solution": "2"}]), tmp_path / "out"
     )
     assert "2 of 2 completions exist" in outcome.out
     assert [row["solution"] for row in read_completions(tmp_path / "out")] == ["2", "2"]
 
 
-def test_another_chat_template_is_refused(generate_from_file, tmp_path):
-    data = rows_file(tmp_path / "a.jsonl", [{"prompt": "1+1"}])
+def test_changing_the_chat_template_is_refused(generate_from_file, tmp_path):
+    data = write_rows(tmp_path / "a.jsonl", [{"prompt": "1+1"}])
     chat = ["--prompt_template", "", "--chat_template_path"]
     assert generate_from_file(data, tmp_path / "out", *chat, "recipes/chat_templates/tiny_chat.jinja").code == 0
     outcome = generate_from_file(data, tmp_path / "out", *chat, "recipes/chat_templates/chatml.jinja")
     assert outcome.code == 1 and "completions of another kind: chat_template was" in outcome.err
 
 
-def test_a_column_that_is_not_json_is_refused_early(generate_from_file, tmp_path):
+def test_a_column_that_json_cannot_store_is_refused_early(generate_from_file, tmp_path):
     Dataset.from_dict({"prompt": ["1+1"], "when": [datetime(2026, 1, 1)]}).to_parquet(str(tmp_path / "a.parquet"))
     outcome = generate_from_file(tmp_path / "a.parquet", tmp_path / "out", "--dry_run", "true")
     assert outcome.code == 1 and "the column 'when' cannot be stored" in outcome.err

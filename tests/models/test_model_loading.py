@@ -1,4 +1,4 @@
-"""Models and tokenizers, before weights are loaded."""
+"""Loading tokenizers, and information about models without their weights."""
 
 import shutil
 
@@ -18,7 +18,7 @@ TEXT = "Q: (1+2)*3 = ?\nA: <think>a b</think>"
 
 @pytest.fixture
 def generic(checkpoint, tmp_path):
-    """A Qwen2 with a tokenizer of another kind, saved as a generic one."""
+    """A Qwen2 model with a character tokenizer that is saved as a generic fast tokenizer."""
     core = Tokenizer(
         models.WordLevel({token: i for i, token in enumerate(["<eos>", *sorted(set(TEXT))])}, unk_token="<eos>")
     )
@@ -28,15 +28,15 @@ def generic(checkpoint, tmp_path):
     return str(tmp_path)
 
 
-def test_tokenizer_comes_back_as_it_was_saved(checkpoint, generic):
-    """transformers' AutoTokenizer rebuilds some by the model type and loses the white space; ours, as any Qwen2's, it does not."""
-    for source, told in ((checkpoint, TEXT), (generic, None)):
+def test_load_tokenizer_keeps_a_saved_tokenizer_unchanged(checkpoint, generic):
+    """`AutoTokenizer` rebuilds a generic tokenizer from the model type and loses its white space."""
+    for source, auto_keeps_text in ((checkpoint, True), (generic, False)):
         auto, ours = AutoTokenizer.from_pretrained(source), load_tokenizer(source)
-        assert (auto.decode(auto(TEXT)["input_ids"]) == TEXT) == (told is not None)
+        assert (auto.decode(auto(TEXT)["input_ids"]) == TEXT) == auto_keeps_text
         assert ours.decode(ours(TEXT)["input_ids"]) == TEXT
 
 
-def test_round_trip_check_sees_the_loss(generic):
+def test_round_trip_check_detects_lost_white_space(generic):
     check_round_trip(load_tokenizer(generic), [TEXT])
     with pytest.raises(RecipeError, match="the tokenizer changes the text"):
         check_round_trip(AutoTokenizer.from_pretrained(generic), [TEXT])
@@ -44,21 +44,19 @@ def test_round_trip_check_sees_the_loss(generic):
 
 def test_parameters_are_counted_without_weights(checkpoint):
     model, _ = tiny.base_model(seed=0)
-    assert load_model_info(ModelConfig(model_name_or_path=checkpoint), seed=0).parameters == model.num_parameters()
-    assert (
-        load_model_info(ModelConfig(model_name_or_path="open_r1.data.tiny:base_model"), seed=0).parameters
-        == model.num_parameters()
-    )
+    for name in (checkpoint, "open_r1.data.tiny:base_model"):
+        info = load_model_info(ModelConfig(model_name_or_path=name), seed=0)
+        assert info.parameters == model.num_parameters()
 
 
-def test_checkpoint_that_a_recipe_has_yet_to_make_is_drawn_from_that_recipe(tmp_path, monkeypatch):
+def test_find_producer_names_the_recipe_that_trains_a_checkpoint():
     recipe, command = find_producer("outputs/tiny/base")
     assert recipe["model_name_or_path"] == "open_r1.data.tiny:base_model"
     assert command == "accelerate launch src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml"
-    assert find_producer("outputs/nobody/makes/this") == (None, None)
+    assert find_producer("outputs/no/such/model") == (None, None)
 
 
-@pytest.mark.parametrize("name", [None, "outputs/nowhere", "./nowhere", "nobody/nothing", "no.module:model"])
-def test_models_that_are_not_there(name):
+@pytest.mark.parametrize("name", [None, "outputs/nowhere", "./nowhere", "no-such/model", "no.module:model"])
+def test_missing_models_are_errors(name):
     with pytest.raises(RecipeError):
         load_model_info(ModelConfig(model_name_or_path=name), seed=0)

@@ -19,8 +19,15 @@ from open_r1.planning.recipe import plan_recipe
 from open_r1.utils.errors import RecipeError
 
 
-QWEN_7B = Qwen2Config(hidden_size=3584, num_hidden_layers=28, intermediate_size=18944, num_attention_heads=28, num_key_value_heads=4,
-                    vocab_size=152064, tie_word_embeddings=False)  # fmt: skip
+QWEN_7B = Qwen2Config(
+    hidden_size=3584,
+    num_hidden_layers=28,
+    intermediate_size=18944,
+    num_attention_heads=28,
+    num_key_value_heads=4,
+    vocab_size=152064,
+    tie_word_embeddings=False,
+)
 
 
 def plan_args(recipe, **options):
@@ -67,7 +74,10 @@ def test_estimated_memory_is_within_20_percent_of_the_measured_peak(shape):
 
 
 def test_r1_zero_takes_about_as_many_gpu_hours_as_in_the_paper(v3):
-    """101K H800 hours (v2, B.4.4). Mean lengths read off Figure 3: about 4,000 tokens until step 8,192, about 12,000 after."""
+    """101K H800 hours (v2, B.4.4).
+
+    Mean lengths read off Figure 3: about 4,000 tokens until step 8,192, about 12,000 after.
+    """
     argv, paper = ["--model_name_or_path", v3], "recipes/DeepSeek-R1-Zero/grpo/config_paper{}.yaml"
     cluster = {"nodes": 64, "gpu": "H800"}
     first = plan_recipe(plan_args(paper.format(""), mean_length=4000, **cluster), argv)

@@ -14,15 +14,15 @@ from open_r1.rewards.registry import REWARDS, SHAPING, resolve
 from open_r1.utils.errors import RecipeError
 
 
-def test_functions_and_classes_from_a_users_file(own):
-    assert own("shout").score(["A", "a"]) == [[1.0, 0.0]]
-    assert own({"name": "Brevity", "max_words": 2}).score(["a b", "a b c"]) == [[1.0, 0.0]]
-    assert own({"name": "capped", "cap": 2}).score(["aaa"]) == [[2.0]]
+def test_functions_and_classes_from_a_users_file(compose):
+    assert compose("shout").score(["A", "a"]) == [[1.0, 0.0]]
+    assert compose({"name": "Brevity", "max_words": 2}).score(["a b", "a b c"]) == [[1.0, 0.0]]
+    assert compose({"name": "capped", "cap": 2}).score(["aaa"]) == [[2.0]]
 
 
-def test_names_are_those_of_the_functions(own):
+def test_names_are_those_of_the_functions(compose):
     """TRL's metrics are `rewards/<name>/mean`."""
-    assert [column.__name__ for column in own("shout", "accuracy").for_trainer()] == ["shout", "accuracy"]
+    assert [column.__name__ for column in compose("shout", "accuracy").for_trainer()] == ["shout", "accuracy"]
 
 
 def test_trl_rewards_work_with_messages_and_with_text():
@@ -32,13 +32,13 @@ def test_trl_rewards_work_with_messages_and_with_text():
 
 
 @pytest.mark.parametrize("name", ["no_kwargs", "CONSTANT"])
-def test_what_trl_cannot_call_is_an_error(own, name):
+def test_what_trl_cannot_call_is_an_error(compose, name):
     with pytest.raises(RecipeError, match="not a function or class" if name == "CONSTANT" else "must take .*kwargs"):
-        own(name)
+        compose(name)
 
 
-def test_optional_columns_are_not_required(own):
-    assert own("optional").rewards[0].takes_solution and own("optional").rewards[0].columns == set()
+def test_optional_columns_are_not_required(compose):
+    assert compose("optional").rewards[0].takes_solution and compose("optional").rewards[0].columns == set()
 
 
 def test_a_file_that_does_not_run_is_an_error(tmp_path):

@@ -181,7 +181,7 @@ def test_damaged_checkpoint_is_reported_skipped_and_renamed(folder, caplog, name
     assert not broken.exists() and (folder / "checkpoint-4.incomplete-1").is_dir() and complete.is_dir()
 
 
-# Defects that are found without a manifest (the run was killed before writing it, or another program wrote the checkpoint).
+# Damage that is found without a manifest (the run was killed before writing one, or another program wrote the files).
 DETECTED_WITHOUT_MANIFEST = [
     (name, delete) for name in ("model.safetensors", "optimizer.pt", "rng_state.pth", "trainer_state.json")
 ]

@@ -1,4 +1,4 @@
-"""The training scripts, run as users run them: two steps, a resume for two more, the output files and the start-up box."""
+"""The training scripts, run as users run them: two steps, a resume for two more, output files, the start-up box."""
 
 import json
 import os

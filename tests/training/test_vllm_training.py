@@ -1,4 +1,4 @@
-"""GRPO whose completions a real vLLM engine in the same process draws, on the CPU; `make test-all` runs this in an environment that has vLLM."""
+"""GRPO with completions from a real vLLM engine in the same process, on the CPU (`make test-all` installs vLLM)."""
 
 import json
 import os
@@ -10,14 +10,14 @@ import pytest
 from conftest import BASE, ZERO
 
 
-pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-all` makes an environment that has it")
+pytest.importorskip("vllm", reason="needs vLLM, which `make test-all` installs")
 
-LAST = 3
+WINDOW = 3
 MARGIN = 0.3  # of a reward between 0 and 2
 
 
 def run(script: str, *argv) -> str:
-    """In a process of its own, since vLLM keeps memory."""
+    """Runs a script in its own process, since vLLM does not release its memory."""
     env = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
     done = subprocess.run(
         [sys.executable, f"src/open_r1/{script}.py", *map(str, argv)], capture_output=True, text=True, env=env
@@ -26,40 +26,26 @@ def run(script: str, *argv) -> str:
     return done.stdout
 
 
-def test_reward_rises_with_completions_by_vllm(tmp_path):
+def test_reward_rises_with_completions_from_vllm(tmp_path):
     base, zero = tmp_path / "base", tmp_path / "zero"
     data = '{"size": 3200, "levels": [2]}'
     run("sft", *BASE, "--output_dir", base, "--dataset_params", data, "--max_steps", 200, "--save_steps", 200)
-    small = [
-        "--per_device_train_batch_size",
-        64,
-        "--num_generations",
-        8,
-        "--max_completion_length",
-        24,
-        "--max_steps",
-        24,
-    ]
-    small += ["--dataset_params", '{"size": 512, "levels": [2]}', "--eval_strategy", "no", "--eval_on_start", "false"]
-    vllm = [
-        "--use_vllm",
-        "true",
-        "--vllm_mode",
-        "colocate",
-        "--vllm_gpu_memory_utilization",
-        0.1,
-        "--dtype",
-        "float32",
-    ]
+    small = "--per_device_train_batch_size 64 --num_generations 8 --max_completion_length 24 --max_steps 24".split()
+    small += "--learning_rate 2e-4 --eval_strategy no --eval_on_start false".split()
+    small += ["--dataset_params", '{"size": 512, "levels": [2]}']
+    vllm = "--use_vllm true --vllm_mode colocate --vllm_gpu_memory_utilization 0.1 --dtype float32".split()
     vllm += ["--reward_funcs", "accuracy", "format", "{name: 'tests/unpacked_weights.py:nothing', weight: 0}"]
-    told = run(
-        "grpo", *ZERO, *small, *vllm, "--model_name_or_path", base, "--output_dir", zero, "--learning_rate", 2e-4
-    )
-    assert "importance sampling" in told and "sequence_mask, at most 3" in told
+    output = run("grpo", *ZERO, *small, *vllm, "--model_name_or_path", base, "--output_dir", zero)
+    assert "importance sampling" in output and "sequence_mask, at most 3" in output
     logged = [entry for entry in map(json.loads, (zero / "log_history.jsonl").open()) if "reward" in entry]
     assert len(logged) == 24
-    first, last = mean(each["reward"] for each in logged[:LAST]), mean(each["reward"] for each in logged[-LAST:])
-    assert last - first > MARGIN, f"mean reward of the first {LAST} steps {first:.2f}, of the last {LAST} {last:.2f}"
-    # both engines have the same weights after each step: the ratios of their probabilities stay near 1
-    ratios = [each["sampling/importance_sampling_ratio/mean"] for each in logged]
+    first, last = (
+        mean(entry["reward"] for entry in logged[:WINDOW]),
+        mean(entry["reward"] for entry in logged[-WINDOW:]),
+    )
+    assert last - first > MARGIN, (
+        f"mean reward of the first {WINDOW} steps {first:.2f}, of the last {WINDOW} {last:.2f}"
+    )
+    # trainer and vLLM have the same weights after each step, so the ratios of their probabilities stay near 1
+    ratios = [entry["sampling/importance_sampling_ratio/mean"] for entry in logged]
     assert all(0.9 < ratio < 1.1 for ratio in ratios), ratios

@@ -1,4 +1,4 @@
-"""Pushing to the Hub with the real client against a fake Hub server: failures and retries, and what is never uploaded."""
+"""Pushes to a fake Hub server with the real client: failures, retries, and what is never uploaded."""
 
 import json
 import threading
@@ -203,15 +203,19 @@ def test_evaluation_of_each_pushed_revision(hub, script, problems, tmp_path):
     assert result["model"] == "me/base" and result["recipe"]["model_revision"] == "main-step-000000004"
 
 
-@pytest.mark.parametrize("argv, message", [
-    (["--evaluation_recipe", "recipes/tiny/sft/config_base.yaml"], "is for sft; expected one in a folder `eval`"),
-    (["--evaluation_recipe", "recipes/DeepSeek-R1-Distill-Qwen-7B/eval/config_paper.yaml"], "would ask a server of another model"),
-    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--hub_strategy", "end"], "pushes none"),
-    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--evaluation_slurm", "'"], "No closing quotation"),
-    (["--evaluation_recipe", "recipes/tiny/eval/config_heldout.yaml", "--use_peft", "true"], "only the adapter is pushed"),
-])  # fmt: skip
-def test_invalid_evaluation_options_are_refused(script, tmp_path, argv, message):
-    outcome = script("sft", *SFT, *PUSH, *argv, "--output_dir", tmp_path / "base")
+@pytest.mark.parametrize(
+    ("recipe", "argv", "message"),
+    [
+        ("tiny/sft/config_base.yaml", [], "is for sft; expected one in a folder `eval`"),
+        ("DeepSeek-R1-Distill-Qwen-7B/eval/config_paper.yaml", [], "would ask a server of another model"),
+        ("tiny/eval/config_heldout.yaml", ["--hub_strategy", "end"], "pushes none"),
+        ("tiny/eval/config_heldout.yaml", ["--evaluation_slurm", "'"], "No closing quotation"),
+        ("tiny/eval/config_heldout.yaml", ["--use_peft", "true"], "only the adapter is pushed"),
+    ],
+)
+def test_invalid_evaluation_options_are_refused(script, tmp_path, recipe, argv, message):
+    options = ["--evaluation_recipe", f"recipes/{recipe}", *argv, "--output_dir", tmp_path / "base"]
+    outcome = script("sft", *SFT, *PUSH, *options)
     assert outcome.code == 1 and message in outcome.err
 
 
