@@ -139,9 +139,8 @@ def main():
         ]
     for how, before, after in ended:
         print(f"{how:8} at step {before:3}: continues from {after:3}, {max(0, before - after)} steps repeated")
-    print(
-        f"ended {len(ended)} of {args.kills} times in {steps} steps; identical final weights: {digests[0] == digests[1]}"
-    )
+    print(f"interrupted {len(ended)} of {args.kills} times in {steps} steps")
+    print(f"identical final weights: {digests[0] == digests[1]}")
 
 
 if __name__ == "__main__":

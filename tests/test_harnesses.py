@@ -1,6 +1,6 @@
-"""Others' harnesses judge our checkpoints: `make test-all` runs these, in environments of their own.
+"""Other evaluation harnesses can evaluate our checkpoints; `make test-all` runs these in separate environments.
 
-lighteval has no test: as it starts it asks GitHub and the Hub for its own data, whatever the task.
+lighteval is not tested, since it downloads data from GitHub and the Hub when it starts, whatever the task.
 """
 
 import os
@@ -25,8 +25,8 @@ metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 """
 
 
-@pytest.mark.skipif("LM_EVAL" not in os.environ, reason="`make test-all` makes an environment with lm-eval")
-def test_lm_eval_judges_a_checkpoint_of_ours(checkpoint, tmp_path):
+@pytest.mark.skipif("LM_EVAL" not in os.environ, reason="needs lm-eval, which `make test-all` installs")
+def test_lm_eval_evaluates_our_checkpoint(checkpoint, tmp_path):
     problems("test", 42, 8).to_json(tmp_path / "problems.jsonl")
     (tmp_path / "task.yaml").write_text(TASK.replace("problems.jsonl", str(tmp_path / "problems.jsonl")))
     venv = os.environ["LM_EVAL"].removesuffix("-lm-eval")

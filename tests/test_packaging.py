@@ -1,4 +1,4 @@
-"""The package as `pip install` leaves it: its data files, its command, and its scripts from any folder."""
+"""The installed package: its data files, its command line, and its scripts run from any folder."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """The `bin` folder of an environment with the wheel; what open_r1 depends on is taken from the present one."""
+    """The `bin` folder of an environment with the wheel, which uses the dependencies of the current environment."""
     folder = tmp_path_factory.mktemp("packaging")
     source = folder / "source"
     ignore = shutil.ignore_patterns("*.egg-info", "__pycache__")
@@ -37,11 +37,11 @@ def installed(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(installed, tmp_path):
-    """Runs a program of that environment in an empty folder."""
+    """Runs a program of the `installed` environment in an empty folder."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
-    def run(program: str, *words: str) -> subprocess.CompletedProcess:
-        command = [installed / program, *words]
+    def run(program: str, *argv: str) -> subprocess.CompletedProcess:
+        command = [installed / program, *argv]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     return run
@@ -51,8 +51,8 @@ def test_scripts_run_from_any_folder(run, installed):
     shown = run("python", "-m", "open_r1.grpo", "--help")
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.startswith("usage: python -m open_r1.grpo --config RECIPE")
-    where = run("python", "-c", "import open_r1; print(open_r1.__file__, open_r1.__version__)").stdout
-    assert where.startswith(str(installed.parent)), where
+    location = run("python", "-c", "import open_r1; print(open_r1.__file__, open_r1.__version__)").stdout
+    assert location.startswith(str(installed.parent)), location
 
 
 def test_command_lists_the_scripts_and_runs_them(run):
@@ -71,7 +71,8 @@ def test_graders_and_data_files_are_installed(run):
     assert graded.stdout.strip() == "1.0", graded.stderr
     program = (
         "from pathlib import Path; import open_r1; top = Path(open_r1.__file__).parent; "
-        "print([(top / name).is_file() for name in ('evals/published.yaml', 'grading/README.md', 'code_judge/README.md')])"
+        "names = ('evals/published.yaml', 'grading/README.md', 'code_judge/README.md'); "
+        "print([(top / name).is_file() for name in names])"
     )
     assert run("python", "-c", program).stdout.strip() == "[True, True, True]"
 

@@ -1,4 +1,4 @@
-"""Every recipe: parsed strictly by its stage, in its place, with the files it names."""
+"""Every recipe parses in its stage, names files that exist, and agrees with its comments and the documentation."""
 
 import re
 import subprocess
@@ -27,17 +27,17 @@ TRAINED_IDS = [str(path.relative_to(path.parents[2])) for path in TRAINED]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=IDS)
-def test_parses_strictly_in_its_stage(path):
+def test_recipe_parses_in_its_stage(path):
     assert path.name.startswith("config_")
     stage = stage_of(path)
     trains = stage in TRAINING
     parsed = RecipeParser(stage).parse(["--config", str(path), *(["--use_cpu", "true"] if trains else [])])
     assert Path(parsed[trains].output_dir).parts[0] == "outputs"
-    assert not trains or parsed[1].push_to_hub is False, "nothing is pushed unless somebody asks for it"
+    assert not trains or parsed[1].push_to_hub is False, "recipes do not push by default"
 
 
 @pytest.mark.parametrize("path", TRAINED, ids=TRAINED_IDS)
-def test_first_lines_say_hardware_and_global_batch(path):
+def test_head_comment_names_hardware_and_global_batch(path):
     head = "".join(line for line in path.read_text().splitlines(True)[:4] if line.startswith("#"))
     assert "Hardware:" in head and "global batch" in head
     nodes = re.search(r"(\d+) nodes of 8 GPUs", head)
@@ -49,19 +49,19 @@ def test_first_lines_say_hardware_and_global_batch(path):
 
 
 @pytest.mark.parametrize("path", TRAINED, ids=TRAINED_IDS)
-def test_share_the_model_as_their_first_lines_say(path):
+def test_accelerate_config_agrees_with_the_head_comment(path):
     spread = re.search(r"ZeRO-(\d)", path.read_text().partition("\n\n")[0])
     config = read_recipe(str(path)).get("accelerate_config")
     assert not spread or config == f"recipes/accelerate_configs/zero{spread[1]}.yaml"
 
 
 def test_checkpoints_fall_between_rounds_of_generation():
-    """A round is over when all its batches have been trained on, `num_iterations` times each."""
+    """A round ends after each of its batches was trained on `num_iterations` times."""
     for path in RECIPES:
         if path.parent.name == "grpo":
             script_args, args, _ = RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])
-            trained = args.save_steps * args.gradient_accumulation_steps  # batches, from one checkpoint to the next
-            assert trained % (args.steps_per_generation * args.num_iterations) == 0, path
+            batches = args.save_steps * args.gradient_accumulation_steps  # between two checkpoints
+            assert batches % (args.steps_per_generation * args.num_iterations) == 0, path
             script_args.require_whole_rounds(args)
 
 
@@ -74,20 +74,19 @@ def test_table_of_recipes_agrees_with_the_recipes():
 @pytest.mark.parametrize(
     "path", sorted(Path(__file__).parent.parent.glob("recipes/*/pipeline.yaml")), ids=lambda p: p.parent.name
 )
-def test_pipelines_name_all_that_their_stages_read(path):
+def test_stages_of_pipelines_read_only_outputs_of_stages(path):
     (args,) = RecipeParser("pipeline").parse(["--config", str(path.relative_to(Path.cwd()))])
     tasks = build_tasks(args, args.seeds[0])
-    made = {str(task.output_dir) for task in tasks}
+    outputs = {str(task.output_dir) for task in tasks}
     for task in tasks:
         for key in ("model_name_or_path", "dataset_name"):
             source = str(task.keys.get(key, ""))
-            assert not source.startswith("outputs/") or source in made, (
-                f"{task.name} reads {source}, which no stage makes"
-            )
+            if source.startswith("outputs/"):
+                assert source in outputs, f"{task.name} reads {source}, which is not the output of a stage"
 
 
 @pytest.mark.parametrize("path", TRAINED, ids=TRAINED_IDS)
-def test_templates_of_recipes_mark_what_is_trained_on(path):
+def test_chat_templates_mark_the_assistant_turns_for_assistant_only_loss(path):
     recipe = read_recipe(str(path))
     if recipe.get("assistant_only_loss"):
         assert "{%- generation %}" in Path(recipe["chat_template_path"]).read_text()
@@ -124,11 +123,12 @@ def test_templates_compile():
         assert _compile_jinja_template(path.read_text()).root_render_func
     for path in Path("recipes/prompts").glob("*.jinja"):
         names = meta.find_undeclared_variables(jinja2.Environment().parse(path.read_text()))
-        known = {"prompt", "domain", "conversation", "thought", "answer", "solution"}  # of builders
-        assert names <= known | {"question", "choices", "question_content", "starter_code"}  # of benchmarks
+        builders = {"prompt", "domain", "conversation", "thought", "answer", "solution"}
+        benchmarks = {"question", "choices", "question_content", "starter_code"}
+        assert names <= builders | benchmarks
 
 
-def test_accelerate_configs_are_of_known_kinds():
+def test_accelerate_configs_have_the_expected_distributed_type():
     kinds = {
         p.stem: yaml.safe_load(p.read_text())["distributed_type"]
         for p in Path("recipes/accelerate_configs").glob("*.yaml")
@@ -136,8 +136,8 @@ def test_accelerate_configs_are_of_known_kinds():
     assert kinds == {"cpu": "NO", "ddp": "MULTI_GPU", "zero2": "DEEPSPEED", "zero3": "DEEPSPEED", "fsdp2": "FSDP"}
 
 
-def test_validate_checks_without_outputs_and_without_a_network(tmp_path):
-    """A wrong recipe, one whose inputs are elsewhere, and one that can be dry-run in a fresh clone."""
+def test_validate_works_without_outputs_and_offline(tmp_path):
+    """An invalid recipe, one with missing inputs, and one that can be dry-run in a fresh clone."""
     wrong = tmp_path / "grpo" / "config_x.yaml"
     wrong.parent.mkdir()
     wrong.write_text("dataset_name: a.jsonl\nnum_generation: 8\n")
@@ -154,6 +154,6 @@ def test_validate_checks_without_outputs_and_without_a_network(tmp_path):
     assert re.fullmatch(r"2 of 3 recipes are right, in \d+ s: 1 dry-run, 2 parsed only", lines[4])
 
 
-def test_validate_has_a_help():
+def test_validate_has_a_help_message():
     run = subprocess.run([sys.executable, "src/open_r1/validate.py", "--help"], capture_output=True, text=True)
     assert run.returncode == 0 and "usage: python src/open_r1/validate.py" in run.stdout and "--table" in run.stdout

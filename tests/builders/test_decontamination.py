@@ -1,4 +1,4 @@
-"""Problems of benchmarks in training data: found in any dress, and nothing else found."""
+"""Finding benchmark problems in training data, however they are formatted, without false positives."""
 
 import random
 
@@ -8,12 +8,14 @@ from open_r1.builders.decontamination import ProblemIndex, word_hashes
 
 
 AIME = (
-    "Every morning Aya goes for a $9$-kilometer-long walk and stops at a coffee shop afterwards. When she walks at a constant speed of $s$ "
-    "kilometers per hour, the walk takes her 4 hours, including $t$ minutes spent in the coffee shop. Find the number of minutes."
+    "Every morning Aya goes for a $9$-kilometer-long walk and stops at a coffee shop afterwards. When she walks at a "
+    "constant speed of $s$ kilometers per hour, the walk takes her 4 hours, including $t$ minutes spent in the coffee "
+    "shop. Find the number of minutes."
 )
 BOILER = "where $m$ and $n$ are relatively prime positive integers. Find $m+n$."
 LONG = [
-    f"The probability that a {animal} jumps over all {n} fences of the {place} can be written as $\\frac{{m}}{{n}}$, {BOILER}"
+    f"The probability that a {animal} jumps over all {n} fences of the {place} can be written as "
+    f"$\\frac{{m}}{{n}}$, {BOILER}"
     for n, (animal, place) in enumerate(
         [("horse", "racing course"), ("frog", "pond"), ("cat", "old garden"), ("dog", "park")], 5
     )
@@ -32,27 +34,27 @@ def filler(seed, words=300):
 
 
 @pytest.mark.parametrize("problem", [AIME, *LONG, *SHORT, CHINESE])
-def test_verbatim(problem):
+def test_finds_verbatim_problem(problem):
     assert HELD_OUT.find(problem)[1] == problem
 
 
 @pytest.mark.parametrize("problem", [AIME, *LONG, CHINESE, SHORT[0], SHORT[1], SHORT[2]])
-def test_within_a_longer_text(problem):
+def test_finds_problem_within_a_longer_text(problem):
     assert HELD_OUT.find(f"{filler(1)}\nProblem 3. {problem} Show your work. {filler(2)}")[1] == problem
 
 
 @pytest.mark.parametrize("problem", [AIME, *LONG, CHINESE, SHORT[0]])
-def test_written_another_way(problem):
+def test_finds_problem_with_other_formatting(problem):
     bare = problem.replace("$", "").replace(",", " ;").replace(".", " !").upper()
     assert HELD_OUT.find(bare)[1] == problem
     assert HELD_OUT.find(problem.replace(" ", "\n"))[1] == problem
     assert HELD_OUT.find(problem.replace("a", "ａ").replace("，", ",").replace("。", "."))[1] == problem  # full width
 
 
-def test_partly_changed():
+def test_finds_partly_changed_problem():
     words = AIME.split()
-    assert HELD_OUT.find(" ".join(words[: len(words) * 2 // 3]))[1] == AIME, "two thirds of it"
-    assert HELD_OUT.find(AIME.replace("Aya", "Bob").replace("$9$", "$12$"))[1] == AIME, "names and numbers"
+    assert HELD_OUT.find(" ".join(words[: len(words) * 2 // 3]))[1] == AIME, "two thirds of the problem"
+    assert HELD_OUT.find(AIME.replace("Aya", "Bob").replace("$9$", "$12$"))[1] == AIME, "other names and numbers"
     assert HELD_OUT.find(" ".join(words[:12])) is None
 
 
@@ -69,16 +71,16 @@ def test_partly_changed():
         filler(3, 5000),
     ],
 )
-def test_nothing_else(text):
+def test_finds_nothing_else(text):
     assert HELD_OUT.find(text) is None
 
 
-def test_a_very_short_problem_must_be_the_whole_text():
+def test_very_short_problem_must_match_the_full_text():
     assert HELD_OUT.find("find x")[1] == "Find $x$."
 
 
-def test_words():
-    """As many as there are, and the same for the same."""
+def test_word_hashes():
+    """One hash per word; equal words have equal hashes."""
     for text, others in (
         ("A_1, b-2!", "a 1 B 2"),
         ("Größe\u00a0x²", "größe x2"),
@@ -89,7 +91,7 @@ def test_words():
         assert word_hashes(text).tolist() == word_hashes(others).tolist()
     assert len(set(word_hashes("one two three four five six").tolist())) == 6
     words = [f"{a}{b}" for a in "abcdefghij" for b in range(1000)]
-    assert len(set(word_hashes(" ".join(words)).tolist())) == 10_000, "no two words have one number"
+    assert len(set(word_hashes(" ".join(words)).tolist())) == 10_000, "different words have different hashes"
 
 
 def test_no_benchmarks_find_nothing():

@@ -1,4 +1,4 @@
-"""What each filter drops, what it keeps, and that it says so."""
+"""What each filter drops, keeps and reports."""
 
 import random
 
@@ -20,7 +20,8 @@ from open_r1.builders.filters import (
 from open_r1.builders.run_filters import run_filters
 
 
-WORDS = "sum product number triangle circle angle side root even odd prime factor of the and is then so we find that equals half twice".split()
+WORDS = "sum product number triangle circle angle side root even odd prime factor".split()
+WORDS += "of the and is then so we find that equals half twice".split()
 PROBLEM = "How many positive integers less than one hundred have exactly three divisors and an odd sum of digits?"
 
 
@@ -29,14 +30,14 @@ def prose(seed, words=200):
     return " ".join(rng.choice(WORDS) for _ in range(words))
 
 
-def left(filters, **columns):
+def apply(filters, **columns):
     rows = Dataset.from_dict(columns)
     kept, reports = run_filters(rows, filters)
     return kept, reports
 
 
 @pytest.mark.parametrize(
-    ("one", "good", "bad"),
+    ("tested", "good", "bad"),
     [
         (Length(min_words=3, max_words=6), ["a b c", "a b c d e f"], ["", "a b", "a b c d e f g"]),
         (LongParagraphs(max_characters=50), ["short\n\nshort too", "x" * 50], ["x" * 51, "short\n\n" + "x" * 51]),
@@ -67,33 +68,30 @@ def left(filters, **columns):
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_drops_the_bad_and_keeps_the_good(one, good, bad):
-    kept, (report,) = left(
-        [one],
-        completion=[text for pair in zip(good, bad, strict=False) for text in pair]
-        + good[len(bad) :]
-        + bad[len(good) :],
-    )
+def test_drops_the_bad_and_keeps_the_good(tested, good, bad):
+    mixed = good + bad
+    random.Random(0).shuffle(mixed)
+    kept, (report,) = apply([tested], completion=mixed)
     assert sorted(kept["completion"]) == sorted(good)
     assert report.dropped == len(bad) and report.rows == len(good) + len(bad)
     assert len(report.examples) == min(3, len(bad)) and all(reason for reason, _ in report.examples)
 
 
-def test_the_language_of_the_question_counts():
+def test_mixed_languages_compares_with_the_language_of_the_prompt():
     thought = "<think>We add both numbers and divide the result by two, then check it.</think>4"
-    kept, _ = left(
+    kept, _ = apply(
         [MixedLanguages()], prompt=["What is the mean of 3 and 5?", "三和五的平均数是多少？"], completion=[thought] * 2
     )
     assert kept["prompt"] == ["What is the mean of 3 and 5?"]
 
 
-def test_cut_off():
-    kept, (report,) = left([CutOff()], finish_reason=["stop", "length", "stop"], completion=["a", "b", "c"])
+def test_completions_cut_off_by_the_length_limit_are_dropped():
+    kept, (report,) = apply([CutOff()], finish_reason=["stop", "length", "stop"], completion=["a", "b", "c"])
     assert kept["completion"] == ["a", "c"] and str(report) == "cut off: 1 of 3 dropped (33.3%): cut off 1"
 
 
 def test_duplicates_keep_the_first():
-    kept, (report,) = left(
+    kept, (report,) = apply(
         [Duplicates()], prompt=["What is 1 + 1?", "what is  1+1", "What is 1 + 2?", "What is 1 + 1?"], n=[0, 1, 2, 3]
     )
     assert kept["n"] == [0, 2] and report.dropped == 2
@@ -101,14 +99,14 @@ def test_duplicates_keep_the_first():
 
 def test_near_duplicates():
     texts = [prose(seed) for seed in range(20)]
-    changed = [text.replace(text.split()[50], "other", 1) for text in texts]  # a word of two hundred
+    changed = [text.replace(text.split()[50], "other", 1) for text in texts]  # one of 200 words
     half = [" ".join(text.split()[:100]) + " " + prose(seed + 100, 100) for seed, text in enumerate(texts)]
-    kept, (report,) = left([NearDuplicates()], prompt=texts + changed + half)
+    kept, (report,) = apply([NearDuplicates()], prompt=texts + changed + half)
     assert set(kept["prompt"]) == set(texts + half) and report.dropped == 20
     assert "near duplicate" in str(report)
 
 
-def test_one_after_another_with_several_processes():
+def test_filters_run_in_order_with_several_processes():
     rows = Dataset.from_dict(
         {"prompt": [prose(i % 1000, 12) for i in range(2000)], "completion": ["x"] * 1900 + [""] * 100}
     )
@@ -119,24 +117,24 @@ def test_one_after_another_with_several_processes():
 
 def test_empty_texts_and_messages():
     messages = [[{"role": "user", "content": "q"}, {"role": "assistant", "content": "<think>a</think>b"}]] * 2
-    kept, _ = left([Length(), Repetition(), CodeInThought(), Duplicates("completion")], completion=messages)
+    kept, _ = apply([Length(), Repetition(), CodeInThought(), Duplicates("completion")], completion=messages)
     assert len(kept) == 1
-    assert len(left([NearDuplicates(), Duplicates()], prompt=["", "", "a"])[0]) == 2
+    assert len(apply([NearDuplicates(), Duplicates()], prompt=["", "", "a"])[0]) == 2
 
 
-def test_a_filter_of_ones_own():
+def test_user_defined_filter():
     class Odd:
         name = "odd"
 
         def __call__(self, rows):
             return ["odd" if n % 2 else None for n in rows["n"]]
 
-    kept, (report,) = left([Odd()], n=list(range(5)))
+    kept, (report,) = apply([Odd()], n=list(range(5)))
     assert kept["n"] == [0, 2, 4] and str(report) == "odd: 2 of 5 dropped (40.0%): odd 2"
 
 
-def test_a_first_batch_of_which_all_rows_stay_decides_nothing():
-    """Each process writes what it found batch by batch, the first of which may hold no reason at all."""
+def test_first_batch_without_dropped_rows_does_not_fix_the_column_type():
+    """Each process writes its reasons in batches, and the first batch may contain only `None`."""
     texts = ["fine"] * 1500 + ["", *["fine"] * 20]
     kept, [report] = run_filters(Dataset.from_dict({"completion": texts}), [Length()], num_proc=2)
     assert len(kept) == 1520 and report.reasons == {"too short": 1}

@@ -1,4 +1,4 @@
-"""The recipe parser: strict, and clear when it refuses."""
+"""The recipe parser is strict, and its error messages are clear."""
 
 import os
 import subprocess
@@ -25,39 +25,38 @@ def recipe(tmp_path):
     return write
 
 
-def refused(stage: str, *argv: str) -> str:
+def error_of(stage: str, *argv: str) -> str:
     with pytest.raises(RecipeError) as error:
         RecipeParser(stage).parse(list(argv))
     return str(error.value)
 
 
 def test_command_line_overrides_recipe(recipe):
-    script_args, args, _ = RecipeParser("grpo").parse(
-        ["--config", recipe("learning_rate: 1e-5\nseed: 3"), "--seed", "4"]
-    )
+    path = recipe("learning_rate: 1e-5\nseed: 3")
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", path, "--seed", "4"])
     assert (args.learning_rate, args.seed, script_args.dataset_name) == (1e-5, 4, "a.jsonl")
 
 
-def test_config_may_be_given_with_an_equals_sign(recipe):
+def test_config_can_be_given_with_an_equals_sign(recipe):
     path = recipe("seed: 7")
     assert RecipeParser("sft").parse([f"--config={path}"])[1].seed == 7
     assert RecipeParser("sft").parse([f"--config={path}"])[0].recipe == path
 
 
-def test_unknown_key_names_file_key_and_nearest(recipe):
+def test_unknown_key_names_the_file_and_suggests_a_key(recipe):
     path = recipe("learning_rat: 1e-5")
-    message = refused("sft", "--config", path)
+    message = error_of("sft", "--config", path)
     assert path in message and "'learning_rat'" in message and "Did you mean 'learning_rate'?" in message
 
 
 def test_key_of_another_stage_is_unknown(recipe):
-    assert "unknown key 'num_generations'" in refused("sft", "--config", recipe("num_generations: 8"))
+    assert "unknown key 'num_generations'" in error_of("sft", "--config", recipe("num_generations: 8"))
 
 
-def test_unknown_option_and_abbreviation_are_refused(recipe):
+def test_unknown_option_and_abbreviation_are_error_of(recipe):
     path = recipe("")
-    assert "unknown option '--learning_rat'" in refused("sft", "--config", path, "--learning_rat", "1")
-    assert "unknown option '--learning'" in refused("sft", "--config", path, "--learning", "1")
+    assert "unknown option '--learning_rat'" in error_of("sft", "--config", path, "--learning_rat", "1")
+    assert "unknown option '--learning'" in error_of("sft", "--config", path, "--learning", "1")
 
 
 @pytest.mark.parametrize(
@@ -86,18 +85,18 @@ def test_unknown_option_and_abbreviation_are_refused(recipe):
         ("num_generations: 1\nper_device_train_batch_size: 8", "at least 2 generations"),
     ],
 )
-def test_wrong_values_are_refused_by_name(recipe, line, says):
+def test_invalid_values_are_refused(recipe, line, says):
     path = recipe(line)
-    message = refused("grpo", "--config", path)
+    message = error_of("grpo", "--config", path)
     assert says in message and path in message
 
 
-def test_one_reward_needs_no_list(recipe):
+def test_single_reward_needs_no_list(recipe):
     parsed = RecipeParser("grpo").parse(["--config", recipe("reward_funcs: {name: format, weight: 2}")])[0]
     assert parsed.rewards == [RewardSpec("format", 2.0)]
 
 
-def test_files_are_looked_for_above_the_recipe(recipe, tmp_path, monkeypatch):
+def test_files_are_searched_in_the_folders_above_the_recipe(recipe, tmp_path, monkeypatch):
     path = recipe(
         "prompt_template: prompts/mine.jinja\nreward_funcs: [my_rewards.py:brevity]\noutput_dir: out.d/run.1"
     )
@@ -110,48 +109,45 @@ def test_files_are_looked_for_above_the_recipe(recipe, tmp_path, monkeypatch):
     script_args, args, _ = RecipeParser("grpo").parse(["--config", path])
     assert script_args.prompt_template == str(tmp_path / "prompts/mine.jinja")
     assert script_args.rewards[0].name == f"{tmp_path}/my_rewards.py:brevity"
-    assert args.output_dir == "out.d/run.1" and script_args.dataset_name == "a.jsonl"  # which is nowhere
+    assert args.output_dir == "out.d/run.1" and script_args.dataset_name == "a.jsonl"  # no such file exists
     (elsewhere / "prompts").mkdir()
     (elsewhere / "prompts/mine.jinja").write_text("{{ prompt }}!")
     assert RecipeParser("grpo").parse(["--config", path])[0].prompt_template == "prompts/mine.jinja"
 
 
 def test_config_without_a_path():
-    assert "expected the path of a recipe" in refused("sft", "--config")
-    assert "no such recipe" in refused("sft", "--config=")
+    assert "expected the path of a recipe" in error_of("sft", "--config")
+    assert "no such recipe" in error_of("sft", "--config=")
 
 
-def test_recipe_that_is_no_recipe(recipe, tmp_path):
-    assert "no such recipe" in refused("sft", "--config", str(tmp_path / "none.yaml"))
-    near = refused("grpo", "--config", "grpo/config_zero.yaml")
-    assert "Did you mean recipes/tiny/grpo/config_zero.yaml or recipes/" in near
-    assert "not valid YAML" in refused("sft", "--config", recipe("a: [1", head=""))
-    assert "found list; expected keys and values" in refused("sft", "--config", recipe("- a", head=""))
+def test_missing_or_invalid_recipe(recipe, tmp_path):
+    assert "no such recipe" in error_of("sft", "--config", str(tmp_path / "none.yaml"))
+    suggestion = error_of("grpo", "--config", "grpo/config_zero.yaml")
+    assert "Did you mean recipes/tiny/grpo/config_zero.yaml or recipes/" in suggestion
+    assert "not valid YAML" in error_of("sft", "--config", recipe("a: [1", head=""))
+    assert "found list; expected keys and values" in error_of("sft", "--config", recipe("- a", head=""))
 
 
-def test_bf16_without_gpu_says_how_to_mend(recipe):
-    assert "set `bf16: false` and `use_cpu: true`" in refused(
-        "grpo", "--config", recipe("", head="dataset_name: a.jsonl\nbf16: true\n")
-    )
+def test_bf16_without_a_gpu_explains_the_fix(recipe):
+    path = recipe("", head="dataset_name: a.jsonl\nbf16: true\n")
+    assert "set `bf16: false` and `use_cpu: true`" in error_of("grpo", "--config", path)
 
 
 def test_reward_specs():
     assert RewardSpec.parse("accuracy") == RewardSpec("accuracy")
-    assert RewardSpec.parse("{name: cosine, max_len: 8192, weight: 0.5}") == RewardSpec(
-        "cosine", 0.5, params={"max_len": 8192}
-    )
+    cosine = RewardSpec.parse("{name: cosine, max_len: 8192, weight: 0.5}")
+    assert cosine == RewardSpec("cosine", 0.5, params={"max_len": 8192})
 
 
-def test_domain_and_gate_of_a_reward(recipe):
+def test_domain_and_only_if_of_a_reward(recipe):
     specs = RewardSpec.parse_all(["accuracy", {"name": "format", "only_if": "accuracy", "domain": "math"}])
     assert specs[1] == RewardSpec("format", domain=["math"], only_if="accuracy")
-    assert "expected another reward" in refused(
-        "grpo", "--config", recipe("reward_funcs: [{name: format, only_if: accuracy}]")
-    )
-    assert "max_unjudged: found 0" in refused("grpo", "--config", recipe("max_unjudged: 0"))
+    path = recipe("reward_funcs: [{name: format, only_if: accuracy}]")
+    assert "expected another reward" in error_of("grpo", "--config", path)
+    assert "max_unjudged: found 0" in error_of("grpo", "--config", recipe("max_unjudged: 0"))
 
 
-def test_parsing_leaves_the_environment_alone(recipe, monkeypatch):
+def test_parsing_does_not_change_the_environment(recipe, monkeypatch):
     monkeypatch.delenv("OPEN_R1_TEST", raising=False)
     before = dict(os.environ)
     args = RecipeParser("sft").parse(["--config", recipe("env: {OPEN_R1_TEST: 5}")])[0]
@@ -160,7 +156,7 @@ def test_parsing_leaves_the_environment_alone(recipe, monkeypatch):
 
 
 def test_env_of_a_recipe_is_set_before_torch_is_imported(recipe, tmp_path):
-    """A script sets it, in a process of its own."""
+    """A script sets it, so this runs in a subprocess."""
     path = recipe("env: {OMP_NUM_THREADS: 3}", head="run_dir: x\n")
     program = (
         "import os, sys; from open_r1.configs.parser import parse_command_line; parse_command_line('report', None); "
@@ -171,28 +167,23 @@ def test_env_of_a_recipe_is_set_before_torch_is_imported(recipe, tmp_path):
 
 
 def test_env_must_be_a_mapping(recipe):
-    assert "env: found 'A=1'; expected a mapping" in refused("sft", "--config", recipe("env: A=1"))
+    assert "env: found 'A=1'; expected a mapping" in error_of("sft", "--config", recipe("env: A=1"))
 
 
-def test_keys_that_were_set_are_kept_and_parse_again(recipe, tmp_path):
-    """They become `recipe.yaml` of the run; TRL's derived values, which exclude each other, do not."""
-    path = recipe(
-        "num_generations: 4\nper_device_train_batch_size: 8\nreward_funcs: [accuracy, {name: format, weight: 0.5}]"
-    )
+def test_keys_contains_what_was_set_and_parses_again(recipe, tmp_path):
+    """`keys` becomes the `recipe.yaml` of the run. It omits the values that TRL derives, which exclude each other."""
+    rewards = "reward_funcs: [accuracy, {name: format, weight: 0.5}]"
+    path = recipe(f"num_generations: 4\nper_device_train_batch_size: 8\n{rewards}")
     keys = RecipeParser("grpo").parse(["--config", path, "--seed", "4", "--max_steps=3", "--bf16", "false"])[0].keys
-    assert (
-        keys["seed"] == 4
-        and keys["max_steps"] == 3
-        and keys["num_generations"] == 4
-        and "generation_batch_size" not in keys
-    )
+    assert keys["seed"] == 4 and keys["max_steps"] == 3 and keys["num_generations"] == 4
+    assert "generation_batch_size" not in keys
     again = tmp_path / "again.yaml"
     again.write_text(yaml.safe_dump(keys))
     assert RecipeParser("grpo").parse(["--config", str(again)])[0].keys == keys
 
 
 @pytest.mark.parametrize(
-    "keys, told",
+    "keys, message",
     [
         ("save_steps: 10\nsteps_per_generation: 16", "takes 16 steps .* expected a multiple, such as 16"),
         ("save_steps: 100\nsteps_per_generation: 16\nnum_iterations: 2", "takes 32 steps .* such as 96"),
@@ -202,24 +193,23 @@ def test_keys_that_were_set_are_kept_and_parse_again(recipe, tmp_path):
         ("save_strategy: 'no'\nsteps_per_generation: 4", None),
     ],
 )
-def test_checkpoints_within_a_round_of_generation(recipe, keys, told):
-    more = "\nper_device_train_batch_size: 8\nnum_generations: 8"
-    script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe(keys + more)])
-    if told is None:
+def test_checkpoints_must_fall_between_rounds_of_generation(recipe, keys, message):
+    batch = "\nper_device_train_batch_size: 8\nnum_generations: 8"
+    script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe(keys + batch)])
+    if message is None:
         script_args.require_whole_rounds(args)
     else:
-        with pytest.raises(RecipeError, match=told):
+        with pytest.raises(RecipeError, match=message):
             script_args.require_whole_rounds(args)
 
 
 def test_options_of_a_run(recipe):
-    assert "when_disk_is_full: found 'ask'; expected stop or skip" in refused(
-        "sft", "--config", recipe("when_disk_is_full: ask")
-    )
-    assert "max_non_finite: found 0" in refused("sft", "--config", recipe("max_non_finite: 0"))
-    assert "accelerate_config: no file 'zero4.yaml'" in refused(
-        "sft", "--config", recipe("accelerate_config: zero4.yaml")
-    )
+    for line, message in (
+        ("when_disk_is_full: ask", "when_disk_is_full: found 'ask'; expected stop or skip"),
+        ("max_non_finite: 0", "max_non_finite: found 0"),
+        ("accelerate_config: zero4.yaml", "accelerate_config: no file 'zero4.yaml'"),
+    ):
+        assert message in error_of("sft", "--config", recipe(line))
 
 
 @pytest.mark.parametrize("recipe, mode", [
@@ -227,10 +217,10 @@ def test_options_of_a_run(recipe):
     ("recipes/DeepSeek-R1-Zero/grpo/config_paper.yaml", "token_truncate, at most 3"),  # 32,768
     ("recipes/tiny/grpo/config_zero.yaml", None),  # without vLLM
 ])  # fmt: skip
-def test_long_thoughts_are_weighed_token_by_token(recipe, mode):
+def test_long_completions_use_token_level_importance_sampling(recipe, mode):
     script_args, args, _ = RecipeParser("grpo").parse(["--config", recipe, "--use_cpu", "true"])
     assert script_args.choose_importance_sampling(args) == mode
     if mode:
-        asked = ["--config", recipe, "--use_cpu", "true", "--vllm_importance_sampling_mode", "token_mask"]
-        script_args, args, _ = RecipeParser("grpo").parse(asked)
-        assert script_args.choose_importance_sampling(args) == "token_mask, at most 3", "the recipe's own word counts"
+        argv = ["--config", recipe, "--use_cpu", "true", "--vllm_importance_sampling_mode", "token_mask"]
+        script_args, args, _ = RecipeParser("grpo").parse(argv)
+        assert script_args.choose_importance_sampling(args) == "token_mask, at most 3", "an explicit mode is kept"

@@ -1,4 +1,4 @@
-"""Options as they are read from the source of TRL and transformers: the same as those of the real dataclasses."""
+"""Options read from the source code of TRL and transformers equal those of the real dataclasses."""
 
 import subprocess
 import sys
@@ -16,25 +16,26 @@ TRL_CLASSES = [name for name, (package, _) in LIBRARY_CLASSES.items() if package
 
 
 @pytest.mark.parametrize("name", TRL_CLASSES)
-def test_options_of_a_library_are_those_of_its_dataclass(name):
+def test_options_read_from_source_equal_those_of_the_dataclass(name):
     read, real = options_of(name), options_of(getattr(trl, name))
     assert list(read) == list(real)
     for key, option in real.items():
-        if key == "parallelism_config":  # an object, which no recipe can give
+        if key == "parallelism_config":  # an object, which a recipe cannot express
             continue
         assert read[key].types == option.types, key
         assert item_type(read[key].hint) == item_type(option.hint), key
         assert read[key].help == option.help, key
         assert read[key].aliases == option.aliases, key
-        if key not in ("log_level", "log_level_replica"):  # computed: checked when the dataclass is filled
+        if key not in ("log_level", "log_level_replica"):  # computed; checked when the dataclass is created
             assert read[key].choices == option.choices, key
-        if key not in ("optim", "include_for_metrics"):  # computed: only shown in the help
+        if key not in ("optim", "include_for_metrics"):  # computed; only shown in the help
             assert read[key].default == option.default, key
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_option_needs_torch(stage):
-    program = f"import sys; from open_r1.configs.parser import RecipeParser; RecipeParser({stage!r}); print('torch' in sys.modules)"
+def test_reading_options_does_not_import_torch(stage):
+    program = f"import sys; from open_r1.configs.parser import RecipeParser; RecipeParser({stage!r}); "
+    program += "print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.strip() == "False", run.stderr
 
@@ -52,7 +53,7 @@ def test_no_option_needs_torch(stage):
     (list[int], "3", 3),
     (str, "true", "true"),
 ])  # fmt: skip
-def test_words_become_values(hint, text, value):
+def test_arguments_are_converted_to_the_type_of_their_option(hint, text, value):
     assert convert(Option("key", hint), text) == value
 
 
@@ -62,7 +63,7 @@ def test_words_become_values(hint, text, value):
     (bool, "2", "key: found '2'; expected bool."),
     (list[int], "a", "key: found 'a'; expected int."),
 ])  # fmt: skip
-def test_words_of_another_type_are_refused(hint, text, says):
+def test_arguments_of_the_wrong_type_are_refused(hint, text, says):
     with pytest.raises(RecipeError) as error:
         convert(Option("key", hint), text)
     assert str(error.value) == says

@@ -1,4 +1,4 @@
-"""Supervised data: the thought survives the template, the end is learnt, overlong rows are counted."""
+"""Checks of SFT data: templates keep the thought, turns end with EOS, overlong rows are counted."""
 
 import pytest
 from datasets import Dataset
@@ -9,7 +9,8 @@ from open_r1.data.conversations import check_conversations
 from open_r1.utils.errors import RecipeError
 
 
-CHAT = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token if m.role == 'assistant' else '\n' }}{% endfor %}"
+TURN = "{{ m.role }}: {{ m.content }}{{ eos_token if m.role == 'assistant' else '\n' }}"
+CHAT = "{% for m in messages %}" + TURN + "{% endfor %}"
 ROW = {
     "messages": [
         {"role": "user", "content": "1+1"},
@@ -26,13 +27,13 @@ def check(row, template=CHAT, **kwargs):
 
 
 def test_lengths_of_the_three_formats():
-    assert check(ROW) == [len("user: 1+1\nassistant: easy2") + 5]  # four tags and the end are a token each
+    assert check(ROW) == [len("user: 1+1\nassistant: easy2") + 5]  # the four tags and EOS are one token each
     assert check({"prompt": "1+1=", "completion": "2"}) == [6]
     assert check({"text": "1+1=2"}) == [6]
 
 
 def test_template_that_drops_the_thought_is_refused():
-    """As the templates of the distilled models and of Qwen3 do."""
+    """The templates of the distilled models and of Qwen3 drop it."""
     with pytest.raises(RecipeError, match="drops the thought"):
         check(ROW, CHAT.replace("m.content }}", "m.content.split('</think>')[-1] }}"))
 
@@ -63,9 +64,7 @@ def test_our_chatml_template_keeps_the_thought():
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = open("recipes/chat_templates/chatml.jinja").read()
     text = tokenizer.apply_chat_template(ROW["messages"], tokenize=False)
-    assert (
-        text
-        == "<|im_start|>user\n1+1<|im_end|>\n<|im_start|>assistant\n" + ROW["messages"][1]["content"] + "<|im_end|>\n"
-    )
+    answer = ROW["messages"][1]["content"]
+    assert text == f"<|im_start|>user\n1+1<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
     prompt = tokenizer.apply_chat_template(ROW["messages"][:1], tokenize=False, add_generation_prompt=True)
     assert text.startswith(prompt) and prompt.endswith("<|im_start|>assistant\n")

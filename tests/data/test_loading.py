@@ -1,4 +1,4 @@
-"""Data sets from functions, files and folders, and what is said when there are none."""
+"""Loading data sets from functions, files and folders, and the errors when that fails."""
 
 import datetime
 import json
@@ -42,7 +42,7 @@ def test_files_and_folders(tmp_path):
     assert load(tmp_path / "files", "test")["prompt"] == ["2+2"]
 
 
-def test_function_of_the_users_own(tmp_path):
+def test_function_in_a_user_file(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "from datasets import Dataset\n"
@@ -59,7 +59,7 @@ def test_evaluation_rows_can_be_limited():
     assert len(train) == 4096 and len(held_out) == 3
 
 
-def test_nothing_is_held_out_unless_the_recipe_evaluates_and_never_what_is_trained_on():
+def test_rows_are_held_out_only_for_evaluation_and_never_from_the_training_split():
     options = {"dataset_name": "open_r1.data.tiny:problems", "dataset_test_split": "train"}
     _, held_out = load_for_run(evaluating(eval_strategy="no"), **options)
     assert held_out is None
@@ -69,13 +69,13 @@ def test_nothing_is_held_out_unless_the_recipe_evaluates_and_never_what_is_train
 
 @pytest.fixture
 def numbers(tmp_path):
-    """A file of ten rows, and so without a test split."""
+    """A file with ten rows; a file has no test split."""
     Dataset.from_dict({"text": [str(i) for i in range(10)]}).to_json(tmp_path / "numbers.jsonl")
     return str(tmp_path / "numbers.jsonl")
 
 
 @pytest.mark.parametrize(("size", "count"), [(0.2, 2), (3, 3)])
-def test_rows_are_held_out_of_a_data_set_without_a_test_split(numbers, size, count):
+def test_rows_are_held_out_from_a_data_set_without_a_test_split(numbers, size, count):
     train, held_out = load_for_run(evaluating(), dataset_name=numbers, eval_split_size=size)
     assert len(held_out) == count and sorted([*train["text"], *held_out["text"]]) == [str(i) for i in range(10)]
     assert train["text"] == sorted(train["text"])  # the order of a curriculum is kept
@@ -83,27 +83,27 @@ def test_rows_are_held_out_of_a_data_set_without_a_test_split(numbers, size, cou
     assert [part["text"] for part in again] == [train["text"], held_out["text"]]
 
 
-def test_held_out_rows_stay_held_out_where_a_run_does_not_evaluate(numbers):
+def test_held_out_rows_are_not_trained_on_even_without_evaluation(numbers):
     options = {"dataset_name": numbers, "eval_split_size": 0.2}
     train, held_out = load_for_run(evaluating(eval_strategy="no"), **options)
     assert held_out is None and train["text"] == load_for_run(evaluating(), **options)[0]["text"]
 
 
-def test_a_test_split_goes_before_held_out_rows(tmp_path):
+def test_a_test_split_is_preferred_to_held_out_rows(tmp_path):
     for split, text in (("train", "a"), ("test", "b")):
         Dataset.from_dict({"text": [text] * 4}).to_json(tmp_path / f"{split}.jsonl")
     train, held_out = load_for_run(evaluating(), dataset_name=str(tmp_path), eval_split_size=1)
     assert len(train) == 4 and held_out["text"] == ["b"] * 4
 
 
-def test_without_a_test_split_both_ways_out_are_named(numbers):
+def test_missing_test_split_names_both_remedies(numbers):
     with pytest.raises(
         RecipeError, match="no split 'test'; it has: train.*Name one of its other splits.*eval_split_size"
     ):
         load_for_run(evaluating(), dataset_name=numbers)
 
 
-def test_rows_to_train_on_must_be_left(numbers):
+def test_holding_out_all_rows_is_an_error(numbers):
     with pytest.raises(RecipeError, match="eval_split_size: found 10, which is 10 of 10 rows"):
         load_for_run(evaluating(), dataset_name=numbers, eval_split_size=10)
     with pytest.raises(RecipeError, match="eval_split_size: found 1.5; expected a share between 0 and 1, or a number"):
@@ -120,7 +120,7 @@ def test_rows_to_train_on_must_be_left(numbers):
         ("a.txt", "hello", "expected .jsonl"),
     ],
 )
-def test_what_cannot_be_loaded(tmp_path, name, content, says):
+def test_data_that_cannot_be_loaded(tmp_path, name, content, says):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(RecipeError, match="dataset") as error:
@@ -128,13 +128,13 @@ def test_what_cannot_be_loaded(tmp_path, name, content, says):
     assert says in str(error.value)
 
 
-def test_hub_data_set_that_cannot_be_had():
-    with pytest.raises(RecipeError, match="'nobody/nothing' is not a local file"):
-        load("nobody/nothing")
+def test_unavailable_hub_data_set():
+    with pytest.raises(RecipeError, match="'no-such/data' is not a local file"):
+        load("no-such/data")
 
 
-def test_a_folder_whose_files_have_changed_is_read_again(tmp_path):
-    """datasets keeps the old rows where the folder's card names the files."""
+def test_changed_files_of_a_folder_are_read_again(tmp_path):
+    """`datasets` alone would return cached rows if the card of the folder lists the files."""
     (tmp_path / "README.md").write_text(
         "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: train-*.parquet\n---\n"
     )
@@ -143,7 +143,7 @@ def test_a_folder_whose_files_have_changed_is_read_again(tmp_path):
         assert len(load_split(DatasetSpec(str(tmp_path)), seed=0)) == count
 
 
-def test_written_lines_can_be_read_by_people(tmp_path):
+def test_written_json_lines_are_human_readable(tmp_path):
     rows = [{"completion": "<think>所以 2+2</think>4", "rewards/accuracy": None, "when": datetime.date(2025, 1, 22)}]
     write_rows(Dataset.from_list(rows), tmp_path / "rows.jsonl")
     text = (tmp_path / "rows.jsonl").read_text()

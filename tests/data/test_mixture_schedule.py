@@ -1,4 +1,4 @@
-"""Prompts of several sets by weight and step: what the trainer is given, in its order."""
+"""Prompts from several data sets, mixed by weight and training step."""
 
 import json
 
@@ -16,35 +16,35 @@ NO_EVALUATION = ("--eval_strategy", "no", "--eval_on_start", "false")
 
 
 def shares(sources, sizes, max_steps=20, steps=1, per_round=8, seed=0):
-    """The share of the first source in each round."""
+    """The scheduled rows, and the share of the first source in each round."""
     rows = [list(range(sum(sizes[:i]), sum(sizes[: i + 1]))) for i in range(len(sizes))]
     drawn = list(schedule_rows(rows, sources, max_steps, steps, per_round, seed))
     rounds = [drawn[i : i + per_round] for i in range(0, len(drawn), per_round)]
-    return drawn, [sum(row < sizes[0] for row in each) / per_round for each in rounds]
+    return drawn, [sum(row < sizes[0] for row in round_) / per_round for round_ in rounds]
 
 
-def test_weights_hold_in_every_round_and_late_sources_come_late():
+def test_weights_hold_in_every_round_and_sources_start_at_their_step():
     both = [PromptSource("math", weight=3), PromptSource("chat", weight=1, from_step=12)]
     _, share = shares(both, [100, 40])
     assert share[:12] == [1.0] * 12 and share[12:] == [0.75] * 8
 
 
-def test_a_source_may_leave():
+def test_a_source_ends_at_its_last_step():
     _, share = shares([PromptSource("easy", until_step=5), PromptSource("hard", from_step=5)], [50, 50], max_steps=10)
     assert share == [1.0] * 5 + [0.0] * 5
 
 
-def test_every_row_comes_before_any_comes_again():
+def test_all_rows_are_used_before_any_is_repeated():
     drawn, _ = shares([PromptSource("a")], [24], max_steps=6)
     assert sorted(drawn[:24]) == sorted(drawn[24:]) == list(range(24)) and drawn[:24] != drawn[24:]
 
 
-def test_small_weights_have_their_turn():
+def test_small_weights_are_respected_over_many_rounds():
     _, share = shares([PromptSource("a", weight=99), PromptSource("b", weight=1)], [100, 100], max_steps=100)
-    assert sum(1 - each for each in share) * 8 == pytest.approx(8, abs=1)
+    assert sum(1 - value for value in share) * 8 == pytest.approx(8, abs=1)
 
 
-def test_rounds_of_several_steps_begin_with_their_first_step():
+def test_a_round_uses_the_sources_of_its_first_step():
     drawn, share = shares([PromptSource("a", until_step=3), PromptSource("b")], [30, 30], max_steps=8, steps=4)
     assert len(drawn) == 16 and share == [0.5, 0.0]
 
@@ -59,7 +59,7 @@ def test_rounds_of_several_steps_begin_with_their_first_step():
         ({"dataset_name": "a", "from_step": "5"}, "expected int"),
     ],
 )
-def test_wrong_sources_are_named(entry, message):
+def test_invalid_sources_are_refused(entry, message):
     with pytest.raises(RecipeError, match=message.replace("?", r"\?")):
         PromptSource.parse(entry)
 
@@ -70,18 +70,14 @@ def files(tmp_path):
     chat = [{"prompt": f"hello {i}", "domain": "general-helpful"} for i in range(10)]
     for name, rows in (("math", math), ("chat", chat)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    columns = {"dataset_prompt_column": "question", "dataset_solution_column": "answer"}
     return [
-        {
-            "dataset_name": str(tmp_path / "math.jsonl"),
-            "domain": "math",
-            "dataset_prompt_column": "question",
-            "dataset_solution_column": "answer",
-        },
+        {"dataset_name": str(tmp_path / "math.jsonl"), "domain": "math"} | columns,
         {"dataset_name": str(tmp_path / "chat.jsonl"), "from_step": 2},
     ]
 
 
-def test_columns_are_brought_together(files):
+def test_columns_of_all_sources_are_unified(files):
     rows, held_out = load_sources(GRPOScriptArguments(sources=files), grpo_args(*NO_EVALUATION))
     assert held_out is None
     assert {"prompt", "solution", "domain", "source"} <= set(rows.column_names) and len(rows) == 40
@@ -89,7 +85,7 @@ def test_columns_are_brought_together(files):
     assert rows[35]["solution"] is None and rows[35]["domain"] == "general-helpful"
 
 
-def test_a_column_that_is_not_there_is_named(files):
+def test_missing_column_is_named(files):
     files[0]["dataset_prompt_column"] = "questoin"
     with pytest.raises(RecipeError, match="math.jsonl: dataset_prompt_column: .*Did you mean 'question'"):
         load_sources(GRPOScriptArguments(sources=files), grpo_args(*NO_EVALUATION))
@@ -103,19 +99,12 @@ def test_rows_of_each_source_are_held_out_and_never_trained_on(files):
 
 
 def grpo_args(*argv):
-    argv = [
-        "--config",
-        "recipes/tiny/grpo/config_zero.yaml",
-        "--per_device_train_batch_size",
-        "8",
-        "--num_generations",
-        "4",
-        *argv,
-    ]
-    return RecipeParser("grpo").parse(argv)[1]
+    recipe = ["--config", "recipes/tiny/grpo/config_zero.yaml"]
+    batch = ["--per_device_train_batch_size", "8", "--num_generations", "4"]
+    return RecipeParser("grpo").parse([*recipe, *batch, *argv])[1]
 
 
-def test_the_trainer_takes_them_in_this_order():
+def test_the_trainer_keeps_the_scheduled_order():
     rows = Dataset.from_dict({"prompt": list("abcdefgh"), "source": [0] * 4 + [1] * 4})
     args = grpo_args("--max_steps", "4")
     ordered = order_rows_by_step(rows, [PromptSource("a"), PromptSource("b", from_step=2)], args)
@@ -123,25 +112,24 @@ def test_the_trainer_takes_them_in_this_order():
     assert set(ordered["prompt"][:4]) == set("abcd") and {"e", "f", "g", "h"} & set(ordered["prompt"][4:6])
 
 
-def test_only_mathematics_is_asked_for_a_box(files):
-    """As in the recipes of R1: one template for all sources, which looks at the domain."""
+def test_only_mathematics_prompts_ask_for_a_boxed_answer(files):
+    """As in the R1 recipes, one template serves all sources and depends on the domain."""
     template = "recipes/prompts/boxed_mathematics.jinja"
     args = GRPOScriptArguments(user_template=template, sources=files)
     rows, _ = load_sources(args, grpo_args(*NO_EVALUATION))
-    asked = to_prompts(rows, args, None, with_solution=False)
-    for prompt, domain in zip(asked["prompt"], asked["domain"], strict=True):
+    prompts = to_prompts(rows, args, None, with_solution=False)
+    for prompt, domain in zip(prompts["prompt"], prompts["domain"], strict=True):
         assert ("boxed{}" in prompt[-1]["content"]) is (domain == "math")
 
 
-def test_a_round_is_a_whole_number_of_steps():
+def test_a_round_must_be_a_whole_number_of_steps():
     rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
     with pytest.raises(RecipeError, match="steps_per_generation × num_iterations is 1, gradient_accumulation_steps 4"):
-        order_rows_by_step(
-            rows, [PromptSource("a")], grpo_args("--gradient_accumulation_steps", "4", "--steps_per_generation", "1")
-        )
+        args = grpo_args("--gradient_accumulation_steps", "4", "--steps_per_generation", "1")
+        order_rows_by_step(rows, [PromptSource("a")], args)
 
 
-def test_steps_must_be_known():
+def test_max_steps_is_required():
     rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
     with pytest.raises(RecipeError, match="max_steps: missing"):
         order_rows_by_step(rows, [PromptSource("a")], grpo_args("--max_steps", "-1"))

@@ -1,4 +1,4 @@
-"""Pairs and labels as a reward model is given them."""
+"""Preference pairs and safety labels as training data of reward models."""
 
 import pytest
 from datasets import Dataset
@@ -8,7 +8,7 @@ from open_r1.data.preferences import balance_by_length, to_pairs
 from open_r1.utils.errors import RecipeError
 
 
-def said(question, answer):
+def chat(question, answer):
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
@@ -16,31 +16,31 @@ def arguments(**kwargs):
     return RewardModelScriptArguments(dataset_name="pairs.jsonl", **{"balance_lengths": False} | kwargs)
 
 
-def test_helpfulness_sees_the_summary_only():
+def test_helpfulness_pairs_contain_only_the_summary():
     rows = Dataset.from_list(
-        [{"chosen": said("1+1", "<think>easy</think>\n\n2"), "rejected": said("1+1", "<think>2")}]
+        [{"chosen": chat("1+1", "<think>easy</think>\n\n2"), "rejected": chat("1+1", "<think>2")}]
     )
     [pair] = to_pairs(rows, arguments(), seed=0)
-    assert pair == {"chosen": said("1+1", "2"), "rejected": said("1+1", "")}
+    assert pair == {"chosen": chat("1+1", "2"), "rejected": chat("1+1", "")}
 
 
-def test_pairs_without_a_choice_are_left_out(caplog):
+def test_pairs_with_unfinished_or_equal_answers_are_dropped(caplog):
     cut_off, same = "<think>2", "<think>hm</think>2"
     rows = [
-        {"chosen": said("1+1", one), "rejected": said("1+1", other)}
-        for one, other in ((cut_off, same), (same, "2"), ("2", "3"))
+        {"chosen": chat("1+1", chosen), "rejected": chat("1+1", rejected)}
+        for chosen, rejected in ((cut_off, same), (same, "2"), ("2", "3"))
     ]
     caplog.set_level("INFO")
-    assert to_pairs(Dataset.from_list(rows), arguments(), seed=0)["rejected"][:] == [said("1+1", "3")]
+    assert to_pairs(Dataset.from_list(rows), arguments(), seed=0)["rejected"][:] == [chat("1+1", "3")]
     assert "nothing to choose: 2 of 3 dropped" in caplog.text
 
 
-def test_answers_beside_a_prompt():
+def test_chosen_and_rejected_answers_to_a_prompt_column():
     rows = Dataset.from_list([{"prompt": "1+1", "chosen": "2", "rejected": "3"}])
-    assert to_pairs(rows, arguments(), seed=0)[0]["chosen"] == said("1+1", "2")
+    assert to_pairs(rows, arguments(), seed=0)[0]["chosen"] == chat("1+1", "2")
 
 
-def test_pairs_that_are_too_close_are_left_out(caplog):
+def test_pairs_with_a_small_score_gap_are_dropped(caplog):
     rows = [
         {"prompt": "q", "chosen": "a", "rejected": "b", "score_chosen": 9.0, "score_rejected": score}
         for score in (1.0, 8.0, 8.5)
@@ -50,19 +50,19 @@ def test_pairs_that_are_too_close_are_left_out(caplog):
     assert "score gap: 2 of 3 dropped" in caplog.text
 
 
-def test_length_says_nothing_about_who_is_chosen():
+def test_balancing_removes_the_correlation_with_length():
     differences = [3] * 70 + [-3] * 20 + [0] * 5
     kept = [differences[i] for i in balance_by_length(differences, seed=0)]
     assert sum(kept) == 0 and len(kept) == 45
     assert balance_by_length(differences, seed=0) != balance_by_length(differences, seed=1)
 
 
-def test_harmlessness_sees_the_whole_and_every_answer():
-    rows = [{"messages": said("insult", "<think>fool</think>no"), "label": "unsafe"}]
-    rows += [{"messages": said("insult", f"<think>I should not</think>no {i}"), "label": "safe"} for i in range(3)]
+def test_harmlessness_uses_full_completions_and_every_answer():
+    rows = [{"messages": chat("insult", "<think>fool</think>no"), "label": "unsafe"}]
+    rows += [{"messages": chat("insult", f"<think>I should not</think>no {i}"), "label": "safe"} for i in range(3)]
     pairs = to_pairs(Dataset.from_list(rows), arguments(objective="harmlessness"), seed=0)
-    assert len(pairs) == 3, "the rarer label comes as often as the other"
-    assert pairs["rejected"][:] == [said("insult", "<think>fool</think>no")] * 3
+    assert len(pairs) == 3, "the rarer label is repeated"
+    assert pairs["rejected"][:] == [chat("insult", "<think>fool</think>no")] * 3
     assert {pair[-1]["content"] for pair in pairs["chosen"]} == {
         f"<think>I should not</think>no {i}" for i in range(3)
     }
@@ -90,7 +90,7 @@ def test_harmlessness_sees_the_whole_and_every_answer():
         ),
     ],
 )
-def test_what_is_missing_is_named(rows, kwargs, message):
+def test_errors_name_what_is_missing(rows, kwargs, message):
     with pytest.raises(RecipeError, match=message):
         to_pairs(Dataset.from_list(rows), arguments(**kwargs), seed=0)
 

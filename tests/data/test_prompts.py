@@ -1,4 +1,4 @@
-"""Rows become prompts: template or messages, columns mapped, overlong ones dropped and counted."""
+"""Turning rows into prompts: templates, messages, mapped columns, and overlong prompts that are dropped."""
 
 import pytest
 from datasets import Dataset
@@ -30,17 +30,18 @@ def test_messages_with_system_prompt_and_mapped_gold():
     assert row["solution"] == "2" and row["topic"] == "a"
 
 
-def test_the_papers_template_is_exact():
+def test_r1_zero_template_equals_that_of_the_paper():
     """Table 1 of the paper."""
     assert prompts(prompt_template="recipes/prompts/r1_zero.jinja")[0]["prompt"] == (
-        "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant first "
-        "thinks about the reasoning process in the mind and then provides the user with the answer. The reasoning process and "
-        "answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., <think> reasoning process "
-        "here </think> <answer> answer here </answer>. User: 1+1. Assistant:"
+        "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The "
+        "assistant first thinks about the reasoning process in the mind and then provides the user with the answer. "
+        "The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, "
+        "respectively, i.e., <think> reasoning process here </think> <answer> answer here </answer>. User: 1+1. "
+        "Assistant:"
     )
 
 
-def test_template_may_use_any_column_and_says_what_it_lacks(tmp_path):
+def test_template_can_use_any_column_and_names_undefined_variables(tmp_path):
     path = tmp_path / "t.jinja"
     path.write_text("{{ topic }}: {{ prompt }}=")
     assert prompts(prompt_template=str(path))["prompt"] == ["a: 1+1=", "b: (1+1)*5*5="]
@@ -61,7 +62,7 @@ def test_overlong_prompts_are_dropped_and_counted(tmp_path, caplog):
         prompts(prompt_template=str(path), max_prompt_length=2)
 
 
-def test_missing_columns_name_option_and_nearest():
+def test_missing_column_names_its_option_and_a_suggestion():
     args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column="questions")
     with pytest.raises(RecipeError, match="dataset_prompt_column.*'questions'.*Did you mean 'question'"):
         to_prompts(ROWS, args, tiny.tokenizer(), with_solution=False)

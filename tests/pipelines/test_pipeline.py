@@ -1,4 +1,4 @@
-"""Pipelines: which tasks run and why, in which folders; and real ones, killed, stopped and continued."""
+"""Pipelines: which tasks run, why, and in which folders; real pipelines are killed, stopped and resumed."""
 
 import json
 import os
@@ -28,7 +28,7 @@ SAMPLES = {"name": "samples", "config": "recipes/tiny/generate/config_zero.yaml"
 
 @pytest.fixture
 def arguments(tmp_path, monkeypatch):
-    """Builds pipelines in an empty folder, in which recipes and scripts are found."""
+    """Builds pipeline arguments in a folder that contains only links to recipes and scripts."""
     for name in ("recipes", "src"):
         (tmp_path / name).symlink_to(Path.cwd() / name)
     monkeypatch.chdir(tmp_path)
@@ -40,13 +40,13 @@ def arguments(tmp_path, monkeypatch):
 
 
 def finish(task, finished, when="2026-01-01"):
-    """Makes a task look as if it was run."""
+    """Makes a task look finished."""
     task.output_dir.mkdir(parents=True, exist_ok=True)
     task.write_state({"made_of": task_inputs(task, finished), "finished": when, "seconds": 1.0})
     finished[task.name] = when
 
 
-def test_everything_runs_once(arguments):
+def test_all_tasks_run_once(arguments):
     args, done = arguments(), {}
     tasks = build_tasks(args, 42)
     assert outdated_tasks(tasks, args) == dict.fromkeys(["base", "zero", "samples"], "never run")
@@ -55,7 +55,7 @@ def test_everything_runs_once(arguments):
     assert outdated_tasks(tasks, args) == {}
 
 
-def test_a_changed_key_runs_its_stage_and_all_that_depend_on_it(arguments):
+def test_a_changed_key_reruns_its_stage_and_all_that_depend_on_it(arguments):
     done = {}
     for task in build_tasks(arguments(), 42):
         finish(task, done)
@@ -63,7 +63,7 @@ def test_a_changed_key_runs_its_stage_and_all_that_depend_on_it(arguments):
     assert outdated_tasks(build_tasks(args, 42), args) == {"zero": "max_steps: 30 → 7", "samples": "zero runs again"}
 
 
-def test_a_changed_file_a_missing_folder_and_a_stopped_stage_have_their_own_reasons(arguments):
+def test_reasons_for_a_changed_file_a_missing_folder_and_a_stopped_stage(arguments):
     args, done = arguments(), {}
     base, zero, samples = build_tasks(args, 42)
     for task in (base, zero, samples):
@@ -81,7 +81,7 @@ def test_a_changed_file_a_missing_folder_and_a_stopped_stage_have_their_own_reas
     assert outdated_tasks([base, zero, samples], args) == {"samples": "it was stopped"}
 
 
-def test_another_version_runs_again():
+def test_another_version_of_open_r1_is_a_reason_to_rerun():
     assert describe_change({"keys": {}, "version": "0.5"}, {"keys": {}, "version": "0.6"}) == "open_r1 0.5 → 0.6"
 
 
@@ -103,7 +103,7 @@ def test_only_and_from(arguments):
         outdated_tasks(build_tasks(only_zero, 42), only_zero)
 
 
-def test_each_seed_has_its_own_folder_in_all_keys(arguments):
+def test_each_seed_uses_its_own_folders_in_all_keys(arguments):
     r1 = {"name": "r1", "config": "recipes/tiny/grpo/config_r1.yaml"}
     [task] = build_tasks(arguments(r1, seeds=[42, 7]), 7)
     assert task.keys["seed"] == 7 and task.keys["output_dir"] == "outputs/tiny-7/r1"
@@ -135,13 +135,13 @@ def test_each_seed_has_its_own_folder_in_all_keys(arguments):
         ([BASE | {"launcher": "acelerate launch"}], "launcher of 'base': there is no 'acelerate launch' on the path"),
     ],
 )
-def test_wrong_pipelines_are_refused(arguments, stages, message):
+def test_invalid_pipelines_are_refused(arguments, stages, message):
     with pytest.raises(RecipeError, match=message):
         build_tasks_by_seed(arguments(*stages))
 
 
 def test_seeds_never_share_a_folder(arguments):
-    """However the folder is spelled. One outside the pipeline's, to which all seeds would write, is refused."""
+    """However the path is spelled; a folder outside the pipeline's, which all seeds would share, is refused."""
     spelled = PipelineArguments(output_dir="./outputs/tiny/", stages=[BASE], seeds=[42, 1])
     assert [tasks[0].output_dir for tasks in build_tasks_by_seed(spelled).values()] == [
         Path("outputs/tiny/base"),
@@ -156,15 +156,13 @@ def test_seeds_never_share_a_folder(arguments):
         build_tasks_by_seed(arguments(BASE | {"set": {"output_dir": "elsewhere/base"}}, seeds=[42, 1]))
 
 
-def test_changes_of_what_a_stage_reads_are_noticed(arguments, tmp_path):
-    """A Python file of the user, a folder that no stage makes, and the files that the stage itself has made."""
+def test_changed_inputs_are_detected(arguments, tmp_path):
+    """Inputs are a Python file of the user, a folder that is not an output, and files written by the stage itself."""
     Path("my.py").write_text("def build(): ...")
     Path("data/set").mkdir(parents=True)
     Path("data/set/train.jsonl").write_text("{}\n")
-    args, done = (
-        arguments(BASE | {"set": {"dataset_name": "my.py:build"}}, ZERO | {"set": {"dataset_name": "data/set"}}),
-        {},
-    )
+    changed_base = BASE | {"set": {"dataset_name": "my.py:build"}}
+    args, done = arguments(changed_base, ZERO | {"set": {"dataset_name": "data/set"}}), {}
     base, zero = build_tasks(args, 42)
     for task in (base, zero):
         finish(task, done)
@@ -227,7 +225,7 @@ def small(tmp_path):
     return path
 
 
-def test_a_killed_pipeline_continues(small, run_pipeline, tmp_path):
+def test_a_killed_pipeline_resumes(small, run_pipeline, tmp_path):
     command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(small)]
     completions = tmp_path / "out/one/completions-00000-of-00001.jsonl"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as killed:
@@ -236,10 +234,8 @@ def test_a_killed_pipeline_continues(small, run_pipeline, tmp_path):
         os.kill(killed.pid, signal.SIGKILL)
     outcome = run_pipeline("--config", small)
     assert outcome.returncode == 0, outcome.stderr
-    assert (
-        "is still running, started by a pipeline that was killed" in outcome.stdout
-        or "one (seed 42): it was stopped" in outcome.stdout
-    )
+    still_running = "is still running, started by a pipeline that was killed" in outcome.stdout
+    assert still_running or "one (seed 42): it was stopped" in outcome.stdout
     assert "2 stages run" in outcome.stdout
     rows = [json.loads(line) for line in completions.read_text().splitlines()]
     assert len({(row["prompt_id"], row["sample"]) for row in rows}) == len(rows) == 240
@@ -253,7 +249,7 @@ def test_a_killed_pipeline_continues(small, run_pipeline, tmp_path):
     assert (tmp_path / "out/two.old-1").is_dir() and (tmp_path / "out/two").is_dir()
 
 
-def test_a_pipeline_runs_once_at_a_time(small, run_pipeline, tmp_path):
+def test_a_pipeline_cannot_run_twice_at_the_same_time(small, run_pipeline, tmp_path):
     command = [sys.executable, "-m", "open_r1.pipeline", "--config", str(small)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         while not (tmp_path / "out/.pipeline/one.log").exists() and first.poll() is None:
@@ -264,7 +260,7 @@ def test_a_pipeline_runs_once_at_a_time(small, run_pipeline, tmp_path):
 
 
 def test_the_times_of_all_attempts_add_up(tmp_path):
-    """Attempts that were stopped or killed count, too; a killed one up to the last line of its log."""
+    """Stopped and killed attempts count too, a killed one up to the last line of its log."""
     task = Task("one", "generate", 42, {"output_dir": str(tmp_path / "one")}, ["true"], [], tmp_path / ".pipeline")
     (tmp_path / "one").mkdir()
     task.write_state({"made_of": task_inputs(task, {}), "seconds": 100.0, "started": time.time() - 50})
@@ -276,8 +272,8 @@ def test_the_times_of_all_attempts_add_up(tmp_path):
     assert 149 < task.state()["seconds"] < 151 + time.monotonic() - before and task.state()["made"] == []
 
 
-def test_the_folder_of_a_run_by_hand(tmp_path):
-    """With the same keys the stage continues it. With others it is renamed, and nothing is lost."""
+def test_the_folder_of_a_manual_run_is_continued_or_renamed(tmp_path):
+    """The stage resumes a run with the same keys; otherwise the folder is renamed, so that nothing is lost."""
     keys = {"output_dir": str(tmp_path / "base"), "max_steps": 7}
     for learned, kept in ((7, True), (8, False)):
         task = Task("base", "sft", 42, keys, ["true"], [], tmp_path / f".pipeline{learned}")
@@ -290,7 +286,7 @@ def test_the_folder_of_a_run_by_hand(tmp_path):
 
 def test_a_failed_stage_is_explained(small, run_pipeline):
     recipe = yaml.safe_load(small.read_text())
-    recipe["stages"][0]["set"] = {"model_name_or_path": "outputs/nobody"}
+    recipe["stages"][0]["set"] = {"model_name_or_path": "outputs/no/model"}
     small.write_text(yaml.safe_dump(recipe))
     outcome = run_pipeline("--config", small)
     assert outcome.returncode == 1
@@ -304,7 +300,7 @@ def test_a_failed_stage_is_explained(small, run_pipeline):
 
 
 def rows_that_record_the_environment(path):
-    """A Python file with a data set; building it appends a variable of the environment to a file."""
+    """Writes a Python file that builds a data set and appends an environment variable to a file."""
     record = path.with_suffix(".txt")
     path.write_text(
         f"""\
@@ -338,7 +334,7 @@ def test_the_env_of_a_stage_is_set_in_its_process_only(small, run_pipeline, tmp_
 
 
 def listen_to_ctrl_c():
-    """What a terminal's shell starts listens to Ctrl-C. If the tests run in the background, their shell has switched it off."""
+    """Restores the default handling of Ctrl-C, which a shell disables if the tests run in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

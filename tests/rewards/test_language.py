@@ -1,4 +1,4 @@
-"""Language consistency: which words count, and for which language."""
+"""The language consistency reward: which words count, and for which language."""
 
 import pickle
 import re
@@ -16,7 +16,7 @@ from open_r1.rewards.language import LANGUAGES, language_consistency, mixes_lang
 
 DATA = Path(__file__).parent / "thoughts.txt"  # "=== <code>", then a thought
 THOUGHTS = [tuple(part.split("\n", 1)) for part in DATA.read_text(encoding="utf-8").split("=== ")[1:]]
-# Chinese and English sentences; by hand, a bar between Chinese words, white space between English ones.
+# Chinese words are separated by hand with `|`, English words by white space.
 CHINESE = [
     "我们|先|计算|三角形|的|面积。",
     "因为|这|两|个|数|的|和|是|偶数，|所以|它们|的|奇偶性|相同。",
@@ -52,24 +52,24 @@ def share(text, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_thoughts_in_one_language_are_of_it_and_of_no_other(language):
+def test_thoughts_in_one_language_score_high_only_for_that_language(language):
     thoughts = [f"<think>{thought}</think>\\boxed{{1}}" for code, thought in THOUGHTS if code == language]
     assert len(thoughts) == 10
-    own = language_consistency(thoughts, language=[language] * 10)
-    assert min(own) > 0.97, own
+    shares = language_consistency(thoughts, language=[language] * 10)
+    assert min(shares) > 0.97, shares
     for other in set(LANGUAGES) - {language}:
         assert max(language_consistency(thoughts, language=[other] * 10)) < 0.1, other
 
 
-def test_language_of_every_thought_would_be_found_if_it_were_the_prompt():
-    """A prompt in the right language gives a full share, one in another language none, so this tells which it took."""
+def test_language_of_the_prompt_is_detected():
+    """Each thought serves as its own prompt: the share is high only if the language is detected correctly."""
     thoughts = [thought for _, thought in THOUGHTS]
     assert min(language_consistency(thoughts, prompts=thoughts)) > 0.97
 
 
 @pytest.mark.parametrize("chinese", range(0, 13, 2))
 @pytest.mark.parametrize("shift", [0, 5])
-def test_share_of_a_mixed_thought_is_the_share_of_words_that_a_person_counts(chinese, shift):
+def test_share_of_a_mixed_thought_agrees_with_a_count_by_hand(chinese, shift):
     zh = [CHINESE[(i + shift) % 12] for i in range(chinese)]
     en = [ENGLISH[(i * 5 + shift) % 12] for i in range(12 - chinese)]
     words = [
@@ -88,13 +88,13 @@ def test_words_of_another_language_inside_a_sentence_count():
     assert share(thought, "zh") == pytest.approx(16 / 20, abs=0.05)
 
 
-def test_latin_languages_are_told_apart_sentence_by_sentence():
+def test_languages_in_latin_script_are_detected_per_sentence():
     half = "First we compute the area of the triangle. Zuerst berechnen wir den Flächeninhalt des Dreiecks."
     assert (share(half, "en"), share(half, "de")) == (8 / 15, 7 / 15)
     assert share(half, "fr") == 0
 
 
-def test_han_is_japanese_beside_kana_and_in_a_japanese_thought():
+def test_han_characters_count_as_japanese_in_a_japanese_thought():
     thought = "次の方程式を解いて、答えを確かめます。計算開始。両辺を二で割ると答えになります。"
     assert share(thought, "ja") == 1
     assert share("首先计算面积，然后求出周长。" + thought, "zh") > 0.2
@@ -117,11 +117,11 @@ def test_han_is_japanese_beside_kana_and_in_a_japanese_thought():
         "\\alpha \\begin{align} \\frac{a}{b} \\end{align}",
     ],
 )
-def test_formulas_code_addresses_and_names_of_points_are_no_words(noise):
+def test_formulas_code_urls_and_names_of_points_are_not_words(noise):
     assert share(f"我们先计算三角形的面积，再求出周长。{noise}", "zh") == 1
 
 
-def test_prices_are_no_formula():
+def test_prices_are_not_a_formula():
     assert share("我们先计算三角形的面积。 It costs $5 and then another $7 in the shop.", "zh") < 0.5
 
 
@@ -156,12 +156,11 @@ def test_too_few_words_are_not_judged(completion):
     assert share(completion, "en") is None
 
 
-def test_lone_surrogates_and_control_characters_among_words_do_no_harm():
+def test_lone_surrogates_and_control_characters_are_ignored():
     assert share("first \ud800we\x00 add \udfffboth numbers 😀 and then divide", "en") == 1
 
 
-def test_decomposed_accents_are_those_of_their_language():
-
+def test_decomposed_accents_are_recognized():
     thought = "Déterminons la dérivée, puis vérifions où elle s'annule sur l'intervalle étudié."
     assert share(unicodedata.normalize("NFD", thought), "fr") == 1
 
@@ -184,8 +183,8 @@ def test_decomposed_accents_are_those_of_their_language():
         "Assistant: ",
     ],
 )
-def test_megabytes_of_anything_take_seconds(piece):
-    """A pattern that tries all ways would take hours."""
+def test_a_megabyte_of_any_text_takes_seconds(piece):
+    """A regular expression that backtracks would take hours."""
     text, start = piece * (1_000_000 // len(piece)), time.process_time()
     shares = language_consistency([text], prompts=[text]) + language_consistency([text], language=["ja"])
     assert all(share is None or 0 <= share <= 1 for share in shares)
@@ -244,57 +243,57 @@ def test_language_of_the_prompt_is_the_target(prompt, language):
         "สวัสดี",
     ],
 )
-def test_prompt_that_leaves_the_language_open_gives_none(prompt):
+def test_prompt_without_a_clear_language_gives_none(prompt):
     assert language_consistency(["first we add both of the numbers"], prompts=[prompt]) == [None]
 
 
-def test_without_column_and_prompt_nothing_is_judged():
+def test_no_language_column_and_no_prompt_give_none():
     assert language_consistency(["first we add both of the numbers"] * 2) == [None, None]
 
 
-def test_column_goes_ahead_of_the_prompt_and_leaves_empty_rows_to_it():
+def test_language_column_takes_precedence_except_in_empty_rows():
     completion, prompt = "first we add both of the numbers", "What is the sum of both numbers?"
     rewards = language_consistency([completion] * 3, prompts=[prompt] * 3, language=["zh", None, ""], level=[1, 2, 3])
     assert rewards == [0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("name", ["en", "English", "ENGLISH", "en-US", "en_GB", " en "])
-def test_languages_go_by_code_or_name(name):
+def test_languages_are_given_by_code_or_name(name):
     assert share("first we add both of the numbers", name) == 1
 
 
 @pytest.mark.parametrize("name", ["xx", "Klingon", "   ", 3])
-def test_unknown_language_is_refused_with_those_there_are(name):
+def test_unknown_language_is_an_error_that_lists_the_supported_ones(name):
     with pytest.raises(ValueError, match=r"unknown language .*supported: .*zh \(Chinese\)"):
         share("first we add both of the numbers", name)
 
 
-def test_threads_agree_and_it_pickles():
+def test_works_in_threads_and_pickles():
     reward = pickle.loads(pickle.dumps(language_consistency))
     texts, languages = [thought for _, thought in THOUGHTS], [language for language, _ in THOUGHTS]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: reward(texts, language=languages), range(8)))
-    assert found == [language_consistency(texts, language=languages)] * 8
+        results = list(pool.map(lambda _: reward(texts, language=languages), range(8)))
+    assert results == [language_consistency(texts, language=languages)] * 8
 
 
-def test_importing_it_does_not_load_lingua():
+def test_importing_the_module_does_not_load_lingua():
     code = "import sys, open_r1.rewards.language; sys.exit('lingua' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_thought_in_one_language_does_not_mix(language):
-    """All but the one about the word BANANA, which is not Chinese or Russian."""
+    """Except for the thought about the Latin word BANANA."""
     thoughts = [thought for code, thought in THOUGHTS if code == language and "BANANA" not in thought]
     assert len(thoughts) >= 9 and not any(map(mixes_languages, thoughts))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_thought_in_two_languages_mixes(language):
-    own = [thought for code, thought in THOUGHTS if code == language]
+    thoughts = [thought for code, thought in THOUGHTS if code == language]
     for other in set(LANGUAGES) - {language}:
         others = [thought for code, thought in THOUGHTS if code == other]
-        mixed = [mixes_languages(f"{first}\n{second}") for first, second in zip(own, others, strict=True)]
+        mixed = [mixes_languages(f"{first}\n{second}") for first, second in zip(thoughts, others, strict=True)]
         assert sum(mixed) >= 9, other
 
 
@@ -304,7 +303,7 @@ def test_a_thought_in_two_languages_mixes(language):
         ("<think>1+2=3 so 3*4=2</think><answer>2</answer>", False),
         ("<think>1+2=3，所以3*4=2</think><answer>2</answer>", False),  # tags have no language
         ("<think>1+2=3 so 3*4=2，然后2+2=4</think><answer>4</answer>", True),
-        ("1+2=3 wai7，所以3", True),  # half a word is one of a language too
+        ("1+2=3 wai7，所以3", True),  # part of a word also has a language
         (
             "设三角形ABC的面积为$S = ab \\sin C$，所以\\text{S}不变。",
             False,

@@ -1,4 +1,4 @@
-"""How a name in `reward_funcs` becomes a function, and which mistakes are found before anything is loaded."""
+"""Resolving names in `reward_funcs` to functions, and the mistakes that are found before anything is loaded."""
 
 import asyncio
 import inspect
@@ -14,13 +14,13 @@ from open_r1.rewards.registry import REWARDS, SHAPING, resolve
 from open_r1.utils.errors import RecipeError
 
 
-def test_functions_and_classes_from_a_users_file(compose):
+def test_functions_and_classes_from_a_user_file(compose):
     assert compose("shout").score(["A", "a"]) == [[1.0, 0.0]]
     assert compose({"name": "Brevity", "max_words": 2}).score(["a b", "a b c"]) == [[1.0, 0.0]]
     assert compose({"name": "capped", "cap": 2}).score(["aaa"]) == [[2.0]]
 
 
-def test_names_are_those_of_the_functions(compose):
+def test_rewards_keep_their_names(compose):
     """TRL's metrics are `rewards/<name>/mean`."""
     assert [column.__name__ for column in compose("shout", "accuracy").for_trainer()] == ["shout", "accuracy"]
 
@@ -32,7 +32,7 @@ def test_trl_rewards_work_with_messages_and_with_text():
 
 
 @pytest.mark.parametrize("name", ["no_kwargs", "CONSTANT"])
-def test_what_trl_cannot_call_is_an_error(compose, name):
+def test_reward_that_trl_cannot_call_is_an_error(compose, name):
     with pytest.raises(RecipeError, match="not a function or class" if name == "CONSTANT" else "must take .*kwargs"):
         compose(name)
 
@@ -41,14 +41,14 @@ def test_optional_columns_are_not_required(compose):
     assert compose("optional").rewards[0].takes_solution and compose("optional").rewards[0].columns == set()
 
 
-def test_a_file_that_does_not_run_is_an_error(tmp_path):
+def test_file_with_a_syntax_error_is_an_error(tmp_path):
     (tmp_path / "wrong.py").write_text("def reward(:")
     with pytest.raises(RecipeError, match="SyntaxError"):
         Reward(RewardSpec(f"{tmp_path / 'wrong.py'}:reward"))
 
 
-def test_two_rewards_of_the_same_name_are_an_error():
-    """TRL would write both into one metric."""
+def test_two_rewards_with_the_same_name_are_an_error():
+    """TRL would log both under the same metric."""
     with pytest.raises(RecipeError, match="each named once"):
         GRPOScriptArguments(dataset_name="x", reward_funcs=["accuracy", "twin.py:accuracy"])
 
@@ -79,17 +79,14 @@ def test_unknown_rewards_and_parameters(entry, says):
     assert says in str(error.value)
 
 
-def test_a_missing_column_is_named_with_its_option():
+def test_missing_column_is_named_with_its_option():
     with pytest.raises(RecipeError) as error:
         check_columns(Composition([RewardSpec("accuracy")]).rewards, ["prompt", "answer"])
-    assert (
-        "'solution'" in str(error.value)
-        and "dataset_solution_column" in str(error.value)
-        and "answer" in str(error.value)
-    )
+    for part in ("'solution'", "dataset_solution_column", "answer"):
+        assert part in str(error.value)
 
 
-def test_reward_for_some_domains_needs_the_column():
+def test_reward_with_a_domain_needs_the_domain_column():
     with pytest.raises(RecipeError, match="'format' needs the dataset column 'domain'"):
         check_columns(Composition([RewardSpec("format", domain=["math"])]).rewards, ["prompt", "solution"])
 
@@ -111,23 +108,16 @@ def test_too_many_unusable_golds_are_an_error(caplog):
     assert "2 of 4 golds cannot be parsed" in caplog.text
 
 
-def test_every_reward_takes_all_that_trl_passes():
+def test_every_reward_accepts_all_arguments_that_trl_passes():
     assert SHAPING < set(REWARDS)
-    specs = [
-        RewardSpec("accuracy"),
-        RewardSpec("cosine", params={"max_len": 8}),
-        RewardSpec("format"),
-        RewardSpec("tag_count"),
-    ]
-    specs += [
-        RewardSpec("group_length", params={"num_generations": 2}),
-        RewardSpec("repetition"),
-        RewardSpec("language_consistency"),
-    ]
-    specs += [RewardSpec("soft_overlong", params={"max_len": 8, "cache": 4}), RewardSpec("code", domain=["code"])]
-    assert {spec.name for spec in specs} == set(REWARDS) - {"helpfulness", "harmlessness"}, (
-        "these two load a model: test_preference"
-    )
+    names = ("accuracy", "format", "tag_count", "repetition", "language_consistency")
+    specs = [RewardSpec(name) for name in names]
+    specs.append(RewardSpec("cosine", params={"max_len": 8}))
+    specs.append(RewardSpec("group_length", params={"num_generations": 2}))
+    specs.append(RewardSpec("soft_overlong", params={"max_len": 8, "cache": 4}))
+    specs.append(RewardSpec("code", domain=["code"]))
+    load_a_model = {"helpfulness", "harmlessness"}  # tested in test_preference.py
+    assert {spec.name for spec in specs} == set(REWARDS) - load_a_model
     rows = Composition(specs).score(
         ["<think>We add the two numbers and get four.</think><answer>4</answer>"] * 2,
         prompts=["What is the sum of the two numbers?"] * 2,
@@ -138,10 +128,10 @@ def test_every_reward_takes_all_that_trl_passes():
         trainer_state=None,
     )
     assert all(len(row) == 2 and None not in row for row in rows[:-1])
-    assert rows[-1] == [None, None]  # code: none of its rows
+    assert rows[-1] == [None, None]  # code has no rows of its domain
 
 
-PARAMS = {  # of rewards that have no defaults, or none that a test should use
+PARAMS = {  # for rewards without defaults, or whose defaults are unsuitable for tests
     "cosine": {"max_len": 8},
     "code": {"isolation": "none"},
     "group_length": {"num_generations": 4},
@@ -157,7 +147,7 @@ TEXTS = [
 
 
 def as_messages(text: str) -> list[dict]:
-    """A completion as TRL passes it in a conversation, the thought parsed out of the content."""
+    """A completion as TRL passes it for conversations, with the thought in `reasoning_content`."""
     thought, closed, answer = text.removeprefix("<think>").partition("</think>")
     if not closed:
         return [{"role": "assistant", "content": text}]
@@ -165,8 +155,8 @@ def as_messages(text: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", REWARDS)
-def test_takes_text_and_messages_alike_and_gives_none_for_none(name, reward_model):
-    """Called directly, as a notebook would; a row without a completion is not judged."""
+def test_text_and_messages_get_the_same_reward_and_none_gets_none(name, reward_model):
+    """The reward is called directly, as in a notebook; a row without a completion is not judged."""
     params = PARAMS.get(name, {})
     if name in ("helpfulness", "harmlessness"):
         params = {"model": reward_model}
@@ -181,24 +171,23 @@ def test_takes_text_and_messages_alike_and_gives_none_for_none(name, reward_mode
     }
 
     def rewards(completions: list) -> list[float | None]:
-        found = function(completions=completions, **columns)
-        return asyncio.run(found) if inspect.iscoroutine(found) else found
+        result = function(completions=completions, **columns)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
 
-    of_texts = rewards([*TEXTS, None])
-    assert of_texts == rewards([*map(as_messages, TEXTS), None])
-    assert None not in of_texts[:3] and of_texts[3] is None
+    text_rewards = rewards([*TEXTS, None])
+    assert text_rewards == rewards([*map(as_messages, TEXTS), None])
+    assert None not in text_rewards[:3] and text_rewards[3] is None
     assert rewards([None] * 4) == [None] * 4
 
 
 def test_importing_the_rewards_is_fast_and_does_not_import_torch():
-    """Data builders, evaluation and users' scripts import the rewards where there is no torch."""
+    """Data builders, evaluation and scripts of users import the rewards without needing torch."""
     code = """
 import sys, time
 start = time.process_time()
 import open_r1.rewards
 print(time.process_time() - start, 'torch' in sys.modules)
 """
-    seconds, torch = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, torch = run.stdout.split()
     assert float(seconds) < 1 and torch == "False"
