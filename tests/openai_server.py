@@ -1,4 +1,4 @@
-"""A server that speaks OpenAI's API, for the tests of whatever asks one."""
+"""A fake server with OpenAI's API, for tests of its clients."""
 
 import json
 import socket
@@ -7,9 +7,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-# Answers with status 200 that are none.
+# Invalid answers with status 200.
 PAGES = {
-    "html": ("text/html", "<html>the proxy is sorry</html>"),
+    "html": ("text/html", "<html>proxy error</html>"),
     "half": ("application/json", '{"id": "1", "choi'),
     "null": ("application/json", '{"id": "1", "choices": [{"index": 0, "message": null}], "usage": null}'),
 }
@@ -43,15 +43,15 @@ class Handler(BaseHTTPRequestHandler):
             text = server.reply(request)
             choice = {"index": 0, "finish_reason": "length" if trouble == "cut" else "stop"}
             if "messages" in request:
-                message = {"role": "assistant", "content": text}
-                choice["message"] = message | ({"reasoning_content": "hm"} if trouble == "split" else {})
+                choice["message"] = {"role": "assistant", "content": text}
+                if trouble == "split":
+                    choice["message"]["reasoning_content"] = "hm"
             else:
                 choice["text"] = text
             choices = [] if trouble == "empty" else [choice]
             usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
-            self.answer(
-                200, {"id": "1", "object": "x", "created": 0, "model": "m", "choices": choices, "usage": usage}
-            )
+            completion = {"id": "1", "object": "x", "created": 0, "model": "m", "choices": choices, "usage": usage}
+            self.answer(200, completion)
 
     def answer(self, code, body):
         self.send(code, "application/json", json.dumps(body))
@@ -69,12 +69,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Speaks OpenAI's API over real HTTP, serves the model `m`, and has bad moments if told so.
+    """Serves the model `m` over real HTTP; requests can be made to fail.
 
     Args:
-        troubles: What goes wrong with the first requests, one after another: a status, `hang up`, `empty`, `cut`, `split`, one of `PAGES` or `None`.
-        seconds: How long an answer takes.
-        reply: The text for a request.
+        troubles (`Sequence`, *optional*, defaults to `()`):
+            Failures of the first requests, in order: a status, `"hang up"`, `"empty"`, `"cut"`, `"split"`, a key of
+            `PAGES`, or `None` for a normal answer.
+        seconds (`float`, *optional*, defaults to `0.0`):
+            Duration of each request.
+        reply (`Callable`, *optional*):
+            Returns the text of the answer to a request.
     """
 
     daemon_threads = True

@@ -1,4 +1,4 @@
-"""`evaluation.py` as its users run it: generates, grades, writes, continues, compares."""
+"""`evaluation.py` run as users run it: it generates, grades, writes results, resumes and compares."""
 
 import json
 import shutil
@@ -19,14 +19,9 @@ def evaluate(script, checkpoint, tmp_path):
     data = tmp_path / "mine.jsonl"
     rows = [{"question": f"{i}+1 = ?", "gold": str((i + 1) % 10), "remark": "see figure"} for i in range(6)]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    benchmark = {
-        "name": "mine",
-        "dataset_name": str(data),
-        "dataset_split": "train",
-        "dataset_prompt_column": "question",
-    }
-    benchmark |= {"dataset_solution_column": "gold", "num_generations": 3, "reward_funcs": ["accuracy", "format"]}
-
+    benchmark = {"name": "mine", "dataset_name": str(data), "dataset_split": "train"}
+    benchmark |= {"dataset_prompt_column": "question", "dataset_solution_column": "gold"}
+    benchmark |= {"num_generations": 3, "reward_funcs": ["accuracy", "format"]}
     keys = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text()) | {"max_completion_length": 8}
     del keys["models"]
     recipe = tmp_path / "config_mine.yaml"
@@ -43,20 +38,18 @@ def test_generates_grades_and_writes(evaluate, tmp_path):
     assert outcome.code == 0, outcome.err
     folder = tmp_path / "eval/one"
     evaluation = json.loads((folder / "eval.json").read_text())
-    assert (
-        evaluation["benchmarks"]["mine"]["avg@3"]["problems"] == 6
-        and evaluation["benchmarks"]["mine"]["format"]["value"] == 0.0
-    )
+    measures = evaluation["benchmarks"]["mine"]
+    assert measures["avg@3"]["problems"] == 6 and measures["format"]["value"] == 0.0
     assert "| mine | avg@3 |" in outcome.out and "| mine | avg@3 |" in (folder / "README.md").read_text()
-    assert str(folder / "eval.json") in outcome.out, "the last line says where the results are"
+    assert str(folder / "eval.json") in outcome.out, "the last line names the result file"
     assert (folder / "mine.parquet").is_file() and evaluation["recipe"]["max_completion_length"] == 8
     before = (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns
     assert evaluate().code == 0, "the same command again only grades"
     assert (folder / "mine/completions-00000-of-00001.jsonl").stat().st_mtime_ns == before
 
 
-def test_thoughts_that_the_prompt_opens(tmp_path):
-    """The tag is put back before anything is graded or counted: a thought that is cut off has no answer."""
+def test_thoughts_opened_by_the_prompt_are_completed(tmp_path):
+    """`<think>` is prepended before grading, so that a thought that was cut off has no answer."""
     texts = ["so</think>\\boxed{4}"] * 2 + ["perhaps \\boxed{5}, or"] * 3
     rows = {"prompt_id": "0", "prompt": "2+2", "solution": "4", "finish_reason": "stop", "completion_tokens": 9}
     Dataset.from_list([rows | {"completion": text} for text in texts]).to_parquet(tmp_path / "train.parquet")
@@ -66,8 +59,7 @@ def test_thoughts_that_the_prompt_opens(tmp_path):
     assert summary["avg@5"]["value"] == 0.4 and summary["cons@5"]["value"] == 1.0
 
 
-def test_a_checkpoint_that_was_trained_again_is_another_model(evaluate, checkpoint, tmp_path):
-    """Although it is in the same folder."""
+def test_a_retrained_checkpoint_in_the_same_folder_is_another_model(evaluate, checkpoint, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(checkpoint, model)
     assert evaluate("--model_name_or_path", model).code == 0
@@ -79,18 +71,14 @@ def test_a_checkpoint_that_was_trained_again_is_another_model(evaluate, checkpoi
 
 def test_standings_are_checked_before_anything_is_generated(evaluate, tmp_path):
     (tmp_path / "standings.jsonl").write_text("")
-    benchmark = {
-        "name": "mine",
-        "dataset_name": str(tmp_path / "mine.jsonl"),
-        "dataset_split": "train",
-        "standings": str(tmp_path / "standings.jsonl"),
-    }
-    outcome = evaluate("--benchmarks", json.dumps(benchmark | {"dataset_prompt_column": "question"}))
+    benchmark = {"name": "mine", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
+    benchmark |= {"dataset_prompt_column": "question", "standings": str(tmp_path / "standings.jsonl")}
+    outcome = evaluate("--benchmarks", json.dumps(benchmark))
     assert outcome.code == 1 and "no column 'contest_id'" in outcome.err and not (tmp_path / "eval").exists()
 
 
 def test_a_missing_gold_column_is_found_before_anything_is_generated(evaluate, tmp_path):
-    """Also that of the last benchmark; the message names the columns and the key that chooses one."""
+    """Even that of the last benchmark. The message names the columns and the key that selects one."""
     good = {"name": "mine", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
     good |= {"dataset_prompt_column": "question", "dataset_solution_column": "gold"}
     without_gold = {key: value for key, value in good.items() if key != "dataset_solution_column"} | {"name": "other"}
@@ -130,7 +118,7 @@ def test_every_model_is_checked_before_anything_is_generated(evaluate, checkpoin
 
 
 def test_results_of_other_benchmarks_are_not_replaced(evaluate, tmp_path):
-    """Evaluating one's own problems with the miniature's recipe would write to the miniature's folder."""
+    """Evaluating other problems with the same recipe writes to the same folder by default."""
     assert evaluate().code == 0
     before = (tmp_path / "eval/one/eval.json").read_text()
     own = {"name": "own", "dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train"}
@@ -142,31 +130,26 @@ def test_results_of_other_benchmarks_are_not_replaced(evaluate, tmp_path):
     assert outcome.code == 0 and "| own | avg@1 |" in outcome.out
 
 
-def test_side_by_side(evaluate, script, tmp_path):
+def test_compares_evaluations_side_by_side(evaluate, script, tmp_path):
     evaluate()
     evaluate("--seed", 1, name="two")
     outcome = script("evaluation", "--compare", tmp_path / "eval/one", tmp_path / "eval/two")
     assert outcome.code == 0 and "| benchmark | measure | one | two |" in outcome.out
 
 
-def test_several_models_go_to_folders_of_their_names(evaluate, checkpoint, tmp_path):
+def test_each_of_several_models_has_its_own_folder(evaluate, checkpoint, tmp_path):
     (tmp_path / "other").symlink_to(checkpoint)
     outcome = evaluate("--models", checkpoint, tmp_path / "other", name="all")
     assert outcome.code == 0 and f"| benchmark | measure | {Path(checkpoint).name} | other |" in outcome.out
-    one, other = (
-        json.loads((tmp_path / "eval/all" / name / "eval.json").read_text())
-        for name in (Path(checkpoint).name, "other")
-    )
+    names = (Path(checkpoint).name, "other")
+    one, other = (json.loads((tmp_path / "eval/all" / name / "eval.json").read_text()) for name in names)
     assert one["benchmarks"] == other["benchmarks"] and one["model"] == checkpoint
 
 
 def test_dry_run_generates_nothing(evaluate, tmp_path):
     outcome = evaluate("--dry_run", "true")
-    assert (
-        outcome.code == 0
-        and "18 completions: 3 of each of 6 prompts" in outcome.out
-        and not (tmp_path / "eval").exists()
-    )
+    assert outcome.code == 0 and "18 completions: 3 of each of 6 prompts" in outcome.out
+    assert not (tmp_path / "eval").exists()
 
 
 def test_published_models_are_checked_before_anything_is_generated(evaluate, tmp_path):

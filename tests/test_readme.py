@@ -1,4 +1,4 @@
-"""Every command of the documentation is run or parsed; every file that it names is there."""
+"""Every command in the documentation is run or parsed, and every file that it names exists."""
 
 import json
 import pkgutil
@@ -46,7 +46,7 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
-def test_commands_are_right(page, line):
+def test_commands_are_valid(page, line):
     words = shlex.split(line)
     words = [w for w in words if not re.match(r"^[A-Z_]+=", w)]
     if words[0] == "make":
@@ -56,9 +56,11 @@ def test_commands_are_right(page, line):
         return
     if words[:2] == ["python", "-m"]:
         assert words[2].startswith("open_r1."), line
-        if words[2] == "open_r1.plan":  # the plan of a recipe; the model's configuration may be on the Hub
-            asked, keys = build_parser().parse_known_args(words[3:])
-            RecipeParser(stage_of(Path(asked.recipe))).parse(["--config", asked.recipe, "--use_cpu", "true", *keys])
+        if words[2] == "open_r1.plan":  # only parsed, since the model's configuration may be on the Hub
+            plan_args, keys = build_parser().parse_known_args(words[3:])
+            RecipeParser(stage_of(Path(plan_args.recipe))).parse(
+                ["--config", plan_args.recipe, "--use_cpu", "true", *keys]
+            )
             return
         RecipeParser(words[2].rpartition(".")[2]).parse(words[3:])
         return
@@ -68,8 +70,8 @@ def test_commands_are_right(page, line):
         if "--recipe" in words:
             recipe, rest = words[words.index("--recipe") + 1], words[words.index("--recipe") + 2 :]
             stage = stage_of(Path(recipe))
-            here = ["--use_cpu", "true", "--bf16", "false"] if stage in TRAINING else []
-            RecipeParser(stage).parse(["--config", recipe, *rest, *here])
+            on_cpu = ["--use_cpu", "true", "--bf16", "false"] if stage in TRAINING else []
+            RecipeParser(stage).parse(["--config", recipe, *rest, *on_cpu])
         return
     if words[0] == "pytest":
         assert all((ROOT / word).exists() for word in words[1:] if not word.startswith("-")), line
@@ -85,17 +87,17 @@ def test_commands_are_right(page, line):
         else:
             assert (ROOT / words[scripts[0]]).is_file()
         return
-    assert words[0] in {"git", "cd", "pip", "source", "export", "squeue"}, f"{page}: nothing tests {line!r}"
+    assert words[0] in {"git", "cd", "pip", "source", "export", "squeue"}, f"{page}: no test covers {line!r}"
 
 
 def anchors(page: Path) -> set[str]:
-    """The names that GitHub gives to a page's headings."""
+    """The anchors that GitHub generates from the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
-def test_links_and_pictures_are_there(page):
+def test_links_and_images_exist(page):
     for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text()):
         if target.startswith("http"):
             continue
@@ -105,7 +107,7 @@ def test_links_and_pictures_are_there(page):
 
 
 def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
-    """The README's file, used through the recipe line beside it."""
+    """The reward of the README, used with the recipe line that the README gives."""
     code = next(block for block in blocks(ROOT / "README.md", "python") if "def brevity" in block)
     assert len(code.splitlines()) <= 10
     (tmp_path / "my_rewards.py").write_text(code)
@@ -119,7 +121,7 @@ def test_add_your_own_reward_runs_as_written(tmp_path, monkeypatch):
     assert dict(zip((reward.label for reward in rewards.rewards), rows, strict=True))["brevity"] == [1.0, 0.0]
 
 
-def test_filters_alone_run_as_written(tmp_path, monkeypatch, capsys):
+def test_example_of_filters_runs_as_written(tmp_path, monkeypatch, capsys):
     code = next(block for block in blocks(ROOT / "docs/data.md", "python") if "NearDuplicates" in block)
     rows = [{"prompt": f"What is {n % 3} + 1 ?", "completion": "It is so."} for n in range(6)]
     (tmp_path / "my.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -128,22 +130,22 @@ def test_filters_alone_run_as_written(tmp_path, monkeypatch, capsys):
     assert "duplicates: 3 of 6 dropped (50.0%)" in capsys.readouterr().out
 
 
-def test_files_that_contributors_are_sent_to_are_there():
-    """Paths of CONTRIBUTING.md, from the top or within src/open_r1, and the names in capitals that are said to be in them."""
+def test_files_named_in_contributing_exist():
+    """Paths are relative to the repository or src/open_r1; constants must be defined in the files named beside them."""
     for item in re.split(r"\n(?=\d\. |\||\n)", (ROOT / "CONTRIBUTING.md").read_text()):
         spans = re.findall(r"`([^`]+)`", item)
         files = []
         for span in spans:
             if re.fullmatch(r"[\w./-]+\.(py|txt|yaml|md)", span) and "/" in span:
                 file = next((top / span for top in (ROOT, ROOT / "src/open_r1") if (top / span).is_file()), None)
-                assert file, f"CONTRIBUTING.md: {span} is not there"
+                assert file, f"CONTRIBUTING.md: {span} does not exist"
                 files.append(file)
         for name in spans:
             if files and re.fullmatch(r"[A-Z]{4,}", name):
                 assert any(re.search(rf"^{name}\b", file.read_text(), re.M) for file in files), f"{name} in {files}"
 
 
-CURRENT_PAGES = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which has names of earlier versions, too
+CURRENT_PAGES = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which also has names of earlier versions
 
 
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -158,7 +160,7 @@ def test_names_in_python_exist(page):
 
 
 def yaml_snippets() -> list[tuple[str, str]]:
-    """The parts of a GRPO recipe that the documentation shows."""
+    """The excerpts of GRPO recipes in the documentation."""
     found = []
     for page in PAGES:
         for block in blocks(page, "yaml"):
@@ -168,7 +170,7 @@ def yaml_snippets() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "snippet"), yaml_snippets())
-def test_snippets_of_recipes_parse(page, snippet, tmp_path, monkeypatch):
+def test_recipe_snippets_parse(page, snippet, tmp_path, monkeypatch):
     (tmp_path / "my_rewards.py").write_text("def brevity(completions, max_words, **kwargs): ...")
     data = "" if "sources:" in snippet else "dataset_name: a.jsonl\n"
     (tmp_path / "recipe.yaml").write_text(f"{data}use_cpu: true\nbf16: false\n{snippet}")
@@ -178,30 +180,30 @@ def test_snippets_of_recipes_parse(page, snippet, tmp_path, monkeypatch):
     assert Composition(RecipeParser("grpo").parse(["--config", "recipe.yaml"])[0].rewards)
 
 
-def test_pipeline_of_the_documentation_parses(tmp_path):
+def test_pipeline_snippet_parses(tmp_path):
     snippet = next(block for block in blocks(ROOT / "docs/pipelines.md", "yaml") if "stages:" in block)
     (tmp_path / "pipeline.yaml").write_text(snippet)
     (args,) = RecipeParser("pipeline").parse(["--config", str(tmp_path / "pipeline.yaml")])
     assert len(args.stages) == 2
 
 
-def test_recipe_of_a_builder_in_the_documentation_parses(tmp_path):
+def test_builder_recipe_snippet_parses(tmp_path):
     snippet = next(block for block in blocks(ROOT / "docs/data.md", "yaml") if "builder:" in block)
     (tmp_path / "recipe.yaml").write_text(snippet)
     (args,) = RecipeParser("distill").parse(["--config", str(tmp_path / "recipe.yaml")])
     assert len(args.sources) == 2
 
 
-def test_error_messages_that_are_explained_exist():
-    """The longest part of a message that is the same each time is somewhere in the code."""
+def test_error_messages_explained_in_the_faq_exist():
+    """The longest constant part of each message appears in the source code."""
     code = "".join(path.read_text() for path in sorted((ROOT / "src").rglob("*.py")))
     errors = (ROOT / "docs/faq.md").read_text().partition("## Errors")[2].partition("\n## ")[0]
     for message in re.findall(r"^\*\*`(.+?)`\.\*\*", errors, re.M):
         fixed = max(re.split(r"'[^']*'|\(?\d+\)?", message), key=len).strip()
-        assert fixed in code, f"docs/faq.md explains {message!r}, which is no message of ours"
+        assert fixed in code, f"docs/faq.md explains {message!r}, which is not in the code"
 
 
-def test_makefile_explains_itself():
+def test_makefile_targets_have_a_description():
     text = (ROOT / "Makefile").read_text()
     for target in ("demo", "test", "style", "validate", "help"):
         assert re.search(rf"^{target}:.*## \w", text, re.M), target

@@ -1,5 +1,8 @@
-"""On a CPU that oneDNN knows well (AVX-512) vLLM packs the weights of linear layers as it loads, and forgets them as they were; TRL could not put new ones in
-their place. Where this is read, as the file of a reward, vLLM keeps them. On a GPU it does so by itself."""
+"""Keeps vLLM from packing weights on the CPU; loaded as the file of a reward.
+
+On CPUs with AVX-512, vLLM replaces the weights of linear layers by packed ones when it loads a model, and TRL cannot
+update those. On a GPU, vLLM does not pack weights.
+"""
 
 from vllm import _custom_ops
 

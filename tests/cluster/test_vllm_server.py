@@ -1,4 +1,4 @@
-"""The commands that start vLLM servers, who can use them, and how they end."""
+"""The commands that start vLLM servers, access to them, and how they end."""
 
 import asyncio
 import json
@@ -41,9 +41,8 @@ def rollout_options(job, nodes: int, engine_size: int, **engine) -> list[dict[st
     )
     server = rollout_server(script_args, args, ModelConfig(model_name_or_path="me/model"), job)
     assert server.url.startswith("http://10.0.0.") and server.env == {"VLLM_SERVER_DEV_MODE": "1"}
-    assert not any(server.key in word for command in server.commands for word in command), (
-        "every user can read command lines"
-    )
+    # every user of the machine can read command lines
+    assert not any(server.key in word for command in server.commands for word in command)
     options = []
     for command in server.commands:
         words = command[command.index("env") + 1 :]
@@ -54,36 +53,29 @@ def rollout_options(job, nodes: int, engine_size: int, **engine) -> list[dict[st
 
 def test_engines_use_the_gpus_of_the_last_nodes(job):
     (only,) = rollout_options(job, 1, 4, max_num_seqs=512)
-    assert (only["node"], only["host"], only["tensor-parallel-size"], only["data-parallel-size"]) == (
-        "node4",
-        "10.0.0.4",
-        "4",
-        "2",
-    )
-    assert (only["max-model-len"], only["max-num-seqs"], only["dtype"], only["seed"]) == (
-        "9216",
-        "512",
-        "bfloat16",
-        "7",
-    )
-    assert (
-        json.loads(only["weight-transfer-config"]) == {"backend": "nccl"}
-        and only["logprobs-mode"] == "processed_logprobs"
-    )
-    assert (
-        "nnodes" not in only
-        and "headless" not in only
-        and only["middleware"] == "open_r1.cluster.api_key_guard.ApiKeyGuard"
-    )
+    expected = {
+        "node": "node4",
+        "host": "10.0.0.4",
+        "tensor-parallel-size": "4",
+        "data-parallel-size": "2",
+        "max-model-len": "9216",
+        "max-num-seqs": "512",
+        "dtype": "bfloat16",
+        "seed": "7",
+        "logprobs-mode": "processed_logprobs",
+        "middleware": "open_r1.cluster.api_key_guard.ApiKeyGuard",
+    }
+    assert {name: only[name] for name in expected} == expected
+    assert json.loads(only["weight-transfer-config"]) == {"backend": "nccl"}
+    assert "nnodes" not in only and "headless" not in only
 
 
 def test_engines_are_spread_over_nodes(job):
     options = rollout_options(job, 4, 4)
     assert [node["node"] for node in options] == NODES
     assert ["headless" in node for node in options] == [False, True, True, True]
-    assert {(node["tensor-parallel-size"], node["data-parallel-size"], node["nnodes"]) for node in options} == {
-        ("4", "8", "4")
-    }
+    sizes = {(node["tensor-parallel-size"], node["data-parallel-size"], node["nnodes"]) for node in options}
+    assert sizes == {("4", "8", "4")}
     ports = {(node["port"], node["master-port"], node["data-parallel-rpc-port"]) for node in options}
     assert ports == {("20001", "20002", "20003")}
 
@@ -94,13 +86,12 @@ def test_engine_may_be_larger_than_a_node(job):
         assert (node["node"], node["VLLM_HOST_IP"]) == (f"node{rank + 3}", f"10.0.0.{rank + 3}")
         assert (node["nnodes"], node["node-rank"], node["master-addr"]) == ("2", str(rank), "10.0.0.3")
         assert (node["tensor-parallel-size"], node["data-parallel-size"]) == ("16", "1")
-    assert "headless" not in first and "headless" in second, "the first node answers"
+    assert "headless" not in first and "headless" in second, "the first node serves requests"
 
 
 def test_engines_that_do_not_fit_the_gpus_are_an_error(job):
-    with pytest.raises(
-        RecipeError, match="vllm_tensor_parallel_size: found 3; expected a divisor of the 8 GPUs of a node, or all 8"
-    ):
+    message = "vllm_tensor_parallel_size: found 3; expected a divisor of the 8 GPUs of a node, or all 8"
+    with pytest.raises(RecipeError, match=message):
         rollout_options(job, 1, 3)
     with pytest.raises(RecipeError, match="found 16; expected a divisor of the 8 GPUs of a node, or all 32"):
         rollout_options(job, 4, 16)
@@ -158,7 +149,7 @@ def test_server_is_reached_without_the_proxy(monkeypatch):
         ("/metrics", None, 401),
     ],
 )
-def test_nothing_but_health_without_the_key(monkeypatch, path, key, status):
+def test_only_health_is_open_without_the_key(monkeypatch, path, key, status):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200})
 
@@ -181,7 +172,7 @@ class Adapter:
 
 @pytest.fixture
 def client(monkeypatch):
-    """Our client without a server: each completion consists of its prompt and its seed."""
+    """A client whose server is replaced by a function: each completion consists of its prompt and its seed."""
 
     def answer(self, prompts, images, n, generation_kwargs):
         (prompt,) = prompts
@@ -211,15 +202,14 @@ def test_client_sends_the_key(client, monkeypatch):
     assert client.session.mounted == {client.base_url: Adapter(256, 5)}
 
 
-def test_each_prompt_has_its_own_seed_and_the_same_after_a_resume(client):
+def test_each_completion_has_its_own_seed_that_a_resumed_run_repeats(client):
     torch.manual_seed(1)
     first = client.generate(list(range(500)), n=2)
     torch.manual_seed(1)
-    assert client.generate(list(range(500)), n=2) == first, "checkpoints contain the state of torch's random numbers"
+    assert client.generate(list(range(500)), n=2) == first, "checkpoints restore the state of torch's random numbers"
     assert first["prompt_ids"] == list(range(500)) and first["logprobs"] is None
-    assert [prompt for prompt, _ in first["completion_ids"]] == [i // 2 for i in range(1000)], (
-        "in order, with each group together"
-    )
+    prompts = [prompt for prompt, _ in first["completion_ids"]]
+    assert prompts == [i // 2 for i in range(1000)], "in order, with each group together"
     assert len({seed for _, seed in first["completion_ids"]}) == 1000
 
 
@@ -237,9 +227,8 @@ def test_server_that_ends_early_or_does_not_end_leaves_no_process(monkeypatch):
     assert [process.returncode for process in server.processes] == [-15, 1]
     monkeypatch.setattr(vllm_server, "STOP_TIMEOUT", 0.5)
     monkeypatch.setattr(vllm_server.Server, "_wait_until_ready", lambda self: time.sleep(0.5))
-    with Server(
-        [["bash", "-c", "trap '' TERM; while :; do sleep 1; done"], ["sleep", "60"]], "127.0.0.1", 1
-    ) as server:
+    ignores_sigterm = ["bash", "-c", "trap '' TERM; while :; do sleep 1; done"]
+    with Server([ignores_sigterm, ["sleep", "60"]], "127.0.0.1", 1) as server:
         assert server.status() is None
     assert [process.returncode for process in server.processes] == [-9, -15]
 

@@ -1,7 +1,7 @@
-"""A real Slurm cluster of two nodes on this machine, for the tests and to try it: `make slurm-up`, `make slurm-down`.
+"""A real Slurm cluster of two nodes on this machine, for tests and experiments (`make slurm-up`, `make slurm-down`).
 
-It needs Debian's `slurm-wlm` and `munge`, and root: only root can start jobs of other users. All its files, including
-its keys, are in one folder.
+It needs the Debian packages `slurm-wlm` and `munge`, and root, since only root can start jobs of other users. All its
+files, including its keys, are in one folder.
 """
 
 import argparse
@@ -51,8 +51,8 @@ PartitionName=main Nodes=node1,node2 Default=YES MaxTime=INFINITE State=UP OverS
 """
 
 
-def missing() -> str | None:
-    """Why a cluster cannot be started here; `None` if it can."""
+def find_obstacle() -> str | None:
+    """The reason why no cluster can be started here, or `None`."""
     for name in PROGRAMS:
         if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
             return f"{name} is not installed (apt-get install slurm-wlm munge)"
@@ -63,7 +63,7 @@ def missing() -> str | None:
 
 def up(folder: Path) -> dict[str, str]:
     """Starts the cluster and waits until both nodes are idle; returns the environment in which `sbatch` finds it."""
-    reason = missing()
+    reason = find_obstacle()
     if reason:
         raise SystemExit(reason)
     for name in ("state", "node1", "node2"):
@@ -75,7 +75,9 @@ def up(folder: Path) -> dict[str, str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 // 2
     ports = {"port": PORT, "node1": PORT + 1, "node2": PORT + 2}
     conf = folder / "slurm.conf"
-    first = 1 + secrets.randbelow(60_000_000)  # logs are named after jobs; no other cluster has these numbers
+    first = 1 + secrets.randbelow(
+        60_000_000
+    )  # logs are named after job ids, so ids must not repeat those of an earlier cluster
     conf.write_text(CONF.format(folder=folder, user="root", first=first, cpus=os.cpu_count(), memory=memory, **ports))
     env = {"SLURM_CONF": str(conf)}
     munge = [f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")]
@@ -89,10 +91,8 @@ def up(folder: Path) -> dict[str, str]:
         raise
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        nodes = subprocess.run(
-            ["sinfo", "-h", "-o", "%T %D"], env=os.environ | env, capture_output=True, text=True
-        ).stdout.split()
-        if nodes == ["idle", "2"]:
+        sinfo = subprocess.run(["sinfo", "-h", "-o", "%T %D"], env=os.environ | env, capture_output=True, text=True)
+        if sinfo.stdout.split() == ["idle", "2"]:
             return env
         time.sleep(0.2)
     down(folder)
@@ -103,9 +103,8 @@ def start(folder: Path, *command: str, env: dict[str, str] | None = None) -> Non
     """Starts a daemon."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     with (folder / "start.log").open("a") as log:
-        status = subprocess.run(
-            command, env=os.environ | (env or {}) | {"PATH": path}, stdout=log, stderr=log
-        ).returncode
+        environment = os.environ | (env or {}) | {"PATH": path}
+        status = subprocess.run(command, env=environment, stdout=log, stderr=log).returncode
     if status:
         raise SystemExit(f"{command[0]}: status {status}\n{(folder / 'start.log').read_text()}")
 
@@ -115,9 +114,8 @@ def down(folder: Path) -> None:
     conf = folder / "slurm.conf"
     if not conf.exists():
         return
-    subprocess.run(
-        ["scancel", "-u", "root", "--full"], env=os.environ | {"SLURM_CONF": str(conf)}, capture_output=True
-    )
+    environment = os.environ | {"SLURM_CONF": str(conf)}
+    subprocess.run(["scancel", "-u", "root", "--full"], env=environment, capture_output=True)
     for name in ("node1.pid", "node2.pid", "slurmctld.pid", "munge.pid"):
         path = folder / name
         number = path.read_text().strip() if path.exists() else ""
@@ -141,9 +139,8 @@ def main() -> None:
         down(args.folder.resolve())
         return
     env = up(args.folder.resolve())
-    sys.stdout.write(
-        "two idle nodes; in the shell that submits:\n" + "".join(f"  export {k}={v}\n" for k, v in env.items())
-    )
+    exports = "".join(f"  export {name}={value}\n" for name, value in env.items())
+    sys.stdout.write(f"two nodes are idle; to submit jobs, run in your shell:\n{exports}")
 
 
 if __name__ == "__main__":

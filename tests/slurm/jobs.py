@@ -1,4 +1,4 @@
-"""The cluster of a test session, and what a user does with it: submit jobs, look at them, and wait."""
+"""The Slurm cluster of a test session."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cluster import down, missing, up
+from cluster import down, find_obstacle, up
 
 from open_r1.cluster.slurm import run_slurm_command
 
@@ -18,7 +18,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEM
 
 
 class Cluster:
-    """What a user does on a cluster: submit jobs, look at them, and wait."""
+    """Submits jobs, queries them, and waits for them, as a user would."""
 
     def sbatch(self, *argv) -> str:
         return run_slurm_command("sbatch", "--parsable", *map(str, argv))
@@ -31,7 +31,7 @@ class Cluster:
         return dict(word.split("=", 1) for word in words if "=" in word)
 
     def wait(self, job: str, *states: str, seconds: float = 180) -> str:
-        """Waits until a job is in one of these states, or has ended."""
+        """Waits until a job has ended or is in one of the given states; returns its state."""
         for _ in range(int(seconds / 0.2)):
             state = self.state(job)
             if state in (*states, *ENDED):
@@ -44,7 +44,7 @@ class Cluster:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def restart(self, job: str, times: int = 1) -> None:
-        """Starts a job that was requeued for the n-th time at once; Slurm would wait two minutes."""
+        """Starts a job immediately after its n-th requeue, for which Slurm would wait two minutes."""
         for _ in range(600):
             about = self.about(job)
             if about["JobState"] == "RUNNING" and about["Restarts"] == str(times):
@@ -68,8 +68,8 @@ def wait_for_step(folder, step, cluster, job) -> None:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Cluster]:
-    """A cluster that runs until the end of the block; its jobs use this Python."""
-    reason = missing()
+    """Runs a cluster until the end of the block; its jobs use the current Python environment."""
+    reason = find_obstacle()
     if reason:
         pytest.fail(reason)
     folder.parent.chmod(0o755)

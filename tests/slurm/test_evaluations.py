@@ -1,19 +1,10 @@
-"""A run on a real cluster whose checkpoints are pushed to a Hub and evaluated by other jobs."""
+"""On a real cluster, checkpoints of a run are pushed to a Hub and evaluated by other jobs."""
 
 import json
 
 
 def test_a_pushed_checkpoint_is_evaluated_by_another_job(cluster, hub, problems, tmp_path):
-    argv = [
-        "--recipe",
-        "recipes/tiny/sft/config_base.yaml",
-        "--max_steps",
-        4,
-        "--save_steps",
-        4,
-        "--eval_strategy",
-        "no",
-    ]
+    argv = "--recipe recipes/tiny/sft/config_base.yaml --max_steps 4 --save_steps 4 --eval_strategy no".split()
     argv += ["--push_to_hub", "true", "--hub_model_id", "me/base", "--evaluation_recipe", problems]
     argv += ["--evaluation_slurm=--job-name=judge"]
     job = cluster.sbatch("slurm/train.slurm", *argv, "--output_dir", tmp_path / "base")

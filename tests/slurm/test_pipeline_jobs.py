@@ -1,4 +1,4 @@
-"""Pipelines as dependent jobs on a real cluster: R1 in miniature with fewer steps, and stages that fail or stop."""
+"""Pipelines as dependent jobs on a real cluster: the miniature of R1 with fewer steps; failed and stopped stages."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from jobs import wait_for_step
 
 FEW = {"max_steps": 10, "save_steps": 10, "eval_strategy": "no"}
 RL = FEW | {"eval_on_start": False, "log_completions": False}
-FEWER = {
+FEWER_STEPS = {
     "base": {"max_steps": 350, "save_steps": 350, "eval_strategy": "no"},
     "student": FEW,
     "zero": RL,
@@ -24,20 +24,20 @@ FEWER = {
 }
 BASE = {"name": "base", "config": "recipes/tiny/sft/config_base.yaml", "set": FEW}
 ZERO = {"name": "zero", "config": "recipes/tiny/grpo/config_zero.yaml", "needs": ["base"], "set": RL}
-SAMPLES = {"name": "samples", "config": "recipes/tiny/generate/config_zero.yaml", "needs": ["zero"],
-           "set": {"dataset_params": {"size": 40}, "num_generations": 1}}  # fmt: skip
+SAMPLES = {"name": "samples", "config": "recipes/tiny/generate/config_zero.yaml", "needs": ["zero"]}
+SAMPLES |= {"set": {"dataset_params": {"size": 40}, "num_generations": 1}}
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """A folder with recipes and scripts, to which the jobs write."""
+    """The working directory of the jobs, with links to recipes and scripts."""
     for name in ("recipes", "src", "slurm"):
         (tmp_path / name).symlink_to(Path.cwd() / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def pipeline(recipe: dict, *argv: str) -> str:
+def submit(recipe: dict, *argv: str) -> str:
     Path("pipeline.yaml").write_text(yaml.safe_dump(recipe))
     command = [sys.executable, "-m", "open_r1.pipeline", "--config", "pipeline.yaml", "--slurm", "", *argv]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -49,32 +49,31 @@ def submitted_jobs(output: str) -> dict[str, str]:
     return {name: job for job, name in re.findall(r"job (\d+): ([\w-]+) \(seed", output)}
 
 
-def test_all_of_r1_in_miniature_as_dependent_jobs(cluster, folder):
+def test_miniature_of_r1_runs_as_dependent_jobs(cluster, folder):
     recipe = yaml.safe_load(Path("recipes/tiny/pipeline.yaml").read_text())
     problems = yaml.safe_load(Path("recipes/tiny/eval/config_heldout.yaml").read_text())["benchmarks"][0]
     for stage in recipe["stages"]:
-        stage["set"] = stage.get("set", {}) | FEWER.get(stage["name"], {})
+        stage["set"] = stage.get("set", {}) | FEWER_STEPS.get(stage["name"], {})
     recipe["stages"][-1]["set"] = {"benchmarks": [problems | {"max_prompts": 16, "num_generations": 1}]}
     recipe |= {"seeds": [42], "claims": []}
-    jobs = submitted_jobs(pipeline(recipe))
+    jobs = submitted_jobs(submit(recipe))
     assert list(jobs) == [stage["name"] for stage in recipe["stages"]]
-    again = pipeline(recipe)
-    assert submitted_jobs(again) == jobs and again.count("is under way") == len(jobs), (
-        "the second submission keeps all jobs"
-    )
+    again = submit(recipe)
+    assert submitted_jobs(again) == jobs, "submitting again keeps all jobs"
+    assert again.count("is under way") == len(jobs)
     for name, job in jobs.items():
         assert cluster.wait(job, seconds=900) == "COMPLETED", f"{name}: {cluster.log(job)}"
     assert (folder / "outputs/tiny/eval/r1/eval.json").is_file()
-    assert "0 of 19 stages to run" in pipeline(recipe, "--dry_run", "true")
-    assert submitted_jobs(pipeline(recipe)) == {}
+    assert "0 of 19 stages to run" in submit(recipe, "--dry_run", "true")
+    assert submitted_jobs(submit(recipe)) == {}
 
 
 def test_a_requeued_stage_continues(cluster, folder):
-    """First warned of its time limit, as by --signal, then requeued, as by a preemption."""
+    """First it is warned of its time limit, as by --signal, then requeued, as by a preemption."""
     long = BASE | {"set": FEW | {"max_steps": 400, "save_steps": 400}}
-    job = submitted_jobs(pipeline({"output_dir": "outputs/tiny", "stages": [long]}))["base"]
-    asked = (["scancel", "--signal=USR1", "--batch", job], ["scontrol", "requeue", job])
-    for times, command in enumerate(asked, 1):
+    job = submitted_jobs(submit({"output_dir": "outputs/tiny", "stages": [long]}))["base"]
+    interruptions = (["scancel", "--signal=USR1", "--batch", job], ["scontrol", "requeue", job])
+    for times, command in enumerate(interruptions, 1):
         wait_for_step(folder / "outputs/tiny/base", 100 * times, cluster, job)
         subprocess.run(command, check=True)
         cluster.restart(job, times)
@@ -86,26 +85,23 @@ def test_a_requeued_stage_continues(cluster, folder):
 def test_a_failed_stage_cancels_its_dependents_and_continues_once_fixed(cluster, folder):
     wrong = ZERO | {"set": RL | {"max_prompt_length": 1}}
     recipe = {"output_dir": "outputs/tiny", "stages": [BASE, wrong, SAMPLES]}
-    jobs = submitted_jobs(pipeline(recipe))
+    jobs = submitted_jobs(submit(recipe))
     assert cluster.wait(jobs["base"]) == "COMPLETED", cluster.log(jobs["base"])
     assert cluster.wait(jobs["zero"]) == "FAILED" and cluster.wait(jobs["samples"]) == "CANCELLED"
     log = cluster.log(jobs["zero"])
-    assert (
-        "zero (seed 42) failed with status 1" in log
-        and "max_prompt_length" in log
-        and "submit the pipeline again" in log
-    )
-    assert "zero ← base: run, it was stopped (job" in pipeline(recipe, "--dry_run", "true")
-    fixed = submitted_jobs(pipeline(recipe | {"stages": [BASE, ZERO, SAMPLES]}))
+    for words in ("zero (seed 42) failed with status 1", "max_prompt_length", "submit the pipeline again"):
+        assert words in log
+    assert "zero ← base: run, it was stopped (job" in submit(recipe, "--dry_run", "true")
+    fixed = submitted_jobs(submit(recipe | {"stages": [BASE, ZERO, SAMPLES]}))
     assert list(fixed) == ["zero", "samples"]
     assert cluster.wait(fixed["samples"]) == "COMPLETED", cluster.log(fixed["zero"]) + cluster.log(fixed["samples"])
 
 
 def test_a_requested_stage_runs_again(cluster, folder):
-    # The job reads `slurm`, too, and must not submit jobs.
+    # The job reads the key `slurm` too, but must not submit jobs itself.
     recipe = {"output_dir": "outputs/tiny", "stages": [BASE], "slurm": ""}
-    first = submitted_jobs(pipeline(recipe))["base"]
+    first = submitted_jobs(submit(recipe))["base"]
     assert cluster.wait(first) == "COMPLETED", cluster.log(first)
-    again = submitted_jobs(pipeline(recipe, "--from", "base"))["base"]
+    again = submitted_jobs(submit(recipe, "--from", "base"))["base"]
     assert cluster.wait(again) == "COMPLETED", cluster.log(again)
     assert (folder / "outputs/tiny/base.old-1").is_dir() and (folder / "outputs/tiny/base/model.safetensors").is_file()

@@ -1,7 +1,7 @@
-"""Sends new weights to a vLLM server in a file, for tests without GPUs.
+"""Sends updated weights to a vLLM server in a file, for tests without GPUs.
 
-TRL sends them by NCCL, which needs GPUs. When this file is loaded, as that of a reward, TRL collects the weights as
-usual and vLLM loads them like a checkpoint. The rest of the server mode is unchanged.
+TRL sends them with NCCL, which needs GPUs. Loading this file, as the file of a reward, patches TRL: it still collects
+the weights as usual, but vLLM then loads them like a checkpoint. The rest of the server mode is unchanged.
 """
 
 import os
@@ -16,21 +16,20 @@ FOLDER = Path(tempfile.mkdtemp(dir=os.environ.get("WEIGHTS")))
 
 
 def even(completions, **kwargs) -> list[float]:
-    """A reward that an untrained model sometimes gets, so that its weights change."""
+    """A reward that an untrained model sometimes earns, so that its weights change."""
     return [float(len(completion) % 2 == 0) for completion in completions]
 
 
 def init_communicator(self, device=0):
-    assert self.get_server_info()["weight_transfer_config"] is not None, "TRL checks this before it starts"
+    assert self.get_server_info()["weight_transfer_config"] is not None, "TRL checks this before training"
 
 
 def update_named_params(self, metadata, named_params):
     weights = {name: value.detach().clone().contiguous() for name, value in named_params}
     assert [name for name, _, _ in metadata] == list(weights)
     save_file(weights, FOLDER / "model.safetensors")
-    self._post(
-        f"{self.base_url}/collective_rpc", json={"method": "reload_weights", "kwargs": {"weights_path": str(FOLDER)}}
-    )
+    call = {"method": "reload_weights", "kwargs": {"weights_path": str(FOLDER)}}
+    self._post(f"{self.base_url}/collective_rpc", json=call)
 
 
 VLLMClient.init_communicator = init_communicator
