@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
@@ -165,11 +166,8 @@ class ProblemIndex:
 
     def _drop_boilerplate(self) -> None:
         """Drops the n-grams that many problems share, and counts the others."""
-        for ngram, numbers in list(self._long.items()):
-            if len(numbers) < BOILERPLATE:
-                self._ngram_counts.update(numbers)
-            else:
-                del self._long[ngram]
+        self._long = {ngram: numbers for ngram, numbers in self._long.items() if len(numbers) < BOILERPLATE}
+        self._ngram_counts.update(chain.from_iterable(self._long.values()))
 
     def find(self, text: str) -> tuple[str, str] | None:
         """Finds a problem in a text.
