@@ -65,7 +65,7 @@ class DomainTotals:
     rounds: float = 0
 
     def add(self, rows: int, tokens: float, rounds: float) -> None:
-        """Adds rows with so many tokens and rounds each."""
+        """Adds rows, given their mean numbers of tokens and rounds."""
         self.rows += rows
         self.tokens += rows * tokens
         self.rounds += rows * rounds

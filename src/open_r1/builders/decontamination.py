@@ -22,7 +22,7 @@ MIN_WORDS = 4  # a problem of fewer words must be the whole text
 BOILERPLATE = 3  # problems that share an n-gram make it boilerplate
 MIN_OVERLAP = 0.5  # share of a problem's n-grams
 MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth); odd, so that it has an inverse modulo 2^64
-FEW_CHARACTERS = 24  # so many different characters are replaced faster one kind after another
+FEW_CHARACTERS = 24  # up to this number of different characters, replacing each in turn is faster
 
 NON_ASCII = re.compile(r"[^\x00-\x7f]")
 NON_ASCII_PUNCTUATION = re.compile(r"[^\x00-\x7f\w]")

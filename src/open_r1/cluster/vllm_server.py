@@ -253,7 +253,7 @@ def serve_option(name: str, value: Any) -> str:
 
 
 def parallel_sizes(model_args: "ModelConfig", trust_remote_code: bool, gpus: int) -> dict[str, int]:
-    """The largest engine that the model's attention heads can be divided by, and as many of them as the GPUs allow.
+    """The largest engine whose size divides the model's attention heads, and the most engines that fit on the GPUs.
 
     Args:
         model_args (`ModelConfig`): The model.

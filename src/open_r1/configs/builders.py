@@ -258,7 +258,7 @@ class DistillArguments(BuilderArguments):
     )
     num_rows: int | None = field(
         default=None,
-        metadata={"help": "Rows of the mixture; by default as many as the sources have in these proportions."},
+        metadata={"help": "Rows of the mixture; by default the most that the sources allow in these proportions."},
     )
 
     mixture: list[Source] = field(default_factory=list, init=False)  # `sources`, parsed

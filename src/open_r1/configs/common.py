@@ -96,7 +96,7 @@ class ScriptArguments(DatasetArguments):
             "chosen at random by the seed, and never train on them: a share below 1, or a number of rows."
         },
     )
-    max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first so many rows only."})
+    max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first N rows only."})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -86,7 +86,7 @@ class GenerateArguments(PromptArguments):
     request_timeout: float = field(default=3600.0, metadata={"help": "Seconds that one request may take."})
     trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a Hub model."})
     shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for array jobs."})
-    max_prompts: int | None = field(default=None, metadata={"help": "Take the first so many prompts only."})
+    max_prompts: int | None = field(default=None, metadata={"help": "Take the first N prompts only."})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,7 +33,7 @@ class RunArguments(ScriptArguments):
 
     max_non_finite: int = field(
         default=3,
-        metadata={"help": "Stop after so many logged steps in a row with a loss or gradient that is NaN or infinite."},
+        metadata={"help": "Stop after N logged steps in a row with a loss or gradient that is NaN or infinite."},
     )
     when_disk_is_full: str = field(
         default="stop", metadata={"help": "If a checkpoint does not fit on the disk: `stop`, or `skip` it and go on."}
@@ -93,7 +93,7 @@ class RewardModelScriptArguments(RunArguments):
     )
     balance_lengths: bool = field(
         default=True,
-        metadata={"help": "Keep as many pairs with the longer answer chosen as pairs with the shorter answer chosen."},
+        metadata={"help": "Balance the pairs: in half of them the longer answer is the chosen one."},
     )
 
     def __post_init__(self) -> None:
@@ -201,7 +201,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     )
 
     show_completions_every: int = field(
-        default=10, metadata={"help": "Log a completion every so many steps, and at the first; 0: none."}
+        default=10, metadata={"help": "Log a completion every N steps, and at the first one; 0: never."}
     )
 
     vllm_nodes: int = field(

@@ -57,7 +57,7 @@ def rating_of_rank(rank: float, others: Sequence[float]) -> float:
 
 
 def rank_of_points(points: float, standings: Standings) -> float:
-    """The rank of somebody with so many points: in the middle of those who have as many, and 1.5 at best.
+    """The rank that a number of points earns: the mean rank of all who have that number, and 1.5 at best.
 
     Args:
         points (`float`): The points.

@@ -117,7 +117,7 @@ class Grader:
                 One grade per completion, and the counts `unjudged`, `timeouts` and `remembered`.
 
         Raises:
-            ValueError: If there are not as many golds as completions.
+            ValueError: If the numbers of golds and completions differ.
         """
         if len(completions) != len(golds):
             raise ValueError(

@@ -280,7 +280,7 @@ def _brace_fractions(text: str) -> str:
 
 
 def _two_arguments(text: str, start: int) -> tuple[list[str], int]:
-    """The next two arguments of a command without their braces, or as many as there are, and where they end."""
+    """The next two arguments of a command (or fewer, if the text ends) without their braces, and where they end."""
     arguments = []
     for _ in range(2):
         match = ARGUMENT.match(text, start)

@@ -1,4 +1,4 @@
-"""What a recipe needs on so many GPUs: memory, time, cost, and what takes the longest. Nothing is run.
+"""What a recipe needs on a given number of GPUs: memory, time, cost, and what takes longest. Nothing is run.
 
 Time is floating-point operations over a rate (6 a parameter and token: Kaplan et al. 2001.08361, §2.1) and, in
 generation, what `generation_time` says; memory is what `memory` says.
@@ -96,7 +96,7 @@ class Plan:
         verdict = ""
         if memory > self.capacity:
             verdict = ": IT DOES NOT FIT"
-        lines = [f"memory of a GPU that trains: {memory:,.1f} of {self.capacity:,.0f} GiB{verdict}"]
+        lines = [f"memory of a GPU that trains: {memory:,.1f} of {self.capacity:g} GiB{verdict}"]
         for name, gib in self.memory.items():
             lines.append(f"  {name:<26}{gib:>10,.2f} GiB")
         tokens_per_second = self.tokens / self.step_seconds
@@ -191,7 +191,7 @@ def _memory_in_gib(
 
 
 def _effective_parameters(shape: ModelShape, workload: Workload) -> float:
-    """Parameters that a token passes through, and as many as attention to the tokens before it is worth."""
+    """Parameters that a token passes through, plus the number whose operations equal those of its attention."""
     # A forward pass takes 2 operations per parameter, and 4 × width per token before in each layer. Among lengths that
     # fall off exponentially a token sees a mean sequence before it on average, among sequences that are all full half
     # of one.

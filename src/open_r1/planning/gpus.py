@@ -1,4 +1,8 @@
-"""The GPUs that a plan can be made for, from the makers' data sheets, and the rates that are assumed of them."""
+"""The GPUs that a plan can be made for, and the rates that are assumed of them.
+
+Peak rates are those of NVIDIA's data sheets and whitepapers, memory is what the driver reports. Prices are assumptions:
+what it roughly cost to rent one GPU on demand in autumn 2026. The shares in `Rates` are assumptions, too.
+"""
 
 from dataclasses import dataclass
 
@@ -10,9 +14,9 @@ class GPU:
     Args:
         tflops (`float`): Dense bf16 operations with float32 accumulation, in 10¹² a second. Data sheets often show
             twice that, "with sparsity".
-        memory (`float`): GiB.
+        memory (`float`): GiB in all, as `nvidia-smi` shows it.
         bandwidth (`float`): Memory bandwidth in TB a second.
-        price (`float`): Dollars an hour, about what it costs to rent one.
+        price (`float`): Assumed price of an hour in dollars.
     """
 
     tflops: float
@@ -21,21 +25,28 @@ class GPU:
     price: float
 
 
-# Sources: NVIDIA's data sheets of the cards; for the RTX cards the whitepapers of Ampere GA102, Ada and Blackwell
-# (bf16 with float32 accumulation). Prices change; $2 for an H800 is the paper's (v2, B.4.4).
+# Operations and bandwidths of the SXM modules where there are several: NVIDIA's data sheets of A10G, L4, L40S, A100, H100,
+# H200 and HGX B200. For the RTX cards, the whitepapers of Ampere GA102, Ada and Blackwell. An H800 is an H100 with slower
+# NVLink and fewer float64 operations.
+# Memory: ECC takes a sixteenth of the GDDR6 of A10G and L4 (23,028 and 23,034 of 24,576 MiB) and L40S (46,068 of 49,152
+# MiB). Other cards show what their data sheet says, to within 1%.
+# Prices: offers of RunPod (https://www.runpod.io/pricing, as recorded between March and November 2026), of which these are
+# at the lower end: $1.39 to 1.79 for an A100, $2.69 to 3.99 for an H100, $3.59 to 4.59 for an H200, $5.98 to 6.79 for a
+# B200. Lambda asked $3.99 for an H100, AWS $6.88. The A10G is that of AWS (g5.xlarge), $2 for an H800 is the paper's
+# figure (v2, B.4.4).
 GPUS = {
-    "RTX3090": GPU(71, 24, 0.936, 0.3),
-    "RTX4090": GPU(165.2, 24, 1.008, 0.5),
-    "RTX5090": GPU(209.5, 32, 1.792, 0.8),
-    "A10G": GPU(70, 24, 0.6, 1.0),
-    "L4": GPU(121, 24, 0.3, 0.7),
-    "L40S": GPU(362, 48, 0.864, 1.5),
-    "A100-40GB": GPU(312, 40, 1.555, 1.2),
-    "A100": GPU(312, 80, 2.0, 1.5),
-    "H800": GPU(989, 80, 3.35, 2.0),
-    "H100": GPU(989, 80, 3.35, 2.5),
-    "H200": GPU(989, 141, 4.8, 3.0),
-    "B200": GPU(2250, 180, 8.0, 5.0),
+    "RTX3090": GPU(tflops=71, memory=24, bandwidth=0.936, price=0.25),
+    "RTX4090": GPU(tflops=165.2, memory=24, bandwidth=1.008, price=0.4),
+    "RTX5090": GPU(tflops=209.5, memory=32, bandwidth=1.792, price=0.7),
+    "A10G": GPU(tflops=70, memory=22.5, bandwidth=0.6, price=1.0),
+    "L4": GPU(tflops=121, memory=22.5, bandwidth=0.3, price=0.45),
+    "L40S": GPU(tflops=362, memory=45, bandwidth=0.864, price=0.9),
+    "A100-40GB": GPU(tflops=312, memory=40, bandwidth=1.555, price=1.0),
+    "A100": GPU(tflops=312, memory=80, bandwidth=2.039, price=1.5),
+    "H800": GPU(tflops=989, memory=80, bandwidth=3.35, price=2.0),
+    "H100": GPU(tflops=989, memory=80, bandwidth=3.35, price=3.0),
+    "H200": GPU(tflops=989, memory=141, bandwidth=4.8, price=4.0),
+    "B200": GPU(tflops=2250, memory=180, bandwidth=8.0, price=6.0),
 }
 
 

@@ -20,8 +20,8 @@ REPLICATED, SHARDED_OPTIMIZER, SHARDED_WEIGHTS = 0, 2, 3  # what `sharding` retu
 # Bytes that a layer keeps of each token for the backward pass, for each number of the hidden size, of the keys and of
 # the inner size; counted in Qwen2's layer. Under autocast norms stay in full precision.
 KEPT = {"full": (28.0, 8.0, 16.0), "autocast": (38.6, 4.0, 9.5), "half": (18.0, 4.0, 8.0)}
-# TRL's head computes the logits of so many tokens and words of the vocabulary at a time. Without a fused kernel, as on
-# a CPU, several copies of them are in memory.
+# Tokens and words of the vocabulary whose logits TRL's head computes at a time. Without a fused kernel, as on a CPU,
+# several copies of them are in memory.
 TILE_TOKENS = 4096
 TILE_VOCABULARY = 32768
 TILES_ON_A_CPU = 10

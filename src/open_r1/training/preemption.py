@@ -42,8 +42,8 @@ class Preemption(TrainerCallback):
 
     Args:
         output_dir (`str`): The run's output folder.
-        steps_of_a_round (`int`): Checkpoints are written after a multiple of so many steps, as a run that continues in
-            the middle of a round of generation would not have the completions of the run that was stopped.
+        steps_of_a_round (`int`): Steps per round of generation. Checkpoints are only written at the end of a round: a
+            run that resumes in the middle of one would not have the completions of the run that was stopped.
     """
 
     def __init__(self, output_dir: str, steps_of_a_round: int):

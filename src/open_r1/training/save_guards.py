@@ -22,7 +22,7 @@ class NonFiniteGuard(TrainerCallback):
     """Stops a run whose loss, gradient or weights are NaN or infinite.
 
     Args:
-        max_non_finite (`int`): Stop after so many logged steps in a row whose loss or gradient is not finite.
+        max_non_finite (`int`): Logged steps in a row with a loss or gradient that is not finite before it stops.
     """
 
     def __init__(self, max_non_finite: int):
