@@ -1,4 +1,4 @@
-"""What a training recipe needs on a given number of GPUs: memory, time, cost. Only the model's configuration is loaded.
+"""What a training recipe needs on a number of GPUs: memory, time, cost. Only the model's configuration is loaded.
 
 Examples:
 

@@ -1,4 +1,4 @@
-"""What a recipe needs on a given number of GPUs: memory, time, cost, and what takes longest. Nothing is run.
+"""What a recipe needs on a number of GPUs: memory, time, cost, and what takes longest. Nothing is run.
 
 Time is floating-point operations over a rate (6 a parameter and token: Kaplan et al. 2001.08361, §2.1) and, in
 generation, what `generation_time` says; memory is what `memory` says.

@@ -1,7 +1,7 @@
 """The GPUs that a plan can be made for, and the rates that are assumed of them.
 
-Peak rates are those of NVIDIA's data sheets and whitepapers, memory is what the driver reports. Prices are assumptions:
-what it roughly cost to rent one GPU on demand in autumn 2026. The shares in `Rates` are assumptions, too.
+Peak rates are those of NVIDIA's data sheets and whitepapers, memory is what the driver reports. Prices are
+assumptions: what it roughly cost to rent one GPU on demand in 2026. So are the rates in `Rates`.
 """
 
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ class GPU:
 # H100 with slower NVLink and fewer float64 operations.
 # Memory: ECC takes a sixteenth of the GDDR6 of A10G and L4 (23,028 and 23,034 of 24,576 MiB are left) and of L40S
 # (46,068 of 49,152 MiB). The other cards show what their data sheet says, to within 1%.
-# Prices: what RunPod asked (https://www.runpod.io/pricing, as recorded between March and November 2026), at the lower
-# end: $1.39 to 1.79 for an A100, $2.69 to 3.99 for an H100, $3.59 to 4.59 for an H200, $5.98 to 6.79 for a B200. Lambda
-# asked $3.99 for an H100, AWS $6.88. The A10G is that of AWS (g5.xlarge). $2 for an H800 is the paper's figure (v2,
-# B.4.4).
+# Prices: the lower end of what RunPod asked (https://www.runpod.io/pricing, as recorded between March and November
+# 2026): $1.39 to 1.79 for an A100, $2.69 to 3.99 for an H100, $3.59 to 4.59 for an H200, $5.98 to 6.79 for a B200.
+# Lambda asked $3.99 for an H100, AWS $6.88. The A10G's is that of AWS (g5.xlarge). $2 for an H800 is the paper's figure
+# (v2, B.4.4).
 GPUS = {
     "RTX3090": GPU(tflops=71, memory=24, bandwidth=0.936, price=0.25),
     "RTX4090": GPU(tflops=165.2, memory=24, bandwidth=1.008, price=0.4),
