@@ -32,7 +32,7 @@ class GPU:
 # (46,068 of 49,152 MiB). The other cards show what their data sheet says, to within 1%.
 # Prices: the lower end of what RunPod asked (https://www.runpod.io/pricing, as recorded between March and November
 # 2026): $1.39 to 1.79 for an A100, $2.69 to 3.99 for an H100, $3.59 to 4.59 for an H200, $5.98 to 6.79 for a B200.
-# Lambda asked $3.99 for an H100, AWS $6.88. The A10G's is that of AWS (g5.xlarge). $2 for an H800 is the paper's figure
+# Lambda asked $3.99 for an H100, AWS $6.88. The A10G's is that of AWS (g5.xlarge); $2 for an H800 is the paper's
 # (v2, B.4.4).
 GPUS = {
     "RTX3090": GPU(tflops=71, memory=24, bandwidth=0.936, price=0.25),
