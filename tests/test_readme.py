@@ -131,7 +131,7 @@ def test_example_of_filters_runs_as_written(tmp_path, monkeypatch, capsys):
 
 
 def test_files_named_in_contributing_exist():
-    """Paths are relative to the repository or src/open_r1; constants must be defined in the files named beside them."""
+    """Paths start at the repository or src/open_r1; constants must be defined in the files named beside them."""
     for item in re.split(r"\n(?=\d\. |\||\n)", (ROOT / "CONTRIBUTING.md").read_text()):
         spans = re.findall(r"`([^`]+)`", item)
         files = []

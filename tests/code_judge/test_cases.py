@@ -1,4 +1,4 @@
-"""Test cases in all formats of data sets, and invalid ones."""
+"""Test cases in the formats of all supported data sets, and invalid ones."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ CALLS = [{"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 
 
 
 def packed(cases: list) -> str:
-    """As LiveCodeBench packs its private tests."""
+    """Packs test cases like the private tests of LiveCodeBench."""
     return base64.b64encode(zlib.compress(pickle.dumps(json.dumps(cases)))).decode()
 
 
@@ -104,7 +104,7 @@ def test_invalid_test_cases_are_refused(columns):
         parse_test_cases(columns)
 
 
-def test_unpacking_runs_no_code(tmp_path):
+def test_unpacking_does_not_execute_pickled_code(tmp_path):
     class Trap:
         def __reduce__(self):
             return (open, (str(tmp_path / "made"), "w"))

@@ -1,4 +1,4 @@
-"""Which outputs count as the expected one."""
+"""Which outputs are accepted as equal to the expected one."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from open_r1.code_judge.comparison import same_output, same_result
 OUTPUTS = [  # expected, output, tolerance, same
     ("3", "3\n", None, True),
     ("1 2\n3\n", "1 2 \r\n3\r\n\r\n", None, True),
-    ("\n5", "5", None, True),  # open-r1 fails it
-    ("\n5", "", None, False),  # open-r1 passes it
-    ("1\n2\n3", "1", None, False),  # so it does this one, comparing with zip
+    ("\n5", "5", None, True),  # Hugging Face's open-r1 rejects it
+    ("\n5", "", None, False),  # Hugging Face's open-r1 accepts it
+    ("1\n2\n3", "1", None, False),  # and this one too, since it compares with zip
     ("1\n2\n3", "1\n2\n3\n4", None, False),
     ("1 2 3", "1\n2\n3", None, False),
     ("1\n\n2", "1\n2", None, False),
@@ -23,7 +23,7 @@ OUTPUTS = [  # expected, output, tolerance, same
     ("-0", "0", None, True),
     ("50000000000000001", "50000000000000000", None, False),  # equal as floats
     ("0.1", "0.10000000000000001", None, False),
-    ("0101", "101", None, False),  # digits, no number
+    ("0101", "101", None, False),  # strings of digits rather than numbers
     ("YES", "Yes", None, False),
     ("nan", "nan", None, True),
     ("1", "nan", 1.0, False),

@@ -1,4 +1,4 @@
-"""Which program is taken from a completion."""
+"""Extracting the program from a completion."""
 
 import time
 
@@ -31,8 +31,8 @@ FOUND = [  # completion
     f"```python\n{A}```\nIt prints\n```\n1\n```",  # an example of its output
     f"```python\n{A}```\nCompile nothing:\n```bash\npython a.py\n```",
     f"```python\n{A}```\nIn C++:\n```cpp\nint main(){{}}\n```",
-    f"```python\n{A}```\n```python\n\n```",  # an empty block is none
-    f"1. Code:\n\n   ```python\n   {A}   ```",  # within a list
+    f"```python\n{A}```\n```python\n\n```",  # an empty block is ignored
+    f"1. Code:\n\n   ```python\n   {A}   ```",  # inside a list
     f"```python\n{A}```".replace("\n", "\r\n"),
 ]
 
@@ -50,7 +50,7 @@ NONE = [
     f"<think>```python\n{A}```</think>It prints 1.",
     f"```cpp\n{A}```",
     f"```text\n{A}```",
-    f"```python\n{A}```\n<answer>print(1)</answer>",  # the answer has none
+    f"```python\n{A}```\n<answer>print(1)</answer>",  # the answer has no code block
     "```python\n```",
     "use ``` to open ```",
 ]
@@ -66,7 +66,7 @@ def test_tags_of_cpp(tag):
     assert extract_program(f"```{tag}\nint main(){{}}\n```", "cpp") == "int main(){}\n"
 
 
-def test_a_string_may_hold_a_shorter_fence():
+def test_a_program_may_contain_a_shorter_fence():
     text = "````python\ns = '''\n```python\n'''\n````"
     assert extract_program(text, "python") == "s = '''\n```python\n'''\n"
 

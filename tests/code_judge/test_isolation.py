@@ -1,4 +1,4 @@
-"""Where programs can be isolated, and the messages where they cannot."""
+"""Isolation in different environments, and the errors where it is impossible."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from open_r1.utils.errors import RecipeError
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason=INSTALL_HELP)
 JUDGE = """
 import sys, types
-for name in ("open_r1", "open_r1.code_judge"):  # the judge alone, which needs no other package
+for name in ("open_r1", "open_r1.code_judge"):  # only the judge, which needs no other packages
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [{source!r} + "/" + name.replace(".", "/")]
 from open_r1.code_judge.providers import ColdSandboxes
@@ -64,7 +64,7 @@ def test_a_missing_interpreter_is_named():
         Bubblewrap("/no/such/python")
 
 
-def test_no_isolation_must_be_chosen_and_is_logged(caplog, tmp_path):
+def test_running_without_isolation_is_explicit_and_logged(caplog, tmp_path):
     code = Code(isolation="none")
     text = "```python\nimport os\nprint(os.path.exists('/etc/passwd'), os.environ.get('HF_TOKEN'))\n```"
     tests = [[{"input": "", "output": "True None"}]]
@@ -106,4 +106,4 @@ def test_works_in_a_container_with_a_masked_proc():
         [*masked, sys.executable, "-c", JUDGE.format(source="src")], capture_output=True, text=True, timeout=120
     )
     assert done.stdout.startswith("--dir b'hi\\n'\n"), done.stdout + done.stderr
-    assert "the sandbox is gone" in done.stdout  # the warm judge cannot be had there; the reward then does without
+    assert "the sandbox is gone" in done.stdout  # warm sandboxes do not work there; the reward then uses cold ones

@@ -1,4 +1,4 @@
-"""Honest programs get what they earn, however they are written."""
+"""Honest programs are judged correctly, however they are written."""
 
 import shutil
 import time
@@ -26,33 +26,81 @@ RIGHT = [
     "import sys\nfor line in sys.stdin:\n    print(sum(map(int, line.split())))",
     "a, b = map(int, open(0).read().split())\nprint(a + b, flush=True)",
     "def main():\n    print(sum(map(int, input().split())))\n\nif __name__ == '__main__':\n    main()",
-    "import threading, sys\nthreading.stack_size(2**26)\nsys.setrecursionlimit(10**6)\ndef main():\n    def deep(n):\n        return 0 if n == 0 else deep(n - 1)\n    deep(10**4)\n    print(sum(map(int, input().split())))\nthreading.Thread(target=main).start()",
+    (
+        "import threading, sys\n"
+        "threading.stack_size(2**26)\n"
+        "sys.setrecursionlimit(10**6)\n"
+        "def main():\n"
+        "    def deep(n):\n"
+        "        return 0 if n == 0 else deep(n - 1)\n"
+        "    deep(10**4)\n"
+        "    print(sum(map(int, input().split())))\n"
+        "threading.Thread(target=main).start()"
+    ),
     "print(sum(map(int, input().split())))\nraise SystemExit",
     "print(sum(map(int, input().split())))\nimport sys\nsys.exit(0)",
     "print(sum(map(int, input().split())), end='')\nexit()",
     "import sys\nprint('debugging', file=sys.stderr)\nprint(sum(map(int, input().split())))",
     "import atexit\natexit.register(lambda: print(sum(map(int, input().split()))))",
-    "import subprocess, sys\nprint(subprocess.check_output([sys.executable, '-c', f'print({\"+\".join(input().split())})'], text=True))",
+    (
+        "import subprocess, sys\n"
+        "print(subprocess.check_output([sys.executable, '-c', f'print({\"+\".join(input().split())})'], "
+        "text=True))"
+    ),
     "open('/tmp/x', 'w').write(input())\nprint(sum(map(int, open('/tmp/x').read().split())))",
-    "from dataclasses import dataclass\n@dataclass\nclass P:\n    a: int\n    b: int\np = P(*map(int, input().split()))\nprint(p.a + p.b)",
+    (
+        "from dataclasses import dataclass\n"
+        "@dataclass\n"
+        "class P:\n"
+        "    a: int\n"
+        "    b: int\n"
+        "p = P(*map(int, input().split()))\n"
+        "print(p.a + p.b)"
+    ),
     "import pickle\nclass P: pass\npickle.loads(pickle.dumps(P()))\nprint(sum(map(int, input().split())))",
-    "from multiprocessing import Pool\nif __name__ == '__main__':\n    with Pool(2) as p:\n        print(sum(p.map(int, input().split())))",
+    (
+        "from multiprocessing import Pool\n"
+        "if __name__ == '__main__':\n"
+        "    with Pool(2) as p:\n"
+        "        print(sum(p.map(int, input().split())))"
+    ),
     "print(sum(map(int, input().split())), '  ')\nprint()",
     "f = open(1, 'w')\nf.write(str(sum(map(int, input().split()))))",
     "import os\nf = os.fdopen(1, 'wb')\nf.write(b'%d' % sum(map(int, input().split())))",
     "import io, sys\nprint(sum(map(int, input().split())))\nsys.stdout = io.StringIO()\nprint('hidden')",
     "import sys\nprint(sum(map(int, input().split())))\nsys.stdout.close()",
-    "class Last:\n    def __del__(self): print(self.total)\nlast = Last()\nlast.total = sum(map(int, input().split()))",
-    "def gen():\n    try: yield\n    finally: print(total)\ng = gen()\nnext(g)\ntotal = sum(map(int, input().split()))",
+    (
+        "class Last:\n"
+        "    def __del__(self): print(self.total)\n"
+        "last = Last()\n"
+        "last.total = sum(map(int, input().split()))"
+    ),
+    (
+        "def gen():\n"
+        "    try: yield\n"
+        "    finally: print(total)\n"
+        "g = gen()\n"
+        "next(g)\n"
+        "total = sum(map(int, input().split()))"
+    ),
     "import ctypes\nctypes.CDLL(None).printf(b'%d', sum(map(int, input().split())))",
     "open('/dev/stdout', 'w').write(str(sum(map(int, open('/dev/stdin').read().split()))))",
     "import resource\nresource.setrlimit(resource.RLIMIT_STACK, (2**28, -1))\nprint(sum(map(int, input().split())))",
-    "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(32) as pool:\n    print(sum(pool.map(int, input().split() + ['0'] * 100)))",
+    (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(32) as pool:\n"
+        "    print(sum(pool.map(int, input().split() + ['0'] * 100)))"
+    ),
     "__builtins__.print(sum(map(int, input().split())))",
     "x: int = sum(map(int, input().split()))\nassert __annotations__\nprint(x)",
     "import asyncio\nasync def main():\n    print(sum(map(int, input().split())))\nasyncio.run(main())",
     "import mmap\nprint(sum(map(int, mmap.mmap(0, 0, access=mmap.ACCESS_READ)[:].split())))",
-    "import sys\nsys.set_int_max_str_digits(0)\nassert len(str(10**9999)) == 10000\nprint(sum(map(int, input().split())))",
+    (
+        "import sys\n"
+        "sys.set_int_max_str_digits(0)\n"
+        "assert len(str(10**9999)) == 10000\n"
+        "print(sum(map(int, input().split())))"
+    ),
 ]
 
 
@@ -61,7 +109,7 @@ def test_right_programs(reward):
 
 
 WRONG = [
-    "print(3)",  # the first test alone
+    "print(3)",  # passes only the first test
     "print('3\\n11\\n0')",
     "a, b = map(int, input().split())\nprint(a - b)",
     "a, b = map(int, input().split())\nprint(a + b)\nprint('done')",
@@ -93,7 +141,7 @@ def test_fraction_counts_the_tests_that_pass(reward):
     assert reward(programs, ADD) == [0.0, 1.0, 0.0]
 
 
-def test_a_timeout_fails_its_test_and_no_other(reward):
+def test_a_timeout_fails_only_its_test(reward):
     program = "a, b = map(int, input().split())\nwhile a == 5: pass\nprint(a + b)"
     assert reward([program], ADD, mode="fraction", timeout=1) == [pytest.approx(2 / 3)]
 
@@ -123,7 +171,15 @@ CALLED = [
     ("def add(a, b):\n    return lambda: a + b", 0.0),
     ("def add(a, b):\n    return pow(a + b, 1, 1000) - (1000 if a + b < 0 else 0)", 1.0),
     (
-        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n    a: int\ndef add(a, b):\n    return P(a).a + b",
+        (
+            "from __future__ import annotations\n"
+            "from dataclasses import dataclass\n"
+            "@dataclass\n"
+            "class P:\n"
+            "    a: int\n"
+            "def add(a, b):\n"
+            "    return P(a).a + b"
+        ),
         1.0,
     ),
     ("class Solution:\n    pass\ndef add(a, b):\n    return a + b", 1.0),
@@ -155,13 +211,43 @@ def test_tolerance_of_a_test(reward):
 
 CPP_RIGHT = [
     "#include <iostream>\nint main() { long a, b; std::cin >> a >> b; std::cout << a + b; }",
-    '#include <bits/stdc++.h>\nusing namespace std;\nint main() { int a, b; scanf("%d %d", &a, &b); printf("%d\\n", a + b); return 0; }',
-    "#include <bits/stdc++.h>\nint main() { std::vector<int> v(2); std::cin >> v[0] >> v[1]; std::ranges::sort(v); std::cout << v[0] + v[1]; }",
-    '#include <bits/stdc++.h>\nint main() { freopen("/dev/stdout", "w", stdout); int a, b; std::cin >> a >> b; printf("%d", a + b); }',
-    "#include <bits/stdc++.h>\nint main() { long a, b, s = 0; std::cin >> a >> b; std::vector<std::thread> t; std::mutex m; for (int i = 0; i < 16; i++) t.emplace_back([&, i] { std::lock_guard l(m); s += i ? 0 : a + b; }); for (auto &x : t) x.join(); std::cout << s; }",
-    "#include <iostream>\nstatic char big[400000000];\nint main() { int a, b; std::cin >> a >> b; big[399999999] = 1; std::cout << a + b; }",
-    "#include <iostream>\n#include <sys/resource.h>\nint deep(int n) { char x[500]; x[0] = n; return n ? deep(n - 1) + x[0] - x[0] : 0; }\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b + deep(100000); }",
-    "#include <iostream>\n#include <ranges>\nauto add(auto a, auto b) { return a + b; }\nint main() { int a, b; std::cin >> a >> b; std::cout << add(a, b) << std::endl; }",
+    (
+        "#include <bits/stdc++.h>\n"
+        "using namespace std;\n"
+        'int main() { int a, b; scanf("%d %d", &a, &b); printf("%d\\n", a + b); return 0; }'
+    ),
+    (
+        "#include <bits/stdc++.h>\n"
+        "int main() { std::vector<int> v(2); std::cin >> v[0] >> v[1]; std::ranges::sort(v); "
+        "std::cout << v[0] + v[1]; }"
+    ),
+    (
+        "#include <bits/stdc++.h>\n"
+        'int main() { freopen("/dev/stdout", "w", stdout); int a, b; std::cin >> a >> b; printf("%d", a + b); }'
+    ),
+    (
+        "#include <bits/stdc++.h>\n"
+        "int main() { long a, b, s = 0; std::cin >> a >> b; std::vector<std::thread> t; std::mutex m; "
+        "for (int i = 0; i < 16; i++) t.emplace_back([&, i] { std::lock_guard l(m); s += i ? 0 : a + b; }); "
+        "for (auto &x : t) x.join(); std::cout << s; }"
+    ),
+    (
+        "#include <iostream>\n"
+        "static char big[400000000];\n"
+        "int main() { int a, b; std::cin >> a >> b; big[399999999] = 1; std::cout << a + b; }"
+    ),
+    (
+        "#include <iostream>\n"
+        "#include <sys/resource.h>\n"
+        "int deep(int n) { char x[500]; x[0] = n; return n ? deep(n - 1) + x[0] - x[0] : 0; }\n"
+        "int main() { int a, b; std::cin >> a >> b; std::cout << a + b + deep(100000); }"
+    ),
+    (
+        "#include <iostream>\n"
+        "#include <ranges>\n"
+        "auto add(auto a, auto b) { return a + b; }\n"
+        "int main() { int a, b; std::cin >> a >> b; std::cout << add(a, b) << std::endl; }"
+    ),
 ]
 CPP_WRONG = [
     "int main() { return 0; }",
@@ -183,7 +269,7 @@ def test_cpp(reward):
 def test_cpp_is_compiled_once(reward, monkeypatch):
     program = "// compiled once\n" + CPP_RIGHT[0]
     reward([program], ADD, language="cpp")
-    monkeypatch.setattr(LANGUAGES["cpp"], "compile", ["false"])  # from now on nothing compiles
+    monkeypatch.setattr(LANGUAGES["cpp"], "compile", ["false"])  # every further compilation would fail
     assert reward([program], ADD, language="cpp") == [1.0]
     assert reward(["// another\n" + program], ADD, language="cpp") == [0.0]
 
@@ -198,14 +284,19 @@ def test_large_input_and_output(reward):
     assert reward(["print(input())"], [{"input": text, "output": text}]) == [1.0]
 
 
-def test_memory_that_processes_share_counts_once(run):
-    program = "import os, time\nx = bytes(bytearray(os.urandom(1) * (120 << 20)))\nfor _ in range(6):\n    if os.fork() == 0: time.sleep(0.5); os._exit(0)\n"
+def test_memory_shared_by_processes_is_counted_once(run):
+    program = (
+        "import os, time\n"
+        "x = bytes(bytearray(os.urandom(1) * (120 << 20)))\n"
+        "for _ in range(6):\n"
+        "    if os.fork() == 0: time.sleep(0.5); os._exit(0)\n"
+    )
     outcome = run(program + "time.sleep(0.6)\nprint('done')")
     assert (outcome.status, outcome.stdout) == ("ok", b"done\n")
 
 
-def test_a_compilation_that_timed_out_is_tried_again(judge, monkeypatch):
-    """A right program may need longer on a busy machine; only what does not compile is remembered."""
+def test_a_compilation_that_timed_out_is_retried(judge, monkeypatch):
+    """A correct program may take longer on a busy machine, so only real compilation errors are cached."""
     program = "// tried again\n" + CPP_RIGHT[1]
     monkeypatch.setattr("open_r1.code_judge.providers.COMPILER_LIMITS", replace(COMPILER_LIMITS, seconds=0.05))
     assert judge.run(program, "cpp", "1 2", Limits()).status == "compile"

@@ -1,4 +1,4 @@
-"""The provider over HTTP, against a real server on this machine."""
+"""The HTTP provider with a real server on this machine."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from open_r1.rewards.code import Code
 
 
 class Server(BaseHTTPRequestHandler):
-    """Answers as SandboxFusion's `run_code` does; `troubles` come first, one per request."""
+    """Answers like `run_code` of SandboxFusion, after the failures in `troubles`, one per request."""
 
     troubles: list = []
     requests: list = []
@@ -99,7 +99,7 @@ def test_request(server):
     path, headers, request = Server.requests[0]
     assert path == "/run_code" and headers["Authorization"] == "Bearer key"
     assert request["code"] == "print(3)\n" and request["stdin"] == "1 2" and request["run_timeout"] == 2
-    assert "3" not in json.dumps(request["stdin"])  # the expected output stays here
+    assert "3" not in json.dumps(request["stdin"])  # the expected output is not sent
 
 
 def test_a_program_that_does_not_compile(server):
@@ -124,12 +124,12 @@ def test_a_busy_server_is_retried(server, trouble):
         (404, ""),
     ],
 )
-def test_an_outage_gives_none(server, trouble):
+def test_an_outage_gives_no_verdict(server, trouble):
     Server.troubles = [trouble] * 8
     assert judged(server, "print(3)", ADD) == [None]
 
 
-def test_a_server_that_is_down():
+def test_an_unreachable_server_gives_no_verdict():
     assert judged("http://127.0.0.1:9", "print(3)", ADD, attempts=1) == [None]
     with pytest.raises(Outage, match="127.0.0.1:9"):
         SandboxFusion("http://127.0.0.1:9", attempts=1).run("", "python", "", Limits())

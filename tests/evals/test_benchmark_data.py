@@ -1,4 +1,4 @@
-"""Benchmarks whose rows have to be built, from local copies with the columns of the originals."""
+"""Benchmarks whose rows are built by functions, tested on local copies with the original columns."""
 
 import json
 
@@ -16,7 +16,7 @@ from open_r1.utils.imports import import_object, is_function
 
 @pytest.fixture
 def copy(tmp_path):
-    """Writes rows as a configuration of a data set's folder."""
+    """Writes rows as a configuration of a data set folder."""
 
     def write(rows: list[dict], config: str, split: str = "test") -> str:
         Dataset.from_list(rows).to_parquet(tmp_path / "rows.parquet")
@@ -28,7 +28,7 @@ def copy(tmp_path):
     return write
 
 
-def test_choices_are_shuffled_and_the_letter_is_that_of_the_right_one(copy):
+def test_choices_are_shuffled_and_the_answer_is_the_correct_letter(copy):
     rows = [
         {"Question": f" q{i} ", "Correct Answer": f"right{i}"}
         | {f"Incorrect Answer {n}": f"wrong{i}{n}" for n in (1, 2, 3)}
@@ -39,7 +39,7 @@ def test_choices_are_shuffled_and_the_letter_is_that_of_the_right_one(copy):
     assert set(rows["answer"]) == set("ABCD") and rows["question"][5] == "q5"
 
 
-def test_livecodebench_has_the_problems_of_the_dates(copy):
+def test_livecodebench_selects_problems_by_date(copy):
     rows = [
         {"question_content": day, "contest_date": f"{day}T00:00:00", "difficulty": "easy"}
         for day in ("2024-07-31", "2024-08-01", "2025-01-31", "2025-02-01")
@@ -47,7 +47,7 @@ def test_livecodebench_has_the_problems_of_the_dates(copy):
     name = copy(rows, "release_v6")
     params = BENCHMARKS["livecodebench"]["dataset_params"]
     assert livecodebench("test", 0, dataset_name=name, **params)["question_content"] == ["2024-08-01", "2025-01-31"]
-    assert len(livecodebench("test", 0, dataset_name=name)) == 4, "for decontamination all of them"
+    assert len(livecodebench("test", 0, dataset_name=name)) == 4, "without dates all problems, as for decontamination"
 
 
 def codeforces_row(**changed) -> dict:
@@ -62,14 +62,14 @@ def codeforces_row(**changed) -> dict:
     return row | {"contest_id": "2000", "rating": 800, "time_limit": 1.0, "memory_limit": 256.0} | changed
 
 
-def test_codeforces_problems_that_outputs_can_judge(copy):
-    left_out = {
+def test_codeforces_keeps_only_problems_that_can_be_judged_by_output(copy):
+    excluded = {
         "official_tests_complete": False,
         "input_mode": "file",
         "generated_checker": "x",
         "interaction_format": "x",
     }
-    rows = [codeforces_row(), *(codeforces_row(**{name: value}) for name, value in left_out.items())]
+    rows = [codeforces_row(), *(codeforces_row(**{name: value}) for name, value in excluded.items())]
     [problem] = codeforces("test", 0, dataset_name=copy(rows, "default"))
     assert problem["level"] == 800 and json.loads(problem["test_cases"]) == [{"input": "2 3", "output": "5"}]
     for words in ("A. Sum", "Input\n\na, b", "Example 1\n\n```input\n1 2", "Time limit: 1 s"):
@@ -83,8 +83,7 @@ def test_codeforces_problems_that_outputs_can_judge(copy):
     assert judged["rewards/code"] == [1.0]
 
 
-def test_functions_take_the_parameters_of_the_table():
-    """The functions take what the table gives them; whether the Hub has the set is another question."""
+def test_functions_accept_the_parameters_of_the_table():
     for name, keys in BENCHMARKS.items():
         benchmark = Benchmark.parse(name)
         if is_function(benchmark.dataset_name):

@@ -1,4 +1,4 @@
-"""A Codeforces rating from ranks."""
+"""Estimating a Codeforces rating from ranks in contests."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from open_r1.evals.codeforces import estimate_rating, expected_rank, rank_of_poi
 from open_r1.utils.errors import RecipeError
 
 
-def test_the_rating_of_a_rank_is_its_inverse():
+def test_rating_of_rank_is_the_inverse_of_expected_rank():
     rng = random.Random(0)
     others = [rng.gauss(1400, 300) for _ in range(500)]
     for true in (800, 1400, 2000, 2700):
@@ -20,7 +20,7 @@ def test_the_rating_of_a_rank_is_its_inverse():
 
 
 def contests(tmp_path, strength):
-    """Ten contests of 300 participants, and a model that solves what a participant of that strength would."""
+    """Ten contests with 300 participants, and the results of a model with the given strength."""
     rng, rows, standings = random.Random(1), [], []
     for contest in range(10):
         hardness = [rng.uniform(800, 2400) for _ in range(6)]
@@ -32,15 +32,8 @@ def contests(tmp_path, strength):
         for number, h in enumerate(hardness):
             for sample in range(8):
                 solved = rng.random() < 1 / (1 + 10 ** ((h - strength) / 400))
-                rows.append(
-                    {
-                        "prompt_id": f"{contest}-{number}",
-                        "sample": sample,
-                        "contest_id": contest,
-                        "points": 500.0,
-                        "solved": float(solved),
-                    }
-                )
+                row = {"prompt_id": f"{contest}-{number}", "sample": sample, "contest_id": contest}
+                rows.append(row | {"points": 500.0, "solved": float(solved)})
     path = tmp_path / "standings.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in standings))
     return Dataset.from_list(rows), str(path)
@@ -70,8 +63,8 @@ def test_errors_name_what_is_missing(tmp_path):
             read_standings(rows, path)
 
 
-def test_the_first_place_of_a_contest_does_not_give_the_highest_rating():
-    """Ahead of ten participants of 1,500, the rating is that at which half a participant is expected to be better."""
+def test_first_place_does_not_give_the_maximum_rating():
+    """Ahead of ten participants rated 1,500, the rating is the one with half a participant expected ahead."""
     others = [1500.0] * 10
     best = rating_of_rank(rank_of_points(9.0, [[1500.0, 1.0]] * 10), others)
     assert 1900 < best < 2100

@@ -1,4 +1,4 @@
-"""From scored completions to the estimates of a benchmark; votes as the grader sees answers."""
+"""From scored completions to the measures of a benchmark; equal answers count as one vote."""
 
 import pytest
 from datasets import Dataset
@@ -10,7 +10,7 @@ from open_r1.rewards.dataset_scores import score_dataset
 
 
 def scored(problems, reward_funcs=("accuracy",)):
-    """Completions of problems, given as (gold, texts), as `evaluation.py` grades them."""
+    """Grades the completions of problems, each given as (gold, texts), like `evaluation.py`."""
     rows = []
     for number, (gold, texts) in enumerate(problems):
         for text in texts:
@@ -31,7 +31,7 @@ def test_measures_of_a_benchmark():
     )
     summary = summarize(rows, benchmark)
     assert summary["avg@4"]["value"] == 3 / 8 and summary["pass@4"]["value"] == 1.0
-    assert summary["cons@4"]["value"] == 0.5, "0.5 and 1/2 are one vote, 8 and 8.0 too"
+    assert summary["cons@4"]["value"] == 0.5, "0.5 and 1/2 count as the same vote, and so do 8 and 8.0"
     assert summary["format"]["value"] == 0.0 and summary["unjudged"] == 0 and summary["tokens"]["value"] > 20
 
 

@@ -1,4 +1,4 @@
-"""Slips that are noticed and repaired, and what only looks like one."""
+"""Finding slips that the model notices and corrects, without false positives."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from open_r1.evals.reflection import find_repair
         "3*7=21 so 3*7=22",
     ],
 )
-def test_the_same_value_another_product_or_no_doubt_is_no_repair(text):
+def test_equal_values_other_products_and_changes_without_doubt_are_not_repairs(text):
     assert find_repair(text) is None
 
 

@@ -1,4 +1,4 @@
-"""Tables of evaluations beside the paper's scores, and the entries of `benchmarks`."""
+"""Tables that compare evaluations with published scores, and the entries of `benchmarks`."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def evaluation(name, value, noise=0.01):
     return {"name": name, "benchmarks": {"aime24": {"avg@64": estimate, "cons@64": estimate, "pass@4": estimate}}}
 
 
-def test_one_evaluation_beside_the_paper_has_the_difference_and_its_interval():
+def test_comparison_with_the_paper_shows_the_difference_and_its_interval():
     text = comparison_table([evaluation("mine", 0.30)], ["DeepSeek-R1-Distill-Qwen-1.5B"])
     assert "| aime24 | avg@64 | 0.300 [0.200, 0.400] | 0.289 | +0.011 ± 0.028 |" in text
     assert "| aime24 | cons@64 | 0.300 [0.200, 0.400] | 0.527 | -0.227 ± 0.028 |" in text

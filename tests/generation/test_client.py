@@ -1,4 +1,4 @@
-"""The client over real HTTP, with a server that speaks OpenAI's API and fails in many ways."""
+"""The client of OpenAI-compatible servers over real HTTP, with a server that fails in many ways."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ def test_text_and_messages():
     assert text["temperature"] == 0.6 and text["top_k"] == 20 and text["max_tokens"] == 8 and "min_p" not in text
 
 
-def test_a_thought_split_off_by_the_server_is_put_back():
+def test_reasoning_content_is_merged_back_into_the_completion():
     with Server(["split"]) as server:
         ((request, completion),) = generate(
             ServerClient([server.url], "m", SAMPLING), prompt=[{"role": "user", "content": "hello"}]
@@ -78,7 +78,7 @@ def test_temporary_failures_are_retried(trouble):
 @pytest.mark.parametrize(
     ("troubles", "error"), [([500] * 9, "not now"), (["empty"] * 9, "empty"), ([400], "not now"), ([404], "not now")]
 )
-def test_a_request_that_fails_has_the_reason(troubles, error):
+def test_a_failed_request_has_a_reason(troubles, error):
     with Server(troubles) as server:
         ((_, completion),) = generate(ServerClient([server.url], "m", SAMPLING, attempts=2))
         assert error in completion.error
@@ -97,7 +97,7 @@ def test_truncated_completions_are_kept_and_retried_if_configured():
         ]
 
 
-def test_servers_share_the_requests_within_the_concurrency():
+def test_requests_are_shared_by_servers_within_the_concurrency():
     with Server(seconds=0.05) as one, Server(seconds=0.05) as other:
         results = generate(ServerClient([one.url, other.url], "m", SAMPLING, concurrency=8), count=64)
         assert len({request.prompt_id for request, _ in results}) == 64
@@ -120,7 +120,7 @@ def test_the_key_comes_from_the_environment(monkeypatch):
 
 
 def test_failed_requests_succeed_in_the_next_run(tmp_path):
-    """A third of the answers fail for good; the second run generates what the first could not."""
+    """A third of the requests fail permanently; the second run generates their completions."""
     description = {"model": "m", "sampling": SAMPLING}
     for troubles, rows in (([None, None, 400] * 20, 40), ([], 60)):
         with (
@@ -145,8 +145,8 @@ def test_invalid_answers_are_failures(trouble, prompt):
     assert sorted(completion.error is None for _, completion in results) == [False, False, True]
 
 
-def test_completions_are_written_while_others_are_under_way(tmp_path):
-    """Of two requests one takes two and a half seconds; the other's completion is on the disk before that."""
+def test_completions_are_written_while_other_requests_are_running(tmp_path):
+    """One of two requests takes 2.5 seconds; the completion of the other is on disk before that."""
     rows_when_slow_ends = []
 
     def reply(request):

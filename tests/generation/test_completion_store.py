@@ -1,4 +1,4 @@
-"""What the completion store keeps, even if the process is killed."""
+"""The completion store never loses completions, even if the process is killed."""
 
 import json
 import os
@@ -20,7 +20,7 @@ REQUESTS = [Request(f"p{i}", n, f"prompt {i}", completion_seed(1, f"p{i}", n)) f
 
 
 def answer(requests):
-    """Requests with completions that have difficult characters."""
+    """Pairs requests with completions that contain difficult characters."""
     answered = []
     for request in requests:
         text = f"text of {request.prompt_id}/{request.sample} é\u2028\ud800"
@@ -103,12 +103,12 @@ def test_completions_of_another_kind_are_refused(tmp_path, changes, message):
         store.write_manifest(IDS, 2)
     with pytest.raises(RecipeError, match=message):
         open_store(tmp_path, **changes)
-    with open_store(tmp_path):  # the refusal leaves no lock and loses nothing
+    with open_store(tmp_path):  # the error leaves no lock and loses nothing
         assert (tmp_path / "manifest-00000-of-00001.json").exists()
 
 
-def test_completions_beyond_the_wanted_number_do_not_count(tmp_path):
-    """All second completions exist, and two of three first ones: with one completion per prompt, one is missing."""
+def test_surplus_completions_do_not_count(tmp_path):
+    """All second completions exist but only two of three first ones: with one per prompt, one is missing."""
     with open_store(tmp_path) as store:
         store.add(answer([request for request in REQUESTS if (request.prompt_id, request.sample) != ("p2", 0)]))
         assert (store.rows, store.count(IDS, 2), store.count(IDS, 1)) == (5, 5, 2)
@@ -129,7 +129,7 @@ def test_two_processes_cannot_open_a_shard(tmp_path):
         open_store(tmp_path)
 
 
-def test_failures_are_recorded_and_tried_again(tmp_path):
+def test_failures_are_recorded_and_retried(tmp_path):
     with open_store(tmp_path) as store:
         store.add([(REQUESTS[0], Completion(error="status 500"))])
         assert not store.has(REQUESTS[0])
@@ -143,7 +143,7 @@ def test_reading_names_the_missing_shards(tmp_path):
     for shard in (0, 2):
         with CompletionStore(tmp_path, shard, 3, DESCRIPTION) as store:
             store.write_prompts([])
-            store.write_manifest(["p0"], shard)  # the last one wants two completions
+            store.write_manifest(["p0"], shard)  # the last shard expects two completions
     with pytest.raises(RecipeError, match="00001-of-00003, 00002-of-00003"):
         list(read_completions(tmp_path))
 
@@ -173,7 +173,7 @@ with CompletionStore(Path(sys.argv[1]), 0, 1, {"model": "m", "sampling": {}}) as
 
 
 def test_killed_while_it_writes(tmp_path):
-    """Ten times, at random moments: no row that was written is lost, none is incomplete or occurs twice."""
+    """Killed ten times at random moments: no written row is lost, incomplete or duplicated."""
     before: list = []
     for i in range(10):
         with subprocess.Popen(

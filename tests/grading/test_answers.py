@@ -1,6 +1,6 @@
-"""Where the answer of a completion is looked for, and whether it is the only one.
+"""Extracting the final answer of a completion, and recognizing that it is not the only one.
 
-Each row says why. `{F}` stands for the final answer of a text, `{S}` for another value in it.
+The comment of each row says what it tests. `{F}` stands for the final answer of a text, `{S}` for another value in it.
 """
 
 import pytest
@@ -10,32 +10,100 @@ from open_r1.grading.answers import extract_answer
 from open_r1.utils.text import split_thought
 
 
-# The text answers {F}, whatever else it mentions.
+# The final answer is {F}, whatever else the text mentions.
 ANSWERS_FINAL = [
-    "First we get \\boxed{{{S}}} for the auxiliary quantity.\n\nUsing it in the second equation, the requested value is\n\\[\n\\boxed{{{F}}}\n\\]",  # steps box
-    "So the answer would be \\boxed{{{S}}}.\n\nWait, that's not right: I made an arithmetic slip in step 2. Redoing it, the correct answer is \\boxed{{{F}}}.",  # correction
-    "$$\\boxed{{{S}}}$$\n\nHold on. Let me double check... the substitution was wrong, so I withdraw that. The corrected final answer is:\n\n$$\\boxed{{{F}}}$$",  # correction2
-    "<think>\nMaybe it is \\boxed{{{S}}}? Hmm, let me check again.\n</think>\n\nThe final result is \\boxed{{{F}}}.",  # think then box
-    "Okay, so I need to find the value. At first I think {S}. Let me verify.\n</think>\n\n**Solution**\n\nAfter working it out:\n\n\\boxed{{{F}}}",  # think prefilled
-    "<think>The answer is \\boxed{{{S}}}.</think>\n<think>No, again: \\boxed{{{S}}}?</think>\nAnswer: \\boxed{{{F}}}",  # two thinks
+    (  # steps box
+        "First we get \\boxed{{{S}}} for the auxiliary quantity.\n"
+        "\n"
+        "Using it in the second equation, the requested value is\n"
+        "\\[\n"
+        "\\boxed{{{F}}}\n"
+        "\\]"
+    ),
+    (  # correction
+        "So the answer would be \\boxed{{{S}}}.\n"
+        "\n"
+        "Wait, that's not right: I made an arithmetic slip in step 2. Redoing it, the correct answer is "
+        "\\boxed{{{F}}}."
+    ),
+    (  # correction2
+        "$$\\boxed{{{S}}}$$\n"
+        "\n"
+        "Hold on. Let me double check... the substitution was wrong, so I withdraw that. The corrected final "
+        "answer is:\n"
+        "\n"
+        "$$\\boxed{{{F}}}$$"
+    ),
+    (  # think then box
+        "<think>\n"
+        "Maybe it is \\boxed{{{S}}}? Hmm, let me check again.\n"
+        "</think>\n"
+        "\n"
+        "The final result is \\boxed{{{F}}}."
+    ),
+    (  # think prefilled
+        "Okay, so I need to find the value. At first I think {S}. Let me verify.\n"
+        "</think>\n"
+        "\n"
+        "**Solution**\n"
+        "\n"
+        "After working it out:\n"
+        "\n"
+        "\\boxed{{{F}}}"
+    ),
+    (  # two thinks
+        "<think>The answer is \\boxed{{{S}}}.</think>\n"
+        "<think>No, again: \\boxed{{{S}}}?</think>\n"
+        "Answer: \\boxed{{{F}}}"
+    ),
     "<think>\nTry {S} first; it fails.\n</think>\n<answer>\n{F}\n</answer>",  # answer tag
     "<think> we could have {S} </think>\n<answer> \\boxed{{{F}}} </answer>",  # answer tag box
     "<think>short</think><answer>${F}$</answer>",  # answer tag math
     "We compute the total step by step and check it.\n#### {F}",  # hash
     "Thus we are done.\n\n#### ${F}$",  # hash math
-    "Simplifying the expression we find the value.\nFinal Answer: The final answer is ${F}$. I hope it is correct.",  # minerva
+    (  # minerva
+        "Simplifying the expression we find the value.\nFinal Answer: The final answer is ${F}$. I hope it is correct."
+    ),
     "Let's think step by step. We combine the equations and simplify. The answer is ${F}$.",  # the answer is
     "We add them up and divide. So the answer is {F}.",  # the answer is plain
     "### Solution\n1. Set up.\n2. Solve.\n\n**Answer:** ${F}$",  # md answer
     "Working through the algebra carefully.\n\n**Final Answer**\n\n\\[ \\boxed{{{F}}} \\]",  # md final answer
     "We simplify and conclude.\n\n**Final Answer:** ${F}$",  # md final answer nobox
-    "## Step 1: Understand the problem\nWe need the value.\n\n## Step 2: Compute\nWe substitute and simplify.\n\nThe final answer is: $\\boxed{{{F}}}$",  # llama3
-    "```python\nfrom sympy import *\nprint(solve())\n```\n```output\n{F}\n```\nThe computation confirms the result. Therefore the answer is $\\boxed{{{F}}}$.",  # qwen sympy output
-    "Hence, the number we were asked for is \\boxed{{{F}}}, which completes the proof. Note that this is consistent with the figure.",  # prose box
-    "\\boxed{{{F}}}\n\nVerification: substituting back satisfies the original equation, so the result holds.",  # box then verify
+    (  # llama3
+        "## Step 1: Understand the problem\n"
+        "We need the value.\n"
+        "\n"
+        "## Step 2: Compute\n"
+        "We substitute and simplify.\n"
+        "\n"
+        "The final answer is: $\\boxed{{{F}}}$"
+    ),
+    (  # qwen sympy output
+        "```python\n"
+        "from sympy import *\n"
+        "print(solve())\n"
+        "```\n"
+        "```output\n"
+        "{F}\n"
+        "```\n"
+        "The computation confirms the result. Therefore the answer is $\\boxed{{{F}}}$."
+    ),
+    (  # prose box
+        "Hence, the number we were asked for is \\boxed{{{F}}}, which completes the proof. Note that this is "
+        "consistent with the figure."
+    ),
+    (  # box then verify
+        "\\boxed{{{F}}}\n\nVerification: substituting back satisfies the original equation, so the result holds."
+    ),
     "The value is \\boxed{{{F}}}.\n\nFinal answer:\n\\boxed{{{F}}}",  # same box twice
     "The result is \\boxed{{{F}}}.\n\nFinal answer: \\boxed{{}}",  # empty box after
-    "I will put the final answer within \\boxed{{}}.\n\nSolving the equation gives the value below.\n\n\\boxed{{{F}}}",  # format mention first
+    (  # format mention first
+        "I will put the final answer within \\boxed{{}}.\n"
+        "\n"
+        "Solving the equation gives the value below.\n"
+        "\n"
+        "\\boxed{{{F}}}"
+    ),
     "解：由题意列方程，化简即可。\n故答案为：${F}$",  # zh answer
     "综上所述，最终答案是 \\boxed{{{F}}}。",  # zh answer2
     "经过计算，\n答案：{F}",  # zh answer3
@@ -53,9 +121,15 @@ ANSWERS_FINAL = [
     "**The answer is $\\boxed{{{F}}}$**",  # box in bold
     "| step | value |\n|---|---|\n| result | $\\boxed{{{F}}}$ |",  # box in table
     "- Step one: set up the unknowns.\n- Step two: solve.\n- Answer: $\\boxed{{{F}}}$",  # box in list
-    "One might guess \\boxed{{{S}}}, but this ignores the boundary condition and is incorrect. The correct value is \\boxed{{{F}}}.",  # alternative method rejected
+    (  # alternative method rejected
+        "One might guess \\boxed{{{S}}}, but this ignores the boundary condition and is incorrect. The correct "
+        "value is \\boxed{{{F}}}."
+    ),
     "Hmm, I am not fully sure at the start, but the computation is solid. **Final Answer: \\boxed{{{F}}}**",  # hedged first
-    "Attempt 1 gives \\boxed{{{S}}}. This contradicts the constraint, so discard it.\nAttempt 2 satisfies every constraint. Final answer: \\boxed{{{F}}}",  # withdrawn two
+    (  # withdrawn two
+        "Attempt 1 gives \\boxed{{{S}}}. This contradicts the constraint, so discard it.\n"
+        "Attempt 2 satisfies every constraint. Final answer: \\boxed{{{F}}}"
+    ),
     "We simplify:\n\n$${F}$$",  # lone formula
     "{F}",  # lone plain
     "${F}$",  # lone dollar
@@ -66,10 +140,13 @@ ANSWERS_FINAL = [
     "The answer is $\\boxed{{{F}}}$.</s>",  # eos token2
     "Answer: $\\boxed{{{F}}}$<|endoftext|>",  # eos endoftext
     "We have \\(\\boxed{{{F}}}\\).",  # box left paren
-    "There are 17 cases, 5 of which vanish by parity; the remaining 12 contribute 3 each. The final answer is \\boxed{{{F}}}. (See also problem 8 from 2019.)",  # prose with other numbers
+    (  # prose with other numbers
+        "There are 17 cases, 5 of which vanish by parity; the remaining 12 contribute 3 each. The final answer "
+        "is \\boxed{{{F}}}. (See also problem 8 from 2019.)"
+    ),
 ]
 
-# The text offers several answers, none, or one that does not count: 0 although {F} is in it.
+# The text gives several answers, none, or an invalid one: the reward is 0 although the text contains {F}.
 NO_SINGLE_ANSWER = [
     "The answer is either \\boxed{{{F}}} or \\boxed{{{S}}}.",  # either or
     "The answer is $\\boxed{{{F} \\text{{ or }} {S}}}$.",  # either or inbox
@@ -81,7 +158,9 @@ NO_SINGLE_ANSWER = [
     "<answer>\\boxed{{{F}}}</answer> <answer>\\boxed{{{S}}}</answer>",  # two answer tags2
     "<think>..</think>\nThe result is \\boxed{{{F}}}.\n<answer>{S}</answer>",  # tag box disagree
     "<think>\nWe get \\boxed{{{F}}}. Yes, the answer is {F}.\n</think>\n",  # only in think
-    "<think>\nThe final answer is \\boxed{{{F}}}.\n</think>\n\nI have solved the problem above.",  # only in think prose
+    (  # only in think prose
+        "<think>\nThe final answer is \\boxed{{{F}}}.\n</think>\n\nI have solved the problem above."
+    ),
     "<think>\nOkay. So the value is \\boxed{{{F}}}. Let me double-check that by",  # unclosed think
     "<think>\nSolve. **Final Answer** \\boxed{{{F}}}",  # unclosed think final
     "<think> <answer>{F}</answer> </think>",  # answer tag in think
@@ -90,12 +169,17 @@ NO_SINGLE_ANSWER = [
     "We have looked at all the cases and the claim follows from symmetry. This completes the solution.",  # no answer prose
     "I could not solve this problem. Sorry.",  # gave up
     "It could be \\boxed{{{S}}}. It could also be \\boxed{{{F}}}. I can't tell which.",  # guess hedge
-    "Depending on the interpretation, the answer is \\boxed{{{F}}} (first reading) or \\boxed{{{S}}} (second reading).",  # depends
+    (  # depends
+        "Depending on the interpretation, the answer is \\boxed{{{F}}} (first reading) or \\boxed{{{S}}} "
+        "(second reading)."
+    ),
     "答案是 \\boxed{{{F}}} 或 \\boxed{{{S}}}。",  # zh or
     "答案为 \\boxed{{{F} 或 {S}}}。",  # zh or inbox
     "La réponse est soit \\boxed{{{S}}}, soit \\boxed{{{F}}}.",  # fr ou
     "Some would say {F}, but that is a mistake. The answer is \\boxed{{{S}}}.",  # finalwrong mention right
-    "We get \\boxed{{{F}}}.\nWait, this is wrong, I forgot a factor. The correct answer is \\boxed{{{S}}}.",  # withdraw right
+    (  # withdraw right
+        "We get \\boxed{{{F}}}.\nWait, this is wrong, I forgot a factor. The correct answer is \\boxed{{{S}}}."
+    ),
     "The answer is \\boxed{{?}}",  # question box
     "The answer is \\boxed{{\\ldots}}",  # dots box
     "Hence the answer is \\boxed{{}}.",  # empty box
@@ -105,7 +189,9 @@ NO_SINGLE_ANSWER = [
     "The answer is $\\boxed{{\\text{{not }} {F}}}$.",  # not box
     "The answer is $\\boxed{{\\neq {F}}}$.",  # neq box
     "So $\\boxed{{{F} = {S}}}$.",  # eq chain false
-    "Possible answers:\n1. \\boxed{{{F}}}\n2. \\boxed{{{S}}}\n3. \\boxed{{0.123}}\n\nPick whichever fits.",  # list of guesses
+    (  # list of guesses
+        "Possible answers:\n1. \\boxed{{{F}}}\n2. \\boxed{{{S}}}\n3. \\boxed{{0.123}}\n\nPick whichever fits."
+    ),
     "The final answer is \\boxed{{{F}}}.\n\nThe final answer is \\boxed{{{S}}}.",  # answer then other
     "",  # empty
     "   \n\n\t",  # whitespace
@@ -143,7 +229,10 @@ SINGLE = [
     ("18", "She sells 9 eggs every day and so makes 18 in total while 16 were laid.", 0.0),  # number in prose only
     (
         "25",
-        "There are 25 students in the class, 10 of them boys, and the others girls, as the problem said at the beginning.",
+        (
+            "There are 25 students in the class, 10 of them boys, and the others girls, as the problem said at "
+            "the beginning."
+        ),
         0.0,
     ),  # number in prose only
     ("7", "As computed in step 7 of the plan, we now know everything that is needed.", 0.0),  # number in prose only
@@ -249,12 +338,32 @@ SINGLE = [
     ("042", "**Final Answer**\n\nThe requested value is $\\boxed{042}$.", 1.0),  # AIME
     (
         "\\frac{\\sqrt{6}}{3}",
-        "<think>\nAlright, so ... **Final Answer** \\boxed{\\frac{\\sqrt{6}}{3}}\n</think>\n\nTo solve this, ... we find\n\n\\[\n\\boxed{\\dfrac{\\sqrt{6}}{3}}\n\\]",
+        (
+            "<think>\n"
+            "Alright, so ... **Final Answer** \\boxed{\\frac{\\sqrt{6}}{3}}\n"
+            "</think>\n"
+            "\n"
+            "To solve this, ... we find\n"
+            "\n"
+            "\\[\n"
+            "\\boxed{\\dfrac{\\sqrt{6}}{3}}\n"
+            "\\]"
+        ),
         1.0,
     ),  # R1 style
     (
         "\\frac{\\sqrt{6}}{3}",
-        "<think>\n**Final Answer** \\boxed{\\frac{\\sqrt{6}}{3}}\n</think>\n\nwe find\n\n\\[\n\\boxed{\\dfrac{\\sqrt{3}}{3}}\n\\]",
+        (
+            "<think>\n"
+            "**Final Answer** \\boxed{\\frac{\\sqrt{6}}{3}}\n"
+            "</think>\n"
+            "\n"
+            "we find\n"
+            "\n"
+            "\\[\n"
+            "\\boxed{\\dfrac{\\sqrt{3}}{3}}\n"
+            "\\]"
+        ),
         0.0,
     ),  # final differs from thought
     (
@@ -383,7 +492,13 @@ ON_THE_WAY = [  # gold, completion: other values are steps on the way to the ans
     ("12", "The general formula is $\\boxed{a_n=3n}$. Therefore $a_4=\\boxed{12}$."),
     (
         "7",
-        "**Case 1:** $\\boxed{3}$ ways.\n\n**Case 2:** $\\boxed{4}$ ways.\n\nAdding the cases, the total number of ways is $\\boxed{7}$.",
+        (
+            "**Case 1:** $\\boxed{3}$ ways.\n"
+            "\n"
+            "**Case 2:** $\\boxed{4}$ ways.\n"
+            "\n"
+            "Adding the cases, the total number of ways is $\\boxed{7}$."
+        ),
     ),
     ("12", "The answer to part (a) is $24$. The answer to part (b) is $\\boxed{12}$."),
     ("12", "$\\boxed{12}$\n\nNote that if the marbles were distinct, the answer would be 24."),

@@ -1,4 +1,4 @@
-"""What equals what: the table in `equal.txt`, and laws that hold for all answers."""
+"""Equality of answers: the table in `equal.txt`, and properties that hold for all answers."""
 
 import math
 import re
@@ -71,7 +71,7 @@ def test_other_numbers_are_not_equal(value, other):
 
 @given(st.lists(st.integers(-9, 9), min_size=2, max_size=4, unique=True), st.randoms())
 @DEADLINE
-def test_order_counts_in_tuples_and_not_in_sets(values, random):
+def test_order_matters_in_tuples_but_not_in_sets(values, random):
     shuffled = random.sample(values, len(values))
     box = ", ".join(map(str, shuffled))
     assert grade(f"\\boxed{{({box})}}", f"({', '.join(map(str, values))})") == float(shuffled == values)
@@ -81,7 +81,7 @@ def test_order_counts_in_tuples_and_not_in_sets(values, random):
 
 @given(st.integers(-9, 9), st.integers(-9, 9), st.integers(-9, 9))
 @settings(deadline=None, max_examples=25)
-def test_expanded_polynomials_are_equal_and_perturbed_ones_not(a, b, c):
+def test_expanded_polynomials_are_equal_and_perturbed_ones_are_not(a, b, c):
     expanded = f"x^2{a + b:+d}x{a * b:+d}"
     assert grade(f"\\boxed{{(x{a:+d})(x{b:+d})}}", expanded) == 1.0
     assert grade(f"\\boxed{{(x{a:+d})(x{b:+d}){c:+d}}}", expanded) == float(c == 0)
@@ -89,21 +89,21 @@ def test_expanded_polynomials_are_equal_and_perturbed_ones_not(a, b, c):
 
 @given(st.text(max_size=300), st.text(max_size=60))
 @settings(deadline=None, max_examples=150)
-def test_any_text_survives(completion, gold):
+def test_any_text_is_graded_without_an_error(completion, gold):
     assert grade(completion, gold) in (0.0, 1.0, None)
     assert equal_at_once(normalize(gold) or "5", normalize(completion)) in (True, False, None)
 
 
 @given(st.binary(max_size=200))
 @settings(deadline=None, max_examples=100)
-def test_any_bytes_survive(data):
+def test_any_bytes_are_graded_without_an_error(data):
     text = data.decode("utf-8", "surrogateescape")
     assert grade(f"\\boxed{{{text}", "5") == 0.0 or "}" in text
     assert grade(f"<answer>{text}</answer>", "x^2+17") in (0.0, 1.0)
 
 
 def test_values_that_differ_after_many_digits_are_not_equal():
-    """Evaluation to a fixed number of digits would call these equal."""
+    """Evaluation to a fixed number of digits would consider these equal."""
     assert grade("\\boxed{2^{1009}-1}", "2^{1009}") == 0.0
     assert grade("\\boxed{\\sqrt{2}+10^{-17}}", "\\sqrt{2}") == 0.0
     assert grade(f"\\boxed{{{math.pi!r}}}", "\\pi") == 0.0

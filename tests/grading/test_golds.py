@@ -1,4 +1,4 @@
-"""Golds of every style that data sets use, and those that say nothing."""
+"""Golds in the styles of many data sets, and golds that contain no answer."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from open_r1.grading import grade, usable_gold
 from open_r1.grading.golds import gold_answer
 
 
-# Gold, what is in the box, reward.
+# Gold, content of the box, reward.
 STYLES = [
     ("We have $16-3-4=9$ eggs left, so she makes $9\\cdot2=18$.\n#### 18", "18", 1.0),  # GSM8K full solution
     ("We have $16-3-4=9$ eggs left, so she makes $9\\cdot2=18$.\n#### 18", "9", 0.0),  # step of the gold solution
@@ -177,12 +177,12 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize(("gold", "box", "reward"), STYLES)
-def test_styles(gold, box, reward):
+def test_gold_styles(gold, box, reward):
     assert grade(f"\\boxed{{{box}}}", gold) == reward
 
 
 @pytest.mark.parametrize("gold", UNUSABLE)
-def test_gold_that_says_nothing_gives_no_verdict(gold):
+def test_gold_without_an_answer_gives_no_verdict(gold):
     assert not usable_gold(gold)
     assert grade("\\boxed{4}", gold) is None and grade("", gold) is None
 

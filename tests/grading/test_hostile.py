@@ -1,4 +1,4 @@
-"""Completions that attack the grader: code, injections, tricks of notation, endless formulas, megabytes of text."""
+"""Completions that attack the grader with code, injections, notation tricks, endless formulas, or huge texts."""
 
 import time
 
@@ -43,7 +43,12 @@ TRICKS = [
     ("5", "\\boxed{\\{0,1,\\ldots,9\\}}", 0.0),  # shotgun
     (
         "5",
-        "\\boxed{1} \\boxed{2} \\boxed{3} \\boxed{4} \\boxed{5} \\boxed{6} \\boxed{7} \\boxed{8} \\boxed{9} \\boxed{10} \\boxed{11} \\boxed{12} \\boxed{13} \\boxed{14} \\boxed{15} \\boxed{16} \\boxed{17} \\boxed{18} \\boxed{19} \\boxed{20} \\boxed{21} \\boxed{22} \\boxed{23} \\boxed{24} \\boxed{25} \\boxed{26} \\boxed{27} \\boxed{28} \\boxed{29} ",
+        (
+            "\\boxed{1} \\boxed{2} \\boxed{3} \\boxed{4} \\boxed{5} \\boxed{6} \\boxed{7} \\boxed{8} "
+            "\\boxed{9} \\boxed{10} \\boxed{11} \\boxed{12} \\boxed{13} \\boxed{14} \\boxed{15} \\boxed{16} "
+            "\\boxed{17} \\boxed{18} \\boxed{19} \\boxed{20} \\boxed{21} \\boxed{22} \\boxed{23} \\boxed{24} "
+            "\\boxed{25} \\boxed{26} \\boxed{27} \\boxed{28} \\boxed{29} "
+        ),
         0.0,
     ),  # shotgun of boxes
     ("5", "\\boxed{1}\nor \\boxed{5} or \\boxed{3}", 0.0),  # guesses
@@ -68,7 +73,7 @@ TRICKS = [
     ("-5", "\\boxed{—5}", 1.0),  # em dash as minus
     ("-5", "\\boxed{–5}", 1.0),  # en dash as minus
     ("-5", "\\boxed{‐5}", 1.0),  # hyphen character as minus
-    ("-5", "\\boxed{~5}", 0.0),  # tilde is no minus
+    ("-5", "\\boxed{~5}", 0.0),  # a tilde is not a minus
     ("x^2", "\\boxed{x²}", 1.0),  # superscript
     ("x^2", "\\boxed{x₂}", 0.0),  # subscript, not superscript
     ("2^3", "\\boxed{2³}", 1.0),  # superscript
@@ -156,24 +161,25 @@ def test_tricks(gold, completion, reward):
 
 
 @pytest.mark.parametrize(("completion", "reward"), LONG, ids=range(len(LONG)))
-def test_long_and_deeply_nested_texts_take_little_time(completion, reward):
+def test_long_and_deeply_nested_texts_are_fast(completion, reward):
     start = time.process_time()
     assert grade(completion, "7") == reward
     assert time.process_time() - start < 2
 
 
 REPEATED = [
-    "the answer is 5. ", "\\boxed{5} ", "\\boxed{", "<answer>", "</answer>", " ", "\n", "$", "#### 5\n", "(", "{", "}", "\\frac", "\\frac1",
-    "\\sqrt(", "\\text{", "«", "a", "ab ", "1", "1,", "1,000", "1 ", "^", "^(", "_", "=", "x=", "<", "\\left", "\\", "&", "**", "答案是", "选A",
-    "½", "²", "①", "-", "±", "\\cup", "|", "°", "wait ", "or ", ", ", "\\$5", "US$ 5 ", "{,}", "\\!", "\\ ", "5 cm ", "(A)", "because ", "«5»^2",
+    "the answer is 5. ", "\\boxed{5} ", "\\boxed{", "<answer>", "</answer>", " ", "\n", "$", "#### 5\n", "(", "{", "}",
+    "\\frac", "\\frac1", "\\sqrt(", "\\text{", "«", "a", "ab ", "1", "1,", "1,000", "1 ", "^", "^(", "_", "=", "x=",
+    "<", "\\left", "\\", "&", "**", "答案是", "选A", "½", "²", "①", "-", "±", "\\cup", "|", "°", "wait ", "or ", ", ",
+    "\\$5", "US$ 5 ", "{,}", "\\!", "\\ ", "5 cm ", "(A)", "because ", "«5»^2",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", REPEATED)
-def test_no_pattern_backtracks(piece):
+def test_no_regular_expression_backtracks(piece):
     """A regular expression that backtracks would take minutes for one of these."""
     start = time.process_time()
-    for before, behind in (
+    for before, after in (
         ("", ""),
         ("\\boxed{", "}"),
         ("The answer is ", ""),
@@ -181,13 +187,13 @@ def test_no_pattern_backtracks(piece):
         ("\\boxed{5}", ""),
     ):
         for length in (1900, 49000):
-            reading = extract_answer(before + piece * (length // len(piece)) + behind)
+            reading = extract_answer(before + piece * (length // len(piece)) + after)
             if reading:
                 equal_at_once("5", normalize(reading.answer))
     assert time.process_time() - start < 3
 
 
-def test_nothing_in_a_completion_is_run(tmp_path):
+def test_code_in_a_completion_is_never_executed(tmp_path):
     mark = tmp_path / "mark"
     for code in (
         f"open('{mark}','w')",
@@ -208,7 +214,7 @@ def test_nothing_in_a_completion_is_run(tmp_path):
 ENDLESS = r"\int_{0}^{1} \sin(x^{x^{x}}) e^{x^{10}} dx"
 
 
-def test_endless_formula_is_wrong_in_a_completion_and_cannot_be_judged_in_a_gold():
+def test_endless_formula_is_wrong_as_an_answer_and_unjudged_as_a_gold():
     grader = Grader(workers=1, seconds=0.5)
     try:
         completions = [f"\\boxed{{{ENDLESS}}}", "\\boxed{3}", "\\boxed{\\sqrt{49}}"]

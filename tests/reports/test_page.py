@@ -1,4 +1,4 @@
-"""The page on a pipeline: claims, the table of checkpoints, plots, repaired slips."""
+"""The report page of a pipeline: claims, the table of checkpoints, plots, corrected slips."""
 
 import json
 import random
@@ -22,17 +22,15 @@ SLIP = "<think>3*7=2 wait 3*7=1</think><answer>1</answer>"
 
 
 def evaluation(folder: Path, chance: float, mixed: float, seed: int):
-    """An evaluation as `evaluation.py` writes it: 60 problems, 4 samples each."""
+    """Writes the output of `evaluation.py` for 60 problems with 4 samples each."""
     rng, rows = random.Random(seed), []
     for i in range(60):
         for _ in range(4):
             text = "so 所以" if rng.random() < mixed else "so"
-            rows.append(
-                {
-                    "prompt_id": str(i), "prompt": str(i), "solution": "4", "completion": f"<think>{text}</think><answer>4</answer>",
-                    "finish_reason": "stop", "completion_tokens": 9, "rewards/accuracy": float(rng.random() < chance), "rewards/format": 1.0,
-                }
-            )  # fmt: skip
+            row = {"prompt_id": str(i), "prompt": str(i), "solution": "4"}
+            row |= {"completion": f"<think>{text}</think><answer>4</answer>"}
+            row |= {"finish_reason": "stop", "completion_tokens": 9}
+            rows.append(row | {"rewards/accuracy": float(rng.random() < chance), "rewards/format": 1.0})
     folder.mkdir(parents=True)
     scored = Dataset.from_list(rows)
     scored.to_parquet(str(folder / "problems.parquet"))
@@ -41,7 +39,7 @@ def evaluation(folder: Path, chance: float, mixed: float, seed: int):
 
 
 def rl_run(folder: Path, consistency: list[float]):
-    """A run of reinforcement learning as the trainer writes it, with a slip repaired at step 3."""
+    """Writes the output of a GRPO run in which a slip is corrected at step 3."""
     (folder / "completions").mkdir(parents=True)
     log = []
     for step, share in enumerate(consistency):
@@ -66,15 +64,14 @@ CLAIMS = [
 
 @pytest.fixture
 def done(tmp_path, monkeypatch):
-    """A pipeline of two stages, run with two seeds; with the second, languages mix in the middle of the run."""
+    """A finished pipeline of two stages with two seeds; with the second seed, languages mix halfway through."""
     for name in ("recipes", "src"):
         (tmp_path / name).symlink_to(Path.cwd() / name)
     monkeypatch.chdir(tmp_path)
-    stages = [
-        {"name": "zero", "config": "recipes/tiny/grpo/config_zero.yaml"},
-        {"name": "evaluation", "config": "recipes/tiny/eval/config_heldout.yaml", "needs": ["zero"],
-         "set": {"models": ["outputs/tiny/base", "outputs/tiny/zero"], "benchmarks": [PROBLEMS]}},
-    ]  # fmt: skip
+    zero = {"name": "zero", "config": "recipes/tiny/grpo/config_zero.yaml"}
+    evaluate = {"name": "evaluation", "config": "recipes/tiny/eval/config_heldout.yaml", "needs": ["zero"]}
+    evaluate |= {"set": {"models": ["outputs/tiny/base", "outputs/tiny/zero"], "benchmarks": [PROBLEMS]}}
+    stages = [zero, evaluate]
     keys = {"output_dir": "outputs/tiny", "stages": stages, "seeds": [42, 1], "claims": CLAIMS}
     args = PipelineArguments(**keys)
     for seed in args.seeds:
@@ -105,15 +102,15 @@ def test_claims(done):
     ].value == 0.9
 
 
-def test_equal_sides_do_not_support_a_claim_of_more(done):
-    """They do support a claim of not less."""
+def test_equal_values_do_not_support_a_claim_of_more(done):
+    """They do support a claim of "not less"."""
     same = {"claim": "more", "of": "zero", "versus": "zero", "measure": "problems/format"}
     assert not check_claim(PaperClaim.parse(same), build_tasks(done, 42)).holds
     assert check_claim(PaperClaim.parse(same | {"least": 0}), build_tasks(done, 42)).holds
 
 
-def test_ratios_to_zero(done):
-    """0 / 0 is small enough for any limit; more than 0 / 0 is infinite."""
+def test_ratios_with_a_zero_denominator(done):
+    """0 / 0 satisfies any upper limit; a positive value / 0 is infinite."""
     for folder, tokens in (("base", "cut off"), ("zero", "cut off")):
         assert check_claim(
             PaperClaim.parse(
@@ -133,7 +130,7 @@ def test_ratios_to_zero(done):
 
 
 def test_intervals_cover_the_true_difference():
-    """The difference of two coins, many times: about 95% of the intervals contain it."""
+    """About 95% of the intervals contain the true difference of two biased coins."""
     rng, inside = random.Random(0), 0
     for _ in range(200):
         chances = [rng.random() for _ in range(80)]
@@ -174,7 +171,7 @@ def test_the_page(done, script):
     assert json.loads(Path("outputs/tiny/report/claims.json").read_text())["better"]["42"]["holds"] is True
 
 
-def test_one_seed_has_no_range(done, script):
+def test_single_seed_has_no_range(done, script):
     assert script("report", "--pipeline", "pipeline.yaml", "--seeds", 42).code == 0
     page = Path("outputs/tiny/report/report.md").read_text()
     table = page[: page.index("## ")]
@@ -215,7 +212,7 @@ def test_duplicate_names_are_refused(done):
         require_known(PaperClaim.parse(CLAIMS[0]), build_tasks(args, 42))
 
 
-def test_a_page_names_recipes_that_have_changed_since(done, script):
+def test_page_names_recipes_changed_after_the_run(done, script):
     keys = json.loads(Path("pipeline.yaml").read_text())
     keys["stages"][0]["set"] = {"max_steps": 7}
     Path("pipeline.yaml").write_text(json.dumps(keys))
@@ -224,7 +221,7 @@ def test_a_page_names_recipes_that_have_changed_since(done, script):
     assert "**The recipes have changed since**" in Path("outputs/tiny/report/report.md").read_text()
 
 
-def test_a_pipeline_that_only_evaluates_or_only_trains_has_a_page_too(done, script):
+def test_pipelines_with_only_evaluation_or_only_training_have_a_page(done, script):
     keys = json.loads(Path("pipeline.yaml").read_text()) | {"claims": []}
     evaluation = keys["stages"][1] | {"needs": []}
     for stages, words, other in (

@@ -1,4 +1,4 @@
-"""The report on a run, from what TRL writes, without a tracker."""
+"""The report on a run, made from the files that TRL writes, without a tracker."""
 
 import json
 
@@ -50,7 +50,7 @@ def test_shares_of_reflection_and_language_mixing(run_dir):
 
 
 def test_majority_of_each_group(run_dir):
-    """Seven of sixteen are right, and the others differ; then nine agree on something else."""
+    """Seven of 16 answers are correct and the others differ; at the next step, nine agree on a wrong answer."""
     right, wrong = "<answer>4</answer>", [f"<think>1</think><answer>{n}</answer>" for n in range(5, 14)]
     for step, texts in ((9, [right] * 7 + wrong), (10, [right] * 7 + wrong[:1] * 9)):
         table = pd.DataFrame({"step": step, "prompt": "Q: a", "completion": texts, "accuracy": [1.0] * 7 + [0.0] * 9})
@@ -60,7 +60,7 @@ def test_majority_of_each_group(run_dir):
 
 
 def test_unfinished_thoughts_do_not_vote(run_dir):
-    """Two finished answers, and three thoughts that mention a box but are cut off: the majority is right."""
+    """Two finished answers outvote three boxes in thoughts that were cut off."""
     texts = ["so</think>\\boxed{4}"] * 2 + ["perhaps \\boxed{5}, or"] * 3
     table = pd.DataFrame({"step": 10, "prompt": "Q: a", "completion": texts, "accuracy": [1.0] * 2 + [0.0] * 3})
     for path in (run_dir / "completions").glob("*.parquet"):
@@ -106,7 +106,7 @@ def test_every_panel_has_lines_and_labels(run_dir, monkeypatch):
         assert panel.lines and panel.get_xlabel() == "step" and panel.get_ylabel()
 
 
-def test_rewards_of_ones_own_share_a_panel(run_dir, monkeypatch):
+def test_user_rewards_share_a_panel(run_dir, monkeypatch):
     log = (run_dir / "log_history.jsonl").read_text()
     log = log.replace("rewards/accuracy/", "rewards/brevity/").replace("rewards/format/", "rewards/code/")
     (run_dir / "log_history.jsonl").write_text(log)
@@ -117,8 +117,8 @@ def test_rewards_of_ones_own_share_a_panel(run_dir, monkeypatch):
     assert before_after(read_run(run_dir)).loc["brevity"].tolist() == [0.0, 1.0]
 
 
-def test_minutes_are_those_of_all_attempts(run_dir):
-    """The trainer reports the last one only: 90 seconds, of 10 steps of a minute and 3 evaluations of half a minute."""
+def test_minutes_include_all_attempts(run_dir):
+    """The trainer reports only the 90 s of the last attempt, but 10 steps of 60 s and 3 evaluations of 30 s ran."""
     entries = [json.loads(line) for line in (run_dir / "log_history.jsonl").read_text().splitlines()]
     for entry in entries:
         entry |= {"eval_runtime": 30.0} if "eval_reward" in entry else {"step_time": 60.0}
@@ -136,7 +136,7 @@ def test_run_without_evaluations_shows_its_training_prompts(run_dir, script):
 
 
 def test_run_that_is_still_training(run_dir, script):
-    """No results yet, a line that is being written, and completions of a longer run before it."""
+    """No results yet, an incomplete last line, and completions of an earlier, longer run."""
     (run_dir / "train_results.json").unlink()
     with (run_dir / "log_history.jsonl").open("a") as file:
         file.write('{"reward": 1.')

@@ -1,4 +1,4 @@
-"""The accuracy reward as trainers and builders call it; the cases are in `tests/grading`."""
+"""The accuracy reward as trainers and builders call it; grading itself is tested in `tests/grading`."""
 
 import os
 import signal
@@ -39,13 +39,13 @@ def test_missing_completion_is_not_judged():
 
 
 def test_messages_are_graded_like_text():
-    """So that TRL's own scripts can use the reward."""
+    """TRL's own scripts pass messages."""
     messages = [{"role": "assistant", "content": "<answer>4</answer>", "reasoning_content": "2+2"}]
     assert accuracy([messages, [{"role": "assistant", "content": "\\boxed{5}"}]], ["4", "4"]) == [1.0, 0.0]
 
 
 def test_grades_outside_the_main_thread():
-    """There math-verify's deadline, which uses signals, would raise."""
+    """math-verify's timeouts use signals, which would raise there."""
     found = []
     thread = threading.Thread(target=lambda: found.append(grade("<answer>\\sqrt{49}</answer>", "7.0")))
     thread.start()
@@ -53,7 +53,7 @@ def test_grades_outside_the_main_thread():
     assert found == [1.0]
 
 
-def test_outage_is_not_remembered():
+def test_outage_is_not_cached():
     grader = Grader(workers=1)
     try:
         broken = Workers("no.such:function", 1, 1.0)

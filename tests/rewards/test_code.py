@@ -28,7 +28,7 @@ SURPRISE = "surprise"
 
 
 class Fake:
-    """A provider of one's own, by dotted path; what it does depends on the program."""
+    """A user-defined provider, given by its dotted path; its behavior depends on the program."""
 
     def __init__(self, answer="3"):
         self.answer, self.runs = answer, 0
@@ -43,7 +43,7 @@ class Fake:
 
 
 class Echo:
-    """A provider that "runs" `print(3)` and its like."""
+    """A provider that pretends to run programs such as `print(3)`."""
 
     def run(self, source, language, stdin, limits):
         return Outcome("ok", source.strip()[len("print(") : -1].encode(), 0.01)
@@ -80,7 +80,7 @@ def test_an_outage_gives_none(program, reward, runs):
     assert metrics["code/outage"] == (reward is None)
 
 
-def test_a_row_that_could_not_be_judged_does_not_train():
+def test_an_unjudged_row_is_excluded_from_training():
     specs = RewardSpec.parse_all([{"name": "code", **FAKE}, "format"])
     texts = [f"<think>so</think><answer>\n```python\n{p}\n```\n</answer>" for p in ("outage", "print(3)")]
     rows = Composition(specs).score(texts, test_cases=[[TESTS[0]]] * 2)
@@ -99,7 +99,7 @@ def test_domains_of_code_and_mathematics():
 
 
 def test_takes_text_and_messages_alike():
-    """Also without a composition, as a trainer or a notebook may call it; `None` is a row without a completion."""
+    """The reward is called directly, as in a notebook; a row without a completion gets `None`."""
     answer = "```python\nprint(3)\n```"
     messages = [
         [{"role": "assistant", "content": answer}],
@@ -138,7 +138,7 @@ def test_the_event_loop_is_not_blocked(judge):
 
     asyncio.run(both())
     assert max(b - a for a, b in zip(ticks, ticks[1:], strict=False)) < 0.2
-    assert 0.5 < ticks[-1] - ticks[0] < 1.5  # two at once
+    assert 0.5 < ticks[-1] - ticks[0] < 1.5  # two run concurrently
 
 
 def test_pickles(judge):
@@ -184,7 +184,7 @@ def test_a_sandbox_killed_while_it_judges(judge):
                 os.kill(child.pid, signal.SIGKILL)
         return await task
 
-    assert asyncio.run(judged()) == [1.0]  # tried again
+    assert asyncio.run(judged()) == [1.0]  # judged again
 
 
 def test_memory_does_not_grow(judge):
@@ -231,6 +231,6 @@ def test_data_without_test_cases_is_refused():
     check_columns(rewards, ["prompt", "test_cases"])
 
 
-def test_different_cases_are_not_equal():
-    """A program with other test cases is judged again."""
+def test_cases_of_different_type_are_not_equal():
+    """Verdicts are cached per program and test cases."""
     assert Case("1", "2") != Case("1", "2", "f") and hash(Case("1", "2")) == hash(Case("1", "2"))

@@ -1,4 +1,4 @@
-"""GRPO on programs, on the CPU."""
+"""GRPO with the code reward, on the CPU."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ def test_trains_two_steps(info, script, checkpoint, tmp_path):
     logged = [entry for entry in history if "reward" in entry]
     assert len(logged) == 2
     assert all(entry["rewards/code/mean"] == 0 and entry["rewards/code/none"] == 0 for entry in logged)
-    assert all(entry["code/no_program"] == 1 for entry in logged)  # an untrained model writes none
+    assert all(entry["code/no_program"] == 1 for entry in logged)  # an untrained model writes no programs
 
 
 def test_missing_test_cases_are_reported_early(script, checkpoint, tmp_path):

@@ -1,4 +1,4 @@
-"""`python -m open_r1.rewards`, and the function behind it."""
+"""`python -m open_r1.rewards` and the functions it uses."""
 
 import json
 import runpy
@@ -25,7 +25,7 @@ ROWS = [
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
-    """Runs `python -m open_r1.rewards` on ROWS; gives exit status and what it printed."""
+    """Runs `python -m open_r1.rewards` on ROWS; returns the exit status and the output."""
     path = tmp_path / "completions.jsonl"
     path.write_text("\n".join(map(json.dumps, ROWS)))
     monkeypatch.chdir(tmp_path)
@@ -64,7 +64,9 @@ def test_graded_rows_are_written(command, tmp_path, suffix):
         Dataset.from_json(f"out/graded{suffix}") if suffix == ".jsonl" else Dataset.from_parquet(f"out/graded{suffix}")
     )
     assert graded["rewards/accuracy"][:] == graded["reward"][:] == [1.0, 0.0, 1.0, None, None]
-    assert graded.column_names == ["output", "answer", "domain", "rewards/accuracy", "reward"], "the user's own names"
+    assert graded.column_names == ["output", "answer", "domain", "rewards/accuracy", "reward"], (
+        "the user's column names are kept"
+    )
     assert graded["output"][0] == RIGHT and graded["answer"][0] == "4"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"graded{suffix}"]
 
@@ -82,7 +84,7 @@ def test_graded_rows_are_written(command, tmp_path, suffix):
         (["--reward_func", "accuracy"], "unknown option '--reward_func'"),
     ],
 )
-def test_mistakes_end_in_one_message(command, flags, says):
+def test_user_errors_end_with_one_message(command, flags, says):
     status, out = command(*flags)
     assert status == 1 and says in out and "Traceback" not in out
 

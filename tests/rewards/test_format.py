@@ -1,4 +1,4 @@
-"""Format: the whole completion, each tag once, in order."""
+"""The format rewards: each tag once, in order, with nothing outside."""
 
 import pytest
 
@@ -12,10 +12,10 @@ from open_r1.utils.errors import RecipeError
     ("completion", "reward"),
     [
         ("<think>a</think><answer>b</answer>", 1.0),
-        ("<think>\na < b\n</think>\n\n<answer>\nb\n</answer>\n", 1.0),  # white space and other signs are free
+        ("<think>\na < b\n</think>\n\n<answer>\nb\n</answer>\n", 1.0),  # white space and `<` are allowed
         ("<think><1, 2> is a vector</think><answer><1, 2></answer>", 1.0),
         ("<think>a</think> so <answer>b</answer>", 0.0),  # words between the blocks
-        ("<think>a</think><answer>b</answer> bye", 0.0),  # words after them
+        ("<think>a</think><answer>b</answer> bye", 0.0),  # words after the blocks
         ("<think></think><answer>b</answer>", 0.0),  # no thought
         ("<think>a</think><answer> \n </answer>", 0.0),  # no answer
         ("<think>a</think>b", 0.0),
@@ -23,7 +23,7 @@ from open_r1.utils.errors import RecipeError
         ("<think>a</think><think>a</think><answer>b</answer>", 0.0),
         ("<think>a<answer>b</answer></think><answer>b</answer>", 0.0),
         ("<think>a</think><answer>b", 0.0),  # cut off
-        ("a</think><answer>b</answer>", 0.0),  # without a template that opens the thought
+        ("a</think><answer>b</answer>", 0.0),  # no template opens the thought
         ("", 0.0),
     ],
 )
@@ -53,8 +53,8 @@ def test_structure_is_checked_at_the_start():
         Composition([RewardSpec("format", params={"structure": "xml"})])
 
 
-def test_long_thought_takes_no_time():
-    """A pattern that backtracks would hang on an unclosed thought of this length."""
+def test_long_thought_is_fast():
+    """A regular expression that backtracks would hang on an unclosed thought of this length."""
     assert Format()(["<think>" + "a < b " * 200_000]) == [0.0]
 
 

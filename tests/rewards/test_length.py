@@ -1,4 +1,4 @@
-"""Length and repetition, in tokens."""
+"""The rewards for length and repetition, which count tokens."""
 
 import pickle
 
@@ -15,13 +15,13 @@ def test_cosine_prefers_short_right_answers_and_long_wrong_ones():
     lengths = [[0] * n for n in (0, 50, 100, 1000)]
     right = reward([RIGHT] * 4, ["4"] * 4, lengths)
     wrong = reward([WRONG] * 4, ["4"] * 4, lengths)
-    assert right == [1.0, pytest.approx(0.75), 0.5, 0.5]  # beyond max_len it does not rise again
+    assert right == [1.0, pytest.approx(0.75), 0.5, 0.5]  # constant beyond max_len
     assert wrong == [-1.0, pytest.approx(-0.75), -0.5, -0.5]
     assert reward([RIGHT], ["see figure"], [[0]]) == [None]
 
 
 def test_group_length_compares_within_a_prompt():
-    """A prompt whose solutions are naturally long is not punished."""
+    """A prompt whose solutions are long by nature is not penalized."""
     reward = GroupLength(num_generations=2)
     lengths = [[0] * n for n in (10, 20, 1000, 2000)]
     assert reward([RIGHT] * 4, ["4"] * 4, lengths, ["a", "a", "b", "b"]) == [0.5, -0.5, 0.5, -0.5]
@@ -29,8 +29,8 @@ def test_group_length_compares_within_a_prompt():
     assert reward([RIGHT] * 2, ["4"] * 2, [[0], [0]], ["a", "a"]) == [0.0, 0.0]
 
 
-def test_group_length_does_not_judge_a_part_of_a_group():
-    """Its shortest and longest may be on another process."""
+def test_group_length_does_not_judge_incomplete_groups():
+    """The shortest and longest completions may be in another process."""
     reward = GroupLength(num_generations=4)
     assert reward([RIGHT] * 3, ["4"] * 3, [[0], [0, 0], [0, 0, 0]], ["a", "b", "b"]) == [None] * 3
 
@@ -45,5 +45,5 @@ def test_trl_rewards_under_recipe_names():
     ]
 
 
-def test_they_pickle():
+def test_length_rewards_pickle():
     assert pickle.loads(pickle.dumps(Cosine(max_len=8))).max_len == 8

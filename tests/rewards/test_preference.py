@@ -1,4 +1,4 @@
-"""Reward models as rewards: which part of a completion is judged, and which errors come early."""
+"""Reward models as rewards: which part of a completion they judge, and errors before training."""
 
 import pickle
 import shutil
@@ -15,7 +15,7 @@ from open_r1.utils.errors import RecipeError
 PROMPT = [{"role": "user", "content": "write 3 a"}]
 
 
-def test_helpfulness_is_of_the_summary_and_harmlessness_of_the_whole(reward_model):
+def test_helpfulness_judges_the_summary_and_harmlessness_the_full_completion(reward_model):
     texts = ["<think>so a</think>aaa", "<think>then b</think>aaa", "<think>so a</think>bbb"]
     helpful = Helpfulness(reward_model)(texts, [PROMPT] * 3)
     assert helpful[0] == pytest.approx(helpful[1]) and abs(helpful[0] - helpful[2]) > 1e-4
@@ -34,7 +34,7 @@ def test_batches_do_not_change_the_rewards(reward_model):
     assert together == pytest.approx(alone, abs=1e-5)
 
 
-def test_in_a_recipe_each_row_has_one_of_both(reward_model):
+def test_domains_select_one_of_both_for_each_row(reward_model):
     entries = [{"name": "helpfulness", "model": reward_model, "domain": "general-helpful"}]
     entries += [{"name": "harmlessness", "model": reward_model, "domain": "general-harmless"}]
     rewards = Composition(RewardSpec.parse_all([*entries, {"name": "accuracy", "domain": "math"}]))
@@ -49,13 +49,13 @@ def test_in_a_recipe_each_row_has_one_of_both(reward_model):
     assert judged == [[False, True, False], [False, False, True], [True, False, False]] and rows[2][0] == 1.0
 
 
-def test_it_pickles_without_its_model(reward_model):
+def test_pickles_without_its_model(reward_model):
     reward = Helpfulness(reward_model)
     reward.start()
     assert pickle.loads(pickle.dumps(reward))(["a"], [PROMPT]) == reward(["a"], [PROMPT])
 
 
-def test_errors_come_before_training(reward_model, checkpoint, tmp_path):
+def test_errors_are_found_before_training(reward_model, checkpoint, tmp_path):
     def start(model):
         Composition(RewardSpec.parse_all([{"name": "helpfulness", "model": str(model)}])).start()
 

@@ -1,4 +1,4 @@
-"""Workers: deadlines that hold in C code too, memory, crashes, and exit."""
+"""The worker pool: deadlines (even in C code), memory limits, crashes, and exit."""
 
 import os
 import pickle
@@ -50,7 +50,7 @@ def workers(tmp_path):
         pool.close()
 
 
-def test_printed_text_does_not_get_into_results(workers):
+def test_printed_text_does_not_corrupt_results(workers):
     pool = workers("square")
     assert [future.result() for future in [pool.submit(n) for n in range(20)]] == [n * n for n in range(20)]
 
@@ -60,7 +60,7 @@ def test_printed_text_does_not_get_into_results(workers):
     [
         ("sleep", "timeout"),
         ("python loop", "timeout"),
-        ("c loop", "timeout"),  # no Python signal handler would run in it
+        ("c loop", "timeout"),  # a Python signal handler would not run
         ("memory", "memory"),
         ("recursion", "memory"),
         ("raise", "error"),
@@ -68,14 +68,14 @@ def test_printed_text_does_not_get_into_results(workers):
         ("exit", "died"),
     ],
 )
-def test_bad_item_fails_alone(workers, what, reason):
+def test_failing_item_does_not_affect_others(workers, what, reason):
     pool = workers("act", count=1)
     bad, good = pool.submit(what), pool.submit("good")
     assert bad.exception(timeout=30).reason == reason
     assert good.result(timeout=30) == "good"
 
 
-def test_after_a_deadline_the_next_item_waits_milliseconds(workers):
+def test_next_item_after_a_timeout_waits_only_milliseconds(workers):
     pool = workers("act", count=1)
     pool.submit("warm").result()
     start = time.monotonic()
@@ -125,7 +125,7 @@ def test_item_that_does_not_pickle_raises_at_once(workers):
 
 
 def test_a_fork_gets_its_own_processes(workers):
-    """As in `datasets.map(num_proc=…)`, which forks."""
+    """`datasets.map(num_proc=…)` forks, for example."""
     pool = workers("square")
     assert pool.submit(2).result() == 4
     read, write = os.pipe()
@@ -146,7 +146,7 @@ def test_close_cancels_the_queue(workers):
     assert time.monotonic() - start < 5 and futures[-1].cancelled()
 
 
-def test_closed_pool_starts_again(workers):
+def test_closed_pool_can_be_used_again(workers):
     pool = workers("square", count=1)
     first = pool.submit(2).result(), pool.pids()
     pool.close()
@@ -155,7 +155,7 @@ def test_closed_pool_starts_again(workers):
 
 
 def test_workers_end_with_their_program(tmp_path):
-    """At a normal exit, and when the program is killed in the middle of an item."""
+    """At normal exit, and when the program is killed while an item runs."""
     (tmp_path / "acts.py").write_text(FUNCTIONS)
     code = (
         "import sys, time; from open_r1.utils.workers import Workers;"
