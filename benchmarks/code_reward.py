@@ -1,7 +1,7 @@
-"""Speed of the judge of programs: new sandboxes and fork servers, beside a bare `bwrap python`, in one run.
+"""Speed of the code judge with new sandboxes and with fork servers, compared with a bare `bwrap python`.
 
-Programs are trivial, so that starting them is what counts. In each round, the rates are measured one after another;
-the table shows medians. Then how late a program that never ends is stopped, and how the memory of this process grows
+The programs are trivial, so that the start-up time dominates. Each round measures the rates one after another; the
+table shows medians. It then measures how late an endless program is stopped, and how the memory of this process grows
 over many programs.
 
   python benchmarks/code_reward.py                     # about three minutes on two cores
@@ -29,7 +29,7 @@ MEBIBYTE = 2**20
 
 
 class BareBubblewrap:
-    """The minimum that isolates: `bwrap python` with the program on its command line; no limits, nothing watched."""
+    """Minimal isolation: `bwrap python` with the program on its command line, without limits or supervision."""
 
     def __init__(self, bubblewrap: Bubblewrap):
         self.argv = [bubblewrap.program, "--unshare-all", "--die-with-parent"]
@@ -43,7 +43,7 @@ class BareBubblewrap:
 
 
 def measure_rate(provider: Provider, threads: int, source: str = PROGRAM, language: str = "python") -> float:
-    """Runs per second, `threads` at the same time."""
+    """Runs per second with `threads` concurrent programs."""
 
     def run(i: int) -> None:
         provider.run(source, language, f"{i} 2", LIMITS)
@@ -56,7 +56,7 @@ def measure_rate(provider: Provider, threads: int, source: str = PROGRAM, langua
 
 
 def measure_lateness(provider: Provider) -> float:
-    """Seconds after its deadline at which a program that never ends is stopped."""
+    """Seconds between the deadline of an endless program and its end."""
     started = time.perf_counter()
     outcome = provider.run("while True: pass", "python", "", Limits(seconds=1))
     assert outcome.status == "timeout"
@@ -64,8 +64,7 @@ def measure_lateness(provider: Provider) -> float:
 
 
 def measure_growth(provider: Provider, programs: int) -> tuple[float, float, int]:
-    """Memory of this process in MiB after the first hundred programs and after all, and the number of new
-    descriptors."""
+    """Memory of this process in MiB after 100 programs and after all, and the number of new file descriptors."""
     process = psutil.Process()
 
     def is_right(i: int) -> bool:
@@ -111,7 +110,7 @@ def main() -> None:
         cpp_rate = measure_rate(providers[name], cores, CPP, "cpp")
         print(f"C++, compiled once, {name}: {cpp_rate:.1f} runs per second")
         lateness = max(measure_lateness(providers[name]) for _ in range(3))
-        print(f"a program that never ends, {name}: stopped at most {lateness:.3f} s after its deadline")
+        print(f"an endless program, {name}: stopped at most {lateness:.3f} s after its deadline")
     before, after, descriptors = measure_growth(providers[warm], args.programs)
     print(f"{args.programs:,} programs, {warm}: {before:.1f} MiB after 100, {after:.1f} MiB after all")
     print(f"{descriptors:+d} descriptors")

@@ -1,7 +1,7 @@
-"""Evaluation: how long 500 problems with 16 saved completions each take to grade and to summarize.
+"""Time to grade and summarize 500 problems with 16 saved completions each.
 
-The completions are those of benchmarks/rewards.py (about 1,500 tokens, 45 of 100 right, 2 of 100 formulas that never end).
-Starting the grader's processes is included, generation is not.
+The completions are those of benchmarks/rewards.py: about 1,500 tokens, 45% correct, 2% endless formulas. The time
+includes starting the grader's processes, but not generation.
 
   python benchmarks/evaluation.py            # about two minutes on two cores
 """
@@ -24,7 +24,7 @@ SAMPLES = 16  # per problem
 
 
 def completions(problems: int, seed: int) -> Dataset:
-    """Completions as `generate.py` leaves them, with their gold answers."""
+    """Completions with gold answers, in the format of `generate.py`."""
     rows = []
     while len(rows) < problems * SAMPLES:
         texts, golds = make_batch(seed + len(rows), bombs=True)

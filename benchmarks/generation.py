@@ -1,11 +1,11 @@
-"""Measures generation: nothing is lost when it is killed fifty times, and it is as fast as the server allows.
+"""Checks that generation survives fifty kills, and compares its throughput with vLLM's own client.
 
-1. The embedded model, untrained so that any numerical difference would change its samples, generates 2,000
-   completions with transformers. One run is left alone. The other is killed with SIGKILL at a random moment, fifty
-   times, and started again each time. Nothing may be lost or occur twice, and the content must be the same.
-2. A real vLLM server on the CPU (`make test-all` makes its environment, `.venv-vllm`) serves an untrained Qwen2 with
-   25M parameters. vLLM's own benchmark client and `generate.py` take turns at the same concurrency, with the same
-   prompts and sampling parameters. Reported are tokens per second by each client's own clock, medians of all rounds.
+1. The built-in model generates 2,000 completions with transformers; it is untrained, so that any numerical difference
+   would change its samples. One run is not interrupted. The other is killed with SIGKILL at fifty random moments and
+   restarted each time. No completion may be lost or occur twice, and the content must be the same.
+2. A real vLLM server on the CPU (`make test-all` creates its environment, `.venv-vllm`) serves an untrained Qwen2 with
+   25M parameters. vLLM's own benchmark client and `generate.py` take turns with the same concurrency, prompts and
+   sampling parameters. Reported are tokens per second by each client's own clock, as medians over all rounds.
 
   python benchmarks/generation.py            # about half an hour on two cores
   python benchmarks/generation.py --kills 5 --rounds 3
@@ -47,43 +47,28 @@ COMPLETIONS = "completions-00000-of-00001.jsonl"
 
 
 def generate_command(folder: Path) -> list[str]:
-    argv = [
-        sys.executable,
-        "src/open_r1/generate.py",
-        "--config",
-        "recipes/tiny/generate/config_zero.yaml",
-        "--output_dir",
-        str(folder),
-    ]
-    argv += [
-        "--model_name_or_path",
-        "open_r1.data.tiny:base_model",
-        "--dataset_params",
-        '{"size": 500}',
-        "--num_generations",
-        "4",
-    ]
-    return [*argv, "--batch_size", "10"]
+    argv = [sys.executable, "src/open_r1/generate.py", "--config", "recipes/tiny/generate/config_zero.yaml"]
+    argv += ["--output_dir", str(folder), "--model_name_or_path", "open_r1.data.tiny:base_model"]
+    return [*argv, "--dataset_params", '{"size": 500}', "--num_generations", "4", "--batch_size", "10"]
 
 
 def run(folder: Path) -> float:
-    """Runs `generate.py` to its end; returns the seconds."""
+    """Runs `generate.py` to its end; returns the time in seconds."""
     started = time.perf_counter()
     subprocess.run(generate_command(folder), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def run_and_kill(folder: Path, kills: int, seed: int) -> int:
-    """Starts `generate.py` and kills it, again and again; returns how often it was still running."""
+    """Starts and kills `generate.py` repeatedly; returns how often it was still running when killed."""
     rng = random.Random(seed)
     hits = 0
     for i in range(kills):
         lock = folder / "lock-00000-of-00001.txt"
         before = lock.stat().st_mtime_ns if lock.exists() else 0
-        with subprocess.Popen(
-            generate_command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            if i % 5:  # four of five times while it generates and writes, otherwise at any moment
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(generate_command(folder), **silent) as process:
+            if i % 5:  # four out of five times while it generates and writes, otherwise at any moment
                 while process.poll() is None and not (lock.exists() and lock.stat().st_mtime_ns > before):
                     time.sleep(0.01)
                 wait = rng.uniform(0, 1.5)
@@ -103,64 +88,29 @@ def run_and_kill(folder: Path, kills: int, seed: int) -> int:
 
 def kill_table(kills: int, seed: int):
     with tempfile.TemporaryDirectory() as root:
-        undisturbed, killed = Path(root, "undisturbed"), Path(root, "killed")
-        print(f"left alone: {run(undisturbed):.1f} s")
+        uninterrupted, killed = Path(root, "uninterrupted"), Path(root, "killed")
+        print(f"uninterrupted: {run(uninterrupted):.1f} s")
         hits = run_and_kill(killed, kills, seed)
         run(killed)
-        expected, actual = content(undisturbed), content(killed)
-        print(
-            f"killed {hits} of {kills} times: {len(actual):,} completions, wanted {len(expected):,}; "
-            f"the same: {actual == expected}"
-        )
+        expected, actual = content(uninterrupted), content(killed)
+        print(f"killed {hits} of {kills} times: {len(actual):,} completions, expected {len(expected):,}")
+        print(f"identical content: {actual == expected}")
 
 
 def content(folder: Path) -> list[tuple]:
-    """All completions of a folder, in the order of their ids."""
+    """All completions in a folder, ordered by id."""
     columns = ("prompt_id", "sample", "seed", "completion", "finish_reason")
     return sorted(tuple(row[column] for column in columns) for row in read_completions(folder))
 
 
 def vllm_throughput(server: Server, prompts: Path, count: int, concurrency: int, folder: Path) -> float:
     """Tokens per second of vLLM's own benchmark client."""
-    argv = [
-        server.python,
-        "-c",
-        VLLM_CLIENT,
-        "--backend",
-        "openai",
-        "--base-url",
-        server.url.removesuffix("/v1"),
-        "--model",
-        server.model,
-    ]
-    argv += [
-        "--dataset-name",
-        "custom",
-        "--dataset-path",
-        str(prompts),
-        "--custom-output-len",
-        str(MAX_TOKENS),
-        "--skip-chat-template",
-    ]
-    argv += [
-        "--num-prompts",
-        str(count),
-        "--max-concurrency",
-        str(concurrency),
-        "--temperature",
-        "1.0",
-        "--top-p",
-        "1.0",
-    ]
-    argv += [
-        "--disable-tqdm",
-        "--save-result",
-        "--save-detailed",
-        "--result-dir",
-        str(folder),
-        "--result-filename",
-        "vllm.json",
-    ]
+    argv = [server.python, "-c", VLLM_CLIENT, "--backend", "openai"]
+    argv += ["--base-url", server.url.removesuffix("/v1"), "--model", server.model]
+    argv += ["--dataset-name", "custom", "--dataset-path", str(prompts), "--skip-chat-template"]
+    argv += ["--num-prompts", str(count), "--max-concurrency", str(concurrency)]
+    argv += ["--custom-output-len", str(MAX_TOKENS), "--temperature", "1.0", "--top-p", "1.0", "--disable-tqdm"]
+    argv += ["--save-result", "--save-detailed", "--result-dir", str(folder), "--result-filename", "vllm.json"]
     subprocess.run(argv, check=True, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     result = json.loads((folder / "vllm.json").read_text())
     assert result["completed"] == count, f"{result['completed']} of {count}: {set(result['errors'])}"
@@ -169,24 +119,9 @@ def vllm_throughput(server: Server, prompts: Path, count: int, concurrency: int,
 
 def our_throughput(server: Server, prompts: Path, concurrency: int, folder: Path) -> float:
     """Tokens per second of `generate.py --backend server`, from reading the prompts to writing the last line."""
-    argv = [
-        "--model_name_or_path",
-        server.model,
-        "--backend",
-        "server",
-        "--base_urls",
-        server.url,
-        "--concurrency",
-        str(concurrency),
-    ]
-    argv += [
-        "--dataset_name",
-        str(prompts),
-        "--prompt_template",
-        str(prompts.with_name("bare.jinja")),
-        "--output_dir",
-        str(folder),
-    ]
+    argv = ["--model_name_or_path", server.model, "--backend", "server", "--base_urls", server.url]
+    argv += ["--dataset_name", str(prompts), "--prompt_template", str(prompts.with_name("bare.jinja"))]
+    argv += ["--output_dir", str(folder), "--concurrency", str(concurrency)]
     argv += ["--temperature", "1.0", "--top_p", "1.0", "--max_completion_length", str(MAX_TOKENS)]
     parsed = RecipeParser("generate").parse(argv)
     started = time.perf_counter()
@@ -195,11 +130,11 @@ def our_throughput(server: Server, prompts: Path, concurrency: int, folder: Path
     return sum(row["completion_tokens"] for row in read_completions(folder)) / seconds
 
 
-def served_model(folder: Path):
+def save_served_model(folder: Path):
     """Saves an untrained Qwen2 with 25M parameters.
 
-    With the smaller embedded model, vLLM's processes spend more time waiting for each other than computing, and one
-    round of a client may take twice as long as the next.
+    With the smaller built-in model, vLLM's processes would spend more time waiting for each other than computing, and
+    one round could take twice as long as the next.
     """
     tokenizer = tiny.tokenizer()
     set_seed(0)
@@ -219,7 +154,7 @@ def served_model(folder: Path):
 
 def throughput_table(python: str, rounds: int, count: int, concurrency: int):
     with tempfile.TemporaryDirectory() as root:
-        served_model(Path(root, "model"))
+        save_served_model(Path(root, "model"))
         prompts = Path(root, "prompts.jsonl")
         problems = (tiny.problem(0, "train", i).prompt for i in range(count))
         prompts.write_text("".join(json.dumps({"prompt": tiny.QUESTION.format(text)}) + "\n" for text in problems))
@@ -237,23 +172,24 @@ def throughput_table(python: str, rounds: int, count: int, concurrency: int):
                     speeds["generate.py"].append(our_speed)
         finally:
             server.kill()
-        print(f"{count:,} prompts, {concurrency} at once, {rounds} rounds")
+        print(f"{count:,} prompts, concurrency {concurrency}, {rounds} rounds")
         for name, values in speeds.items():
             print(f"{name:20} {statistics.median(values):8,.0f} tokens/s   {min(values):,.0f} to {max(values):,.0f}")
-        ratios = [
-            ours / theirs for ours, theirs in zip(speeds["generate.py"], speeds["vllm bench serve"], strict=True)
-        ]
+        pairs = zip(speeds["generate.py"], speeds["vllm bench serve"], strict=True)
+        ratios = [ours / theirs for ours, theirs in pairs]
         print(f"ratio, median of the rounds: {statistics.median(ratios):.3f}   {min(ratios):.3f} to {max(ratios):.3f}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50, help="0 skips the first measurement")
+    parser.add_argument("--kills", type=int, default=50, help="Number of kills; 0 skips the first measurement.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--concurrency", type=int, default=64)
-    parser.add_argument("--vllm", default=".venv-vllm/bin/python", help="interpreter of an environment with vLLM")
+    parser.add_argument(
+        "--vllm", default=".venv-vllm/bin/python", help="Python interpreter of an environment with vLLM."
+    )
     args = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     if args.kills:
@@ -261,7 +197,7 @@ def main():
     if Path(args.vllm).exists():
         throughput_table(args.vllm, args.rounds, args.prompts, args.concurrency)
     else:
-        print(f"no vLLM in {args.vllm}: `make test-all` makes it; the throughput is not measured")
+        print(f"{args.vllm} does not exist (`make test-all` creates it); skipping the throughput measurement")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""GRPO step time: our grpo.py beside TRL's own script, same recipe, same model, same data, in one run.
+"""GRPO step time of our grpo.py and TRL's own script with the same recipe, model and data.
 
     OMP_NUM_THREADS=1 python benchmarks/grpo_step_time.py
 
-The two run at the same time, each on a core of its own, and change cores every round, so that whatever slows the machine slows
-both. Every completion has the same number of tokens, and prompts are without white space, which TRL's script would lose
-(transformers rebuilds the tokenizer by the model type). Reported is train_runtime / steps as the trainer measures it:
-generation, rewards, update, logging and the completions table. It needs Linux and two cores.
+Both run at the same time, each on its own core, and swap cores every round, so that anything that slows the machine
+affects both. All completions have the same number of tokens. Prompts contain no white space, which TRL's script would
+lose, since transformers rebuilds the tokenizer from the model type. Reported is train_runtime / steps as measured by
+the trainer: generation, rewards, update, logging and the table of completions. Requires Linux and two cores.
 """
 
 import argparse
@@ -64,23 +64,17 @@ def write_inputs(folder: Path, steps: int):
 
 
 def start(folder: Path, name: str, core: int) -> subprocess.Popen:
-    """Starts one of the two on one core."""
+    """Starts one of the two scripts on the given core."""
     script = ["src/open_r1/grpo.py"] if name == "ours" else ["-m", "trl.scripts.grpo"]
-    command = [
-        sys.executable,
-        *script,
-        "--config",
-        str(folder / f"{name}.yaml"),
-        "--output_dir",
-        str(folder / "output" / name),
-    ]
+    paths = ["--config", str(folder / f"{name}.yaml"), "--output_dir", str(folder / "output" / name)]
+    command = [sys.executable, *script, *paths]
     env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=env, preexec_fn=lambda: os.sched_setaffinity(0, {core}), **pipes)
 
 
 def one_round(folder: Path, cores: list[int], steps: int) -> dict[str, float]:
-    """Seconds a step of both, run at the same time."""
+    """Seconds per step of both scripts, which run at the same time."""
     runs = {name: start(folder, name, core) for name, core in zip(("theirs", "ours"), cores, strict=True)}
     outputs = {name: run.communicate() for name, run in runs.items()}
     for name, run in runs.items():
@@ -105,8 +99,8 @@ def main():
             print(f"round {turn + 1}: TRL {rounds[-1]['theirs']:.3f} s, ours {rounds[-1]['ours']:.3f} s", flush=True)
     theirs, ours = (statistics.median(times[name] for times in rounds) for name in ("theirs", "ours"))
     ratio = statistics.median(times["ours"] / times["theirs"] for times in rounds)
-    print(f"{os.cpu_count()} cores, {args.rounds} rounds of {args.steps} steps, 128 completions of 32 tokens a step")
-    print(f"medians: TRL {theirs:.3f} s, ours {ours:.3f} s a step; ratio of a round {ratio:.3f}")
+    print(f"{os.cpu_count()} cores, {args.rounds} rounds of {args.steps} steps, 128 completions of 32 tokens per step")
+    print(f"medians: TRL {theirs:.3f} s, ours {ours:.3f} s per step; ratio within a round {ratio:.3f}")
 
 
 if __name__ == "__main__":

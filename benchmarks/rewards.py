@@ -1,11 +1,12 @@
-"""Our accuracy reward beside TRL's `accuracy_reward`, on batches as GRPO makes them, and the language-consistency reward alone.
+"""Speed of our accuracy reward and TRL's on GRPO-sized batches, and of the language-consistency reward.
 
-A batch has 64 prompts × 16 completions of about 1,500 tokens. Of 100 completions 45 are right (in various forms), 40 wrong, 13
-malformed, and 2 hang bombs: formulas that no computer algebra finishes. A second batch has right answers instead of the bombs. Both
-graders get the same texts and golds in the same process, one after the other. TRL's golds are wrapped in `$…$`, without which it
-cannot judge half of them. Our grader remembers verdicts from batch to batch, but here each round starts with nothing remembered.
+A batch has 64 prompts × 16 completions of about 1,500 tokens. Of 100 completions, 45 are correct (in various forms),
+40 wrong, 13 malformed, and 2 are hang bombs: formulas that no computer algebra system can finish. A second batch has
+correct answers instead of the bombs. Both graders get the same texts and golds in the same process, one after the
+other. Golds for TRL are wrapped in `$…$`, without which it cannot judge half of them. Our grader caches verdicts
+between batches, but each round here starts with an empty cache.
 
-  python benchmarks/rewards.py             # about four minutes on two cores, most of them TRL's
+  python benchmarks/rewards.py             # about four minutes on two cores, most of it for TRL
   python benchmarks/rewards.py --rounds 5
 """
 
@@ -27,9 +28,9 @@ from open_r1.rewards.language import language_consistency
 PROMPTS = 64
 COMPLETIONS_PER_PROMPT = 16
 THOUGHT_LENGTH = 5600  # characters, about 1,500 tokens
-WARM_UP_TEXTS = 1024  # of the language-consistency reward
+WARM_UP_TEXTS = 1024  # for the language-consistency reward
 
-# Gold, two equal forms, two wrong answers; what stands in <…> differs from prompt to prompt.
+# Gold, two equal forms, two wrong answers. Placeholders such as <n> get different values for each prompt.
 TASKS = [
     ("<n>", "<n>", "<n>.0", "<n+1>", "-<n>"),
     (r"\frac{<n>}{7}", r"\dfrac{<n>}7", r"\frac{<2n>}{14}", r"\frac7{<n>}", "<n/7>"),
@@ -90,7 +91,7 @@ SENTENCES = [
 
 
 def fill_in(template: str, n: int) -> str:
-    """A gold or an answer of a task for one number."""
+    """Fills a number into the gold or an answer of a task."""
     values = {
         "<n>": n,
         "<2n>": 2 * n,
@@ -114,7 +115,7 @@ def fill_in(template: str, n: int) -> str:
 
 
 def make_thought(rng: random.Random) -> str:
-    """Some 1,500 tokens of talk."""
+    """About 1,500 tokens of mathematical prose."""
     sentences = []
     length = 0
     while length < THOUGHT_LENGTH:
@@ -126,7 +127,7 @@ def make_thought(rng: random.Random) -> str:
 
 
 def make_ending(rng: random.Random, kind: float, bombs: bool, right: list[str], wrong: list[str]) -> str:
-    """The end of the thought and the answer; `kind` says whether it is a bomb, right, wrong or malformed."""
+    """The end of the thought and the answer; `kind` selects a bomb or a correct, wrong or malformed answer."""
     if kind < 0.02 and bombs:
         answer = rng.choice(BOMBS)
     elif kind < 0.47:
@@ -170,7 +171,7 @@ def time_ours(completions: list[str], golds: list[str], grader: Grader) -> float
 
 
 def fresh_grader() -> Grader:
-    """A grader with warm workers, as in a run, and nothing remembered."""
+    """A grader with warm workers, as during training, and an empty cache."""
     normalize_cached.cache_clear()
     parse_rational.cache_clear()
     grader = Grader(workers=len(os.sched_getaffinity(0)))
@@ -181,7 +182,7 @@ def fresh_grader() -> Grader:
 
 
 def time_round(seed: int, bombs: bool) -> float:
-    """Seconds that our reward takes for one batch."""
+    """Seconds that our grader needs for one batch."""
     grader = fresh_grader()
     completions, golds = make_batch(seed, bombs)
     seconds = time_ours(completions, golds, grader)
@@ -190,7 +191,7 @@ def time_round(seed: int, bombs: bool) -> float:
 
 
 def times_of_trl(completions: list[str], golds: list[str]) -> list[float]:
-    """Seconds that TRL's reward takes, per completion."""
+    """Seconds that TRL's reward needs for each completion."""
     times = []
     for completion, gold in zip(completions, golds, strict=True):
         start = time.perf_counter()
@@ -207,7 +208,7 @@ def percentiles(times: list[float]) -> str:
 
 
 def compare_accuracy_rewards(bombs: bool, rounds: int) -> None:
-    """Prints how long TRL's reward and ours take."""
+    """Prints the times of TRL's reward and ours."""
     completions, golds = make_batch(0, bombs)
     trl = times_of_trl(completions, golds)
     ours = [time_round(seed, bombs) for seed in range(rounds)]
@@ -222,7 +223,7 @@ def compare_accuracy_rewards(bombs: bool, rounds: int) -> None:
 
 
 def time_language_consistency() -> None:
-    """Prints how many thoughts per second the language-consistency reward judges."""
+    """Prints the number of thoughts per second that the language-consistency reward judges."""
     texts = []
     for seed in range(4):
         completions, _ = make_batch(seed, bombs=False)
@@ -237,9 +238,14 @@ def time_language_consistency() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="batches for our reward, whose median counts (TRL: one)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help="Number of batches for our reward, of which the median is reported (TRL gets one batch).",
+    )
     args = parser.parse_args()
-    logging.disable(logging.WARNING)  # math-verify's own, one per deadline
+    logging.disable(logging.WARNING)  # math-verify logs one for each timeout
     cores = len(os.sched_getaffinity(0))
     print(f"{cores} cores; {PROMPTS} prompts × {COMPLETIONS_PER_PROMPT} completions of about 1,500 tokens")
     print("with 2% hang bombs:")

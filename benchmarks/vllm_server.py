@@ -22,9 +22,9 @@ class Server:
     """A running server.
 
     Args:
-        model (`str`): Folder of the model, which is also the name it is served by.
-        python (`str`, *optional*): Interpreter of the environment that has vLLM; by default this one.
-        eager (`bool`, *optional*, defaults to `False`): No compilation: slower, but it starts in half the time.
+        model (`str`): Folder of the model, which is also its served name.
+        python (`str`, *optional*): Interpreter of an environment with vLLM; defaults to the current one.
+        eager (`bool`, *optional*, defaults to `False`): Disable compilation: slower, but the server starts in half the time.
     """
 
     def __init__(self, model: str, python: str = sys.executable, eager: bool = False):
@@ -38,19 +38,12 @@ class Server:
     def start(self) -> None:
         """Starts the server and waits until it answers."""
         argv = [self.python, "-m", "vllm.entrypoints.cli.main", "serve", self.model, "--port", str(self.port)]
-        argv += [
-            "--dtype",
-            "float32",
-            "--max-model-len",
-            "256",
-            "--chat-template",
-            TEMPLATE,
-            "--disable-uvicorn-access-log",
-        ]
-        # All prompts of a step in one batch. When vLLM 0.31 splits a prompt it rewinds the seed; a CPU generator
-        # cannot do that, and the engine dies.
+        argv += ["--dtype", "float32", "--max-model-len", "256"]
+        argv += ["--chat-template", TEMPLATE, "--disable-uvicorn-access-log"]
+        # Processes all prompts of a step in one batch. When vLLM 0.31 splits a prompt, it rewinds the random
+        # generator, which is impossible on the CPU and crashes the engine.
         argv += ["--max-num-batched-tokens", "8192", *(["--enforce-eager"] if self.eager else [])]
-        # Its output, where it logs errors, goes to our standard error.
+        # The server logs errors to its standard output, which is redirected to our standard error.
         self.process = subprocess.Popen(argv, env=ENV, start_new_session=True, stdout=2)
         for _ in range(300):
             try:
@@ -59,15 +52,15 @@ class Server:
             except OSError:
                 assert self.process.poll() is None, "the server ended"
                 time.sleep(1)
-        raise TimeoutError("the server is not up after five minutes")
+        raise TimeoutError("the server did not start within five minutes")
 
     def pin(self) -> None:
-        """On two cores, reserves one for the model; otherwise the engine, which polls, takes some of its time."""
+        """On two cores, reserves one for the model, since the engine, which polls, would take time from it."""
         if (os.cpu_count() or 1) == 2:
             for process in psutil.Process(self.process.pid).children(recursive=True):
                 process.cpu_affinity([0] if "Worker" in process.name() else [1])
             psutil.Process(self.process.pid).cpu_affinity([1])
-            psutil.Process().cpu_affinity([1])  # and the processes that are started from here
+            psutil.Process().cpu_affinity([1])  # also applies to processes started later
 
     def kill(self) -> None:
         """Kills the server and its processes."""
