@@ -24,7 +24,7 @@ class Server:
     Args:
         model (`str`): Folder of the model, which is also its served name.
         python (`str`, *optional*): Interpreter of an environment with vLLM; defaults to the current one.
-        eager (`bool`, *optional*, defaults to `False`): Disable compilation: slower, but the server starts in half the time.
+        eager (`bool`, *optional*, defaults to `False`): Start in half the time, without compilation.
     """
 
     def __init__(self, model: str, python: str = sys.executable, eager: bool = False):
