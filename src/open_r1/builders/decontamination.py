@@ -48,15 +48,19 @@ def plain_bytes(text: str) -> bytes:
     ' a  b , 求  值  '
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-        codes = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32)
-        characters = set(codes[codes > 127].tolist())
-        if len(characters) > FEW_CHARACTERS:
-            text = NON_ASCII.sub(lambda match: _plain_character(match[0]), text)
-        else:
-            for character in map(chr, characters):
-                text = text.replace(character, _plain_character(character))
+        text = _plain_text(unicodedata.normalize("NFC", text))
     return f" {text} ".encode("utf-8", "replace")
+
+
+def _plain_text(text: str) -> str:
+    """Replaces each character of another script by its plain form."""
+    codes = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32)
+    different_codes = set(codes[codes > 127].tolist())
+    if len(different_codes) > FEW_CHARACTERS:
+        return NON_ASCII.sub(lambda match: _plain_character(match[0]), text)
+    for character in map(chr, different_codes):
+        text = text.replace(character, _plain_character(character))
+    return text
 
 
 @lru_cache(maxsize=65536)
@@ -196,9 +200,9 @@ class ProblemIndex:
 
     def _find_long(self, words: np.ndarray) -> int | None:
         """The problem the largest share of whose n-grams occurs in the text, if that is large enough."""
-        candidates = dict(_candidates(words, NGRAM, self._long_prefilter))
+        ngrams = {ngram for _, ngram in _candidates(words, NGRAM, self._long_prefilter)}
         numbers: list[int] = []
-        for ngram in set(candidates.values()):
+        for ngram in ngrams:
             numbers += self._long.get(ngram, ())
         if not numbers:
             return None

@@ -67,7 +67,9 @@ class Empty(ColumnFilter):
         return conversation_text(value)
 
     def _reason_to_drop(self, text: str) -> str | None:
-        return None if text.strip() else "empty"
+        if text.strip():
+            return None
+        return "empty"
 
 
 @dataclass
@@ -134,8 +136,10 @@ class LongParagraphs(ColumnFilter):
     max_characters: int = 3000
 
     def _reason_to_drop(self, text: str) -> str | None:
-        longest = max(len(paragraph) for paragraph in BLANK_LINES.split(text))
-        return "long paragraph" if longest > self.max_characters else None
+        for paragraph in BLANK_LINES.split(text):
+            if len(paragraph) > self.max_characters:
+                return "long paragraph"
+        return None
 
 
 @dataclass
@@ -148,7 +152,9 @@ class CodeInThought(ColumnFilter):
         thought = split_thought(text).thought
         if thought is None:
             thought = text
-        return "code block" if CODE_FENCE.search(thought) else None
+        if CODE_FENCE.search(thought):
+            return "code block"
+        return None
 
 
 @dataclass
@@ -172,7 +178,9 @@ class Repetition(ColumnFilter):
             return None
         ngrams = ngram_hashes(words, self.n)
         repeated = 1 - len(np.unique(ngrams)) / len(ngrams)
-        return "repetition" if repeated > self.max_share else None
+        if repeated > self.max_share:
+            return "repetition"
+        return None
 
 
 @dataclass
@@ -216,7 +224,9 @@ class MixedLanguages:
         return value if str(value).lower() in CODES else None
 
     def _reason_to_drop(self, share: float | None) -> str | None:
-        return "mixed languages" if share is not None and share < self.min_share else None
+        if share is None or share >= self.min_share:
+            return None
+        return "mixed languages"
 
 
 @dataclass
@@ -316,7 +326,8 @@ class Duplicates(ComparingFilter):
         signatures = super().sign(rows)
         if self.within is None:
             return signatures
-        return [f"{group} ".encode() + text for group, text in zip(rows[self.within], signatures, strict=True)]
+        groups = [f"{value} ".encode() for value in rows[self.within]]
+        return [group + signature for group, signature in zip(groups, signatures, strict=True)]
 
     def _signature(self, text: str) -> bytes:
         text = unicodedata.normalize("NFKC", text).casefold()
@@ -368,8 +379,8 @@ class NearDuplicates(ComparingFilter):
         for i, signature in enumerate(signatures):
             hash_values = np.frombuffer(signature, dtype=np.uint32)
             sketch = LeanMinHash(seed=1, scheme=MINHASH_SCHEME, hashvalues=hash_values)
-            # The index also finds some that are less similar than the threshold.
-            if any(self._is_similar(signature, signatures[j]) for j in kept.query(sketch)):
+            candidates = kept.query(sketch)  # also some that are less similar than the threshold
+            if any(self._is_similar(signature, signatures[j]) for j in candidates):
                 reasons.append("near duplicate")
             else:
                 reasons.append(None)

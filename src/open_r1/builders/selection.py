@@ -50,17 +50,21 @@ def choose_completions(rows: Dataset, max_per_prompt: int, order: str) -> list[i
 
     kept: list[int] = []
     for group in rows_by_prompt.values():
-        if order == "drawn" or len(group) <= max_per_prompt:
-            kept += group[:max_per_prompt]
-            continue
-        words = {}
-        for i, completion in zip(group, rows[group]["completion"], strict=True):
-            words[i] = word_hashes(completion)
-        by_length = sorted(group, key=lambda i: len(words[i]))
-        if order == "diverse":
-            by_length = _diverse_first(by_length, words, max_per_prompt)
-        kept += by_length[:max_per_prompt]
+        if order != "drawn" and len(group) > max_per_prompt:
+            group = _first_of_group(rows, group, max_per_prompt, order)
+        kept += group[:max_per_prompt]
     return sorted(kept)
+
+
+def _first_of_group(rows: Dataset, group: list[int], count: int, order: str) -> list[int]:
+    """The rows of a prompt that come first, if its completions are compared with each other."""
+    words = {}
+    for row, completion in zip(group, rows[group]["completion"], strict=True):
+        words[row] = word_hashes(completion)
+    by_length = sorted(group, key=lambda row: len(words[row]))
+    if order == "diverse":
+        return _diverse_first(by_length, words, count)
+    return by_length[:count]
 
 
 def _diverse_first(rows: list[int], words: dict[int, np.ndarray], count: int) -> list[int]:

@@ -52,7 +52,8 @@ class Entry:
     @property
     def label(self) -> Any:
         """What errors call the entry: its first field."""
-        return next(iter(vars(self).values()))
+        first_field = dataclasses.fields(self)[0]
+        return getattr(self, first_field.name)
 
     def require_positive(self, key: str) -> None:
         """Stops if a number is not positive.
@@ -83,7 +84,9 @@ class Entry:
 
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value is of the type that an annotation names; whole numbers are numbers, too."""
-    kinds = value_types(hint)
     if value is None:
         return type(None) in typing.get_args(hint)
-    return type(value) in kinds or (type(value) is int and float in kinds)
+    kinds = value_types(hint)
+    if type(value) is int and float in kinds:
+        return True
+    return type(value) in kinds

@@ -149,22 +149,11 @@ def _length_differences(pairs: Dataset) -> list[int]:
 
 def _labelled_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Dataset:
     """Pairs of a safe and an unsafe answer, in random order; answers of the rarer label occur several times."""
-    require_column(rows, "label", "dataset_name")
-    labels = rows["label"]
-    unknown = set(labels) - {SAFE, UNSAFE}
-    if unknown:
-        raise RecipeError(f"dataset_name: found the label {min(map(str, unknown))!r}; expected {SAFE} or {UNSAFE}.")
-    rows_by_label: dict[str, list[int]] = {SAFE: [], UNSAFE: []}
-    for i, label in enumerate(labels):
-        rows_by_label[label].append(i)
-    for label, labelled_rows in rows_by_label.items():
-        if not labelled_rows:
-            raise RecipeError(f"dataset_name: no row of {args.dataset_name} is labelled {label!r}.")
-
+    safe_rows, unsafe_rows = _rows_by_label(rows, args.dataset_name)
+    count = max(len(safe_rows), len(unsafe_rows))
+    safe = _repeat_to(safe_rows, count)
+    unsafe = _repeat_to(unsafe_rows, count)
     rng = random.Random(seed)
-    count = max(map(len, rows_by_label.values()))
-    safe = _repeat_to(rows_by_label[SAFE], count)
-    unsafe = _repeat_to(rows_by_label[UNSAFE], count)
     rng.shuffle(safe)
     rng.shuffle(unsafe)
 
@@ -178,6 +167,22 @@ def _labelled_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) 
     return Dataset.from_dict(
         {"chosen": conversations.select(safe)["judged"], "rejected": conversations.select(unsafe)["judged"]}
     )
+
+
+def _rows_by_label(rows: Dataset, dataset_name: str) -> tuple[list[int], list[int]]:
+    """The safe rows and the unsafe ones; stops if there is another label, or if one does not occur."""
+    require_column(rows, "label", "dataset_name")
+    rows_by_label: dict[str, list[int]] = {SAFE: [], UNSAFE: []}
+    labels = rows["label"]
+    unknown = set(labels) - rows_by_label.keys()
+    if unknown:
+        raise RecipeError(f"dataset_name: found the label {min(map(str, unknown))!r}; expected {SAFE} or {UNSAFE}.")
+    for i, label in enumerate(labels):
+        rows_by_label[label].append(i)
+    for label, labelled_rows in rows_by_label.items():
+        if not labelled_rows:
+            raise RecipeError(f"dataset_name: no row of {dataset_name} is labelled {label!r}.")
+    return rows_by_label[SAFE], rows_by_label[UNSAFE]
 
 
 def _repeat_to(items: list[int], count: int) -> list[int]:

@@ -102,7 +102,9 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
         return _same_number(gold_number, gold_unit, number, unit)
     if "«" in gold or answer in REAL_NUMBERS or not _is_prose(value):
         return None
-    return False if len(split_restatement(answer)) == 1 else None
+    if len(split_restatement(answer)) > 1:
+        return None
+    return False
 
 
 def _is_prose(value: str) -> bool:
@@ -185,10 +187,16 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
         return _same_real_set(gold_set, answer_set, same_value)
     if len(golds) == 1:
         return _one_is_all(gold, answers, same_value)
-    point = split_brackets(answer) if len(answers) == 1 else None
-    if point and point.opening == "(" and _have_names(golds) and not _have_repeated_names(golds):
-        return _same_in_order(_values_by_name(golds), point.components, same_value)
-    if _name_different_unknowns(golds) and len(golds) == len(answers):
+    return _same_lists(golds, answers, same_value)
+
+
+def _same_lists(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
+    """Compares several gold values with one or several values."""
+    if len(answers) == 1:
+        point = _as_point(answers[0])
+        if point and _have_names(golds) and not _have_repeated_names(golds):
+            return _same_in_order(_values_by_name(golds), point.components, same_value)
+    if len(golds) == len(answers) and _name_different_unknowns(golds):
         if not any(_names(answers)):  # `1, 2` for `x = 1, y = 2`
             return _same_in_order(_values_by_name(golds), answers, same_value)
     return _same_in_any_order(golds, answers, same_value)
@@ -196,14 +204,22 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
 
 def _one_is_all(gold: str, answers: list[str], same_value: SameValue) -> bool:
     """Whether several values are the single gold: `x = 1, y = 2` for the point `(1, 2)`, or one value repeated."""
-    point = split_brackets(gold)
-    if point and point.opening == "(" and _have_names(answers):
+    point = _as_point(gold)
+    if point and _have_names(answers):
         if _have_repeated_names(answers):
             return False
         return _same_in_order(point.components, _values_by_name(answers), same_value)
     if not answers:
         return False
     return all(_same_single(gold, answer, same_value) for answer in answers)
+
+
+def _as_point(text: str) -> Bracketed | None:
+    """The point that a text is, such as `(1, 2)`."""
+    bracketed = split_brackets(text)
+    if bracketed and bracketed.opening == "(":
+        return bracketed
+    return None
 
 
 def _names(parts: list[str]) -> list[str | None]:
@@ -310,8 +326,10 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
         return False
     gold_point = split_brackets(gold)
     point = split_brackets(answer)
+    if gold_point and point:
+        return _same_point(gold_point, point, same_value)
     if gold_point or point:
-        return gold_point is not None and point is not None and _same_point(gold_point, point, same_value)
+        return False
     answer_ratio = answer.replace("«to»", ":")
     if ":" in gold and ":" in answer_ratio:
         return _same_ratio(gold.split(":"), answer_ratio.split(":"), same_value)
@@ -381,9 +399,7 @@ def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:
         if gold_angle is not None and angle is not None:
             return same_value(gold_angle, angle)
     if gold_unit == "%" or unit == "%":
-        gold_number = f"({gold_value})/100" if gold_unit == "%" else gold_value
-        number = f"({value})/100" if unit == "%" else value
-        if same_value(gold_number, number):
+        if same_value(_without_percent(gold_value, gold_unit), _without_percent(value, unit)):
             return True
         return gold_unit != unit and same_value(gold_value, value)
     factor = conversion_factor(gold_unit, unit)
@@ -394,6 +410,13 @@ def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:
         if same_value(gold_value, converted):
             return True
     return same_value(gold, answer)
+
+
+def _without_percent(value: str, unit: str | None) -> str:
+    """`50` of unit `%` as `(50)/100`, other values as they are."""
+    if unit == "%":
+        return f"({value})/100"
+    return value
 
 
 def _in_radians(value: str, unit: str | None) -> str | None:
@@ -415,7 +438,9 @@ def _same_relation(gold: Relation, answer: Relation, same_value: SameValue) -> b
         if not gold.signs:
             return _gives_value(gold.members[0], answer.members, same_value)
         if not answer.signs:
-            return _only_names_value(gold.members) and _same_answer(gold.members[-1], answer.members[0], same_value)
+            if not _only_names_value(gold.members):
+                return False
+            return _same_answer(gold.members[-1], answer.members[0], same_value)
     if len(gold.members) != len(answer.members):
         return False
     if answer.signs[0] == MIRRORED.get(gold.signs[0]):

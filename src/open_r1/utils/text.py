@@ -33,12 +33,15 @@ def split_thought(completion: str) -> SplitCompletion:
     (SplitCompletion(thought='2+2', answer=None), SplitCompletion(thought=None, answer='4'))
     """
     before, closed, after = completion.rpartition(CLOSE)
-    if OPEN in after:
-        return SplitCompletion((before + closed + after).partition(OPEN)[2], None)
+    if OPEN in after:  # a thought that is never closed
+        _, _, unclosed = completion.partition(OPEN)
+        return SplitCompletion(unclosed, None)
     if not closed:
         return SplitCompletion(None, after)
     _, opened, inside = before.partition(OPEN)
-    return SplitCompletion(inside if opened else before, after)
+    if not opened:
+        return SplitCompletion(before, after)
+    return SplitCompletion(inside, after)
 
 
 def split_answer_blocks(text: str) -> tuple[list[str], str]:
@@ -52,9 +55,12 @@ def split_answer_blocks(text: str) -> tuple[list[str], str]:
     outside = []
     for piece in pieces[:-1]:
         before, opened, block = piece.rpartition("<answer>")
-        if opened and block.strip():
+        if not opened:
+            outside.append(piece)
+            continue
+        outside.append(before)
+        if block.strip():
             blocks.append(block)
-        outside.append(before if opened else piece)
     return blocks, "\n\n".join([*outside, pieces[-1]])
 
 
@@ -66,14 +72,11 @@ def text_of(completion: str | list[dict] | None) -> str | None:
     """
     if completion is None or isinstance(completion, str):
         return completion
-    parts = []
+    texts = []
     for message in completion:
-        if message.get("role", "assistant") != "assistant":
-            continue  # what a tool or the user said is not the model's answer
-        if message.get("reasoning_content"):
-            parts.append(f"{OPEN}{message['reasoning_content']}{CLOSE}")
-        parts.append(_content(message))
-    return "".join(parts)
+        if message.get("role", "assistant") == "assistant":  # what a tool or the user said is not the model's answer
+            texts.append(_message_text(message))
+    return "".join(texts)
 
 
 def prompt_messages(prompt: str | list[dict]) -> list[dict]:
@@ -94,8 +97,17 @@ def conversation_text(value: str | list[dict] | None) -> str:
     '1+1? 2'
     """
     if isinstance(value, list):
-        return " ".join(text_of([turn | {"role": "assistant"}]) for turn in value)
+        return " ".join(_message_text(message) for message in value)
     return value or ""
+
+
+def _message_text(message: dict) -> str:
+    """The text of a message, with the thought that a parser may have taken out of it."""
+    content = _content(message)
+    thought = message.get("reasoning_content")
+    if thought:
+        return f"{OPEN}{thought}{CLOSE}{content}"
+    return content
 
 
 def _content(message: dict) -> str:
