@@ -147,12 +147,13 @@ def test_no_arguments_at_all(script, checkpoint, tmp_path):
 
 @pytest.mark.parametrize("stage, argv, says", [
     ("grpo", [ZERO[1]], f"found {ZERO[1]!r} without an option before it; a recipe is named by `--config {ZERO[1]}`"),
-    ("grpo", ["--config", "recipes/tiny/sft/config_base.yaml"], "this is a recipe for sft, not for grpo; run it with "
+    ("grpo", ["--config", "recipes/tiny/sft/config_base.yaml"],
+     "this is a recipe for sft, not for grpo; run it with "
      "`python src/open_r1/sft.py --config recipes/tiny/sft/config_base.yaml`"),
-    ("distill", ["--config", "recipes/tiny/data/config_cold_start.yaml"], "this is a recipe for cold_start, not for "
-     "distill; run it with `python -m open_r1.builders.cold_start --config"),
-    ("generate", ["--config", "recipes/tiny/pipeline.yaml"], "unknown key 'seeds'. Did you mean 'seed'? It is a key of "
-     "pipeline, report."),
+    ("distill", ["--config", "recipes/tiny/data/config_cold_start.yaml"],
+     "this is a recipe for cold_start, not for distill; run it with `python -m open_r1.builders.cold_start --config"),
+    ("generate", ["--config", "recipes/tiny/pipeline.yaml"],
+     "unknown key 'seeds'. Did you mean 'seed'? It is a key of pipeline, report."),
     ("grpo", ["--config=tiny/grpo/config_zero.yaml"], "Did you mean recipes/tiny/grpo/config_zero.yaml"),
     ("grpo", ["--config", "nowhere.yaml"], "nowhere.yaml: there is no such recipe (looked in "),
     ("grpo", ["--config"], "--config: found nothing after it; expected the path of a recipe"),

@@ -35,14 +35,14 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands() -> list[tuple[str, str]]:
-    found = []
+    lines = []
     for page in PAGES:
         for block in blocks(page, "bash"):
             for line in block.replace("\\\n", " ").splitlines():
                 line = line.split(" #")[0].strip()
                 if line and not line.startswith("#"):
-                    found.append((page.relative_to(ROOT).as_posix(), line))
-    return found
+                    lines.append((page.relative_to(ROOT).as_posix(), line))
+    return lines
 
 
 @pytest.mark.parametrize(("page", "line"), commands())
@@ -161,12 +161,12 @@ def test_names_in_python_exist(page):
 
 def yaml_snippets() -> list[tuple[str, str]]:
     """The excerpts of GRPO recipes in the documentation."""
-    found = []
+    snippets = []
     for page in PAGES:
         for block in blocks(page, "yaml"):
             if "reward_funcs:" in block:
-                found.append((page.relative_to(ROOT).as_posix(), block))
-    return found
+                snippets.append((page.relative_to(ROOT).as_posix(), block))
+    return snippets
 
 
 @pytest.mark.parametrize(("page", "snippet"), yaml_snippets())

@@ -155,11 +155,11 @@ ESCAPES = {  # each must print `safe`
     ),
     "environment": (
         "import glob\n"
-        f"found = False\n"
-        f"for path in glob.glob('/proc/[0-9]*/environ'):\n"
+        "found = False\n"
+        "for path in glob.glob('/proc/[0-9]*/environ'):\n"
         f"    try: found |= {TOKEN!r} in open(path).read()\n"
         "    except OSError: pass\n"
-        f"import os\n"
+        "import os\n"
         f"print('out' if found or {TOKEN!r} in str(os.environ) else 'safe')"
     ),
     "network": (

@@ -36,7 +36,7 @@ except Outage as outage:
 """
 
 
-def open_to_all(path: Path):
+def make_readable_by_all(path: Path):
     for folder in (*path.parents, path):
         if "pytest" in str(folder):
             folder.chmod(0o755)
@@ -52,7 +52,7 @@ def test_refuses_to_start_where_bubblewrap_fails(monkeypatch, tmp_path):
     fake = tmp_path / "bwrap"
     fake.write_text("#!/bin/sh\necho 'setting up uid map: Permission denied' >&2\nexit 1\n")
     fake.chmod(0o755)
-    open_to_all(tmp_path)
+    make_readable_by_all(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(Outage, match="user namespaces.*setting up uid map: Permission denied"):
         Code().start()
@@ -78,32 +78,22 @@ def test_running_without_isolation_is_explicit_and_logged(caplog, tmp_path):
 
 
 @needs_bwrap
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to switch to another user")
 def test_works_for_an_unprivileged_user(tmp_path):
     source = tmp_path / "src"
     shutil.copytree("src", source)
-    open_to_all(tmp_path)
-    command = [
-        "setpriv",
-        "--reuid",
-        "65534",
-        "--regid",
-        "65534",
-        "--clear-groups",
-        "/usr/bin/python3",
-        "-c",
-        JUDGE.format(source=str(source)),
-    ]
+    make_readable_by_all(tmp_path)
+    command = "setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 -c".split()
+    command.append(JUDGE.format(source=str(source)))
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/")
     assert done.stdout == "--proc b'hi\\n'\nb'hi\\n'\n", done.stderr
 
 
 @needs_bwrap
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mask a part of /proc")
-def test_works_in_a_container_with_a_masked_proc():
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mask part of /proc")
+def test_cold_sandboxes_work_in_a_container_with_a_masked_proc():
     masked = ["unshare", "--mount", "sh", "-c", 'mount --bind /dev/null /proc/timer_list && exec "$@"', "sh"]
-    done = subprocess.run(
-        [*masked, sys.executable, "-c", JUDGE.format(source="src")], capture_output=True, text=True, timeout=120
-    )
+    command = [*masked, sys.executable, "-c", JUDGE.format(source="src")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("--dir b'hi\\n'\n"), done.stdout + done.stderr
     assert "the sandbox is gone" in done.stdout  # warm sandboxes do not work there; the reward then uses cold ones

@@ -1,6 +1,6 @@
-"""Real vLLM on the CPU, in its own environment: `make test-all` runs these.
+"""Real vLLM on the CPU, in its own environment (`make test-all`).
 
-vLLM is compared with transformers for the same weights: with greedy sampling the same text, and the same token counts.
+vLLM is compared with transformers for the same weights: greedy sampling must give the same text and token counts.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from open_r1.data.completions import read_completions
 from open_r1.utils.jsonl import read_lines
 
 
-pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-all` makes an environment that has it")
+pytest.importorskip("vllm", reason="needs vLLM, which `make test-all` installs")
 
 TEMPLATE = "recipes/chat_templates/tiny_chat.jinja"
 SHORT = ["--max_completion_length", "16", "--num_generations", "1"]
@@ -31,7 +31,7 @@ def server(checkpoint):
 
 @pytest.fixture
 def generate(checkpoint):
-    """`generate.py` in a process of its own, since vLLM starts processes and keeps memory."""
+    """Runs `generate.py` in its own process, since vLLM starts processes and does not release its memory."""
 
     def generate(folder, *argv, code=0):
         base = [sys.executable, "src/open_r1/generate.py", "--config", "recipes/tiny/generate/config_zero.yaml"]
@@ -45,50 +45,43 @@ def generate(checkpoint):
 
 def content(folder):
     rows = read_completions(Path(folder))
-    return {
-        (r["prompt_id"], r["sample"]): (
-            r["completion"],
-            r["finish_reason"],
-            r["prompt_tokens"],
-            r["completion_tokens"],
-        )
-        for r in rows
-    }
+    columns = ("completion", "finish_reason", "prompt_tokens", "completion_tokens")
+    return {(row["prompt_id"], row["sample"]): tuple(row[column] for column in columns) for row in rows}
 
 
-SAME = 0.7  # share of the texts; if prompts were tokenized differently, no text would be the same
+MIN_EQUAL = 0.7  # share of completions; if prompts were tokenized differently, none would be equal
 
 
-def alike(one, other):
-    """The share of completions that are the same; the counts of prompt tokens must always be.
+def equal_share(one, other):
+    """The share of equal completions, after checking that all prompts have the same number of tokens.
 
-    The model is untrained: two tokens may be almost equally likely, and a text may end within a character.
+    The model is untrained, so two tokens may be almost equally likely, and a text may end within a character.
     """
     assert one.keys() == other.keys() and all(one[key][2] == other[key][2] for key in one)
     return sum(one[key][:2] == other[key][:2] for key in one) / len(one)
 
 
-def test_a_server_gives_the_same_as_transformers(server, generate, tmp_path):
-    generate(tmp_path / "here", "--temperature", 0)
+def test_server_gives_the_same_completions_as_transformers(server, generate, tmp_path):
+    generate(tmp_path / "transformers", "--temperature", 0)
     generate(tmp_path / "served", "--temperature", 0, "--backend", "server", "--base_urls", server.url)
-    assert alike(content(tmp_path / "here"), content(tmp_path / "served")) >= SAME
+    assert equal_share(content(tmp_path / "transformers"), content(tmp_path / "served")) >= MIN_EQUAL
 
 
 def test_messages_go_through_the_chat_template(server, generate, tmp_path):
     argv = ["--temperature", 0, "--prompt_template", "", "--chat_template_path", TEMPLATE]
-    generate(tmp_path / "here", *argv)
+    generate(tmp_path / "transformers", *argv)
     generate(tmp_path / "served", *argv, "--backend", "server", "--base_urls", server.url)
-    assert alike(content(tmp_path / "here"), content(tmp_path / "served")) >= SAME
+    assert equal_share(content(tmp_path / "transformers"), content(tmp_path / "served")) >= MIN_EQUAL
 
 
-def test_vllm_in_this_process_gives_the_same_as_transformers(generate, tmp_path):
+def test_vllm_in_the_same_process_gives_the_same_completions_as_transformers(generate, tmp_path):
     engine = ["--backend", "vllm", "--dtype", "float32", "--vllm_engine", "{max_model_len: 256, enforce_eager: true}"]
-    generate(tmp_path / "here", "--temperature", 0)
+    generate(tmp_path / "transformers", "--temperature", 0)
     generate(tmp_path / "engine", "--temperature", 0, *engine)
-    assert alike(content(tmp_path / "here"), content(tmp_path / "engine")) >= SAME
+    assert equal_share(content(tmp_path / "transformers"), content(tmp_path / "engine")) >= MIN_EQUAL
 
 
-def test_completions_differ_and_each_has_its_seed(server, generate, tmp_path):
+def test_completions_differ_and_are_reproducible(server, generate, tmp_path):
     argv = ["--num_generations", 4, "--backend", "server", "--base_urls", server.url]
     generate(tmp_path / "one", *argv)
     generate(tmp_path / "two", *argv)
@@ -97,8 +90,8 @@ def test_completions_differ_and_each_has_its_seed(server, generate, tmp_path):
     assert sum(one[key] == two[key] for key in one) / len(one) > 0.9
 
 
-def test_a_server_that_dies_while_generating(checkpoint, generate, tmp_path):
-    """Its answers are kept, the other requests are reported as failed, and the next run generates them."""
+def test_generation_survives_a_server_that_dies(checkpoint, generate, tmp_path):
+    """Its completions are kept, the other requests are reported as failed, and the next run generates them."""
     server = Server(checkpoint, eager=True)
     argv = ["--dataset_params", '{"size": 3000}', "--backend", "server", "--base_urls", server.url, "--attempts", "2"]
     base = [sys.executable, "src/open_r1/generate.py", "--config", "recipes/tiny/generate/config_zero.yaml", *SHORT]
@@ -109,8 +102,8 @@ def test_a_server_that_dies_while_generating(checkpoint, generate, tmp_path):
         time.sleep(0.05)
     server.kill()
     out, _ = process.communicate()
-    there = len(list(read_lines(path)))
-    assert process.returncode == 1 and 0 < there < 3000 and f"{3000 - there:,} failed" in out
+    completed = len(list(read_lines(path)))
+    assert process.returncode == 1 and 0 < completed < 3000 and f"{3000 - completed:,} failed" in out
     server.start()
     generate(tmp_path / "out", *argv)
     server.kill()

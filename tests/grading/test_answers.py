@@ -125,7 +125,8 @@ ANSWERS_FINAL = [
         "One might guess \\boxed{{{S}}}, but this ignores the boundary condition and is incorrect. The correct "
         "value is \\boxed{{{F}}}."
     ),
-    "Hmm, I am not fully sure at the start, but the computation is solid. **Final Answer: \\boxed{{{F}}}**",  # hedged first
+    # hedged first
+    "Hmm, I am not fully sure at the start, but the computation is solid. **Final Answer: \\boxed{{{F}}}**",
     (  # withdrawn two
         "Attempt 1 gives \\boxed{{{S}}}. This contradicts the constraint, so discard it.\n"
         "Attempt 2 satisfies every constraint. Final answer: \\boxed{{{F}}}"
@@ -166,7 +167,8 @@ NO_SINGLE_ANSWER = [
     "<think> <answer>{F}</answer> </think>",  # answer tag in think
     "Simplifying, the final answer is \\boxed{{{F}",  # truncated box
     "Therefore $$\\boxed{{",  # truncated box2
-    "We have looked at all the cases and the claim follows from symmetry. This completes the solution.",  # no answer prose
+    # no answer prose
+    "We have looked at all the cases and the claim follows from symmetry. This completes the solution.",
     "I could not solve this problem. Sorry.",  # gave up
     "It could be \\boxed{{{S}}}. It could also be \\boxed{{{F}}}. I can't tell which.",  # guess hedge
     (  # depends

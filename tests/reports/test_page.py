@@ -88,18 +88,15 @@ def done(tmp_path, monkeypatch):
 
 
 def test_claims(done):
-    found = {
-        claim.claim: [check_claim(claim, build_tasks(done, seed)) for seed in done.seeds] for claim in done.claimed
-    }
-    assert all(
-        verdict.holds and verdict.sure and 0.6 < verdict.low < verdict.value < verdict.high
-        for verdict in found["better"]
-    )
-    assert not any(verdict.holds for verdict in found["much better"])
-    assert all(verdict.holds and verdict.value < 0.4 for verdict in found["cleaner"])
-    assert [verdict.holds for verdict in found["one language"]] == [True, False] and found["one language"][
-        1
-    ].value == 0.9
+    results = {}
+    for claim in done.claimed:
+        results[claim.claim] = [check_claim(claim, build_tasks(done, seed)) for seed in done.seeds]
+    for result in results["better"]:
+        assert result.holds and result.sure and 0.6 < result.low < result.value < result.high
+    assert not any(result.holds for result in results["much better"])
+    assert all(result.holds and result.value < 0.4 for result in results["cleaner"])
+    assert [result.holds for result in results["one language"]] == [True, False]
+    assert results["one language"][1].value == 0.9
 
 
 def test_equal_values_do_not_support_a_claim_of_more(done):
@@ -111,20 +108,14 @@ def test_equal_values_do_not_support_a_claim_of_more(done):
 
 def test_ratios_with_a_zero_denominator(done):
     """0 / 0 satisfies any upper limit; a positive value / 0 is infinite."""
-    for folder, tokens in (("base", "cut off"), ("zero", "cut off")):
-        assert check_claim(
-            PaperClaim.parse(
-                {"claim": "x", "of": folder, "versus": "base", "measure": f"problems/{tokens}", "most_ratio": 0.5}
-            ),
-            build_tasks(done, 42),
-        ) == ClaimResult(0.0, 0.0, 0.0, True, True)
-    found = check_claim(
-        PaperClaim.parse(
-            {"claim": "x", "of": "base", "versus": "base", "measure": "problems/language mixing", "most_ratio": 0.5}
-        ),
-        build_tasks(done, 42),
-    )
-    assert found.value == found.low == found.high == 1.0 and not found.holds
+    claim = {"claim": "x", "versus": "base", "most_ratio": 0.5}
+    tasks = build_tasks(done, 42)
+    for stage in ("base", "zero"):
+        nothing_cut_off = PaperClaim.parse(claim | {"of": stage, "measure": "problems/cut off"})
+        assert check_claim(nothing_cut_off, tasks) == ClaimResult(0.0, 0.0, 0.0, True, True)
+    mixing = PaperClaim.parse(claim | {"of": "base", "measure": "problems/language mixing"})
+    result = check_claim(mixing, tasks)
+    assert result.value == result.low == result.high == 1.0 and not result.holds
     verdicts = {"x": {42: ClaimResult(float("inf"), 2.0, float("inf"), False, True)}}
     assert json.loads(claims_to_json(verdicts))["x"]["42"]["value"] is None
 

@@ -30,7 +30,7 @@ def test_counts_and_parsed_answers_are_logged():
 
 
 def test_columns_of_different_length_are_an_error():
-    with pytest.raises(ValueError, match="found 2 completions and 1 golds"):
+    with pytest.raises(ValueError, match="rewards 2 completions and 1 golds"):
         accuracy(["1", "2"], ["1"])
 
 
@@ -46,11 +46,11 @@ def test_messages_are_graded_like_text():
 
 def test_grades_outside_the_main_thread():
     """math-verify's timeouts use signals, which would raise there."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(grade("<answer>\\sqrt{49}</answer>", "7.0")))
+    rewards = []
+    thread = threading.Thread(target=lambda: rewards.append(grade("<answer>\\sqrt{49}</answer>", "7.0")))
     thread.start()
     thread.join()
-    assert found == [1.0]
+    assert rewards == [1.0]
 
 
 def test_outage_is_not_cached():

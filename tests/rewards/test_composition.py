@@ -148,11 +148,11 @@ def test_works_in_threads_and_under_asyncio(compose):
         return await asyncio.gather(*(asyncio.to_thread(rewards.score, [RIGHT], solution=["4"]) for _ in range(4)))
 
     assert asyncio.run(main()) == [[[1.0], [1.0]]] * 4
-    found = []
-    thread = threading.Thread(target=lambda: found.append(rewards.score([RIGHT], solution=["4"])))
+    results = []
+    thread = threading.Thread(target=lambda: results.append(rewards.score([RIGHT], solution=["4"])))
     thread.start()
     thread.join()
-    assert found == [[[1.0], [1.0]]]
+    assert results == [[[1.0], [1.0]]]
 
 
 def test_too_many_unjudged_completions_stop_the_run(compose):

@@ -40,18 +40,8 @@ def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     base, zero = root / "base", root / "zero"
     sft = [*BASE, *SMALL_SFT, "--output_dir", base, "--save_steps", 2]
-    grpo = [
-        *ZERO,
-        *SMALL_GRPO,
-        "--model_name_or_path",
-        base,
-        "--output_dir",
-        zero,
-        "--save_steps",
-        2,
-        "--eval_steps",
-        2,
-    ]
+    grpo = [*ZERO, *SMALL_GRPO, "--model_name_or_path", base, "--output_dir", zero]
+    grpo += ["--save_steps", 2, "--eval_steps", 2]
     done = {}
     for name, stage, argv in (("sft", "sft", sft), ("grpo", "grpo", grpo)):
         for limit in (2, 4):
