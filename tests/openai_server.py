@@ -26,12 +26,12 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             server.requests.append(request | {"path": self.path, "key": self.headers.get("Authorization")})
-            server.under_way += 1
-            server.most = max(server.most, server.under_way)
+            server.active += 1
+            server.max_concurrent = max(server.max_concurrent, server.active)
             trouble = server.troubles.pop(0) if server.troubles else None
         time.sleep(server.seconds)
         with server.lock:
-            server.under_way -= 1
+            server.active -= 1
         if trouble == "hang up":
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
@@ -87,7 +87,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, troubles=(), seconds=0.0, reply=lambda request: f"seed {request['seed']}"):
         super().__init__(("127.0.0.1", 0), Handler)
         self.troubles, self.seconds, self.reply = list(troubles), seconds, reply
-        self.requests, self.under_way, self.most, self.lock = [], 0, 0, threading.Lock()
+        self.requests, self.active, self.max_concurrent, self.lock = [], 0, 0, threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property

@@ -24,7 +24,7 @@ def test_answers_one_question_with_the_recipes_template(script, trained):
     assert answers[0].out == answers[1].out, "the same seed gives the same answer"
 
 
-def test_talks_until_quit(script, trained, monkeypatch):
+def test_conversation_ends_with_quit(script, trained, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("1+1 = ?\n/new\n\n2+2 = ?\n/quit\nnever read\n"))
     outcome = script("chat", trained, "--max_new_tokens", 4, "--temperature", 0)
     assert outcome.code == 0, outcome.err

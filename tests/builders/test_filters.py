@@ -68,7 +68,7 @@ def apply(filters, **columns):
     ],
     ids=lambda value: getattr(value, "name", None),
 )
-def test_drops_the_bad_and_keeps_the_good(tested, good, bad):
+def test_filter_drops_bad_and_keeps_good_completions(tested, good, bad):
     mixed = good + bad
     random.Random(0).shuffle(mixed)
     kept, (report,) = apply([tested], completion=mixed)

@@ -53,7 +53,7 @@ def test_key_of_another_stage_is_unknown(recipe):
     assert "unknown key 'num_generations'" in error_of("sft", "--config", recipe("num_generations: 8"))
 
 
-def test_unknown_option_and_abbreviation_are_error_of(recipe):
+def test_unknown_option_and_abbreviation_are_refused(recipe):
     path = recipe("")
     assert "unknown option '--learning_rat'" in error_of("sft", "--config", path, "--learning_rat", "1")
     assert "unknown option '--learning'" in error_of("sft", "--config", path, "--learning", "1")
@@ -170,7 +170,7 @@ def test_env_must_be_a_mapping(recipe):
     assert "env: found 'A=1'; expected a mapping" in error_of("sft", "--config", recipe("env: A=1"))
 
 
-def test_keys_contains_what_was_set_and_parses_again(recipe, tmp_path):
+def test_keys_contains_the_values_that_were_set_and_parses_again(recipe, tmp_path):
     """`keys` becomes the `recipe.yaml` of the run. It omits the values that TRL derives, which exclude each other."""
     rewards = "reward_funcs: [accuracy, {name: format, weight: 0.5}]"
     path = recipe(f"num_generations: 4\nper_device_train_batch_size: 8\n{rewards}")

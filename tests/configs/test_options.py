@@ -92,7 +92,7 @@ def test_spellings_of_an_option():
     }
 
 
-def test_stages_take_only_what_they_use():
+def test_stages_have_only_options_that_they_use():
     for stage in ("generate", "evaluation"):
         assert "model_name_or_path" in STAGES[stage].options()
         assert not {name for name in STAGES[stage].options() if "lora" in name or "load_in" in name}

@@ -13,15 +13,9 @@ from open_r1.utils.errors import RecipeError
 from open_r1.utils.jsonl import read_lines
 
 
-SAMPLING = {
-    "temperature": 0.6,
-    "top_p": 0.95,
-    "top_k": 20,
-    "min_p": None,
-    "repetition_penalty": 1.0,
-    "max_tokens": 8,
-    "stop": [],
-}
+SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "min_p": None, "repetition_penalty": 1.0}
+SAMPLING |= {"max_tokens": 8, "stop": []}
+HELLO = [{"role": "user", "content": "hello"}]
 
 
 def build_requests(count, prompt="hello"):
@@ -39,32 +33,19 @@ def generate(client, count=1, prompt="hello"):
 def test_text_and_messages():
     with Server() as server:
         ((request, completion),) = generate(ServerClient([server.url], "m", SAMPLING))
-        assert (
-            completion.completion,
-            completion.finish_reason,
-            completion.prompt_tokens,
-            completion.completion_tokens,
-        ) == (
-            f"seed {request.seed}",
-            "stop",
-            3,
-            5,
-        )
-        ((_, completion),) = generate(
-            ServerClient([server.url], "m", SAMPLING), prompt=[{"role": "user", "content": "hello"}]
-        )
+        assert completion.completion == f"seed {request.seed}" and completion.finish_reason == "stop"
+        assert completion.prompt_tokens == 3 and completion.completion_tokens == 5
+        ((_, completion),) = generate(ServerClient([server.url], "m", SAMPLING), prompt=HELLO)
         assert completion.error is None
         text, chat = server.requests
     assert text["path"] == "/v1/completions" and text["prompt"] == "hello"
-    assert chat["path"] == "/v1/chat/completions" and chat["messages"] == [{"role": "user", "content": "hello"}]
+    assert chat["path"] == "/v1/chat/completions" and chat["messages"] == HELLO
     assert text["temperature"] == 0.6 and text["top_k"] == 20 and text["max_tokens"] == 8 and "min_p" not in text
 
 
 def test_reasoning_content_is_merged_back_into_the_completion():
     with Server(["split"]) as server:
-        ((request, completion),) = generate(
-            ServerClient([server.url], "m", SAMPLING), prompt=[{"role": "user", "content": "hello"}]
-        )
+        ((request, completion),) = generate(ServerClient([server.url], "m", SAMPLING), prompt=HELLO)
     assert completion.completion == f"<think>hm</think>seed {request.seed}"
 
 
@@ -91,17 +72,15 @@ def test_truncated_completions_are_kept_and_retried_if_configured():
         assert completion.finish_reason == "length" and completion.error is None
     with Server(["cut"]) as server:
         ((request, completion),) = generate(ServerClient([server.url], "m", SAMPLING, truncated_attempts=1))
-        assert completion.finish_reason == "stop" and [r["seed"] for r in server.requests] == [
-            request.seed,
-            request.seed + 1,
-        ]
+        assert completion.finish_reason == "stop"
+        assert [r["seed"] for r in server.requests] == [request.seed, request.seed + 1]
 
 
 def test_requests_are_shared_by_servers_within_the_concurrency():
     with Server(seconds=0.05) as one, Server(seconds=0.05) as other:
         results = generate(ServerClient([one.url, other.url], "m", SAMPLING, concurrency=8), count=64)
         assert len({request.prompt_id for request, _ in results}) == 64
-        assert one.most <= 5 and other.most <= 5
+        assert one.max_concurrent <= 5 and other.max_concurrent <= 5
         assert abs(len(one.requests) - len(other.requests)) < 16
 
 
@@ -128,20 +107,18 @@ def test_failed_requests_succeed_in_the_next_run(tmp_path):
             CompletionStore(tmp_path, 0, 1, description) as store,
             GenerationProgress(60, store.rows, False) as progress,
         ):
-            generate_on_servers(
-                iter(build_requests(60)), ServerClient([server.url], "m", SAMPLING, concurrency=4), store, progress
-            )
+            client = ServerClient([server.url], "m", SAMPLING, concurrency=4)
+            generate_on_servers(iter(build_requests(60)), client, store, progress)
             assert store.rows == rows
     assert len(list(read_lines(tmp_path / "failed-00000-of-00001.jsonl"))) == 20
 
 
 @pytest.mark.parametrize("trouble", ["html", "half", "null"])
-@pytest.mark.parametrize("prompt", ["hello", [{"role": "user", "content": "hello"}]], ids=["text", "messages"])
+@pytest.mark.parametrize("prompt", ["hello", HELLO], ids=["text", "messages"])
 def test_invalid_answers_are_failures(trouble, prompt):
     with Server([trouble] * 4) as server:
-        results = generate(
-            ServerClient([server.url], "m", SAMPLING, concurrency=1, attempts=2), count=3, prompt=prompt
-        )
+        client = ServerClient([server.url], "m", SAMPLING, concurrency=1, attempts=2)
+        results = generate(client, count=3, prompt=prompt)
     assert sorted(completion.error is None for _, completion in results) == [False, False, True]
 
 
@@ -157,10 +134,6 @@ def test_completions_are_written_while_other_requests_are_running(tmp_path):
 
     quick, slow = build_requests(2)
     with Server(reply=reply) as server, CompletionStore(tmp_path, 0, 1, {"model": "m", "sampling": SAMPLING}) as store:
-        generate_on_servers(
-            iter([quick, slow]),
-            ServerClient([server.url], "m", SAMPLING, concurrency=2),
-            store,
-            GenerationProgress(2, 0, False),
-        )
+        client = ServerClient([server.url], "m", SAMPLING, concurrency=2)
+        generate_on_servers(iter([quick, slow]), client, store, GenerationProgress(2, 0, False))
     assert rows_when_slow_ends == [1]

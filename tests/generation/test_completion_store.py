@@ -19,7 +19,7 @@ IDS = ["p0", "p1", "p2"]
 REQUESTS = [Request(f"p{i}", n, f"prompt {i}", completion_seed(1, f"p{i}", n)) for i in range(3) for n in range(2)]
 
 
-def answer(requests):
+def complete(requests):
     """Pairs requests with completions that contain difficult characters."""
     answered = []
     for request in requests:
@@ -38,7 +38,7 @@ def keys(folder):
 
 def test_rows_are_complete(tmp_path):
     with open_store(tmp_path) as store:
-        store.add(answer(REQUESTS[:1]))
+        store.add(complete(REQUESTS[:1]))
         store.write_prompts([{"prompt_id": "p0", "prompt": "prompt 0", "solution": "4"}])
         store.write_manifest(["p0"], 1)
     (row,) = read_completions(tmp_path)
@@ -59,10 +59,10 @@ def test_rows_are_complete(tmp_path):
 
 def test_a_completion_is_not_stored_twice(tmp_path):
     with open_store(tmp_path) as store:
-        store.add(answer(REQUESTS[:4]))
+        store.add(complete(REQUESTS[:4]))
     with open_store(tmp_path) as store:
         assert [store.has(request) for request in REQUESTS] == [True] * 4 + [False] * 2
-        store.add(answer(REQUESTS))
+        store.add(complete(REQUESTS))
         store.write_manifest(IDS, 2)
     assert keys(tmp_path) == [(request.prompt_id, request.sample) for request in REQUESTS]
 
@@ -70,23 +70,23 @@ def test_a_completion_is_not_stored_twice(tmp_path):
 @pytest.mark.parametrize("cut", [1, 2, 10, 100])
 def test_an_incomplete_last_line_is_removed(tmp_path, cut):
     with open_store(tmp_path) as store:
-        store.add(answer(REQUESTS))
+        store.add(complete(REQUESTS))
     path = tmp_path / "completions-00000-of-00001.jsonl"
     os.truncate(path, path.stat().st_size - cut)
     with open_store(tmp_path) as store:
         assert store.rows == 5
-        store.add(answer(REQUESTS))
+        store.add(complete(REQUESTS))
     assert keys(tmp_path) == [(request.prompt_id, request.sample) for request in REQUESTS]
 
 
 @pytest.mark.parametrize(
-    ("content", "left"),
+    ("content", "truncated"),
     [(b"", b""), (b"abc", b""), (b"a\nbc", b"a\n"), (b"a\n", b"a\n"), (b"a\n" + b"x" * 200_000, b"a\n")],
 )
-def test_truncating_an_incomplete_line(tmp_path, content, left):
+def test_truncating_an_incomplete_line(tmp_path, content, truncated):
     (tmp_path / "f").write_bytes(content)
     truncate_incomplete_line(tmp_path / "f")
-    assert (tmp_path / "f").read_bytes() == left
+    assert (tmp_path / "f").read_bytes() == truncated
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_completions_of_another_kind_are_refused(tmp_path, changes, message):
 def test_surplus_completions_do_not_count(tmp_path):
     """All second completions exist but only two of three first ones: with one per prompt, one is missing."""
     with open_store(tmp_path) as store:
-        store.add(answer([request for request in REQUESTS if (request.prompt_id, request.sample) != ("p2", 0)]))
+        store.add(complete([request for request in REQUESTS if (request.prompt_id, request.sample) != ("p2", 0)]))
         assert (store.rows, store.count(IDS, 2), store.count(IDS, 1)) == (5, 5, 2)
         store.write_manifest(IDS, 1)
     with pytest.raises(RecipeError, match="not complete"):
@@ -172,13 +172,12 @@ with CompletionStore(Path(sys.argv[1]), 0, 1, {"model": "m", "sampling": {}}) as
 """
 
 
-def test_killed_while_it_writes(tmp_path):
+def test_killed_while_writing(tmp_path):
     """Killed ten times at random moments: no written row is lost, incomplete or duplicated."""
     before: list = []
     for i in range(10):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-        ) as process:
+        command = [sys.executable, "-c", WRITER, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             process.stdout.readline()
             try:
                 process.wait(0.05 + i * 0.013)

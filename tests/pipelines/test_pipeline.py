@@ -85,7 +85,7 @@ def test_another_version_of_open_r1_is_a_reason_to_rerun():
     assert describe_change({"keys": {}, "version": "0.5"}, {"keys": {}, "version": "0.6"}) == "open_r1 0.5 → 0.6"
 
 
-def test_only_and_from(arguments):
+def test_options_only_and_from(arguments):
     args, done = arguments(), {}
     for task in build_tasks(args, 42):
         finish(task, done)
