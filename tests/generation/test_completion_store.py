@@ -19,13 +19,13 @@ IDS = ["p0", "p1", "p2"]
 REQUESTS = [Request(f"p{i}", n, f"prompt {i}", completion_seed(1, f"p{i}", n)) for i in range(3) for n in range(2)]
 
 
-def complete(requests):
+def with_completions(requests):
     """Pairs requests with completions that contain difficult characters."""
-    answered = []
+    pairs = []
     for request in requests:
         text = f"text of {request.prompt_id}/{request.sample} é\u2028\ud800"
-        answered.append((request, Completion(text, "stop", 3, 5)))
-    return answered
+        pairs.append((request, Completion(text, "stop", 3, 5)))
+    return pairs
 
 
 def open_store(folder, **changes):
@@ -38,7 +38,7 @@ def keys(folder):
 
 def test_rows_are_complete(tmp_path):
     with open_store(tmp_path) as store:
-        store.add(complete(REQUESTS[:1]))
+        store.add(with_completions(REQUESTS[:1]))
         store.write_prompts([{"prompt_id": "p0", "prompt": "prompt 0", "solution": "4"}])
         store.write_manifest(["p0"], 1)
     (row,) = read_completions(tmp_path)
@@ -59,10 +59,10 @@ def test_rows_are_complete(tmp_path):
 
 def test_a_completion_is_not_stored_twice(tmp_path):
     with open_store(tmp_path) as store:
-        store.add(complete(REQUESTS[:4]))
+        store.add(with_completions(REQUESTS[:4]))
     with open_store(tmp_path) as store:
         assert [store.has(request) for request in REQUESTS] == [True] * 4 + [False] * 2
-        store.add(complete(REQUESTS))
+        store.add(with_completions(REQUESTS))
         store.write_manifest(IDS, 2)
     assert keys(tmp_path) == [(request.prompt_id, request.sample) for request in REQUESTS]
 
@@ -70,12 +70,12 @@ def test_a_completion_is_not_stored_twice(tmp_path):
 @pytest.mark.parametrize("cut", [1, 2, 10, 100])
 def test_an_incomplete_last_line_is_removed(tmp_path, cut):
     with open_store(tmp_path) as store:
-        store.add(complete(REQUESTS))
+        store.add(with_completions(REQUESTS))
     path = tmp_path / "completions-00000-of-00001.jsonl"
     os.truncate(path, path.stat().st_size - cut)
     with open_store(tmp_path) as store:
         assert store.rows == 5
-        store.add(complete(REQUESTS))
+        store.add(with_completions(REQUESTS))
     assert keys(tmp_path) == [(request.prompt_id, request.sample) for request in REQUESTS]
 
 
@@ -110,7 +110,9 @@ def test_completions_of_another_kind_are_refused(tmp_path, changes, message):
 def test_surplus_completions_do_not_count(tmp_path):
     """All second completions exist but only two of three first ones: with one per prompt, one is missing."""
     with open_store(tmp_path) as store:
-        store.add(complete([request for request in REQUESTS if (request.prompt_id, request.sample) != ("p2", 0)]))
+        store.add(
+            with_completions([request for request in REQUESTS if (request.prompt_id, request.sample) != ("p2", 0)])
+        )
         assert (store.rows, store.count(IDS, 2), store.count(IDS, 1)) == (5, 5, 2)
         store.write_manifest(IDS, 1)
     with pytest.raises(RecipeError, match="not complete"):
