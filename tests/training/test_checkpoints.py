@@ -42,7 +42,7 @@ def truncate_to_half(path):
 
 
 def drop_last_byte(path):
-    path.write_bytes(path.read_bytes().rstrip()[:-1])  # a trailing newline may be missing, so one byte before it
+    path.write_bytes(path.read_bytes().rstrip()[:-1])  # dropping only the trailing newline would do no harm
 
 
 def make_empty(path):
