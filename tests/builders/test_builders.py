@@ -324,9 +324,8 @@ def test_cold_start_rewrites_correct_completions_and_verifies_the_result(build, 
     with Server(reply=reply) as server:
         outcome = build("cold_start", [*ROWS, mixed], rewriter=recipe(tmp_path, server, "rewrite"), max_per_prompt=2)
     assert outcome.code == 0, outcome.err
-    assert len(calls) == 4 and all("boxed{" in call for call in calls), (
-        "two completions of each prompt with a correct answer"
-    )
+    assert len(calls) == 4, "two completions of each prompt with a correct answer"
+    assert all("boxed{" in call for call in calls)
     (only,) = load_set(tmp_path / "set")
     assert only["messages"][0]["content"] == QUESTION.format(1, 1)
     assert only["messages"][1]["content"].startswith("<think>Let me add the two numbers") and only["prompt_id"] == "p1"

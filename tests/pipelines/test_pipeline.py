@@ -112,12 +112,8 @@ def test_each_seed_uses_its_own_folders_in_all_keys(arguments):
     args, training_args, model_args = RecipeParser("grpo").parse(argv)
     assert args.rewards[3].params["model"] == "outputs/tiny-7/helpfulness" and args.mixture[1].from_step == 10
     assert training_args.seed == 7 and model_args.model_name_or_path == "outputs/tiny-7/dev3"
-    assert build_tasks(arguments(r1, seeds=[42, 7]), 42)[0].command == [
-        "python",
-        "src/open_r1/grpo.py",
-        "--config",
-        r1["config"],
-    ]
+    [task] = build_tasks(arguments(r1, seeds=[42, 7]), 42)
+    assert task.command == ["python", "src/open_r1/grpo.py", "--config", r1["config"]]
 
 
 @pytest.mark.parametrize(
@@ -143,15 +139,12 @@ def test_invalid_pipelines_are_refused(arguments, stages, message):
 def test_seeds_never_share_a_folder(arguments):
     """However the path is spelled; a folder outside the pipeline's, which all seeds would share, is refused."""
     spelled = PipelineArguments(output_dir="./outputs/tiny/", stages=[BASE], seeds=[42, 1])
-    assert [tasks[0].output_dir for tasks in build_tasks_by_seed(spelled).values()] == [
-        Path("outputs/tiny/base"),
-        Path("outputs/tiny-1/base"),
-    ]
+    folders = [tasks[0].output_dir for tasks in build_tasks_by_seed(spelled).values()]
+    assert folders == [Path("outputs/tiny/base"), Path("outputs/tiny-1/base")]
     dotted = arguments(BASE | {"set": {"output_dir": "./outputs/tiny//base"}}, seeds=[1])
     assert build_tasks_by_seed(dotted)[1][0].output_dir == Path("outputs/tiny-1/base")
-    assert build_tasks(arguments(BASE, seeds=[7]), 7)[0].output_dir == Path("outputs/tiny-7/base"), (
-        "the folder without a suffix belongs to seed 42"
-    )
+    # the folder without a suffix belongs to seed 42
+    assert build_tasks(arguments(BASE, seeds=[7]), 7)[0].output_dir == Path("outputs/tiny-7/base")
     with pytest.raises(RecipeError, match=r"'base' \(seed 42\) and 'base' \(seed 1\) both write to elsewhere/base"):
         build_tasks_by_seed(arguments(BASE | {"set": {"output_dir": "elsewhere/base"}}, seeds=[42, 1]))
 

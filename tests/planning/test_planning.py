@@ -105,11 +105,8 @@ def test_reference_model_adds_memory_and_checkpointing_and_adapters_save_it():
 
     assert total(beta=0.1) > total(beta=0.0) > total(beta=0.0, gradient_checkpointing=True)
     checkpointed = {"gradient_checkpointing": True}
-    assert (
-        total({"use_peft": True, "load_in_4bit": True}, **checkpointed)
-        < total({"use_peft": True}, **checkpointed)
-        < total(**checkpointed)
-    )
+    qlora, lora = {"use_peft": True, "load_in_4bit": True}, {"use_peft": True}
+    assert total(qlora, **checkpointed) < total(lora, **checkpointed) < total(**checkpointed)
 
 
 def test_generation_time_is_bounded_by_memory_bandwidth_and_grows_slower_than_the_batch():
@@ -122,30 +119,28 @@ def test_generation_time_is_bounded_by_memory_bandwidth_and_grows_slower_than_th
 
 
 def test_sleeping_engine_shares_the_memory_of_temporary_training_buffers(qwen_7b):
-    recipe, words = "recipes/Qwen2.5-7B/grpo/config_zero.yaml", ["--model_name_or_path", qwen_7b]
-    awake = plan_recipe(plan_args(recipe), words).memory
-    asleep = plan_recipe(plan_args(recipe), [*words, "--vllm_enable_sleep_mode", "true"]).memory
+    recipe, argv = "recipes/Qwen2.5-7B/grpo/config_zero.yaml", ["--model_name_or_path", qwen_7b]
+    awake = plan_recipe(plan_args(recipe), argv).memory
+    asleep = plan_recipe(plan_args(recipe), [*argv, "--vllm_enable_sleep_mode", "true"]).memory
     assert awake.pop("vLLM") == pytest.approx(0.3 * 80)
     beyond = asleep.pop("vLLM, beyond training")
     assert 0 <= beyond < 0.3 * 80 and awake == asleep
-    large = [*words, "--vllm_enable_sleep_mode", "true", "--vllm_gpu_memory_utilization", "0.8"]
-    assert (
-        plan_recipe(plan_args(recipe), large).memory["vLLM, beyond training"] == pytest.approx(beyond + 0.5 * 80)
-        or not beyond
-    )
+    large = [*argv, "--vllm_enable_sleep_mode", "true", "--vllm_gpu_memory_utilization", "0.8"]
+    larger = plan_recipe(plan_args(recipe), large).memory["vLLM, beyond training"]
+    assert larger == pytest.approx(beyond + 0.5 * 80) or not beyond
 
 
 def test_generation_nodes_do_not_train(qwen_7b):
     recipe = "recipes/Qwen2.5-32B/grpo/config_paper.yaml"
-    words = ["--model_name_or_path", qwen_7b]
-    split = plan_recipe(plan_args(recipe, nodes=12), words)
-    together = plan_recipe(plan_args(recipe, nodes=8), [*words, "--vllm_nodes", "0", "--vllm_mode", "colocate"])
+    argv = ["--model_name_or_path", qwen_7b]
+    split = plan_recipe(plan_args(recipe, nodes=12), argv)
+    together = plan_recipe(plan_args(recipe, nodes=8), [*argv, "--vllm_nodes", "0", "--vllm_mode", "colocate"])
     assert split.gpus == 96 and together.gpus == 64
     assert split.tokens == together.tokens
     assert split.seconds["training"] == together.seconds["training"], "both train on 8 nodes"
     assert split.seconds["generation"] > together.seconds["generation"] and "vLLM" not in split.memory
     with pytest.raises(RecipeError, match="none is left to train"):
-        plan_recipe(plan_args(recipe, nodes=4), words)
+        plan_recipe(plan_args(recipe, nodes=4), argv)
 
 
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*/grpo/*.yaml")), ids=str)
@@ -183,6 +178,6 @@ def test_recipes_whose_starting_checkpoint_does_not_exist_yet_can_be_planned():
 
 @pytest.mark.parametrize("gpu", GPUS)
 def test_every_gpu_can_be_planned_for(gpu, qwen_7b):
-    recipe, words = "recipes/Qwen2.5-7B/grpo/config_zero.yaml", ["--model_name_or_path", qwen_7b]
-    plan = plan_recipe(plan_args(recipe, gpu=gpu), words)
+    recipe, argv = "recipes/Qwen2.5-7B/grpo/config_zero.yaml", ["--model_name_or_path", qwen_7b]
+    plan = plan_recipe(plan_args(recipe, gpu=gpu), argv)
     assert plan.capacity == GPUS[gpu].memory and plan.hours > 0

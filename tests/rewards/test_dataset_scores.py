@@ -33,9 +33,7 @@ def command(tmp_path, monkeypatch, capsys):
 
     def run(*flags):
         columns = ["--dataset_completion_column", "output", "--dataset_solution_column", "answer"]
-        monkeypatch.setattr(
-            sys, "argv", ["rewards", "--dataset_name", str(path), *(flags or columns), *(columns if flags else [])]
-        )
+        monkeypatch.setattr(sys, "argv", ["rewards", "--dataset_name", str(path), *flags, *columns])
         status = 0
         try:
             runpy.run_module("open_r1.rewards", run_name="__main__", alter_sys=True)
@@ -60,13 +58,11 @@ def test_table_by_reward_and_domain(command):
 def test_graded_rows_are_written(command, tmp_path, suffix):
     status, out = command("--output_path", f"out/graded{suffix}")
     assert status == 0 and "wrote out/graded" in out
-    graded = (
-        Dataset.from_json(f"out/graded{suffix}") if suffix == ".jsonl" else Dataset.from_parquet(f"out/graded{suffix}")
-    )
+    read = {".jsonl": Dataset.from_json, ".parquet": Dataset.from_parquet}[suffix]
+    graded = read(f"out/graded{suffix}")
     assert graded["rewards/accuracy"][:] == graded["reward"][:] == [1.0, 0.0, 1.0, None, None]
-    assert graded.column_names == ["output", "answer", "domain", "rewards/accuracy", "reward"], (
-        "the user's column names are kept"
-    )
+    names = ["output", "answer", "domain", "rewards/accuracy", "reward"]
+    assert graded.column_names == names, "the user's column names are kept"
     assert graded["output"][0] == RIGHT and graded["answer"][0] == "4"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [f"graded{suffix}"]
 

@@ -37,12 +37,8 @@ def test_group_length_does_not_judge_incomplete_groups():
 
 def test_trl_rewards_under_recipe_names():
     assert Repetition(ngram_size=1)(["aaaa", "abcd"], [[1, 1, 1, 1], [1, 2, 3, 4]]) == [-0.75, 0.0]
-    assert SoftOverlong(max_len=10, cache=5)(["text"] * 4, [[0] * n for n in (5, 7, 10, 11)]) == [
-        0.0,
-        -0.4,
-        -1.0,
-        -1.0,
-    ]
+    completion_ids = [[0] * length for length in (5, 7, 10, 11)]
+    assert SoftOverlong(max_len=10, cache=5)(["text"] * 4, completion_ids) == [0.0, -0.4, -1.0, -1.0]
 
 
 def test_length_rewards_pickle():

@@ -22,6 +22,4 @@ def test_reward_rises(script, tmp_path):
     assert outcome.code == 0, outcome.err
     rewards = [entry["reward"] for entry in map(json.loads, (zero / "log_history.jsonl").open()) if "reward" in entry]
     first, last = sum(rewards[:WINDOW]) / WINDOW, sum(rewards[-WINDOW:]) / WINDOW
-    assert last - first > MARGIN, (
-        f"mean reward of the first {WINDOW} steps {first:.2f}, of the last {WINDOW} {last:.2f}"
-    )
+    assert last - first > MARGIN, f"mean reward rises from {first:.2f} to {last:.2f} (windows of {WINDOW} steps)"

@@ -102,9 +102,11 @@ def test_training_neither_waits_for_a_push_nor_keeps_its_checkpoint(hub, checkpo
     folder.mkdir()
     for path in Path(checkpoint).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    pushes = HubPushes(
-        str(tmp_path), "me/base", "main", True, lambda folder: (folder / "README.md").write_text("# a card")
-    )
+
+    def write_card(folder):
+        (folder / "README.md").write_text("# a card")
+
+    pushes = HubPushes(str(tmp_path), "me/base", "main", True, write_card)
     pushes.start(0)
     pushes.on_save(None, SimpleNamespace(global_step=7, is_world_process_zero=True), None)
     assert pushes.pushed == [] and not hub_responds.is_set()
@@ -114,10 +116,8 @@ def test_training_neither_waits_for_a_push_nor_keeps_its_checkpoint(hub, checkpo
     while pushes.has_left("push"):
         time.sleep(0.01)
     assert pushes.pushed == ["main-step-000000007"]
-    assert (
-        hub.files("me/base", "main-step-000000007")["model.safetensors"]
-        == (Path(checkpoint) / "model.safetensors").read_bytes()
-    )
+    pushed = hub.files("me/base", "main-step-000000007")
+    assert pushed["model.safetensors"] == (Path(checkpoint) / "model.safetensors").read_bytes()
 
 
 def test_failed_push_of_a_checkpoint_is_logged_and_retried_by_the_next_run(hub, script, tmp_path, caplog):
