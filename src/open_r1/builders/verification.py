@@ -189,15 +189,24 @@ def judge_by_model(
     for number, question in enumerate(questions):
         requests.append({**question._asdict(), "key": str(number)})
     judgements = answer_requests(recipe, Dataset.from_list(requests), folder, in_process, console)
+    verdicts = _majority_verdicts(judgements)
+    for number, asked_rows in enumerate(questions.values()):
+        for i in asked_rows:
+            completed[i] = verdicts[str(number)]
+    return completed
+
+
+def _majority_verdicts(judgements: Dataset) -> dict[str, bool | None]:
+    """The most frequent verdict on each question, by its `key`."""
     votes: dict[str, Counter[bool | None]] = {}
     for judgement in judgements:
         counts = votes.setdefault(judgement["key"], Counter())
         counts[read_judgement(judgement["completion"])] += 1
-    for number, asked_rows in enumerate(questions.values()):
-        [(is_correct, _)] = votes[str(number)].most_common(1)
-        for i in asked_rows:
-            completed[i] = is_correct
-    return completed
+    verdicts = {}
+    for key, counts in votes.items():
+        [(verdict, _)] = counts.most_common(1)
+        verdicts[key] = verdict
+    return verdicts
 
 
 def read_judgement(completion: str) -> bool | None:
