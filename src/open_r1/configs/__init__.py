@@ -1,7 +1,7 @@
-"""The options that our scripts add to TRL's: one dataclass per stage, checked as soon as it is filled.
+"""The options that our scripts add to TRL's: one dataclass per stage, which checks itself when it is created.
 
-`parser` reads recipes, `stages` lists what they can be for. Nothing here imports torch or TRL, so a mistake in a
-recipe is reported at once.
+`parser` reads recipes; `stages` lists the stages that a recipe can be for. Nothing here imports torch or TRL, so a
+mistake in a recipe is reported at once.
 """
 
 from open_r1.configs.benchmarks import BENCHMARKS, Benchmark

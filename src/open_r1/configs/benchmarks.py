@@ -16,8 +16,8 @@ from open_r1.configs.reward_spec import RewardSpec
 from open_r1.utils.errors import RecipeError, parse_mapping
 
 
-# Data sets are public copies; the original of LiveCodeBench needs a script to be run. The numbers of samples follow
-# the paper (v2, D.1).
+# The data sets are public copies: the original LiveCodeBench cannot be loaded without running its script. The numbers
+# of samples follow the paper (v2, D.1).
 BENCHMARKS: dict[str, dict[str, Any]] = {
     "aime24": {
         "dataset_name": "HuggingFaceH4/aime_2024",
@@ -70,18 +70,19 @@ class Benchmark(Entry):
     """Problems, how a model is asked to solve them, and the rewards that judge its completions.
 
     Args:
-        name (`str`): A key of `BENCHMARKS`, whose fields the others then replace, or any other name.
-        dataset_name (`str`, *optional*): A Hub id, file, folder or function, as in a recipe; needed for other names.
+        name (`str`): A key of `BENCHMARKS`, whose fields the other arguments override, or a name of your own.
+        dataset_name (`str`, *optional*):
+            A Hub id, file, folder or function, as in a recipe; required for a name of your own.
         dataset_config (`str`, *optional*): Configuration of a Hub data set.
         dataset_params (`dict`, *optional*): Keyword arguments of the function that `dataset_name` names.
-        dataset_split (`str`, *optional*, defaults to `"test"`): Split; a file only has `train`.
+        dataset_split (`str`, *optional*, defaults to `"test"`): Split; a local file only has `train`.
         dataset_prompt_column (`str`, *optional*, defaults to `"problem"`): Column that holds the question.
         dataset_solution_column (`str`, *optional*, defaults to `"answer"`): Column that holds the gold answer.
         user_template (`str`, *optional*):
-            Template of the user's message, for models that chat; by default the recipe's.
-        reward_funcs (`list`, *optional*, defaults to `["accuracy"]`): Rewards; the first one says what is right.
+            Template of the user message, for chat models; by default the recipe's.
+        reward_funcs (`list`, *optional*, defaults to `["accuracy"]`): Rewards; the first decides what is correct.
         num_generations (`int`, *optional*, defaults to 16): Samples per problem.
-        max_prompts (`int`, *optional*): Only take this many problems, the first ones.
+        max_prompts (`int`, *optional*): Use only the first `max_prompts` problems.
         standings (`str`, *optional*):
             A JSONL file with the standings of contests, for a Codeforces rating; see `open_r1/evals/codeforces.py`.
     """
@@ -106,7 +107,7 @@ class Benchmark(Entry):
         """Reads one benchmark of a recipe.
 
         Args:
-            entry (`str` or `dict`): A name, or a mapping with a name; as text, `{...}` on the command line.
+            entry (`str` or `dict`): A name, or a mapping with a `name`; on the command line, as text: `{...}`.
 
         Raises:
             RecipeError: If the name is unknown and there is no data set, or if a field is wrong.

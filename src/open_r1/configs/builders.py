@@ -1,4 +1,4 @@
-"""Options of the builders of data sets: cold start, rejection sampling, distillation."""
+"""Options of the data set builders: cold start, rejection sampling, distillation."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -34,21 +34,23 @@ class BuilderArguments(DatasetArguments):
     decontaminate: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Benchmarks whose problems are left out: names that evaluation knows (aime24, gpqa, ...), or "
-            "a local file and its column, `held_out.jsonl:problem`."
+            "help": "Benchmarks whose problems are removed: names that evaluation knows (aime24, gpqa, ...), or "
+            "a local file and its column (`held_out.jsonl:problem`)."
         },
     )
     min_language_share: float = field(
         default=0.9,
-        metadata={"help": "Smallest share of a thought's words in the question's language; 0 keeps all thoughts."},
+        metadata={"help": "Minimum share of a thought's words in the question's language; 0 keeps all thoughts."},
     )
-    fewest_words: int = field(default=5, metadata={"help": "The language of thoughts of fewer words is not judged."})
-    max_paragraph: int = field(default=3000, metadata={"help": "Maximum characters of a paragraph; 0 is no limit."})
+    fewest_words: int = field(
+        default=5, metadata={"help": "Do not check the language of thoughts with fewer words than this."}
+    )
+    max_paragraph: int = field(default=3000, metadata={"help": "Maximum characters per paragraph; 0 for no limit."})
     max_repetition: float = field(
         default=0.2,
-        metadata={"help": "Largest share of 20-grams that occurred before in the same text; 1 is no limit."},
+        metadata={"help": "Maximum share of 20-grams that occurred earlier in the same text; 1 for no limit."},
     )
-    drop_code_in_thought: bool = field(default=True, metadata={"help": "Drop thoughts with fenced blocks of code."})
+    drop_code_in_thought: bool = field(default=True, metadata={"help": "Drop thoughts with fenced code blocks."})
     draw: bool = field(
         default=True,
         metadata={
@@ -57,11 +59,11 @@ class BuilderArguments(DatasetArguments):
         },
     )
     num_proc: int | None = field(default=None, metadata={"help": "Number of processes; by default one per core."})
-    seed: int = field(default=42, metadata={"help": "Seed of everything random."})
-    push_to_hub: bool = field(default=False, metadata={"help": "Push the finished set."})
-    hub_dataset_id: str | None = field(default=None, metadata={"help": "Where to push it, `name/of-the-set`."})
-    hub_revision: str | None = field(default=None, metadata={"help": "Branch to push it to; None is main."})
-    hub_private: bool = field(default=True, metadata={"help": "Whether the pushed set is private."})
+    seed: int = field(default=42, metadata={"help": "Random seed."})
+    push_to_hub: bool = field(default=False, metadata={"help": "Whether to push the data set to the Hub."})
+    hub_dataset_id: str | None = field(default=None, metadata={"help": "Hub data set to push to, `owner/name`."})
+    hub_revision: str | None = field(default=None, metadata={"help": "Branch to push to; by default main."})
+    hub_private: bool = field(default=True, metadata={"help": "Whether the pushed data set is private."})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,16 +88,16 @@ class BuilderArguments(DatasetArguments):
 
     @property
     def suffix(self) -> str:
-        """The shard, as it is written in the names of files: `00000-of-00001`."""
+        """The shard, as file names show it: `00000-of-00001`."""
         return f"{self.part:05}-of-{self.parts:05}"
 
 
 @dataclass
 class SelectionArguments(BuilderArguments):
-    """Options of the builders that select completions which are correct."""
+    """Options of the builders that select correct completions."""
 
     dataset_prompt_column: str = field(
-        default="prompt", metadata={"help": "Column of the question, which the set will have as it is."}
+        default="prompt", metadata={"help": "Column of the question, which is kept unchanged."}
     )
     dataset_completion_column: str = field(
         default="completion", metadata={"help": "Column of completions, text or messages."}
@@ -106,10 +108,10 @@ class SelectionArguments(BuilderArguments):
         metadata={"help": "Rewards that verify the completions, as in a GRPO recipe."},
     )
     min_reward: float = field(
-        default=1.0, metadata={"help": "A completion is correct if each of these rewards is at least this."}
+        default=1.0, metadata={"help": "A completion is correct if each of its rewards is at least this."}
     )
     thought_opened: bool = field(
-        default=False, metadata={"help": "The prompts ended with `<think>`, which the completions lack."}
+        default=False, metadata={"help": "Whether the prompts ended with `<think>`, which the completions then lack."}
     )
     max_per_prompt: int | None = field(
         default=None, metadata={"help": "Maximum number of completions per prompt; by default all."}
@@ -118,18 +120,16 @@ class SelectionArguments(BuilderArguments):
         default="shortest",
         metadata={
             "help": "Which completions of a prompt to keep: the `shortest`, `diverse` ones (by their 3-grams), or the "
-            "first ones as `drawn`."
+            "first ones in the order in which they were `drawn`."
         },
     )
-    shard: str = field(
-        default="0/1", metadata={"help": "Which shard of the prompts to process, i/n, for arrays of jobs."}
-    )
+    shard: str = field(default="0/1", metadata={"help": "Which shard of the prompts to process, i/n, for job arrays."})
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
 
     @property
     def columns(self) -> dict[str, str]:
-        """The data set's own names of the columns that builders know."""
+        """What the data set calls the columns that builders use."""
         return {
             "prompt": self.dataset_prompt_column,
             "completion": self.dataset_completion_column,
@@ -155,7 +155,9 @@ class ColdStartArguments(SelectionArguments):
 
     rewriter: str | None = field(
         default=None,
-        metadata={"help": "A `generate` recipe whose model rewrites the correct completions; by default none does."},
+        metadata={
+            "help": "A `generate` recipe whose model rewrites the correct completions; by default they stay as is."
+        },
     )
 
     def __post_init__(self) -> None:
@@ -172,13 +174,15 @@ class RejectionArguments(SelectionArguments):
 
     judge: str | None = field(
         default=None,
-        metadata={"help": "A `generate` recipe whose model judges what no reward can; by default that is dropped."},
+        metadata={
+            "help": "A `generate` recipe whose model judges what no reward can judge; by default, that is dropped."
+        },
     )
     min_pass_rate: float = field(
-        default=0.01, metadata={"help": "Prompts for RL: smallest share of correct completions."}
+        default=0.01, metadata={"help": "Prompts for RL: minimum share of correct completions."}
     )
     max_pass_rate: float = field(
-        default=0.99, metadata={"help": "Prompts for RL: largest share of correct completions."}
+        default=0.99, metadata={"help": "Prompts for RL: maximum share of correct completions."}
     )
 
     def __post_init__(self) -> None:
@@ -194,22 +198,23 @@ class RejectionArguments(SelectionArguments):
 
 @dataclass
 class Source(Entry):
-    """One set of a mixture.
+    """One data set of a mixture.
 
     Args:
         dataset_name (`str`): As in a recipe: Hub id, file, folder or function.
         dataset_config (`str`, *optional*): Configuration of a Hub data set.
         dataset_split (`str`, *optional*, defaults to `"train"`): Split.
         dataset_prompt_column (`str`, *optional*, defaults to `"prompt"`):
-            Column of the request, where there are no `messages`.
-        dataset_completion_column (`str`, *optional*, defaults to `"completion"`): Column of the answer, likewise.
+            Column of the prompt, if there is no column `messages`.
+        dataset_completion_column (`str`, *optional*, defaults to `"completion"`):
+            Column of the completion, if there is no column `messages`.
         domain (`str`, *optional*): Domain of its rows in the statistics; by default their own column `domain`.
-        weight (`float`, *optional*, defaults to 1): Its share of the mixture is this over the sum of all weights.
+        weight (`float`, *optional*, defaults to 1): Its share of the mixture, relative to the sum of all weights.
         teacher (`str`, *optional*):
-            A `generate` recipe whose model answers the conversations anew, with a thought before the answer.
-        template (`str`, *optional*): What to ask the teacher, in place of the teacher's own `user_template`.
+            A `generate` recipe whose model writes new answers to the conversations, with a thought before each.
+        template (`str`, *optional*): Template that replaces the `user_template` of the teacher's recipe.
         thought (`bool`, *optional*, defaults to `True`):
-            `False` if its answers have no thought; they get an empty one.
+            Whether its answers have a thought. If `False`, they get an empty one.
     """
 
     option: ClassVar[str] = "sources"
@@ -252,13 +257,13 @@ class DistillArguments(BuilderArguments):
     sources: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "The sets of the mixture: mappings such as "
+            "help": "The data sets of the mixture: mappings such as "
             "`- {dataset_name: math.jsonl, domain: math, weight: 395285}`."
         },
     )
     num_rows: int | None = field(
         default=None,
-        metadata={"help": "Rows of the mixture; by default the most that the sources allow in these proportions."},
+        metadata={"help": "Rows of the mixture; by default, as many as the sources allow in these proportions."},
     )
 
     mixture: list[Source] = field(default_factory=list, init=False)  # `sources`, parsed

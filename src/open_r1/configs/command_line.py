@@ -1,4 +1,4 @@
-"""The command line of a stage: its words, its options and its help."""
+"""The command line of a stage: its arguments, its options and its help."""
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from functools import partial
@@ -14,18 +14,18 @@ HELP_OPTIONS = ("-h", "--help", "--help_all")
 
 
 def option_name(word: str) -> str:
-    """The option that a word of a command line names; nothing if the word is a value.
+    """The option that an argument of the command line names; an empty string if the argument is a value.
 
     >>> option_name("--seed=1"), option_name("1"), option_name("--time=1:00:00 --nodes 2")
     ('--seed', '', '')
     """
     name, _, value = word.partition("=")
-    has_several_options = " " in name or " --" in value  # those of another program, in one word
+    has_several_options = " " in name or " --" in value  # another program's options, given as one value
     return name if name.startswith("--") and not has_several_options else ""
 
 
 def split_config(words: list[str]) -> tuple[str | None, list[str]]:
-    """The recipe that `--config path` or `--config=path` names (the last, of several) and the rest of a command line.
+    """Splits a command line into its recipe (the last `--config path` or `--config=path`) and all other arguments.
 
     >>> split_config(["--config=a.yaml", "--seed", "1", "--config", "b.yaml"])
     ('b.yaml', ['--seed', '1'])
@@ -53,14 +53,14 @@ def recipe_argument(words: list[str]) -> str | None:
 
 
 def convert(option: Option, text: str) -> Any:
-    """A text as a value of an option's type.
+    """Converts text to the type of an option.
 
     Args:
         option (`Option`): The option.
-        text (`str`): A word of the command line, or a value that a recipe gives as text.
+        text (`str`): An argument of the command line, or a value that a recipe gives as text.
 
     Raises:
-        RecipeError: If it is not one.
+        RecipeError: If the text cannot be converted.
 
     >>> convert(Option("learning_rate", float), "1e-5"), convert(Option("bf16", bool | None), "yes")
     (1e-05, True)
@@ -84,7 +84,7 @@ def convert(option: Option, text: str) -> Any:
 
 
 def _parse(kind: type, text: str, name: str) -> Any:
-    """A text as a value of a type, or a `ValueError`."""
+    """Converts text to a type, or raises `ValueError`."""
     if kind is dict:
         return parse_mapping(text, name)
     if kind is not bool:
@@ -95,14 +95,14 @@ def _parse(kind: type, text: str, name: str) -> Any:
 
 
 class CommandLine(ArgumentParser):
-    """The options of a stage as argparse's.
+    """The argparse parser for the options of a stage.
 
     Args:
         options (`dict[str, Option]`): The options by name.
         program (`str`): What the usage line shows.
         description (`str`, *optional*): What the help shows before the options.
-        show_libraries (`bool`, *optional*, defaults to `True`): Whether the help lists also what TRL and transformers
-            add.
+        show_libraries (`bool`, *optional*, defaults to `True`): Whether the help also lists the options of TRL
+            and transformers.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class CommandLine(ArgumentParser):
             argument_default=SUPPRESS,
         )
         start = self.add_argument_group("recipe")
-        start.add_argument("--config", metavar="RECIPE", help="YAML file of options; those given here override its.")
+        start.add_argument("--config", metavar="RECIPE", help="YAML file of options; the command line overrides it.")
         groups: dict[str, Any] = {}
         for option in options.values():
             if option.group not in groups:
@@ -129,7 +129,7 @@ class CommandLine(ArgumentParser):
         start.add_argument("--help", action="store_true", help="Show this text.")
         if any(option.group for option in options.values()):
             start.add_argument(
-                "--help_all", action="store_true", help="Show also the options of TRL and transformers."
+                "--help_all", action="store_true", help="Also show the options of TRL and transformers."
             )
 
     def read(self, words: list[str]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class CommandLine(ArgumentParser):
             words (`list[str]`): The command line, without `--config`.
 
         Raises:
-            RecipeError: If an option is unknown, or its value of another type.
+            RecipeError: If an option is unknown, or its value has the wrong type.
         """
         words = [_with_underscores(word) for word in words]
         for word in words:
@@ -155,7 +155,7 @@ class CommandLine(ArgumentParser):
         return vars(values)
 
     def error(self, message: str) -> NoReturn:
-        """Turns argparse's own complaints into ours.
+        """Turns argparse's own errors into a `RecipeError`.
 
         Args:
             message (`str`): What is wrong.
@@ -167,7 +167,7 @@ class CommandLine(ArgumentParser):
 
 
 def _with_underscores(word: str) -> str:
-    """`--learning-rate=1` as `--learning_rate=1`."""
+    """Turns `--learning-rate=1` into `--learning_rate=1`."""
     name = option_name(word)
     if not name:
         return word
@@ -188,7 +188,7 @@ def _add_option(group: Any, option: Option, help_text: str) -> None:
 
 
 def _convert_word(option: Option, word: str) -> Any:
-    """`convert` for argparse, which wants its own kind of error."""
+    """`convert` for argparse, which expects an error of its own type."""
     try:
         return convert(option, word)
     except RecipeError as error:

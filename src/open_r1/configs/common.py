@@ -10,12 +10,12 @@ from open_r1.utils.files import require_file
 
 @dataclass
 class StageArguments:
-    """What every stage takes, and what the parser notes about where the options come from.
+    """The options of every stage, and what the parser records about where they come from.
 
     Args:
         dry_run (`bool`, *optional*, defaults to `False`): Whether to stop before the work begins.
         recipe (`str`, *optional*): The path of the recipe.
-        keys (`dict`): All that recipe and command line set: enough to run it again.
+        keys (`dict`): Everything that the recipe and the command line set, which is enough to repeat the run.
         env (`dict[str, str]`): The environment variables that the recipe asks for; the script sets them.
     """
 
@@ -27,12 +27,12 @@ class StageArguments:
     env: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Checks the options. Every subclass calls it first."""
+        """Checks the options. Every subclass calls this first."""
 
 
 @dataclass
 class DatasetArguments(StageArguments):
-    """Which data set a stage reads."""
+    """The data set that a stage reads."""
 
     dataset_name: str | None = field(
         default=None,
@@ -71,14 +71,14 @@ class DatasetArguments(StageArguments):
 
     @property
     def data(self) -> str:
-        """What is trained on, as the start-up box shows it."""
+        """The training data, as the start-up box shows it."""
         return self.dataset_name
 
     def require_data(self) -> None:
         """Stops if no data set is named.
 
         Raises:
-            RecipeError: With what may be named.
+            RecipeError: With what can be named.
         """
         if not self.dataset_name:
             raise RecipeError("dataset_name: missing. Name a Hub data set, a local file or folder, or a function.")
@@ -92,11 +92,13 @@ class ScriptArguments(DatasetArguments):
     eval_split_size: float | None = field(
         default=None,
         metadata={
-            "help": "If the data set has no dataset_test_split, hold out that many rows of dataset_train_split, "
+            "help": "If the data set has no dataset_test_split, hold out this many rows of dataset_train_split, "
             "chosen at random by the seed, and never train on them: a share below 1, or a number of rows."
         },
     )
-    max_eval_samples: int | None = field(default=None, metadata={"help": "Evaluate on the first N rows only."})
+    max_eval_samples: int | None = field(
+        default=None, metadata={"help": "Maximum number of rows to evaluate on; the first ones are used."}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,7 +115,7 @@ class ScriptArguments(DatasetArguments):
 
 @dataclass
 class PromptArguments(DatasetArguments):
-    """How rows become prompts: for reinforcement learning, for generation, for evaluation."""
+    """How rows become prompts, for reinforcement learning, generation and evaluation."""
 
     dataset_prompt_column: str = field(default="prompt", metadata={"help": "Column of the question."})
     system_prompt: str | None = field(default=None, metadata={"help": "System message put before each question."})
@@ -134,7 +136,7 @@ class PromptArguments(DatasetArguments):
         default=None, metadata={"help": "Jinja file that replaces the tokenizer's chat template."}
     )
     max_prompt_length: int | None = field(
-        default=None, metadata={"help": "Drop prompts of more tokens than this (TRL does not truncate prompts)."}
+        default=None, metadata={"help": "Drop prompts with more tokens than this (TRL does not truncate prompts)."}
     )
 
     @property

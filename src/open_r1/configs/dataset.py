@@ -1,4 +1,4 @@
-"""Which data set: the one way in which recipes, mixtures, benchmarks and Python callers name it."""
+"""How recipes, mixtures, benchmarks and Python callers name a data set."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any

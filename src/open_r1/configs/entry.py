@@ -22,10 +22,11 @@ class Entry:
         """Reads one entry.
 
         Args:
-            entry (`str` or `dict`): A mapping; as text, `{...}` on the command line, or the first field alone.
+            entry (`str` or `dict`):
+                A mapping, also as text (`{...}`, on the command line), or the value of the first field alone.
 
         Raises:
-            RecipeError: Naming the key that is unknown, missing or of another type.
+            RecipeError: If a key is unknown, missing or of the wrong type.
         """
         hints = typing.get_type_hints(cls)
         fields = [field.name for field in dataclasses.fields(cls)]
@@ -83,7 +84,7 @@ class Entry:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the type that an annotation names; whole numbers are numbers, too."""
+    """Whether a value has the type that an annotation names; an `int` also fits `float`."""
     if value is None:
         return type(None) in typing.get_args(hint)
     kinds = value_types(hint)

@@ -10,7 +10,7 @@ from open_r1.utils.errors import RecipeError
 
 @dataclass
 class EvaluationArguments(GenerateArguments):
-    """Evaluating models. The defaults of sampling are the paper's (§3): temperature 0.6, top-p 0.95, 32,768 tokens."""
+    """Options of evaluation. Sampling defaults are the paper's (§3): temperature 0.6, top-p 0.95, 32,768 tokens."""
 
     benchmarks: list[str] = field(
         default_factory=list,
@@ -23,7 +23,7 @@ class EvaluationArguments(GenerateArguments):
     models: list[str] = field(
         default_factory=list,
         metadata={
-            "help": "Several models instead of model_name_or_path; each has a folder of its name in output_dir."
+            "help": "Several models instead of model_name_or_path; each gets a folder with its name in output_dir."
         },
     )
     compare: list[str] = field(
@@ -55,7 +55,7 @@ class EvaluationArguments(GenerateArguments):
         """Stops if there is nothing to evaluate on, or nothing to compare.
 
         Raises:
-            RecipeError: With what is missing.
+            RecipeError: Naming what is missing.
         """
         if self.dataset_name:
             raise RecipeError("dataset_name: an evaluation has `benchmarks`; name the data set there.")

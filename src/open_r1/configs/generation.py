@@ -29,10 +29,10 @@ def part_of(shard: str) -> tuple[int, int]:
         shard (`str`): `i/n`.
 
     Returns:
-        `tuple[int, int]`: Which part, and of how many.
+        `tuple[int, int]`: The index of the shard, and the number of shards.
 
     Raises:
-        RecipeError: If it is something else.
+        RecipeError: If the option is not of this form.
 
     >>> part_of("2/8")
     (2, 8)
@@ -45,15 +45,15 @@ def part_of(shard: str) -> tuple[int, int]:
 
 @dataclass
 class GenerateArguments(PromptArguments):
-    """Sampling completions."""
+    """Options for sampling completions."""
 
     output_dir: str | None = field(
-        default=None, metadata={"help": "Folder for the completions; continued if it holds some."}
+        default=None, metadata={"help": "Folder for the completions; if it holds some already, the run resumes."}
     )
     backend: str = field(
         default="transformers",
         metadata={
-            "help": "`transformers`, `vllm` (in this process) or `server` (OpenAI-compatible ones, see `base_urls`)."
+            "help": "`transformers`, `vllm` (in this process) or `server` (OpenAI-compatible, see `base_urls`)."
         },
     )
     base_urls: list[str] = field(
@@ -69,24 +69,30 @@ class GenerateArguments(PromptArguments):
     num_generations: int = field(default=1, metadata={"help": "Completions per prompt."})
     temperature: float = field(default=0.6, metadata={"help": "Sampling temperature; 0 is greedy."})
     top_p: float = field(default=0.95, metadata={"help": "Nucleus sampling: probability mass to sample from."})
-    top_k: int | None = field(default=None, metadata={"help": "Most likely tokens to sample from; none means all."})
+    top_k: int | None = field(
+        default=None, metadata={"help": "Number of most likely tokens to sample from; by default all."}
+    )
     min_p: float | None = field(
-        default=None, metadata={"help": "Smallest probability relative to that of the most likely token."}
+        default=None, metadata={"help": "Minimum probability of a token, relative to that of the most likely one."}
     )
-    repetition_penalty: float = field(default=1.0, metadata={"help": "Penalty on tokens that were used before."})
-    max_completion_length: int = field(default=32768, metadata={"help": "Tokens after which a completion is cut off."})
-    stop: list[str] = field(default_factory=list, metadata={"help": "Texts that end a completion."})
-    seed: int = field(default=42, metadata={"help": "Seed; that of each completion is derived from it."})
+    repetition_penalty: float = field(default=1.0, metadata={"help": "Penalty on tokens that already occurred."})
+    max_completion_length: int = field(default=32768, metadata={"help": "Maximum number of tokens per completion."})
+    stop: list[str] = field(default_factory=list, metadata={"help": "Strings that end a completion."})
+    seed: int = field(default=42, metadata={"help": "Random seed, from which each completion's own seed is derived."})
     batch_size: int = field(default=64, metadata={"help": "Completions sampled at once in this process."})
-    concurrency: int = field(default=128, metadata={"help": "Concurrent requests, over all servers."})
-    attempts: int = field(default=6, metadata={"help": "Attempts per completion on a server, with growing pauses."})
+    concurrency: int = field(default=128, metadata={"help": "Number of concurrent requests, over all servers."})
+    attempts: int = field(default=6, metadata={"help": "Maximum attempts per completion on a server, with backoff."})
     truncated_attempts: int = field(
-        default=0, metadata={"help": "How often a server is asked again for a completion that was cut off."}
+        default=0, metadata={"help": "How often to retry a completion that a server truncated."}
     )
-    request_timeout: float = field(default=3600.0, metadata={"help": "Seconds that one request may take."})
-    trust_remote_code: bool = field(default=False, metadata={"help": "Run code that comes with a Hub model."})
-    shard: str = field(default="0/1", metadata={"help": "Which part of the prompts to take, i/n, for array jobs."})
-    max_prompts: int | None = field(default=None, metadata={"help": "Take the first N prompts only."})
+    request_timeout: float = field(default=3600.0, metadata={"help": "Timeout of a request, in seconds."})
+    trust_remote_code: bool = field(
+        default=False, metadata={"help": "Whether to run code that comes with a Hub model."}
+    )
+    shard: str = field(default="0/1", metadata={"help": "Which shard of the prompts to process, i/n, for job arrays."})
+    max_prompts: int | None = field(
+        default=None, metadata={"help": "Maximum number of prompts; the first ones are used."}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,7 +123,7 @@ class GenerateArguments(PromptArguments):
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """What makes completions different, under vLLM's names."""
+        """The sampling parameters, under vLLM's names."""
         return {
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -137,7 +143,8 @@ class MergeArguments(DatasetArguments):
         default=None, metadata={"help": "Folder with the shards, as `generate.py` or a builder wrote them."}
     )
     output_path: str | None = field(
-        default=None, metadata={"help": "File for all rows, .jsonl or .parquet; none only checks the shards."}
+        default=None,
+        metadata={"help": "File for all rows, .jsonl or .parquet; by default the shards are only checked."},
     )
 
     def __post_init__(self) -> None:

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 
-REPOSITORY = Path(__file__).resolve().parents[3]  # of an installed wheel this is a folder without recipes
+REPOSITORY = Path(__file__).resolve().parents[3]  # for an installed wheel, a folder without recipes
 OUTPUT_KEYS = ("output_dir", "output_path", "run_dir", "report_dir")  # always relative to the current folder
 
 
 def locate_files(recipe: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """A recipe with the files that it names (templates, data, configurations, other recipes) found from any folder.
+    """Resolves the paths of the files that a recipe names (templates, data, configurations, other recipes).
 
-    A relative name is looked up in the current folder first, as everywhere. If there is no such file, the folders
-    above the recipe are tried, the nearest first, so that `recipes/prompts/tiny.jinja` is found also by those who are
-    not at the top of the repository. Folders and outputs are always relative to the current folder.
+    A relative path is looked up in the current folder first, as usual, and then in the folders above the recipe,
+    nearest first. So `recipes/prompts/tiny.jinja` is found even if the current folder is not the root of the
+    repository. Paths of folders and of outputs are always relative to the current folder.
 
     Args:
         recipe (`dict`): Keys and values.

@@ -1,9 +1,9 @@
-"""The options of a stage, known without importing torch.
+"""The options of a stage, read without importing torch.
 
 Our own options are fields of dataclasses in this folder. Those of TRL and transformers (`GRPOConfig`,
-`TrainingArguments`, `ModelConfig`, ...) are fields of dataclasses too, but importing these takes some ten seconds. So
-names, types, defaults and help texts are read from the source files of the installed packages. They remain the only
-source of truth, and a test compares what is read with the real dataclasses.
+`TrainingArguments`, `ModelConfig`, ...) are fields of dataclasses too, but importing these takes about ten seconds. So
+names, types, defaults and help texts are read from the source files of the installed packages, which remain the only
+source of truth. A test compares the result with the real dataclasses.
 """
 
 import ast
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 
-# Where the dataclasses are, and those that they inherit from: package and file.
+# Package and file of each dataclass, and of those that they inherit from.
 LIBRARY_CLASSES = {
     "TrainingArguments": ("transformers", "training_args.py"),
     "_BaseConfig": ("trl", "trainer/base_config.py"),
@@ -40,11 +40,11 @@ class Option:
     Args:
         name (`str`): The key.
         hint (`Any`): The annotation of its field, such as `int | None`.
-        default (`Any`): Its default; of a library's option that is no literal, its source text.
+        default (`Any`): Its default; if that is not a literal in a library's source, its source text.
         help (`str`): One or two sentences.
         choices (`tuple`, *optional*): The only values that are allowed.
         aliases (`tuple[str, ...]`, *optional*): Other spellings on the command line, such as `--from`.
-        group (`str`, *optional*): The dataclass that it comes from, if that is a library's.
+        group (`str`, *optional*): The library's dataclass that it comes from; empty for our own options.
     """
 
     name: str
@@ -62,12 +62,12 @@ class Option:
 
     @property
     def is_list(self) -> bool:
-        """Whether the command line takes several words for it."""
+        """Whether the command line accepts several values for it."""
         return list in self.types and str not in self.types
 
 
 def value_types(hint: Any) -> set[type]:
-    """The Python types that an annotation allows; a member of an enumeration is given as text.
+    """The Python types that an annotation allows; an enumeration counts as `str`.
 
     >>> sorted(kind.__name__ for kind in value_types(dict[str, int] | float | None))
     ['dict', 'float']
@@ -88,7 +88,7 @@ def value_types(hint: Any) -> set[type]:
 
 
 def type_names(kinds: Collection[type]) -> str:
-    """Types in words.
+    """Formats types for a message.
 
     >>> type_names({int, str})
     'int or str'
@@ -110,7 +110,7 @@ def item_type(hint: Any) -> type:
 
 
 def options_of(cls: type | str) -> dict[str, Option]:
-    """The options of a dataclass of ours, or of a library's by its name."""
+    """The options of one of our dataclasses, or of a library's dataclass, given by name."""
     if isinstance(cls, str):
         return _library_options(cls)
     hints = typing.get_type_hints(cls)
@@ -134,7 +134,7 @@ def options_of(cls: type | str) -> dict[str, Option]:
 
 @cache
 def _library_options(name: str) -> dict[str, Option]:
-    """The options of a library's dataclass, those that it inherits first."""
+    """The options of a library's dataclass, inherited ones first."""
     class_node = _class_node(name)
     options: dict[str, Option] = {}
     for base in class_node.bases:
@@ -160,7 +160,7 @@ def _class_node(name: str) -> ast.ClassDef:
 
 
 def _option_of(statement: ast.AnnAssign, group: str) -> Option | None:
-    """The option that `name: hint = field(default=..., metadata={...})` declares; `None` for what no recipe sets."""
+    """The option that `name: hint = field(default=..., metadata={...})` declares; `None` if recipes cannot set it."""
     hint = _evaluate_hint(statement.annotation)
     arguments = dict(_keyword_arguments(statement.value))
     if typing.get_origin(hint) is ClassVar or arguments.get("init") is False:
@@ -178,7 +178,7 @@ def _option_of(statement: ast.AnnAssign, group: str) -> Option | None:
 
 
 def _keyword_arguments(value: ast.expr | None) -> Iterator[tuple[str, Any]]:
-    """The arguments of `field(...)`; a default that stands alone counts as its `default`."""
+    """The arguments of `field(...)`; a plain default value counts as `default`."""
     if isinstance(value, ast.Call):
         for keyword in value.keywords:
             yield keyword.arg, _literal(keyword.value)
@@ -187,7 +187,7 @@ def _keyword_arguments(value: ast.expr | None) -> Iterator[tuple[str, Any]]:
 
 
 def _literal(node: ast.expr) -> Any:
-    """The value of an expression if it can be had without running code, else its source text."""
+    """The value of a literal; for any other expression, its source text."""
     if isinstance(node, ast.Dict):
         return {_literal(key): _literal(value) for key, value in zip(node.keys, node.values, strict=True)}
     try:
@@ -197,7 +197,7 @@ def _literal(node: ast.expr) -> Any:
 
 
 class _KnownNames(dict):
-    """The names that annotations use; any other is that of an enumeration, whose members a recipe gives as text."""
+    """The names that annotations use; any other name is an enumeration, whose members a recipe gives as text."""
 
     def __missing__(self, name: str) -> type:
         return str
@@ -205,5 +205,5 @@ class _KnownNames(dict):
 
 def _evaluate_hint(node: ast.expr) -> Any:
     names = _KnownNames(vars(typing), **{kind.__name__: kind for kind in ALL_TYPES})
-    # The source is that of a package that is imported anyway.
+    # The annotation comes from an installed package, whose code is run anyway.
     return eval(ast.unparse(node), {"__builtins__": {}}, names)  # noqa: S307

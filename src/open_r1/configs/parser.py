@@ -1,8 +1,8 @@
-"""The strict parser of recipes.
+"""The strict recipe parser.
 
-A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it, and options of the command line override it.
-Every key belongs to one of the dataclasses of its stage (`STAGES`); an unknown key or a value of another type is an
-error that names the file and the key.
+A recipe is a YAML file of flat keys; `--config recipe.yaml` reads it, and command-line options override it.
+Every key belongs to one of the dataclasses of its stage (`STAGES`); an unknown key or a value of the wrong type is
+an error that names the file and the key.
 
 Parsing has two halves. `RecipeParser.read` checks keys, types and our own options within a second, without importing
 torch. `Recipe.build` then imports TRL and fills its dataclasses, which have checks of their own. A script calls
@@ -25,8 +25,8 @@ from open_r1.configs.stages import STAGES
 from open_r1.utils.errors import MissingInputError, RecipeError, RunStopped, did_you_mean
 
 
-STATUS_STOPPED = 85  # exit status of a run that was asked to end: neither done nor failed
-COMMAND_LINE = "command line"  # what an error names instead of a recipe
+STATUS_STOPPED = 85  # exit status of a run that was asked to stop: it neither finished nor failed
+COMMAND_LINE = "command line"  # named in errors where there is no recipe
 STATUS_INTERRUPTED = 130  # exit status after Ctrl-C, as shells expect it
 
 
@@ -53,18 +53,18 @@ def report_user_errors() -> Iterator[None]:
 
 
 def parse_command_line(stage: str, description: str | None) -> tuple:
-    """What a script does first: reads its command line, sets the recipe's `env`, fills the dataclasses of its stage.
+    """Reads a script's command line, sets the recipe's `env`, and fills the dataclasses of the stage.
 
-    Torch is imported in the last step only. So mistakes are reported at once, and variables such as
-    `CUDA_VISIBLE_DEVICES` are set before anything reads them. Scripts import what needs torch after this call, for
-    the same reasons.
+    A script calls this first. Torch is only imported in the last step, so that mistakes are reported at once, and
+    variables such as `CUDA_VISIBLE_DEVICES` are set before anything reads them. For the same reasons, scripts import
+    whatever needs torch after this call.
 
     Args:
         stage (`str`): Key of `STAGES`.
         description (`str`): The script's docstring, which `--help` shows.
 
     Returns:
-        `tuple`: As `RecipeParser.parse` returns it.
+        `tuple`: The same as `RecipeParser.parse` returns.
     """
     recipe = RecipeParser(stage, description).read()
     os.environ.update(recipe.arguments.env)
@@ -73,13 +73,13 @@ def parse_command_line(stage: str, description: str | None) -> tuple:
 
 @dataclass
 class Recipe:
-    """A recipe and a command line whose keys and types are right.
+    """A recipe and a command line whose keys and types have been checked.
 
     Args:
         stage (`str`): Key of `STAGES`.
         source (`str`): What errors name: the path of the recipe, or `command line`.
         arguments (`Any`): The dataclass of our own options.
-        values (`dict`): What recipe and command line set, by key.
+        values (`dict`): The values that the recipe and the command line set, by key.
     """
 
     stage: str
@@ -88,10 +88,10 @@ class Recipe:
     values: dict[str, Any]
 
     def build(self) -> tuple:
-        """Imports TRL and fills its dataclasses, too.
+        """Imports TRL and fills its dataclasses as well.
 
         Returns:
-            `tuple`: Our options, then those of TRL's trainer and of the model, as far as the stage has them.
+            `tuple`: Our options, then those of TRL's trainer and those of the model, if the stage has them.
 
         Raises:
             RecipeError: If values do not fit together, or do not fit this machine.
@@ -133,7 +133,7 @@ class RecipeParser:
 
         Returns:
             `tuple`: The stage's dataclasses: our options, the trainer's, the model's. The first one has `recipe` (the
-            path or `None`), `keys` (all that was set, enough to run it again) and `env`.
+            path or `None`), `keys` (everything that was set, which is enough to repeat the run) and `env`.
 
         Raises:
             RecipeError: Naming the recipe, the key, what was found and what was expected.
@@ -141,7 +141,7 @@ class RecipeParser:
         return self.read(argv).build()
 
     def read(self, argv: list[str] | None = None) -> Recipe:
-        """Checks keys and types of `--config` and command line, and our own options, without importing torch.
+        """Checks keys and types of the recipe and the command line, and our own options, without importing torch.
 
         Args:
             argv (`list[str]`, *optional*): The command line; by default that of the process.
@@ -163,7 +163,7 @@ class RecipeParser:
         with _errors_name(source):
             _refuse_token({**keys, **given})
             if "model_name_or_path" in given and "models" not in given:
-                keys.pop("models", None)  # one model instead of the recipe's several
+                keys.pop("models", None)  # this model replaces the recipe's list of models
             values = {key: self._converted(key, value) for key, value in keys.items()} | given
             arguments = self._fill_own_options(values, path)
         arguments.recipe = path
@@ -188,7 +188,7 @@ class RecipeParser:
         return keys, env
 
     def _require_own_stage(self, path: str, recipe: dict[str, Any]) -> None:
-        """Stops at a recipe that is in another stage's folder, or names another builder."""
+        """Stops if the recipe is in another stage's folder, or names another builder."""
         stage = recipe.get("builder", self.stage)
         file = Path(path)
         if file.match("config_*.yaml") and file.parent.name in RECIPE_FOLDERS:
@@ -208,7 +208,7 @@ class RecipeParser:
         return value
 
     def _fill_own_options(self, values: dict[str, Any], path: str | None) -> Any:
-        """Our own dataclass. Where no recipe was given, an error says so."""
+        """Fills our own dataclass. If something is missing because no recipe was given, the error says so."""
         arguments = STAGES[self.stage].arguments
         try:
             return _fill(arguments, options_of(arguments), values)
@@ -222,7 +222,7 @@ class RecipeParser:
             raise RecipeError(f"{message}.") from error
 
     def _program(self) -> str:
-        """How the help says that the stage is run."""
+        """The command that runs the stage, for the help."""
         if sys.argv[0].startswith("open-r1"):
             return sys.argv[0]
         return " ".join(["python", *STAGES[self.stage].command])
@@ -240,14 +240,14 @@ class RecipeParser:
 
 
 def _fill(cls: type, options: dict[str, Option], values: dict[str, Any]) -> Any:
-    """A dataclass with the values that are its own."""
+    """Fills a dataclass with those of the values that are its options."""
     own = {key: value for key, value in values.items() if key in options}
     return cls(**own)
 
 
 @contextmanager
 def _errors_name(source: str) -> Iterator[None]:
-    """Lets errors begin with what they are about, and turns those of TRL and transformers into ours."""
+    """Prefixes errors with their source, and turns those of TRL and transformers into a `RecipeError`."""
     try:
         yield
     except RecipeError as error:
@@ -268,7 +268,7 @@ def _read_env(env: Any) -> dict[str, str]:
 
 
 def _checked(option: Option, value: Any) -> Any:
-    """A recipe's value, known to be of its key's type. Text may still have to be converted."""
+    """Checks that a recipe's value has the type of its key. Text is converted later."""
     if option.is_list and isinstance(value, str | dict):
         return [value]
     if value is None or isinstance(value, str) or type(value) in option.types:
@@ -285,7 +285,7 @@ def _checked(option: Option, value: Any) -> Any:
 
 
 def _stages_with(key: str) -> str:
-    """Which stages know a key, as the end of an error."""
+    """The stages that have a key, as the end of an error."""
     names = ", ".join(name for name, stage in STAGES.items() if key in stage.options())
     if not names:
         return ""
@@ -301,7 +301,7 @@ def _refuse_token(keys: dict[str, Any]) -> None:
 
 
 def _explain(message: str) -> str:
-    """TRL's and transformers' errors, with how to fix those that people meet."""
+    """Explains how to fix the most common errors of TRL and transformers."""
     if "bf16/gpu" in message:
         return "bf16 needs a GPU and there is none here. For the CPU set `bf16: false` and `use_cpu: true`."
     if "must be divisible by num_generations" in message:

@@ -11,7 +11,7 @@ from open_r1.configs.entry import Entry
 from open_r1.utils.errors import RecipeError, did_you_mean
 
 
-SEED = 42  # the default of all scripts; its outputs are in the folders that the recipes name
+SEED = 42  # the default of all scripts; its outputs go to the folders that the recipes name
 
 
 @dataclass
@@ -19,13 +19,13 @@ class PipelineStage(Entry):
     """One stage of a pipeline.
 
     Args:
-        name (`str`): What others call it in `needs`.
-        config (`str`): Its recipe.
-        needs (`list`, *optional*): Stages whose output it reads.
-        set (`dict`, *optional*): Keys that replace those of the recipe.
-        launcher (`str`, *optional*): What starts its script, instead of the pipeline's launcher.
+        name (`str`): Its name, which other stages list in `needs`.
+        config (`str`): Path of its recipe.
+        needs (`list`, *optional*): Names of the stages whose output it reads.
+        set (`dict`, *optional*): Keys and values that override the recipe's.
+        launcher (`str`, *optional*): Command that starts its script, instead of the pipeline's launcher.
         slurm (`str`, *optional*):
-            Options of sbatch for its job, after those of the pipeline, such as `--nodes 2 --gpus-per-node 8`.
+            Options of sbatch for its job, appended to the pipeline's, such as `--nodes 2 --gpus-per-node 8`.
     """
 
     option: ClassVar[str] = "stages"
@@ -54,7 +54,7 @@ class PipelineStage(Entry):
 
 @dataclass
 class PaperClaim(Entry):
-    """A claim of the paper, which the evaluations of a pipeline confirm or refute.
+    """A claim of the paper that the evaluations of a pipeline confirm or refute.
 
     Args:
         claim (`str`): The claim in words.
@@ -65,10 +65,11 @@ class PaperClaim(Entry):
             `throughout`, a reward.
         versus (`str`, *optional*): Another evaluation, whose value is subtracted.
         least (`float`, *optional*):
-            Lower bound of the value or of the difference; without it the difference must be above 0.
-        most_ratio (`float`, *optional*): Instead: upper bound of the ratio to the other evaluation's value.
+            Lower bound of the value or of the difference; without it, the difference must be above 0.
+        most_ratio (`float`, *optional*):
+            Upper bound of the ratio to the other evaluation's value, instead of a lower bound.
         throughout (`bool`, *optional*, defaults to `False`):
-            Whether it must hold in every evaluation while that stage trains.
+            Whether the claim must hold in every evaluation during that stage's training.
     """
 
     option: ClassVar[str] = "claims"
@@ -104,7 +105,7 @@ class PipelineArguments(StageArguments):
 
     output_dir: str | None = field(
         default=None,
-        metadata={"help": "Folder of all outputs; with another seed than 42, `-<seed>` is added to it."},
+        metadata={"help": "Folder of all outputs; for seeds other than 42, `-<seed>` is appended."},
     )
     stages: list[str] = field(
         default_factory=list,
@@ -113,13 +114,13 @@ class PipelineArguments(StageArguments):
             "needs: [base]}`."
         },
     )
-    claims: list[str] = field(default_factory=list, metadata={"help": "What the report looks for; see `PaperClaim`."})
-    seeds: list[int] = field(
-        default_factory=lambda: [42], metadata={"help": "Seeds; all stages are run with each of them."}
+    claims: list[str] = field(
+        default_factory=list, metadata={"help": "Claims that the report checks; see `PaperClaim`."}
     )
-    jobs: int = field(default=1, metadata={"help": "Stages that run at once."})
+    seeds: list[int] = field(default_factory=lambda: [42], metadata={"help": "Seeds; all stages run once per seed."})
+    jobs: int = field(default=1, metadata={"help": "Number of stages to run at once."})
     launcher: str = field(
-        default="python", metadata={"help": "What starts the training scripts, such as `accelerate launch`."}
+        default="python", metadata={"help": "Command that starts training scripts, such as `accelerate launch`."}
     )
     slurm: str | None = field(
         default=None,
@@ -129,12 +130,13 @@ class PipelineArguments(StageArguments):
         },
     )
     only: str | None = field(
-        default=None, metadata={"help": "Run this stage only, if it is not done; what it needs must be there."}
+        default=None,
+        metadata={"help": "Run only this stage, unless it is done; the outputs that it needs must exist."},
     )
     from_stage: str | None = field(
         default=None,
         metadata={
-            "help": "Run this stage again, and all that depend on it; what it needs must be there.",
+            "help": "Run this stage and all that depend on it again; the outputs that it needs must exist.",
             "aliases": ["--from"],
         },
     )
@@ -167,7 +169,7 @@ class PipelineArguments(StageArguments):
                 raise RecipeError(f"{option}: there is no stage {name!r}{did_you_mean(name, names)}")
 
     def _check_order(self) -> list[str]:
-        """Checks that each stage comes after those that it needs, and returns their names."""
+        """Checks that each stage comes after those that it needs, and returns the names of all stages."""
         names: list[str] = []
         for stage in self.steps:
             if stage.name in names:
@@ -190,7 +192,7 @@ class PipelineArguments(StageArguments):
         return self.output_dir if seed == SEED else f"{self.output_dir}-{seed}"
 
     def home(self, seed: int) -> Path:
-        """The folder with the pipeline's own files of a seed: states, logs, locks.
+        """The folder of the pipeline's own files for a seed: states, logs, locks.
 
         Args:
             seed (`int`): The seed.

@@ -1,4 +1,4 @@
-"""Recipes as files: reading one, the script that runs it, the recipe that makes a folder."""
+"""Recipe files: reads them, and finds the script that runs one or the recipe that produces a folder."""
 
 import difflib
 import re
@@ -12,24 +12,24 @@ from open_r1.configs.stages import BUILDERS, STAGES, TRAINING
 from open_r1.utils.errors import RecipeError
 
 
-STAGE_OF_FOLDER = {"eval": "evaluation"}  # folders whose name is not their stage's
+STAGE_OF_FOLDER = {"eval": "evaluation"}  # folders that are not named after their stage
 RECIPE_FOLDERS = [*TRAINING, "generate", "data", *STAGE_OF_FOLDER]
 COLUMNS = ("Hardware", "Expected", "Measured")
 
 
 def recipe_folder() -> Path:
-    """The folder of recipes: that of the current folder, else that of the checkout which this package is part of."""
+    """The folder `recipes` in the current folder or, failing that, in the checkout that this package belongs to."""
     folder = Path("recipes")
     return folder if folder.is_dir() else REPOSITORY / folder
 
 
 def recipe_paths() -> list[Path]:
-    """The recipes of all stages but pipelines."""
+    """The recipes of all stages except pipelines."""
     return sorted(recipe_folder().glob("*/*/*.yaml"))
 
 
 def find_example(stage: str) -> Path | None:
-    """A recipe of a stage to begin with, if there is one here.
+    """An example recipe for a stage, if there is one.
 
     Args:
         stage (`str`): Key of `STAGES`.
@@ -41,7 +41,7 @@ def find_example(stage: str) -> Path | None:
 
 
 def read_recipe(path: str) -> dict[str, Any]:
-    """A recipe's keys and values, as they stand in the file.
+    """Reads a recipe's keys and values, as written in the file.
 
     Args:
         path (`str`): The file.
@@ -99,7 +99,7 @@ def command_of(path: Path) -> list[str]:
 
 
 def find_producer(folder: str) -> tuple[dict | None, str | None]:
-    """The recipe whose `output_dir` is a folder, and the command that runs it; two `None` if there is none.
+    """Finds the recipe with a given `output_dir`, and the command that runs it; `(None, None)` if there is none.
 
     Args:
         folder (`str`): An output folder, existing or not.
@@ -113,9 +113,9 @@ def find_producer(folder: str) -> tuple[dict | None, str | None]:
 
 
 def recipe_table(paths: list[Path]) -> str:
-    """The recipes as a Markdown table, from the comments at their top.
+    """Builds a Markdown table of recipes from the comments at the top of each file.
 
-    The first comment says what a recipe is; others start with `Hardware:`, `Expected:` and `Measured:`.
+    The first comment says what the recipe is; others start with `Hardware:`, `Expected:` and `Measured:`.
 
     Args:
         paths (`list[Path]`): The recipes, in order.

@@ -8,7 +8,7 @@ from open_r1.utils.errors import RecipeError
 
 @dataclass
 class ReportArguments(StageArguments):
-    """The report on a run, or on a pipeline."""
+    """Options of the report on a run or a pipeline."""
 
     run_dir: str | None = field(default=None, metadata={"help": "output_dir of a GRPO run."})
     pipeline: str | None = field(
@@ -16,9 +16,9 @@ class ReportArguments(StageArguments):
     )
     seeds: list[int] = field(default_factory=list, metadata={"help": "Seeds of the pipeline; by default its own."})
     report_dir: str | None = field(
-        default=None, metadata={"help": "Where to write; by default `report` in the folder of the outputs."}
+        default=None, metadata={"help": "Folder for the report; by default `report` in the output folder."}
     )
-    examples: int = field(default=4, metadata={"help": "Prompts to show with a completion before and after."})
+    examples: int = field(default=4, metadata={"help": "Number of prompts to show with completions before and after."})
 
     def __post_init__(self) -> None:
         super().__post_init__()

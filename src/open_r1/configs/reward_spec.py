@@ -15,10 +15,10 @@ class RewardSpec:
 
     Args:
         name (`str`): A registered reward, a dotted path (`package.module.function`) or `file.py:function`.
-        weight (`float`, *optional*, defaults to `1.0`): Factor of the reward in the sum that GRPO maximizes.
-        domain (`list[str]`, *optional*): The values of the column `domain` whose rows the reward is for; all rows by
-            default.
-        only_if (`str`, *optional*): Another reward of the recipe; where that is not positive, this one is 0.
+        weight (`float`, *optional*, defaults to `1.0`): Weight of the reward in the sum that GRPO maximizes.
+        domain (`list[str]`, *optional*):
+            Values of the column `domain`; the reward only applies to rows with one of them. By default, to all rows.
+        only_if (`str`, *optional*): Another reward of the recipe; wherever it is not positive, this one is 0.
         params (`dict`, *optional*): Keyword arguments of the reward, such as `{"max_len": 8192}`.
 
     >>> RewardSpec.parse({"name": "cosine", "max_len": 8192, "weight": 0.5, "domain": "math"})
@@ -45,7 +45,7 @@ class RewardSpec:
                 reward.
 
         Raises:
-            RecipeError: If it is neither, or if a value is of another type.
+            RecipeError: If the entry is neither, or a value has the wrong type.
         """
         if isinstance(entry, str) and entry.lstrip().startswith("{"):  # a mapping on the command line
             entry = parse_mapping(entry, "reward_funcs")
@@ -83,7 +83,7 @@ class RewardSpec:
             entries (`list`): The value of `reward_funcs`.
 
         Raises:
-            RecipeError: If there is none, if two have the same name, or if `only_if` names none of the others.
+            RecipeError: If there are none, if two have the same name, or if `only_if` names none of the others.
         """
         specs = [RewardSpec.parse(entry) for entry in entries]
         labels = [spec.label for spec in specs]
@@ -103,7 +103,7 @@ class RewardSpec:
 
 @dataclass
 class GradeArguments(DatasetArguments):
-    """Options of `python -m open_r1.rewards`: which file of completions, and which rewards."""
+    """Options of `python -m open_r1.rewards`: the file of completions, and the rewards."""
 
     dataset_completion_column: str = field(
         default="completion", metadata={"help": "Column of the completions, text or messages."}
@@ -111,7 +111,7 @@ class GradeArguments(DatasetArguments):
     dataset_solution_column: str = field(default="solution", metadata={"help": "Column of the gold answer."})
     dataset_prompt_column: str = field(default="prompt", metadata={"help": "Column of the question."})
     dataset_domain_column: str = field(
-        default="domain", metadata={"help": "Column that says which rewards a row is for."}
+        default="domain", metadata={"help": "Column that selects the rewards of a row."}
     )
     reward_funcs: list[str] = field(
         default_factory=lambda: ["accuracy"], metadata={"help": "Rewards, as in a recipe."}
@@ -120,7 +120,8 @@ class GradeArguments(DatasetArguments):
         default=False, metadata={"help": "Whether the prompts ended with `<think>`, which the completions lack."}
     )
     output_path: str | None = field(
-        default=None, metadata={"help": "File for the graded rows, .jsonl or .parquet; none only shows the means."}
+        default=None,
+        metadata={"help": "File for the graded rows, .jsonl or .parquet; by default only the means are shown."},
     )
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed

@@ -18,16 +18,16 @@ from open_r1.configs.training import (
 )
 
 
-# What inference needs of TRL's `ModelConfig`; the rest is about adapters and quantization for training.
+# The options of TRL's `ModelConfig` that inference needs; the others are about adapters and quantization for training.
 INFERENCE_OPTIONS = ("model_name_or_path", "model_revision", "dtype", "attn_implementation")
 
-# What benchmarks and sources say for each of their data sets; as an option it is an error that says so.
+# Entries of `benchmarks` and `sources` each name their own data set, so these options are an error there.
 DATASET_OPTIONS = ("dataset_name", "dataset_config", "dataset_params", "dataset_train_split")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What a recipe can be for.
+    """A stage: what one kind of recipe does.
 
     Args:
         summary (`str`): What it does, in one line.
@@ -35,8 +35,8 @@ class Stage:
         arguments (`type`): The dataclass of our own options.
         example (`str`, *optional*): A recipe to begin with, in the folder of recipes.
         trainer_config (`str`, *optional*): The name of TRL's dataclass of a trainer's options.
-        has_model (`bool`, *optional*, defaults to `False`): Whether it takes options of `ModelConfig` at all.
-        model_options (`tuple[str, ...]`, *optional*): Those of `ModelConfig` that it takes; `None` takes all of them.
+        has_model (`bool`, *optional*, defaults to `False`): Whether it takes any options of `ModelConfig`.
+        model_options (`tuple[str, ...]`, *optional*): The options of `ModelConfig` that it takes; by default all.
         unused (`tuple[str, ...]`, *optional*): Options of `arguments` that the help leaves out.
     """
 
@@ -51,7 +51,7 @@ class Stage:
 
     @property
     def library_classes(self) -> list[str]:
-        """The names of TRL's dataclasses that a recipe fills beside ours."""
+        """The names of the TRL dataclasses that a recipe fills in addition to ours."""
         names = []
         if self.trainer_config:
             names.append(self.trainer_config)
@@ -63,7 +63,7 @@ class Stage:
     def command(self) -> list[str]:
         """How to run it, without the interpreter: a script of the repository by path, else `-m` and the module.
 
-        A module of a room is never run by path, which would put its neighbours on `sys.path`.
+        A module inside a room is never run by path, since that would put its folder on `sys.path`.
         """
         package, _, name = self.module.rpartition(".")
         script = Path("src", package, f"{name}.py")
@@ -72,7 +72,7 @@ class Stage:
         return ["-m", self.module]
 
     def options(self) -> dict[str, Option]:
-        """All keys that its recipes may have."""
+        """All keys that its recipes can have."""
         options = options_of(self.arguments)
         if self.trainer_config:
             options |= options_of(self.trainer_config)

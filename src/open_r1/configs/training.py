@@ -1,4 +1,4 @@
-"""Options of the trainers, beside TRL's own."""
+"""Options of the trainers, in addition to TRL's."""
 
 import math
 from dataclasses import dataclass, field
@@ -26,17 +26,18 @@ class RunArguments(ScriptArguments):
     accelerate_config: str | None = field(
         default=None,
         metadata={
-            "help": "How several processes share the model, a file of recipes/accelerate_configs, for "
-            "slurm/train.slurm. None is DDP."
+            "help": "How processes share the model, for slurm/train.slurm: a file of "
+            "recipes/accelerate_configs; by default DDP."
         },
     )
 
     max_non_finite: int = field(
         default=3,
-        metadata={"help": "Stop after N logged steps in a row with a loss or gradient that is NaN or infinite."},
+        metadata={"help": "Stop after this many consecutive logged steps with a NaN or infinite loss or gradient."},
     )
     when_disk_is_full: str = field(
-        default="stop", metadata={"help": "If a checkpoint does not fit on the disk: `stop`, or `skip` it and go on."}
+        default="stop",
+        metadata={"help": "If a checkpoint does not fit on the disk: `stop`, or `skip` it and continue."},
     )
 
     license: str | None = field(
@@ -45,13 +46,13 @@ class RunArguments(ScriptArguments):
 
     evaluation_recipe: str | None = field(
         default=None,
-        metadata={"help": "An `eval` recipe; each pushed revision is evaluated by it while training goes on."},
+        metadata={"help": "An `eval` recipe that evaluates each pushed revision while training continues."},
     )
     evaluation_slurm: str | None = field(
         default=None,
         metadata={
-            "help": "Run these evaluations as Slurm jobs, with these options of sbatch (`--gpus-per-node 1`, or ''). "
-            "None runs them as processes on this machine."
+            "help": "Run these evaluations as Slurm jobs, with these options of sbatch (`--gpus-per-node 1`, or ''); "
+            "by default they run as processes on this machine."
         },
     )
 
@@ -106,7 +107,7 @@ class RewardModelScriptArguments(RunArguments):
 
 @dataclass
 class DistillationScriptArguments(RunArguments, PromptArguments):
-    """On-policy distillation: prompts, which the student answers."""
+    """On-policy distillation, on prompts that the student answers."""
 
 
 @dataclass
@@ -118,14 +119,14 @@ class PromptSource(Entry):
         dataset_config (`str`, *optional*): Configuration of a Hub data set.
         dataset_params (`dict`, *optional*): Keyword arguments of the function that `dataset_name` names.
         dataset_prompt_column (`str`, *optional*): Column of the question; by default the recipe's.
-        dataset_solution_column (`str`, *optional*): Column of the gold, if there is one; by default the recipe's.
-        domain (`str`, *optional*): What its rows are rewarded as; by default their own column `domain`.
+        dataset_solution_column (`str`, *optional*): Column of the gold answer, if any; by default the recipe's.
+        domain (`str`, *optional*): Domain of its rows, which selects their rewards; by default their column `domain`.
         weight (`float`, *optional*, defaults to 1):
             Its share of a step's prompts, relative to the sum of the weights of all sources that take part.
         from_step (`int`, *optional*, defaults to 0):
             First step that it takes part in. Completions are sampled for whole rounds of `steps_per_generation` ×
-            `num_iterations` / `gradient_accumulation_steps` steps, so it starts with the next round.
-        until_step (`int`, *optional*): First step that it no longer takes part in; none is the end.
+            `num_iterations` / `gradient_accumulation_steps` steps, so it actually starts with the next round.
+        until_step (`int`, *optional*): First step that it no longer takes part in; by default it never stops.
     """
 
     option: ClassVar[str] = "sources"
@@ -150,7 +151,7 @@ class PromptSource(Entry):
 
     @property
     def dataset(self) -> DatasetSpec:
-        """The data set that the `dataset_*` keys name; `columns` has those alone that differ from the recipe's."""
+        """The data set that the `dataset_*` keys name; its `columns` are only those that override the recipe's."""
         columns = {"prompt": self.dataset_prompt_column, "solution": self.dataset_solution_column}
         own_columns = {name: column for name, column in columns.items() if column is not None}
         return DatasetSpec(self.dataset_name, self.dataset_config, self.dataset_params or {}, columns=own_columns)
@@ -161,7 +162,7 @@ class PromptSource(Entry):
         return f"{self.weight:g} × {self.dataset_name}{since}{until}"
 
     def takes_part(self, step: int) -> bool:
-        """Whether prompts of a step come from it, too.
+        """Whether the source takes part in a step.
 
         Args:
             step (`int`): The step, from 0.
@@ -190,7 +191,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         },
     )
     max_unusable_golds: float = field(
-        default=0.1, metadata={"help": "Stop before training if a larger share of the golds cannot be parsed."}
+        default=0.1, metadata={"help": "Stop before training if a larger share of the gold answers cannot be parsed."}
     )
 
     max_unjudged: float = field(
@@ -201,21 +202,21 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     )
 
     show_completions_every: int = field(
-        default=10, metadata={"help": "Log a completion every N steps, and at the first one; 0: never."}
+        default=10, metadata={"help": "Log a completion at the first step and then every N steps; 0 for never."}
     )
 
     vllm_nodes: int = field(
         default=0,
         metadata={
-            "help": "With `vllm_mode: server`: how many nodes of a Slurm job, its last ones, run vLLM, in engines of "
-            "vllm_tensor_parallel_size GPUs; the others train. With 0 you start the server yourself and say where it "
-            "is (vllm_server_base_url; its key in VLLM_API_KEY)."
+            "help": "With `vllm_mode: server`: number of nodes of a Slurm job (the last ones) that run vLLM, in "
+            "engines of vllm_tensor_parallel_size GPUs; the others train. With 0, start the server yourself and set its "
+            "address (vllm_server_base_url) and key (the environment variable VLLM_API_KEY)."
         },
     )
 
     vllm_engine: dict | str | None = field(
         default=None,
-        metadata={"help": "With vllm_nodes: more of vLLM's engine arguments, such as `{max_num_seqs: 512}`."},
+        metadata={"help": "With vllm_nodes: further engine arguments of vLLM, such as `{max_num_seqs: 512}`."},
     )
 
     rewards: list[RewardSpec] = field(default_factory=list, init=False)  # `reward_funcs`, parsed
@@ -228,14 +229,14 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
 
     @property
     def data(self) -> str:
-        """What is trained on, as the start-up box shows it."""
+        """The training data, as the start-up box shows it."""
         return self.dataset_name or ", ".join(str(source) for source in self.mixture)
 
     def require_data(self) -> None:
         """Stops unless either a data set or several sources are named.
 
         Raises:
-            RecipeError: With what may be named.
+            RecipeError: With what can be named.
         """
         if not self.sources:
             super().require_data()
@@ -272,14 +273,14 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
     def require_whole_rounds(self, training_args: "GRPOConfig") -> None:
         """Stops if a checkpoint would fall within a round of generation.
 
-        The completions of a round are not saved. A run that continues from such a checkpoint would sample others, and
-        every later step would differ from those of a run that was not stopped.
+        The completions of a round are not saved. A run resumed from such a checkpoint would sample new ones, and every
+        later step would differ from that of an uninterrupted run.
 
         Args:
             training_args (`GRPOConfig`): The trainer's options.
 
         Raises:
-            RecipeError: With a number of steps that fits.
+            RecipeError: If so, with a value of `save_steps` that works.
         """
         steps = steps_of_a_round(training_args)
         if steps == 1 or training_args.save_strategy == "no":
@@ -303,7 +304,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             training_args (`GRPOConfig`): The trainer's options, which are changed.
 
         Raises:
-            RecipeError: If there are weights in both places, or not one per reward.
+            RecipeError: If weights are given in both places, or their number is not that of the rewards.
         """
         if training_args.reward_weights is not None:
             has_own_weights = any(spec.weight != 1.0 for spec in self.rewards)
@@ -323,20 +324,20 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             training_args (`GRPOConfig`): The trainer's options.
 
         Raises:
-            RecipeError: If it is so.
+            RecipeError: If `vllm_nodes` is set without `use_vllm: true` and `vllm_mode: server`.
         """
         uses_server = training_args.use_vllm and training_args.vllm_mode == "server"
         if self.vllm_nodes and not uses_server:
             raise RecipeError(f"vllm_nodes: found {self.vllm_nodes} without `use_vllm: true` and `vllm_mode: server`.")
 
     def require_server(self, training_args: "GRPOConfig") -> None:
-        """Stops if nobody has started vLLM on its nodes.
+        """Stops if vLLM has not been started on the nodes reserved for it.
 
         Args:
             training_args (`GRPOConfig`): The trainer's options.
 
         Raises:
-            RecipeError: If it is so.
+            RecipeError: If it has not, or if the trainer would not use it.
         """
         self.require_server_mode(training_args)
         if self.vllm_nodes and not training_args.vllm_server_base_url and not self.dry_run:
@@ -346,30 +347,30 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
             )
 
     def length_for_vllm(self, training_args: "GRPOConfig") -> int | None:
-        """Tokens of the longest sequence that vLLM has to make room for.
+        """The maximum length of vLLM's sequences, in tokens.
 
         Args:
             training_args (`GRPOConfig`): The trainer's options.
 
         Returns:
-            `int`: The length; `None`, the model's own limit, if the recipe does not say.
+            `int`: The length, or `None` (the model's own limit) if the recipe does not set one.
         """
         if training_args.vllm_max_model_length or not self.max_prompt_length:
             return training_args.vllm_max_model_length
         return self.max_prompt_length + training_args.max_completion_length
 
     def choose_importance_sampling(self, training_args: "GRPOConfig") -> str | None:
-        """Chooses how completions from vLLM are weighted: its token probabilities differ from the model's own.
+        """Chooses how to weight completions from vLLM, whose token probabilities differ from the trained model's.
 
         TRL's default truncates or weights whole sequences by the product of their token ratios. For a long sequence
-        this is far from 1 even if each token's ratio is near 1. So for long completions, unless the recipe says
-        otherwise, each token has its own weight.
+        this product is far from 1 even if each ratio is close to 1. So for long completions, unless the recipe says
+        otherwise, each token gets its own weight.
 
         Args:
             training_args (`GRPOConfig`): The trainer's options, which may be changed.
 
         Returns:
-            `str`: The choice in words; `None` without vLLM.
+            `str`: A description of the choice; `None` without vLLM.
         """
         args = training_args
         if not args.use_vllm or not args.vllm_importance_sampling_correction:
@@ -380,7 +381,7 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
 
 
 def steps_of_a_round(args: "GRPOConfig") -> int:
-    """Optimizer steps from one sampling of completions to the next.
+    """The number of optimizer steps in a round, that is, from one sampling of completions to the next.
 
     Args:
         args (`GRPOConfig`): The trainer's options.

@@ -1,6 +1,6 @@
-"""Generates completions for prompts with transformers, vLLM or OpenAI-compatible servers, resumable at any moment.
+"""Generates completions with transformers, vLLM or OpenAI-compatible servers. Runs can be stopped and resumed anytime.
 
-`completion_store` keeps them, `backends` and `client` generate them, `loops` stores what is generated, and `driver`
+`backends` and `client` generate completions, `completion_store` stores them, `loops` connects the two, and `driver`
 runs a recipe. The script is `generate.py`.
 """
 

@@ -40,8 +40,8 @@ class TransformersBackend:
         """Generates the completions of a batch.
 
         Args:
-            requests (`list[Request]`): The batch. The seed of its first request is the seed of all, so a run that is
-                continued must form the same batches.
+            requests (`list[Request]`): The batch. The seed of its first request is used for all, so a resumed run must
+                form the same batches.
         """
         prompts = [self._tokenize(request) for request in requests]
         pad_token_id = self.tokenizer.pad_token_id
@@ -91,7 +91,7 @@ class TransformersBackend:
         return options
 
     def _find_eos_token_ids(self) -> list[int]:
-        """The tokens that end a completion, by the model's generation config or by the tokenizer."""
+        """The tokens that end a completion, according to the model's generation config and the tokenizer."""
         configured = self.model.generation_config.eos_token_id
         token_ids = configured if isinstance(configured, list) else [configured]
         token_ids = {*token_ids, self.tokenizer.eos_token_id}
@@ -99,7 +99,7 @@ class TransformersBackend:
         return sorted(token_ids)
 
     def _to_completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
-        """Cuts the generated tokens at the first end token and their text at the first stop string."""
+        """Cuts the generated tokens at the first end-of-sequence token, and their text at the first stop string."""
         kept = tokens
         finish_reason = "length"
         for index, token in enumerate(tokens):
@@ -121,7 +121,7 @@ class VLLMBackend:
     Args:
         model_args (`ModelConfig`): The model.
         tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
-        args (`GenerateArguments`): How to sample; `vllm_engine` has more arguments of `vllm.LLM`.
+        args (`GenerateArguments`): How to sample; `vllm_engine` holds further arguments of `vllm.LLM`.
 
     Raises:
         RecipeError: If vLLM is not installed.

@@ -32,9 +32,9 @@ class ServerClient:
         sampling (`dict`): `temperature`, `top_p`, `top_k`, `min_p`, `max_tokens`, `stop`.
         concurrency (`int`, *optional*, defaults to 64): Requests under way at once, over all servers.
         attempts (`int`, *optional*, defaults to 5): Attempts per completion. Rate limits (429), server errors (5xx),
-            lost connections and empty answers are tried again, with growing pauses.
+            lost connections and empty answers are retried, with growing pauses.
         timeout (`float`, *optional*, defaults to 3600): Seconds that one request may take.
-        truncated_attempts (`int`, *optional*, defaults to 0): How often a truncated completion is tried again, with
+        truncated_attempts (`int`, *optional*, defaults to 0): How often to retry a truncated completion, with
             another seed.
         api_key_env (`str`, *optional*, defaults to `"OPENAI_API_KEY"`): Environment variable with the key of the
             servers.
@@ -58,7 +58,7 @@ class ServerClient:
         self.attempts = attempts
         self.timeout = timeout
         self.truncated_attempts = truncated_attempts
-        self.api_key = os.environ.get(api_key_env) or "none"  # a server without a key accepts any
+        self.api_key = os.environ.get(api_key_env) or "none"  # a server that needs no key accepts any
 
     async def generate(self, requests: Iterable[Request]) -> AsyncIterator[tuple[Request, Completion] | None]:
         """Generates the completions of requests.
@@ -123,13 +123,13 @@ class ServerClient:
                 raise RecipeError(f"model_name_or_path: {url} serves {', '.join(served)}; found {self.model!r}.")
 
     async def _complete(self, client: openai.AsyncOpenAI, request: Request) -> Completion:
-        """Generates one completion. Never raises: a completion that failed has the error in it."""
+        """Generates one completion. Never raises: a failed completion contains the error."""
         completion = Completion(error="not tried")
         truncated = 0
         for _ in range(self.attempts):
             try:
                 completion = await self._send(client, request, seed=request.seed + truncated)
-            except openai.APIError as error:  # the client has retried already if that makes sense
+            except openai.APIError as error:  # openai has already retried where that helps
                 return Completion(error=_describe(error))
             except Exception as error:  # not an answer of the API: a proxy's page, incomplete JSON, a null message
                 completion = Completion(error=_describe(error))
@@ -171,7 +171,7 @@ class ServerClient:
 
 
 def _choice_text(choice: CompletionChoice | Choice) -> str | None:
-    """The text of a completion or message, with a thought that the server has split off put back in front."""
+    """The text of a completion or message; a thought that the server split off is put back in front."""
     if isinstance(choice, CompletionChoice):
         return choice.text
     message = choice.message

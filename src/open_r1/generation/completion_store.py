@@ -1,14 +1,14 @@
 """Stores completions in a folder: append-only JSONL files per shard, and a manifest that describes them.
 
-    <output_dir>/manifest-00000-of-00004.json       how the completions are sampled, how many are wanted, whether
+    <output_dir>/manifest-00000-of-00004.json       how completions are sampled, how many are wanted, and whether
                                                     all of them exist
     <output_dir>/prompts-00000-of-00004.jsonl       id, prompt and the other columns of each prompt
     <output_dir>/completions-00000-of-00004.jsonl   one line per completion, in the order in which they were generated
-    <output_dir>/failed-00000-of-00004.jsonl        one line per failed request; the next run tries again
+    <output_dir>/failed-00000-of-00004.jsonl        one line per failed request, which the next run retries
 
-A process may be killed at any moment. The next one removes an incomplete last line, reads which completions exist and
-generates the others. All completions of a folder are of one kind: other sampling parameters, another model or other
-prompts are refused.
+A process can be killed at any moment. The next one removes an incomplete last line, reads which completions exist and
+generates the others. All completions in a folder are of one kind: a run with other sampling parameters, another model
+or other prompts is refused.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 Prompt = str | list[dict]
 
-# Columns that a completion's row has beside its text and the columns of its prompt.
+# Columns of a completion's row, besides its text and the columns of its prompt.
 COMPLETION_COLUMNS = (
     "prompt_id",
     "model",
@@ -81,7 +81,7 @@ class Completion:
 
 
 def prompt_ids(prompts: Iterable[Prompt]) -> list[str]:
-    """The ids of prompts: a hash of the content, with a number where the same prompt occurs again.
+    """The ids of prompts: a hash of the content, with a number appended where a prompt is repeated.
 
     >>> ids = prompt_ids(["a", "b", "a"])
     >>> ids[0] != ids[1], ids[2] == ids[0] + "-1"
@@ -112,7 +112,7 @@ def require_json_columns(row: dict) -> None:
     """Checks that all columns of a row can be stored as JSON.
 
     Raises:
-        RecipeError: If one cannot, naming it.
+        RecipeError: If a column cannot, with its name.
     """
     for name, value in row.items():
         try:
@@ -172,7 +172,7 @@ class CompletionStore:
         return bool(bits & (1 << request.sample))
 
     def add(self, generated: list[tuple[Request, Completion]]) -> None:
-        """Appends completions, on the disk when this returns; those that exist already are not replaced."""
+        """Appends completions and waits until they are on disk. Existing ones are not replaced."""
         lines = []
         failed_lines = []
         for request, completion in generated:
@@ -195,7 +195,7 @@ class CompletionStore:
 
         Args:
             ids (`list[str]`): Ids of the prompts.
-            num_generations (`int`): Completions wanted per prompt; others, of a run that wanted more, do not count.
+            num_generations (`int`): Completions wanted per prompt; surplus ones of an earlier run do not count.
         """
         wanted_bits = (1 << num_generations) - 1
         total = 0
@@ -204,7 +204,7 @@ class CompletionStore:
         return total
 
     def write_manifest(self, ids: list[str], num_generations: int, features: dict[str, Any] | None = None) -> None:
-        """Writes the manifest, atomically.
+        """Writes the manifest atomically.
 
         Args:
             ids (`list[str]`): Ids of the prompts of this shard.
@@ -226,7 +226,7 @@ class CompletionStore:
         write_text_atomically(self._file("manifest", "json"), text)
 
     def write_prompts(self, rows: Iterable[dict]) -> None:
-        """Writes the prompts with all their columns. Every run does, since other columns may have been corrected."""
+        """Writes the prompts with all their columns. Every run does this, since other columns may have changed."""
         with atomic_path(self._file("prompts", "jsonl")) as path, path.open("wb") as stream:
             for row in rows:
                 stream.write(encode_line(row))
@@ -249,7 +249,7 @@ class CompletionStore:
         return self.folder / f"{kind}-{self.suffix}.{extension}"
 
     def _check_manifests(self) -> None:
-        """Checks that all shards in the folder are of this kind, and that their number is the same."""
+        """Checks that all shards in the folder have the same description and the same number of shards."""
         shards = self.suffix.rpartition("-")[2]
         for path in sorted(self.folder.glob("manifest-*.json")):
             manifest = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""From a `generate` recipe to stored completions: what `generate.py` runs, and how the data builders ask a model."""
+"""Runs a `generate` recipe, for `generate.py` and for the data builders that query a model."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HASHED_BYTES = 2**20  # at the end of each weight file
+HASHED_BYTES = 2**20  # of each weight file, at its end
 
 
 def generate_completions(args: GenerateArguments, model_args: "ModelConfig", console: Console) -> int:
@@ -51,7 +51,7 @@ def generate_completions(args: GenerateArguments, model_args: "ModelConfig", con
         `int`: Number of completions that failed.
 
     Raises:
-        RecipeError: If model, data or servers are not as the recipe says.
+        RecipeError: If the model, the data or the servers do not match the recipe.
     """
     model_info = _load_model_info(args, model_args)
     tokenizer = model_info.tokenizer if model_info else None
@@ -97,13 +97,14 @@ def generate_completions(args: GenerateArguments, model_args: "ModelConfig", con
 def answer_requests(
     recipe: str, requests: Dataset, folder: Path, in_process: bool, console: Console, template: str | None = None
 ) -> Dataset:
-    """Lets a model answer requests, by a `generate` recipe.
+    """Lets the model of a `generate` recipe answer requests.
 
     Args:
         recipe (`str`): Path of the recipe. Its `dataset_name` and `output_dir` are not used.
         requests (`Dataset`): Rows with the columns that the recipe's template names.
-        folder (`Path`): Where requests and completions are kept. Existing completions are used.
-        in_process (`bool`): Whether to generate in this process. If not, the user does, in any number of shards.
+        folder (`Path`): Where requests and completions are stored. Existing completions are reused.
+        in_process (`bool`):
+            Whether to generate in this process. If not, the user runs `generate.py`, in any number of shards.
         console (`Console`): Shows what happens.
         template (`str`, *optional*): Path of a template that replaces the recipe's `user_template`.
 
@@ -119,7 +120,7 @@ def answer_requests(
     placeholders = ["--dataset_name", "requests", "--output_dir", "answers"]
     args, model_args = RecipeParser("generate").parse([*options, *placeholders])
 
-    # Other requests, or another model, have another folder.
+    # Other requests or another model get another folder.
     folder = folder / _hash_requests(requests, args, model_args)
     requests_path = folder / "requests.parquet"
     completions_folder = folder / "completions"
@@ -143,7 +144,7 @@ def answer_requests(
 
 
 def _load_model_info(args: GenerateArguments, model_args: "ModelConfig") -> "ModelInfo | None":
-    """Configuration and tokenizer of the model; `None` if servers run it."""
+    """The configuration and the tokenizer of the model; `None` if servers run it."""
     if args.backend == "server":
         if not model_args.model_name_or_path:
             raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
@@ -156,13 +157,13 @@ def _load_model_info(args: GenerateArguments, model_args: "ModelConfig") -> "Mod
 
 
 def _load_prompts(args: GenerateArguments, tokenizer: "PreTrainedTokenizerBase | None") -> Dataset:
-    """The prompts of all shards, with those of their columns that do not belong to other completions."""
+    """The prompts of all shards, without the columns of completions that were generated earlier."""
     rows = load_split(args.dataset, args.seed, args.max_prompts, args.dry_run)
     hide_short_progress_bars(rows)
     rows = to_prompts(rows, args, tokenizer, with_solution=False)
     if tokenizer is not None:
         prompt_text(rows[0]["prompt"], tokenizer)  # raises now if there is no chat template
-    # Prompts may come from a folder of completions, and keep nothing of those.
+    # If the prompts come from a folder of completions, drop the columns of those completions.
     rows = rows.remove_columns(existing_columns(rows, COMPLETION_COLUMNS))
     require_json_columns(rows[0])
     return rows
@@ -197,7 +198,7 @@ def _describe_run(
     tokenizer: "PreTrainedTokenizerBase | None",
     first_prompt: str | list[dict],
 ) -> dict[str, Any]:
-    """Everything but the prompts that the completions depend on."""
+    """Everything that the completions depend on, except for the prompts."""
     weights = None
     if args.backend != "server":
         weights = _hash_weights(Path(model_args.model_name_or_path))
@@ -225,9 +226,9 @@ def _hash_requests(requests: Dataset, args: GenerateArguments, model_args: "Mode
 
 
 def _hash_weights(folder: Path) -> str | None:
-    """A hash of a local checkpoint, `None` if there is none.
+    """A hash of a local checkpoint; `None` if there is none.
 
-    A checkpoint that was trained again in the same folder is another model. Only the end of each file is read.
+    It changes if a checkpoint is trained again in the same folder. Only the end of each file is read.
     """
     texts = []
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):

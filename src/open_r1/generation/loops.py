@@ -1,4 +1,4 @@
-"""The loops that turn requests into stored completions: existing ones are skipped, new ones are stored at once."""
+"""The loops that turn requests into stored completions: existing ones are skipped, new ones are stored promptly."""
 
 import asyncio
 import logging
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOG_SECONDS = 60.0  # between two lines of the log if there is no terminal to show a progress bar
+LOG_SECONDS = 60.0  # between two log lines, if there is no terminal to show a progress bar
 WRITE_SECONDS = 1.0  # completions of servers are written after this time,
 WRITE_COUNT = 64  # or when there are this many of them
-MAX_FAILURES_IN_A_ROW = 200  # after which the servers are given up
+MAX_FAILURES_IN_A_ROW = 200  # after which the run gives up on the servers
 
 
 class GenerationProgress:
-    """Shows the progress of a run: a bar on a terminal, otherwise one line of the log per minute.
+    """Shows the progress of a run: a bar on a terminal, otherwise one log line per minute.
 
     Args:
         total (`int`): Completions wanted.
-        done (`int`): Completions that existed before.
-        is_terminal (`bool`): Whether there is a terminal.
+        done (`int`): Completions that already exist.
+        is_terminal (`bool`): Whether the output is a terminal.
     """
 
     def __init__(self, total: int, done: int, is_terminal: bool):
@@ -100,11 +100,11 @@ def generate_in_batches(
 ) -> None:
     """Generates in this process.
 
-    A batch always consists of the same requests, so that a run which is continued gives the same completions.
+    A batch always consists of the same requests, so that a resumed run generates the same completions.
 
     Args:
         requests (`list[Request]`): All requests.
-        backend (`Backend`): Generates.
+        backend (`Backend`): Generates the completions.
         store (`CompletionStore`): Where the completions are added.
         batch_size (`int`): Requests per batch.
         progress (`GenerationProgress`): Shows the progress.
@@ -125,7 +125,7 @@ def generate_on_servers(
 
     Args:
         requests (`Iterator[Request]`): All requests.
-        client (`ServerClient`): Sends them.
+        client (`ServerClient`): Sends the requests.
         store (`CompletionStore`): Where the completions are added.
         progress (`GenerationProgress`): Shows the progress.
     """

@@ -42,7 +42,7 @@ def require_unique_completions(rows: Dataset, name: str) -> None:
         name (`str`): Name of the data set, for the error.
 
     Raises:
-        RecipeError: With the number of completions that occur again.
+        RecipeError: If some occur twice, with their number.
     """
     if "prompt_id" not in rows.column_names or "sample" not in rows.column_names:
         return

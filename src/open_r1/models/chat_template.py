@@ -14,11 +14,11 @@ SUFFIXES = (".jinja", ".j2")  # TRL reads a file with another suffix as the name
 
 
 def use_chat_template(tokenizer: "PreTrainedTokenizerBase", path: str | None) -> None:
-    """Replaces the tokenizer's chat template by that of a file.
+    """Replaces the tokenizer's chat template with the one in a file.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): Changed in place.
-        path (`str`, *optional*): The Jinja file. With `None` the tokenizer keeps its own template.
+        path (`str`, *optional*): The Jinja file. With `None`, the tokenizer keeps its own template.
 
     Raises:
         RecipeError: If there is no such file, or it is not a .jinja file.

@@ -1,4 +1,4 @@
-"""Models and tokenizers: loading them, and knowing what they cost before any weights are loaded."""
+"""Loads models and tokenizers, and describes a model before its weights are loaded."""
 
 import os
 import unicodedata
@@ -28,14 +28,14 @@ from open_r1.utils.imports import import_object, is_function, is_path
 
 @dataclass
 class ModelInfo:
-    """What is known of a model before its weights are loaded.
+    """What is known about a model before its weights are loaded.
 
     Args:
         source (`str`): The path, Hub id or function that a recipe names.
         config (`PreTrainedConfig`): Its configuration.
         tokenizer (`PreTrainedTokenizerBase`): Ready to use.
-        parameters (`int`): Their number.
-        build_command (`str`, *optional*): The command that makes the checkpoint, if it is not there yet.
+        parameters (`int`): Number of parameters.
+        build_command (`str`, *optional*): The command that produces the checkpoint, if it does not exist yet.
     """
 
     source: str
@@ -45,28 +45,28 @@ class ModelInfo:
     build_command: str | None = None
 
     def require_checkpoint(self, key: str, dry_run: bool = False) -> None:
-        """Stops if the checkpoint is not there yet.
+        """Stops if the checkpoint does not exist yet.
 
         Args:
             key (`str`): The recipe's key that names it.
-            dry_run (`bool`, *optional*, defaults to `False`): Whether the run ends here as a dry run, successfully.
+            dry_run (`bool`, *optional*, defaults to `False`): Whether this is a dry run, which then ends successfully.
 
         Raises:
-            MissingInputError: With the command that makes it.
+            MissingInputError: With the command that produces the checkpoint.
         """
         if self.build_command is not None:
             raise MissingInputError(key, self.source, self.build_command, dry_run)
 
 
 def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = False) -> ModelInfo:
-    """Reads configuration and tokenizer of a recipe's model, but no weights.
+    """Loads the configuration and the tokenizer of a recipe's model, but no weights.
 
-    For a checkpoint that another recipe has yet to make, they are those of that recipe's own model.
+    For a checkpoint that another recipe has yet to produce, they are taken from that recipe's own model.
 
     Args:
         args (`ModelConfig`): Names the model: a Hub id, a folder, or a function that builds it.
-        seed (`int`): Seed of a function that builds the model.
-        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether code of a model's repository may be run.
+        seed (`int`): Seed for a function that builds the model.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether to run code from the model's repository.
 
     Raises:
         RecipeError: If there is no such model.
@@ -99,7 +99,7 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
 
 
 def _load_info_of_missing_checkpoint(source: str, seed: int, trust_remote_code: bool) -> ModelInfo:
-    """What is known of a checkpoint that another recipe has yet to make."""
+    """Describes a checkpoint that another recipe has yet to produce."""
     recipe, command = find_producer(source)
     if recipe is None:
         raise RecipeError(f"model_name_or_path: no model in {source!r} (looked in {Path.cwd()} for config.json).")
@@ -117,11 +117,11 @@ def _has_weights(folder: Path) -> bool:
 
 
 def load_teacher_info(args: DistillationConfig, student_tokenizer: PreTrainedTokenizerBase) -> ModelInfo:
-    """Reads configuration and tokenizer of the model to distill from, but no weights.
+    """Loads the configuration and the tokenizer of the teacher, but no weights.
 
     Args:
         args (`DistillationConfig`): Names the teacher.
-        student_tokenizer (`PreTrainedTokenizerBase`): The tokenizer of the model that is trained.
+        student_tokenizer (`PreTrainedTokenizerBase`): The student's tokenizer.
 
     Raises:
         RecipeError: If there is no such model, or its vocabulary is not the student's.
@@ -134,27 +134,27 @@ def load_teacher_info(args: DistillationConfig, student_tokenizer: PreTrainedTok
 
 
 def meta_model(config: PreTrainedConfig, trust_remote_code: bool = False) -> PreTrainedModel:
-    """Builds a model without weights, to count its parameters."""
+    """Builds a model on the meta device, without weights, to count its parameters."""
     model_class = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     with torch.device("meta"):
         if model_class is not None:
             model = model_class(config)  # with ZeRO-3 `from_config` would split weights over all processes
         else:
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-    model.tie_weights()  # or a shared embedding counts twice
+    model.tie_weights()  # otherwise a shared embedding is counted twice
     return model
 
 
 def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """Loads a tokenizer as it was saved.
 
-    For some model types (qwen2, llama, …) transformers 5 rebuilds the tokenizer from its own class and forgets what
-    tokenizer.json says about white space, so a tokenizer that was saved as a generic one is loaded as a generic one.
+    For some model types (qwen2, llama, …) transformers 5 rebuilds the tokenizer from its own class and ignores what
+    tokenizer.json says about white space. So a tokenizer that was saved with the generic class is loaded with it.
 
     Args:
         source (`str`): A Hub id or a folder.
         revision (`str`, *optional*, defaults to `"main"`): Branch, tag or commit on the Hub.
-        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether code of the repository may be run.
+        trust_remote_code (`bool`, *optional*, defaults to `False`): Whether to run code from the repository.
     """
     kwargs = {"revision": revision, "trust_remote_code": trust_remote_code}
     saved_class = get_tokenizer_config(source, **kwargs).get("tokenizer_class")
@@ -164,7 +164,7 @@ def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool 
 
 
 def check_round_trip(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> None:
-    """Stops if the tokenizer does not give back a run's own texts: training on altered text looks fine and is not.
+    """Stops if encoding and decoding changes a run's own texts: training on altered text would fail silently.
 
     Args:
         tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
@@ -187,11 +187,11 @@ def check_round_trip(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> No
 
 
 def load_model(args: ModelConfig, training_args: TrainingArguments) -> str | torch.nn.Module:
-    """What TRL's trainers take as `model`.
+    """Returns what TRL's trainers accept as `model`.
 
     Args:
-        args (`ModelConfig`): Names the model, and says how it is loaded.
-        training_args (`TrainingArguments`): Its `model_init_kwargs` are set, for TRL to load a named model.
+        args (`ModelConfig`): Names the model, and says how to load it.
+        training_args (`TrainingArguments`): Its `model_init_kwargs` are set, so that TRL can load a model by name.
 
     Returns:
         `str | torch.nn.Module`: The model's name, or the model that a function builds.
