@@ -1,3 +1,3 @@
-"""DeepSeek-R1 reproduced in the open, on TRL."""
+"""An open reproduction of DeepSeek-R1 on Hugging Face TRL."""
 
 __version__ = "0.2.0"

@@ -1,8 +1,8 @@
-"""The command `open-r1`: runs a script by its name, also where only the package is installed.
+"""The command `open-r1`: runs a script by name, even if only the package is installed.
 
 Examples:
 
-  # the scripts
+  # list the scripts
   open-r1 --help
 
   # the same as `python src/open_r1/grpo.py --config my_recipe.yaml`
@@ -19,7 +19,7 @@ from open_r1.configs.stages import STAGES
 from open_r1.utils.errors import did_you_mean
 
 
-# Scripts that take no recipe of their own: what each does, and its module.
+# Scripts without recipes of their own: what each does, and its module.
 TOOLS = {
     "chat": ("talk to a checkpoint in the terminal", "open_r1.chat"),
     "plan": ("memory, time and cost of a training recipe", "open_r1.plan"),
@@ -32,7 +32,7 @@ COMMANDS = {**{name: (stage.summary, stage.module) for name, stage in STAGES.ite
 
 
 def help_text() -> str:
-    """The scripts with a line each."""
+    """The help text, with one line per script."""
     lines = ["usage: open-r1 COMMAND [--key value ...]", "", "commands:"]
     for name, (summary, _) in COMMANDS.items():
         lines.append(f"  {name:20}{summary}")
@@ -42,7 +42,7 @@ def help_text() -> str:
 
 
 def main() -> None:
-    """Runs the script that the first word of the command line names."""
+    """Runs the script that the first argument names."""
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(help_text())

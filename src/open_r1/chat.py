@@ -1,18 +1,18 @@
-"""Talks to a checkpoint in the terminal.
+"""Chats with a checkpoint in the terminal.
 
-The prompt is written as in training: a checkpoint that open_r1 trained carries its recipe, whose prompt template,
-system prompt and chat template are used unless the command line names others. With a prompt template each question
-stands alone; with a chat template the conversation goes on until `/new`.
+Prompts are formatted as in training: a checkpoint trained with open_r1 contains its recipe, whose prompt template,
+system prompt and chat template are used unless the command line names others. With a prompt template, each question
+stands alone; with a chat template, the conversation continues until `/new`.
 
 Examples:
 
   # the demo's R1-Zero
   python src/open_r1/chat.py outputs/tiny/zero
 
-  # one question, no dialogue
+  # a single question
   python src/open_r1/chat.py outputs/tiny/zero --question "((3*7)+5)*2 = ?"
 
-  # any model of the Hub, more deterministic
+  # any model on the Hub, at a low temperature
   python src/open_r1/chat.py deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B --temperature 0.2 --max_new_tokens 8192
 """
 
@@ -28,19 +28,19 @@ TEMPLATES = ("prompt_template", "system_prompt", "chat_template_path")
 
 
 def parse_arguments() -> Namespace:
-    """The command line, completed by the recipe that the checkpoint was trained with."""
+    """Parses the command line, and fills in the templates from the recipe that the checkpoint was trained with."""
     parser = ArgumentParser(
         "chat", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("model", help="A checkpoint's folder or a Hub model id.")
-    parser.add_argument("--question", help="Answer this and stop.")
+    parser.add_argument("--question", help="Answer this question and exit.")
     parser.add_argument("--prompt_template", help="Jinja file that turns a question into plain text (base models).")
     parser.add_argument("--system_prompt", help="System message put before the conversation.")
     parser.add_argument("--chat_template_path", help="Jinja file that replaces the tokenizer's chat template.")
     parser.add_argument("--temperature", type=float, default=0.6, help="Sampling temperature; 0 is greedy.")
-    parser.add_argument("--top_p", type=float, default=0.95, help="Nucleus of the sampling.")
-    parser.add_argument("--max_new_tokens", type=int, default=2048, help="Tokens after which an answer is cut off.")
-    parser.add_argument("--seed", type=int, help="Seed of the sampling; random by default.")
+    parser.add_argument("--top_p", type=float, default=0.95, help="Nucleus sampling: probability mass to sample from.")
+    parser.add_argument("--max_new_tokens", type=int, default=2048, help="Maximum number of tokens per answer.")
+    parser.add_argument("--seed", type=int, help="Sampling seed; random by default.")
     args = parser.parse_args()
     recipe_file = Path(args.model, "recipe.yaml")
     if recipe_file.is_file() and not any(getattr(args, name) for name in TEMPLATES):
@@ -51,7 +51,7 @@ def parse_arguments() -> Namespace:
 
 
 class Chat:
-    """A model with the conversation so far.
+    """A model and the conversation so far.
 
     Args:
         args (`Namespace`): What `parse_arguments` returns.
@@ -97,7 +97,7 @@ class Chat:
             self.messages.append({"role": "system", "content": self.system_prompt})
 
     def answer(self, question: str) -> None:
-        """Streams the model's answer to the terminal and remembers both."""
+        """Streams the model's answer to the terminal, and adds the question and the answer to the conversation."""
         from open_r1.data.prompts import prompt_text
 
         self.messages.append({"role": "user", "content": question})
@@ -122,7 +122,7 @@ class Chat:
 
 
 def main() -> None:
-    """Answers one question, or talks until the user quits."""
+    """Answers one question, or chats until the user quits."""
     args = parse_arguments()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     chat = Chat(args)
@@ -149,7 +149,7 @@ def _answer_until_interrupted(chat: Chat, question: str) -> None:
     try:
         chat.answer(question)
     except KeyboardInterrupt:
-        chat.messages.pop()  # the question, which has no whole answer
+        chat.messages.pop()  # drop the question, since its answer is incomplete
         sys.stdout.write("\n(interrupted)\n")
 
 

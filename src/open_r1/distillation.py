@@ -1,8 +1,8 @@
-"""On-policy distillation (2306.13649): the student writes, the teacher corrects it token by token.
+"""On-policy distillation (2306.13649): the student writes completions, and the teacher corrects them token by token.
 
-DeepSeek-R1 (§2.4) distills by supervised fine-tuning on what the teacher wrote, see `sft.py`. Here the student learns
-on its own completions, mistakes included, by TRL's DistillationTrainer. Teacher and student must have the same
-vocabulary.
+DeepSeek-R1 (§2.4) distills by supervised fine-tuning on the teacher's completions, see `sft.py`. Here, the student
+learns from its own completions, mistakes included, with TRL's DistillationTrainer. Teacher and student must have the
+same vocabulary.
 
 Examples:
 
@@ -20,7 +20,7 @@ from open_r1.configs.parser import parse_command_line, report_user_errors
 
 
 def main() -> None:
-    """Distils the teacher of a recipe into its student."""
+    """Distills the teacher of a recipe into its student."""
     script_args, args, model_args = parse_command_line("distillation", __doc__)
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from trl import DistillationTrainer

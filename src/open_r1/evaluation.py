@@ -1,19 +1,19 @@
-"""Evaluates models on benchmarks: avg@k, pass@k and cons@k by the paper's protocol (DeepSeek-R1, §3; v2, D.1).
+"""Evaluates models on benchmarks: avg@k, pass@k and cons@k with the paper's protocol (DeepSeek-R1, §3; v2, D.1).
 
-Completions are generated as by `generate.py`, from a model in this process or from servers, and graded by the rewards
-of training. Results are in `output_dir`: a folder of completions per benchmark, `<benchmark>.parquet` with their
-scores, `eval.json`, and `README.md` with the table. All accuracies are from 0 to 1.
+Completions are generated as in `generate.py`, by a model in this process or by servers, and graded with the rewards
+used in training. Results are written to `output_dir`: a folder of completions per benchmark, `<benchmark>.parquet`
+with their scores, `eval.json`, and `README.md` with the table. All accuracies are from 0 to 1.
 
 Examples:
 
   # the miniature, on held-out problems
   python src/open_r1/evaluation.py --config recipes/tiny/eval/config_heldout.yaml
 
-  # several checkpoints, each into a folder of its name
+  # several checkpoints, each in a folder with its name
   python src/open_r1/evaluation.py --config recipes/tiny/eval/config_heldout.yaml \\
       --models outputs/tiny/base outputs/tiny/zero
 
-  # a served model on benchmarks by name, beside the paper's scores
+  # a served model on known benchmarks, next to the paper's scores
   python src/open_r1/evaluation.py --config recipes/DeepSeek-R1-Distill-Qwen-1.5B/eval/config_paper.yaml \\
       --base_urls http://localhost:8000/v1
 
@@ -23,11 +23,11 @@ Examples:
       --benchmarks '{name: mine, dataset_name: my.jsonl, dataset_split: train,
       dataset_prompt_column: question, dataset_solution_column: gold}'
 
-  # evaluations side by side, and beside published models
+  # evaluations side by side, and next to published models
   python src/open_r1/evaluation.py --compare outputs/tiny/eval/zero outputs/tiny/eval/dev1
   python src/open_r1/evaluation.py --compare outputs/my-eval --published DeepSeek-R1 OpenAI-o1-1217
 
-  # run again, the same command continues where it was
+  # to resume, run the same command again
 """
 
 import logging

@@ -1,21 +1,21 @@
-"""Generates completions, N per prompt, in this process or on servers, resumable at any moment (DeepSeek-R1, §2.3.3).
+"""Generates N completions per prompt, in this process or on servers (DeepSeek-R1, §2.3.3). Can be resumed anytime.
 
 Examples:
 
-  # on this CPU, from the miniature's R1-Zero
+  # from the miniature's R1-Zero, on this CPU
   python src/open_r1/generate.py --config recipes/tiny/generate/config_zero.yaml
 
   # from a server (`vllm serve <model>`); requests are spread over several URLs
   python src/open_r1/generate.py --config my.yaml --backend server \\
       --base_urls http://localhost:8000/v1 http://node2:8000/v1
 
-  # the third of eight parts, as a Slurm array would
+  # the third of eight shards, as a task of a Slurm array would
   python src/open_r1/generate.py --config my.yaml --shard 2/8
 
   # only show what would be generated
   python src/open_r1/generate.py --config my.yaml --dry_run true
 
-  # run again, the same command continues where it was
+  # to resume, run the same command again
 """
 
 import logging

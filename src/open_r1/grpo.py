@@ -1,4 +1,4 @@
-"""Reinforcement learning with verifiable rewards, by TRL's GRPOTrainer.
+"""Reinforcement learning with verifiable rewards, with TRL's GRPOTrainer.
 
 It trains R1-Zero (DeepSeek-R1, §2.2) and R1's reasoning and all-scenario stages (§2.3).
 
@@ -10,14 +10,14 @@ Examples:
   # what a recipe would do, without loading any weights
   python src/open_r1/grpo.py --config recipes/tiny/grpo/config_zero.yaml --dry_run true
 
-  # one node of 8 GPUs
+  # one node with 8 GPUs
   accelerate launch --config_file recipes/accelerate_configs/zero2.yaml \\
       src/open_r1/grpo.py --config recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml
 
-  # your own data, question and gold answer in columns of any name
+  # your own data, with the question and the gold answer in columns of any name
   ... --dataset_name my.jsonl --dataset_prompt_column question --dataset_solution_column answer
 
-  # your own reward beside the accuracy reward
+  # your own reward in addition to the accuracy reward
   ... --reward_funcs accuracy '{name: my_rewards.py:brevity, weight: 0.2}'
 """
 

@@ -1,7 +1,7 @@
 """Merges an adapter (LoRA, QLoRA) into its base model.
 
-The result is a checkpoint like any other, which later stages, vLLM and evaluation can load. An adapter that was
-trained on a quantized base is merged into the base in full precision, as QLoRA (2305.14314, §4) does to evaluate.
+The result is an ordinary checkpoint, which later stages, vLLM and evaluation can load. An adapter that was trained on
+a quantized base is merged into the base in full precision, as QLoRA (2305.14314, §4) does for evaluation.
 
 Examples:
 
@@ -30,7 +30,7 @@ def merge(adapter: Path, output_dir: Path, dtype: torch.dtype) -> None:
     """Writes the merged model and its tokenizer.
 
     Args:
-        adapter (`Path`): Folder of the adapter, which names its base.
+        adapter (`Path`): Folder of the adapter, whose config names its base.
         output_dir (`Path`): Folder to write to, which must not hold a model yet.
         dtype (`torch.dtype`): Type of the merged weights. The sum is computed in float32.
 
@@ -55,7 +55,7 @@ def merge(adapter: Path, output_dir: Path, dtype: torch.dtype) -> None:
 
 
 def loading_options(adapter: Path) -> dict[str, Any]:
-    """How the run that trained the adapter loaded its base (its positions, say). PEFT keeps only the base's name."""
+    """The options with which the adapter's base was loaded for training. PEFT only stores the base's name."""
     recipe = {}
     if (adapter / "recipe.yaml").is_file():
         recipe = yaml.safe_load((adapter / "recipe.yaml").read_text())
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, required=True, help="Folder of the adapter.")
     parser.add_argument("--output_dir", type=Path, required=True, help="Folder of the merged model.")
     parser.add_argument(
-        "--dtype", default="bfloat16", choices=["bfloat16", "float16", "float32"], help="Of the merged weights."
+        "--dtype", default="bfloat16", choices=["bfloat16", "float16", "float32"], help="Data type of the weights."
     )
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -1,22 +1,22 @@
 """Runs a pipeline, such as all stages of R1 (DeepSeek-R1, Figure 2 of v2).
 
-Stages that are done and unchanged are skipped, one that was stopped continues. A stage is an ordinary command, which
-is shown and can be run by hand. Its output goes to `<output_dir>/.pipeline/<stage>.log`. Ctrl-C stops the stages that
-run; training saves a checkpoint first.
+Stages that are done and unchanged are skipped, and a stage that was stopped continues. Each stage is an ordinary
+command, which is shown and can be run by hand. Its output goes to `<output_dir>/.pipeline/<stage>.log`. Ctrl-C stops
+the running stages; training saves a checkpoint first.
 
 Examples:
 
   # all of R1 in miniature
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml
 
-  # show the stages, which of them would run and why
+  # show all stages, which of them would run, and why
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --dry_run true
 
-  # one stage, if it is not done; one stage again, with all that depend on it
+  # one stage, unless it is done; one stage again, with all that depend on it
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --only dev1
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --from dev1
 
-  # each stage as a Slurm job, with these options of sbatch; the same command again submits what has failed
+  # each stage as a Slurm job, with these options of sbatch; running the command again resubmits what has failed
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --slurm "--time 1:00:00"
   python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml --slurm "" --dry_run true
 
@@ -52,14 +52,14 @@ def main() -> None:
     with ExitStack() as locks:
         for seed in args.seeds:
             args.home(seed).mkdir(parents=True, exist_ok=True)
-            # The jobs of a pipeline run at the same time. There, each stage has its own lock.
+            # Slurm jobs of the same pipeline run at the same time, so there only each stage is locked.
             if args.launcher != SLURM_LAUNCHER:
                 locks.enter_context(file_lock(args.home(seed) / "pipeline.lock"))
         run(tasks_by_seed, args, console)
 
 
 def run(tasks_by_seed: dict[int, list[Task]], args: PipelineArguments, console: Console) -> None:
-    """Runs or submits the tasks that are outdated."""
+    """Runs or submits the outdated tasks."""
     started = time.monotonic()
     outdated = all_outdated_tasks(tasks_by_seed, args)
     is_slurm_job = args.launcher == SLURM_LAUNCHER

@@ -5,16 +5,16 @@ Examples:
   # the report of the demo
   python src/open_r1/report.py --run_dir outputs/tiny/zero
 
-  # all stages and seeds of a pipeline on one page: the table, the curves, and whether the paper's claims hold here
+  # all stages and seeds of a pipeline on one page: table, curves, and whether the paper's claims hold
   python src/open_r1/report.py --pipeline recipes/tiny/pipeline.yaml
 
-  # written elsewhere, with more completions
+  # in another folder, with more completions
   python src/open_r1/report.py --run_dir outputs/my-run --report_dir report --examples 8
 
   # only show what it would read and write
   python src/open_r1/report.py --run_dir outputs/my-run --dry_run true
 
-  # a run that is still training has the same report
+  # also works for a run that is still training
   python src/open_r1/report.py --run_dir outputs/my-run
 """
 

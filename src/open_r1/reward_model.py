@@ -1,8 +1,8 @@
-"""Reward models for what rules cannot judge, helpfulness and harmlessness, by TRL's RewardTrainer.
+"""Trains reward models for what rules cannot judge, helpfulness and harmlessness, with TRL's RewardTrainer.
 
-They follow DeepSeek-R1, §2.3.4 (v2, §3.1). Helpfulness learns from pairs, by the pairwise loss
-`-log σ(r_chosen - r_rejected)`; harmlessness from labels, by the pointwise loss `-log σ(r_safe) - log σ(-r_unsafe)`.
-Both start from a policy with a scalar head.
+This follows DeepSeek-R1, §2.3.4 (v2, §3.1). The helpfulness model learns from pairs, with the pairwise loss
+`-log σ(r_chosen - r_rejected)`; the harmlessness model learns from labels, with the pointwise loss
+`-log σ(r_safe) - log σ(-r_unsafe)`. Both start from a policy with a scalar head.
 
 Examples:
 
@@ -13,7 +13,7 @@ Examples:
   # what a recipe would do, without loading any weights
   python src/open_r1/reward_model.py --config recipes/tiny/reward_model/config_helpfulness.yaml --dry_run true
 
-  # your own pairs (`chosen`, `rejected`; scores only if `min_gap` is to drop pairs that are too close)
+  # your own pairs (`chosen`, `rejected`; also scores, if `min_gap` should drop pairs that are too close)
   ... --dataset_name trl-lib/ultrafeedback_binarized --min_gap 1
 """
 

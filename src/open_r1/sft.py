@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: cold start, the 800k samples, distillation (DeepSeek-R1, §2.3 and §2.4) by TRL's SFTTrainer.
+"""Supervised fine-tuning with TRL's SFTTrainer: cold start, the 800k samples, distillation (DeepSeek-R1, §2.3, §2.4).
 
 Examples:
 
@@ -11,10 +11,10 @@ Examples:
   # your own conversations (a `messages` column; also `prompt` + `completion`, or `text`)
   ... --dataset_name my.jsonl --model_name_or_path Qwen/Qwen2.5-1.5B
 
-  # a chat template from a file; the thought must survive it, which is checked
+  # a chat template from a file; it must keep the thought, which is checked
   ... --chat_template_path recipes/chat_templates/chatml.jinja
 
-  # continue after a stop: the same command again (the last complete checkpoint is found)
+  # to resume from the last complete checkpoint, run the same command again
   ... --output_dir outputs/my-run --save_steps 100
 """
 

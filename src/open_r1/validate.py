@@ -1,11 +1,11 @@
-"""Checks recipes: every one is parsed strictly, and dry-run if its model and its data are on this machine.
+"""Checks recipes: each is parsed strictly, and dry-run if its model and its data are on this machine.
 
 Examples:
 
   # all recipes
   python src/open_r1/validate.py
 
-  # some of them
+  # only some recipes
   python src/open_r1/validate.py recipes/tiny/grpo/config_zero.yaml
 
   # rewrite the table in recipes/README.md from the comments at the top of the recipes
@@ -37,22 +37,22 @@ from open_r1.utils.files import write_text_atomically
 from open_r1.utils.imports import is_function
 
 
-# Imported once, by the server that the checks are forked from, so that none of them spends seconds on it.
+# Imported once, by the server that the checks are forked from, which saves seconds per check.
 PRELOADED = [*PRELOADED_MODULES, "trl.trainer.sft_trainer", "trl.trainer.distillation_trainer"]
 INPUT_KEYS = ("model_name_or_path", "models", "model", "teacher_model_name_or_path", "dataset_name")
-SHOWN_INPUTS = 2  # names of missing inputs
-LAST_CHARACTERS = 2000  # of what a dry run that fails has printed
+SHOWN_INPUTS = 2  # number of missing inputs to name
+LAST_CHARACTERS = 2000  # of a failed dry run's output
 
 
 @dataclass
 class Check:
-    """What came of checking a recipe.
+    """The result of checking a recipe.
 
     Args:
         path (`Path`): The recipe.
-        kind (`str`): `dry run`, or `parsed` where inputs are missing.
+        kind (`str`): `dry run`, or `parsed` if it was only parsed because inputs are missing.
         missing (`list[str]`): Models and data sets that are not on this machine.
-        error (`str`, *optional*): What is wrong with it.
+        error (`str`, *optional*): What is wrong with the recipe.
     """
 
     path: Path
@@ -87,7 +87,7 @@ def check(path: Path) -> Check:
 
 
 def inputs_of(value: Any) -> Iterator[str]:
-    """The models and data sets that a recipe reads, wherever it names them.
+    """The models and data sets that a recipe reads, at any depth.
 
     Args:
         value (`Any`): The recipe, or a part of it.
@@ -113,23 +113,23 @@ def inputs_of(value: Any) -> Iterator[str]:
 
 
 def _benchmark(entry: str | dict) -> dict:
-    """An entry of `benchmarks` with the data set of those that are known by name."""
+    """An entry of `benchmarks` as a mapping, completed by the benchmark of that name."""
     if isinstance(entry, str):
         entry = {"name": entry}
     return {**BENCHMARKS.get(entry["name"], {}), **entry}
 
 
 def is_available(name: str) -> bool:
-    """Whether a dry run can do with a model or data set as it is on this machine.
+    """Whether this machine has a model or data set, as far as a dry run needs it.
 
-    What another recipe makes need not be there yet, since a dry run names the command that makes it. But the model
-    that such a chain of recipes starts from must be.
+    The output of another recipe need not exist yet, since a dry run names the command that produces it. But the model
+    that such a chain of recipes starts from must exist.
 
     Args:
         name (`str`): A function, a path or a Hub id.
     """
     if is_function(name):
-        return not name.startswith("open_r1.evals.benchmark_data:")  # which download
+        return not name.startswith("open_r1.evals.benchmark_data:")  # these download
     if Path(name).exists():
         return True
     recipe, _ = find_producer(name)
@@ -143,7 +143,7 @@ def dry_run(path: Path) -> str | None:
         path (`Path`): The recipe.
 
     Returns:
-        `str`: The end of what it printed if it failed, else `None`.
+        `str`: The end of its output if it failed, otherwise `None`.
     """
     command = [*command_of(path), "--dry_run", "true"]
     output = io.StringIO()
@@ -175,7 +175,7 @@ def write_table() -> None:
 
 
 def _in_words(names: list[str]) -> str:
-    """The first names of a list, and how many there are more."""
+    """The first names of a list, and the number of further ones."""
     shown = ", ".join(names[:SHOWN_INPUTS])
     if len(names) > SHOWN_INPUTS:
         shown += f" and {len(names) - SHOWN_INPUTS} more"
@@ -183,7 +183,7 @@ def _in_words(names: list[str]) -> str:
 
 
 def parse_arguments() -> Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = ArgumentParser(
         prog="python src/open_r1/validate.py",
         description=__doc__,
@@ -192,12 +192,12 @@ def parse_arguments() -> Namespace:
     )
     parser.add_argument("recipes", nargs="*", type=Path, help="Recipes to check; by default all in recipes/.")
     parser.add_argument("--table", action="store_true", help="Rewrite the table in recipes/README.md instead.")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="Recipes checked at once (%(default)s).")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="Recipes to check at once (%(default)s).")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Prints a line per recipe and a total; returns the exit status."""
+    """Prints a line per recipe and a summary, and returns the exit status."""
     args = parse_arguments()
     if args.table:
         write_table()
@@ -209,16 +209,16 @@ def main() -> int:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     with context.Pool(args.jobs, maxtasksperchild=1) as pool:
-        for done in pool.imap(check, paths):
-            checks.append(done)
-            console.print(f"{len(checks):3}/{len(paths)}  {done}", markup=False)
-    right = sum(done.error is None for done in checks)
-    dry_runs = sum(done.kind == "dry run" for done in checks)
+        for result in pool.imap(check, paths):
+            checks.append(result)
+            console.print(f"{len(checks):3}/{len(paths)}  {result}", markup=False)
+    correct = sum(result.error is None for result in checks)
+    dry_runs = sum(result.kind == "dry run" for result in checks)
     console.print(
-        f"{right} of {len(checks)} recipes are right, in {time.monotonic() - started:,.0f} s: {dry_runs} dry-run, "
+        f"{correct} of {len(checks)} recipes are right, in {time.monotonic() - started:,.0f} s: {dry_runs} dry-run, "
         f"{len(checks) - dry_runs} parsed only"
     )
-    return int(right < len(checks))
+    return int(correct < len(checks))
 
 
 if __name__ == "__main__":

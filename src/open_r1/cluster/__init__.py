@@ -1,1 +1,1 @@
-"""Runs recipes as jobs of a Slurm cluster, and the vLLM servers that these jobs start."""
+"""Runs recipes as Slurm jobs, together with the vLLM servers that these jobs need."""

@@ -1,7 +1,7 @@
-"""ASGI middleware that keeps strangers out of a vLLM server; vLLM loads it by name (`--middleware`).
+"""ASGI middleware that protects a vLLM server with its API key; vLLM loads it by name (`--middleware`).
 
-vLLM asks for its own key only below `/v1`. Whoever reaches the port could generate by other paths and, where a trainer
-sends new weights, replace the model.
+vLLM itself only checks the key below `/v1`. Anyone who can reach the port could generate completions through other
+paths and, where a trainer sends new weights, replace the model.
 """
 
 import os
@@ -14,7 +14,7 @@ UNAUTHORIZED = b'{"error": "Unauthorized: the server\'s key is missing or wrong"
 
 
 class ApiKeyGuard:
-    """Answers requests without the server's key (`VLLM_API_KEY`) with 401, whatever their path.
+    """Rejects requests without the server's key (`VLLM_API_KEY`) with 401, on any path.
 
     Args:
         app (ASGI application): The server.

@@ -1,9 +1,9 @@
 """Runs a recipe in a Slurm job; the scripts in `slurm/` call it.
 
-Training: one launcher per node starts a process for each of its GPUs. Generation and evaluation with `backend:
-server`: a vLLM server on the node, for this job alone; each task of a job array generates its shard. Before the time
-limit of the job the work is asked to stop and saves what it has. The job then goes back into the queue, and continues
-when Slurm starts it again.
+For training, one launcher per node starts a process for each of its GPUs. Generation and evaluation with `backend:
+server` start a vLLM server on the node, for this job only; each task of a job array generates its own shard. Shortly
+before the time limit of the job, the work is asked to stop, and it saves its progress. The job is then requeued, and
+continues when Slurm starts it again.
 
 Examples:
 
@@ -11,13 +11,13 @@ Examples:
   sbatch slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml
   sbatch --nodes 2 slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml
 
-  # completions, in eight shards, each with its own server
+  # generate completions in eight shards, each with its own server
   sbatch --array 0-7 slurm/generate.slurm --recipe recipes/OpenR1-Distill-7B/generate/config_r1.yaml
 
-  # another learning rate; every key of the recipe can be set
+  # with another learning rate; any key of the recipe can be overridden
   sbatch slurm/train.slurm --recipe recipes/tiny/grpo/config_zero.yaml --learning_rate 1.0e-4
 
-  # stop it with a checkpoint, without starting it again
+  # save a checkpoint and stop, without requeueing the job
   touch outputs/tiny/zero/STOP
 """
 
@@ -48,10 +48,10 @@ from open_r1.utils.stop_files import REASONS, STOP, STOPPED
 logger = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds
-TIME_LIMIT = REASONS[1]  # why a run stops when the time limit of its job is near
+TIME_LIMIT = REASONS[1]  # the reason of a run that stops because its job's time limit is near
 SHUTDOWN_TIMEOUT = 3600  # seconds that torch's launcher waits for a run to save a checkpoint; Slurm waits less
-# Slurm sends SIGTERM to the launcher and to the run. The launcher ignores it, so that it stays while the run saves a
-# checkpoint.
+# Slurm sends SIGTERM to the launcher and to the run. The launcher ignores it, so that it stays alive while the run
+# saves a checkpoint.
 LAUNCH_ON_EACH_NODE = 'trap "" TERM; exec accelerate launch --quiet --machine_rank "$SLURM_PROCID" "$@"'
 # A single process needs no launcher, which would take seconds to start.
 LAUNCH_ONE_PROCESS = 'trap "" TERM; exec python "$@"'
@@ -63,7 +63,7 @@ class JobResult(NamedTuple):
 
     Args:
         status (`int`): Exit status.
-        requeue (`bool`): Whether the job has to be started again to continue.
+        requeue (`bool`): Whether the job has to be requeued to continue.
     """
 
     status: int
@@ -74,7 +74,7 @@ def main() -> None:
     """Runs a recipe in the Slurm job that this process is part of."""
     args, options = parse_arguments()
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
-    signal.signal(signal.SIGTERM, exit_on_sigterm)  # so that a server that is loading is ended, too
+    signal.signal(signal.SIGTERM, exit_on_sigterm)  # so that a server that is still loading is stopped as well
     job = SlurmJob.current()
     recipe = Path(args.recipe)
     stage = stage_of(recipe)
@@ -88,33 +88,33 @@ def main() -> None:
     logger.info("job %s goes back into the queue", job.id)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it when it requeues the job
     job.requeue()
-    sys.exit(STATUS_STOPPED)  # whoever waits for this process must not take the work for done
+    sys.exit(STATUS_STOPPED)  # a caller must not think that the work is done
 
 
 def parse_arguments() -> tuple:
-    """Parses the command line: our two options, and the rest, which goes to the script of the recipe."""
+    """Parses the command line into our two options and the remaining ones, which go to the recipe's script."""
     parser = ArgumentParser(
         "launch", description=__doc__, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--recipe", required=True, help="The recipe; other options go to its script.")
     parser.add_argument(
-        "--nodes", type=int, help="Nodes; if the job has another number, it submits itself again with these."
+        "--nodes", type=int, help="Number of nodes; if the job has another number, it submits a new job with this one."
     )
     return parser.parse_known_args()
 
 
 def exit_on_sigterm(*_: object) -> NoReturn:
-    """Handles SIGTERM: ends this process, through its `with` blocks."""
+    """Handles SIGTERM by exiting, so that `with` blocks are cleaned up."""
     sys.exit(128 + signal.SIGTERM)
 
 
 def add_shard(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> list[str]:
-    """The options of a recipe, with the shard of this task if the job is part of a job array.
+    """Adds the shard of this task to the options of a recipe, if the job is part of a job array.
 
     Args:
         recipe (`Path`): The recipe.
         stage (`str`): Its stage.
-        options (`list[str]`): Options of the command line.
+        options (`list[str]`): The command-line options.
         job (`SlurmJob`): This job.
 
     Raises:
@@ -150,7 +150,7 @@ def run_recipe(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> J
 
 
 def train(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobResult:
-    """Trains on the nodes of the job, with vLLM on the last ones of them if the recipe has `vllm_nodes`.
+    """Trains on the nodes of the job, with vLLM on the last `vllm_nodes` of them.
 
     Args:
         recipe (`Path`): The recipe.
@@ -159,7 +159,7 @@ def train(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobRes
         job (`SlurmJob`): This job.
 
     Raises:
-        RecipeError: If the job has too few nodes or makes no progress.
+        RecipeError: If the job has too few nodes, or makes no progress.
     """
     command_line = ["--config", str(recipe), *options]
     script_args, args, model_args = RecipeParser(stage).parse(command_line)
@@ -181,7 +181,7 @@ def train(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobRes
         return run_training(command, output_dir, job)
     with rollout_server(script_args, args, model_args, job) as server:
         os.environ["VLLM_API_KEY"] = server.key
-        os.environ["VLLM_HOST_IP"] = job.address  # where the trainer offers its weights
+        os.environ["VLLM_HOST_IP"] = job.address  # the address at which the trainer offers its weights
         command += ["--vllm_server_base_url", server.url, "--vllm_group_port", str(job.port + 1)]
         return run_training(command, output_dir, job, server)
 
@@ -192,7 +192,7 @@ def launcher_command(job: SlurmJob, nodes: list[str], accelerate_config: str | N
     Args:
         job (`SlurmJob`): The job.
         nodes (`list[str]`): The first nodes of the job.
-        accelerate_config (`str`, *optional*): Config of accelerate; DDP by default.
+        accelerate_config (`str`, *optional*): Accelerate config file; DDP by default.
         bf16 (`bool`): Whether the training uses bfloat16.
     """
     processes = len(nodes) * job.processes
@@ -216,12 +216,12 @@ def run_training(command: list[str], output_dir: Path, job: SlurmJob, server: Se
 
     Args:
         command (`list[str]`): The command.
-        output_dir (`Path`): The folder of the run.
+        output_dir (`Path`): The run's output folder.
         job (`SlurmJob`): This job.
-        server (`Server`, *optional*): The server that it needs.
+        server (`Server`, *optional*): The server that the script needs.
 
     Raises:
-        RecipeError: If the job has not got beyond the step at which the one before it stopped.
+        RecipeError: If the job has not got beyond the step at which the previous job stopped.
     """
     previous_step = read_stop_note(output_dir).get("step", 0)
     (output_dir / STOPPED).unlink(missing_ok=True)
@@ -243,7 +243,7 @@ def run_training(command: list[str], output_dir: Path, job: SlurmJob, server: Se
 
 
 def read_stop_note(output_dir: Path) -> dict:
-    """What a run that stopped in time has recorded: `step` and `reason`; empty if it did not stop."""
+    """Reads what a run recorded when it stopped early: `step` and `reason`. Empty if it did not."""
     path = output_dir / STOPPED
     if not path.is_file():
         return {}
@@ -251,7 +251,7 @@ def read_stop_note(output_dir: Path) -> dict:
 
 
 def generate_or_evaluate(recipe: Path, stage: str, options: list[str], job: SlurmJob) -> JobResult:
-    """Generates completions or evaluates, with a server on this node if the recipe needs one and none is named.
+    """Generates completions or evaluates. Starts a server on this node if the recipe needs one and none is given.
 
     Args:
         recipe (`Path`): The recipe.
@@ -272,7 +272,7 @@ def generate_or_evaluate(recipe: Path, stage: str, options: list[str], job: Slur
 
 
 def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJob) -> JobResult:
-    """Runs a script that keeps its results as it goes, so that it can be ended at any moment.
+    """Runs a script that saves its results as it goes, so that it can be stopped at any moment.
 
     Args:
         recipe (`Path`): The recipe.
@@ -281,7 +281,7 @@ def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJ
         job (`SlurmJob`): This job.
 
     Raises:
-        RecipeError: If the job has been ended by the time limit before anything was written.
+        RecipeError: If the job reached its time limit before anything was written.
     """
     command = [sys.executable, *command_of(recipe), *options]
     logger.info("job %s: %s", job.id, shlex.join(command))
@@ -295,7 +295,7 @@ def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJ
 
 
 def size_of_completed_work(folder: str) -> int:
-    """Bytes of the completions, verdicts and rows in a folder."""
+    """The total size of the completions, verdicts and rows in a folder, in bytes."""
     size = 0
     for pattern in COMPLETED_WORK:
         for path in Path(folder).rglob(pattern):
@@ -304,23 +304,23 @@ def size_of_completed_work(folder: str) -> int:
 
 
 def run_command(command: list[str], job: SlurmJob, stop_file: Path | None = None, server: Server | None = None) -> int:
-    """Runs a command to its end. When Slurm warns of the time limit, the command is asked to stop.
+    """Runs a command until it exits. When Slurm warns of the time limit, the command is asked to stop.
 
     Args:
         command (`list[str]`): The command.
         job (`SlurmJob`): This job.
-        stop_file (`Path`, *optional*): The file that asks it to stop; without one it is sent SIGTERM.
-        server (`Server`, *optional*): The server that it needs.
+        stop_file (`Path`, *optional*): The file that asks the command to stop; by default SIGTERM does.
+        server (`Server`, *optional*): The server that the command needs.
 
     Returns:
         `int`: Its exit status.
 
     Raises:
-        RecipeError: If the server ends, since the command might wait for it forever. The job ends with this process,
-            and with it everything that runs in it.
+        RecipeError: If the server exits, since the command might wait for it forever. When this process exits, the
+            job ends, and Slurm kills everything that runs in it.
     """
-    # Slurm sends SIGTERM to all processes. Training saves a checkpoint, for which this process waits; other work just
-    # ends.
+    # Slurm sends SIGTERM to all processes. Training then saves a checkpoint, and this process waits for it; any other
+    # work just exits.
     signal.signal(signal.SIGTERM, signal.SIG_IGN if stop_file else exit_on_sigterm)
     env = os.environ | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_TIMEOUT)}
     if job.end != math.inf:
@@ -340,11 +340,11 @@ def run_command(command: list[str], job: SlurmJob, stop_file: Path | None = None
 
 
 def ask_to_stop(process: subprocess.Popen, stop_file: Path | None) -> None:
-    """Asks a process to stop: by a file that it looks for, or by SIGTERM.
+    """Asks a process to stop, with a file that it polls for or with SIGTERM.
 
     Args:
         process (`subprocess.Popen`): The process.
-        stop_file (`Path`, *optional*): The file. A run that is just starting removes it, so it is written again then.
+        stop_file (`Path`, *optional*): The file. A run removes it when it starts, in which case it is written again.
     """
     if stop_file is None:
         process.terminate()

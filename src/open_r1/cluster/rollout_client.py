@@ -1,4 +1,4 @@
-"""TRL's client of a vLLM server with two additions: an API key, and one request with its own seed per prompt."""
+"""TRL's client for a vLLM server, with two additions: an API key, and one request with its own seed per prompt."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +15,9 @@ MAX_CONCURRENT_REQUESTS = 256
 class SeededClient(VLLMClient):
     """Sends one request per prompt.
 
-    TRL sends all prompts in one request. The engines of a server all start with the same random numbers, so they would
-    generate the same completions for a group whose prompts are spread over them. And for a rollout of long thoughts
-    the answer would be gigabytes of JSON. The seeds come from torch's random numbers, which checkpoints contain.
+    TRL sends all prompts in one request. The engines of a server all start with the same random state, so they would
+    generate the same completions for a group whose prompts are spread over them. And the response to a rollout of long
+    thoughts would be gigabytes of JSON. The seeds come from torch's random state, which checkpoints contain.
     """
 
     def check_server(self, *args: Any, **kwargs: Any) -> None:
@@ -59,7 +59,7 @@ def use_seeded_client() -> None:
 
 
 def _concatenate(answers: list[dict[str, Any]]) -> dict[str, Any]:
-    """One answer with the rows of all; what the first one does not have (`None`) stays `None`."""
+    """Concatenates the rows of all answers; a field that is `None` in the first answer stays `None`."""
     result: dict[str, Any] = {}
     for name, values in answers[0].items():
         if values is None:

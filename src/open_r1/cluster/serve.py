@@ -3,7 +3,7 @@
 Examples:
 
   sbatch --gpus-per-node 8 slurm/serve.slurm --recipe recipes/OpenR1-Distill-7B/generate/config_r1.yaml
-  source slurm/logs/serve-123.env   # of job 123: the address and the key of the server
+  source slurm/logs/serve-123.env   # sets the address and the key of the server of job 123
   python src/open_r1/generate.py --config recipes/OpenR1-Distill-7B/generate/config_r1.yaml \\
       --base_urls $OPENAI_BASE_URL
 """
@@ -28,7 +28,7 @@ from open_r1.utils.files import write_text_atomically
 logger = logging.getLogger(__name__)
 
 FOLDER = Path("slurm/logs")
-# What a shell has to source to use the server.
+# The file to source in a shell to use the server.
 ENV_FILE = """\
 export OPENAI_BASE_URL={url}/v1
 export {key_variable}={key}
@@ -60,12 +60,12 @@ def main() -> None:
 
 
 def exit_successfully(*_: object) -> NoReturn:
-    """Handles the signals by which Slurm ends the job."""
+    """Handles the signals with which Slurm ends the job."""
     sys.exit(0)
 
 
 def advertise(server: Server, key_variable: str, path: Path) -> int:
-    """Keeps a file with the address and the key of the server while it runs.
+    """Publishes the address and the key of the server in a file for as long as it runs.
 
     Args:
         server (`Server`): The server.

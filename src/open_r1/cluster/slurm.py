@@ -1,4 +1,4 @@
-"""The Slurm job that this process runs in, and the commands of Slurm. Nothing else in open_r1 knows Slurm."""
+"""The Slurm job that this process runs in, and Slurm's commands. No other module calls Slurm directly."""
 
 import math
 import os
@@ -11,13 +11,13 @@ from datetime import datetime
 from open_r1.utils.errors import RecipeError
 
 
-# Variables that launchers and Slurm set for the processes of a run. They would mislead another program: it would take
-# itself for one of these processes and wait for the others.
+# Variables that launchers and Slurm set for the processes of a run. They would mislead any other program: it would
+# believe that it is one of these processes, and wait for the others.
 RUN_VARIABLES = re.compile(
     r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+"
     r"|SLURM_(?!CONF$|JWT$|CLUSTERS$)\w+|VLLM_API_KEY|VLLM_HOST_IP"
 )
-FIRST_PORT = 20000  # below the ports that Linux assigns by itself
+FIRST_PORT = 20000  # below the ephemeral ports of Linux
 PORTS_PER_JOB = 3
 MAX_JOBS_WITH_OWN_PORTS = 3333
 
@@ -28,10 +28,10 @@ class SlurmJob:
 
     Args:
         id (`str`): Slurm's id: a number, or `<array>_<task>`.
-        port (`int`): The first of three ports that other jobs do not use.
+        port (`int`): The first of three ports that no other job uses.
         nodes (`list[str]`): Names of its nodes, in order.
         processes (`int`): Training processes per node: `PROCESSES_PER_NODE` if set, otherwise one per GPU, or one.
-        end (`float`): Unix time of its time limit; infinite without one.
+        end (`float`): Unix time at which its time limit is reached; infinite without one.
         warned (`bool`): Whether Slurm has warned, by SIGUSR1, that the time limit is near.
     """
 
@@ -57,7 +57,7 @@ class SlurmJob:
             )
         job_id = number
         if "SLURM_ARRAY_JOB_ID" in os.environ:
-            # The number of one of the tasks is also that of the whole array. This id means the task alone.
+            # One task has the same number as the whole array. This id is that of the task alone.
             job_id = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
         processes = os.environ.get("PROCESSES_PER_NODE") or os.environ.get("SLURM_GPUS_ON_NODE") or "1"
         job = cls(
@@ -80,11 +80,11 @@ class SlurmJob:
 
     @property
     def address(self) -> str:
-        """The address at which other nodes reach the first one."""
+        """The address at which other nodes reach the first node."""
         return self.address_of(self.nodes[0])
 
     def address_of(self, node: str) -> str:
-        """The address of a node. Slurm knows it even if the name of the node is not a host name.
+        """The address of a node. Slurm knows it even if the node's name is not a host name.
 
         Args:
             node (`str`): Name of the node.
@@ -101,7 +101,7 @@ class SlurmJob:
         """The shard of a task of a job array, as `i/n`; `None` if the job is not part of an array.
 
         Raises:
-            RecipeError: If the array is not `0-<n-1>`. The shard of a task must not depend on which tasks are
+            RecipeError: If the array is not `0-<n-1>`, since the shard of a task must not depend on which tasks are
                 submitted.
         """
         if "SLURM_ARRAY_TASK_ID" not in os.environ:
@@ -118,7 +118,7 @@ class SlurmJob:
         return f"{task}/{count}"
 
     def requeue(self) -> None:
-        """Puts the job back into the queue, which ends it here."""
+        """Requeues the job, which ends it here."""
         run_slurm_command("scontrol", "requeue", self.id)
 
 
@@ -126,8 +126,8 @@ def run_slurm_command(*command: str, env: dict[str, str] | None = None) -> str:
     """Runs a program of Slurm.
 
     Args:
-        command (`str`): Its words.
-        env (`dict[str, str]`, *optional*): Environment, if not that of this process.
+        command (`str`): The program and its arguments.
+        env (`dict[str, str]`, *optional*): Environment; by default that of this process.
 
     Returns:
         `str`: Its output.
@@ -162,7 +162,7 @@ def submit_job(script: str, options: list[str], arguments: list[str], after: lis
         command += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
     command += [*options, script, *arguments]
     output = run_slurm_command(*command, env=clean_environment())
-    return output.partition(";")[0]  # the name of the cluster may follow
+    return output.partition(";")[0]  # the cluster's name may follow
 
 
 def clean_environment() -> dict[str, str]:
@@ -182,7 +182,7 @@ def job_state(job_id: str) -> str | None:
 
 
 def srun_command(nodes: list[str], command: list[str]) -> list[str]:
-    """A command that runs another one once on each of these nodes, and ends it on all of them if it fails on one.
+    """Builds a command that runs another one once per node, and ends it on all nodes if it fails on one.
 
     Args:
         nodes (`list[str]`): Nodes of this job.
@@ -190,9 +190,9 @@ def srun_command(nodes: list[str], command: list[str]) -> list[str]:
     """
     count = str(len(nodes))
     return [
-        # SLURM_GPUS is the number of GPUs of the whole job, for which a step on some of the nodes would ask too.
+        # SLURM_GPUS is the number of GPUs of the whole job; a step on only some of the nodes would request as many.
         *("env", "-u", "SLURM_GPUS"),
-        # --export=ALL: even if sbatch was told not to pass the environment on, the step needs that of this process.
+        # --export=ALL: the step needs this process's environment, even if sbatch was told not to pass one on.
         *("srun", "--export=ALL"),
         *("--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--nodelist", ",".join(nodes)),
         *("--kill-on-bad-exit=1", "--wait=0"),
@@ -201,7 +201,7 @@ def srun_command(nodes: list[str], command: list[str]) -> list[str]:
 
 
 def _time_limit(job_id: str) -> float:
-    """The Unix time at which a job's time is over. Older versions of Slurm do not set SLURM_JOB_END_TIME."""
+    """The Unix time at which a job reaches its time limit. Older versions of Slurm do not set SLURM_JOB_END_TIME."""
     end = run_slurm_command("squeue", "--noheader", "--job", job_id, "--format", "%e")
     if not end[:1].isdigit():  # "N/A", or similar
         return math.inf

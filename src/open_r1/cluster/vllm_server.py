@@ -1,9 +1,8 @@
-"""Starts a vLLM server for a model, waits until it answers, and ends it.
+"""Starts a vLLM server for a model, waits until it is ready, and stops it.
 
 A server listens on one address only, never on all. It requires an API key, which is passed in the environment because
-command lines can be read by every user. There are servers for generation and evaluation, on the node of the job, and
-servers for the rollouts of reinforcement learning, which have nodes of their own and receive new weights from the
-trainer.
+every user can read command lines. Servers for generation and evaluation run on the node of the job. Servers for the
+rollouts of reinforcement learning have nodes of their own and receive new weights from the trainer.
 """
 
 import importlib.util
@@ -34,22 +33,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds
-START_TIMEOUT = 3600.0  # seconds in which a server must have loaded its model
+START_TIMEOUT = 3600.0  # seconds that a server may take to load its model
 STOP_TIMEOUT = 30.0  # seconds after SIGTERM until SIGKILL
 MIDDLEWARE = "open_r1.cluster.api_key_guard.ApiKeyGuard"
 
 
 @dataclass
 class Server:
-    """A vLLM server, running within a `with` block.
+    """A vLLM server, which runs within a `with` block.
 
     Args:
         commands (`list[list[str]]`): The commands that start it, one per node. The first node answers requests.
         host (`str`): Its address.
         port (`int`): Its port.
         key (`str`, *optional*): The API key that clients must send; random by default.
-        env (`dict[str, str]`, *optional*): More environment variables.
-        processes (`list[subprocess.Popen]`, *optional*): Its processes, once it is started.
+        env (`dict[str, str]`, *optional*): Additional environment variables.
+        processes (`list[subprocess.Popen]`, *optional*): Its processes, once it has been started.
     """
 
     commands: list[list[str]]
@@ -83,7 +82,7 @@ class Server:
         self._stop()
 
     def status(self) -> int | None:
-        """The exit status of the first of its processes that has ended; `None` while all run."""
+        """The exit status of the first of its processes that has exited; `None` while all are running."""
         for process in self.processes:
             if process.poll() is not None:
                 return process.returncode
@@ -116,17 +115,17 @@ class Server:
 
 
 def local_server(args: GenerateArguments, model_args: "ModelConfig", host: str, port: int, gpus: int) -> Server:
-    """A server of a recipe's model on this node.
+    """A server for a recipe's model on this node.
 
     Args:
-        args (`GenerateArguments`): The recipe; its `vllm_engine` has arguments of the engine.
+        args (`GenerateArguments`): The recipe; its `vllm_engine` holds engine arguments.
         model_args (`ModelConfig`): The model.
         host (`str`): Address to listen on.
         port (`int`): Port to listen on.
-        gpus (`int`): GPUs of this node.
+        gpus (`int`): Number of GPUs of this node.
 
     Raises:
-        RecipeError: If the recipe does not name one model.
+        RecipeError: If the recipe does not name a single model.
     """
     if not model_args.model_name_or_path:
         raise RecipeError(
@@ -146,8 +145,8 @@ def rollout_server(
 ) -> Server:
     """The server that generates the rollouts of a training run, on the last `vllm_nodes` nodes of its job.
 
-    It uses all GPUs of these nodes: either each engine has `vllm_tensor_parallel_size` GPUs of one node, or there is a
-    single engine with all GPUs of all nodes.
+    It uses all GPUs of these nodes: either each engine has `vllm_tensor_parallel_size` GPUs of one node, or a single
+    engine has all GPUs of all nodes.
 
     Args:
         script_args (`GRPOScriptArguments`): Our options of the run.
@@ -156,7 +155,7 @@ def rollout_server(
         job (`SlurmJob`): The job of the run.
 
     Raises:
-        RecipeError: If engines of that size are not possible, or the recipe names another server.
+        RecipeError: If engines of that size are not possible, or the recipe also names another server.
     """
     if args.vllm_server_base_url:
         raise RecipeError(
@@ -179,13 +178,13 @@ def rollout_server(
                 engine_of_node["headless"] = True
         command = serve_command(model_args, args.trust_remote_code, host, job.port, engine_of_node)
         commands.append(srun_command([node], ["env", f"VLLM_HOST_IP={address}", *command]))
-    return Server(commands, host, job.port, env={"VLLM_SERVER_DEV_MODE": "1"})  # without it, it accepts no weights
+    return Server(commands, host, job.port, env={"VLLM_SERVER_DEV_MODE": "1"})  # otherwise it accepts no weights
 
 
 def _rollout_engine(
     script_args: GRPOScriptArguments, args: "GRPOConfig", nodes: int, gpus_per_node: int
 ) -> dict[str, Any]:
-    """The arguments of the engine that do not depend on the node."""
+    """The engine arguments that do not depend on the node."""
     gpus = gpus_per_node * nodes
     engine_size = args.vllm_tensor_parallel_size
     if gpus_per_node % engine_size != 0 and engine_size != gpus:
@@ -253,12 +252,12 @@ def serve_option(name: str, value: Any) -> str:
 
 
 def parallel_sizes(model_args: "ModelConfig", trust_remote_code: bool, gpus: int) -> dict[str, int]:
-    """The largest engine whose size divides the model's attention heads, and the most engines that fit on the GPUs.
+    """Chooses the largest engine size that divides the model's attention heads, and as many engines as the GPUs allow.
 
     Args:
         model_args (`ModelConfig`): The model.
         trust_remote_code (`bool`): Whether to run code that comes with it.
-        gpus (`int`): GPUs of this node.
+        gpus (`int`): Number of GPUs of this node.
     """
     from open_r1.models.loading import load_model_info  # imports torch
 
@@ -268,7 +267,7 @@ def parallel_sizes(model_args: "ModelConfig", trust_remote_code: bool, gpus: int
 
 
 def no_proxy_variables(host: str) -> dict[str, str]:
-    """Environment variables with which clients reach a host directly, even if a proxy is configured."""
+    """Environment variables that make clients connect to a host directly, even if a proxy is configured."""
     existing = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     hosts = f"{existing},{host}" if existing else host
     return {"no_proxy": hosts, "NO_PROXY": hosts}

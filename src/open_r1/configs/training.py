@@ -209,8 +209,8 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         default=0,
         metadata={
             "help": "With `vllm_mode: server`: number of nodes of a Slurm job (the last ones) that run vLLM, in "
-            "engines of vllm_tensor_parallel_size GPUs; the others train. With 0, start the server yourself and set its "
-            "address (vllm_server_base_url) and key (the environment variable VLLM_API_KEY)."
+            "engines of vllm_tensor_parallel_size GPUs; the others train. With 0, start the server yourself and set "
+            "its address (vllm_server_base_url) and key (the environment variable VLLM_API_KEY)."
         },
     )
 

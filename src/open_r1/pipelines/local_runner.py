@@ -1,4 +1,4 @@
-"""Runs the tasks of a pipeline on this machine: several at once, each as soon as the stages that it needs are done."""
+"""Runs the tasks of a pipeline on this machine, several at once, each as soon as the stages that it needs are done."""
 
 import atexit
 import fcntl
@@ -23,10 +23,10 @@ from open_r1.pipelines.tasks import Task, find_program, set_output_aside
 from open_r1.utils.errors import RecipeError
 
 
-SHOWN_LOG_LINES = 25  # of the log of a stage that fails
+SHOWN_LOG_LINES = 25  # at the end of a failed stage's log
 POLL = 0.2  # seconds
-# Imported once, by the server that stages are forked from, so that a stage does not spend 7 s on it. Nothing is
-# computed before the fork.
+# Imported once, by the server that stages are forked from, which saves 7 s per stage. Nothing is computed before the
+# fork.
 PRELOADED_MODULES = [
     "open_r1.training.run",
     "open_r1.generation.backends",
@@ -42,8 +42,8 @@ class LocalRunner:
 
     Args:
         waiting (`list[OutdatedTask]`): Tasks that have to run, in order.
-        finished (`dict[int, dict[str, str]]`): When each stage that is up to date finished, by seed.
-        jobs (`int`): Number of tasks that run at once.
+        finished (`dict[int, dict[str, str]]`): Finish times of the stages that are up to date, by seed.
+        jobs (`int`): Number of tasks to run at once.
         console (`Console`): Shows the progress.
     """
 
@@ -60,10 +60,10 @@ class LocalRunner:
         self.failed: StageProcess | None = None
 
     def run(self) -> None:
-        """Runs all tasks. Ctrl-C and SIGTERM stop the stages that run, which save their checkpoints first.
+        """Runs all tasks. Ctrl-C and SIGTERM stop the running stages, which save checkpoints first.
 
         Raises:
-            RecipeError: If a task fails. Those that run at the same time finish first.
+            RecipeError: If a task fails. Other tasks that are already running finish first.
         """
         signal.signal(signal.SIGTERM, _exit_on_sigterm)
         signal.signal(signal.SIGUSR1, self._forward_warning)
@@ -72,7 +72,7 @@ class LocalRunner:
                 self._start_ready_tasks()
                 time.sleep(POLL)
                 self._collect_ended_tasks()
-        finally:  # something is left to stop only after Ctrl-C or SIGTERM
+        finally:  # tasks are only still running after Ctrl-C or SIGTERM
             self._stop_running_tasks()
         if self.failed:
             raise RecipeError(_failure_message(self.failed))
@@ -95,7 +95,7 @@ class LocalRunner:
         self.running.append(process)
 
     def _is_ready(self, task: Task) -> bool:
-        """Whether nothing that a task needs is still to be run."""
+        """Whether everything that a task needs is done."""
         return self.unfinished[task.seed].isdisjoint(task.needs)
 
     def _collect_ended_tasks(self) -> None:
@@ -114,7 +114,7 @@ class LocalRunner:
             self._print(f"{_clock()}  {task.label} done in {process.seconds:,.0f} s, {done} of {self.total}")
 
     def _stop_running_tasks(self) -> None:
-        """Stops what runs and waits for checkpoints, however long saving takes; Ctrl-C again ends the wait."""
+        """Stops the running tasks and waits while they save checkpoints. A second Ctrl-C ends the wait."""
         if not self.running:
             return
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm may send it more than once
@@ -136,12 +136,12 @@ class LocalRunner:
 
 
 class StageProcess:
-    """The process of a task, started when this is created.
+    """The process of a task, started on creation.
 
     Args:
         task (`Task`): The task.
         reason (`str`): Why it runs.
-        finished (`dict[str, str]`): When the stages before it finished.
+        finished (`dict[str, str]`): Finish times of the stages before it.
         console (`Console`): Shows what happens.
     """
 
@@ -163,7 +163,7 @@ class StageProcess:
 
     @property
     def exitcode(self) -> int | None:
-        """Its exit status, negative after a signal; `None` while it runs."""
+        """Its exit status, negative if a signal ended it; `None` while it runs."""
         return self.process.exitcode
 
     @property
@@ -183,35 +183,35 @@ class StageProcess:
         return now
 
     def record_time(self) -> None:
-        """Records the time that it has taken so far."""
+        """Records how long it has run so far."""
         self._write_state(self._total_seconds())
 
     def warn(self) -> None:
-        """Warns it that its time is nearly over, by SIGUSR1."""
+        """Sends SIGUSR1, which warns it that its time limit is near."""
         with suppress(ProcessLookupError):  # it has ended
             os.kill(self.process.pid, signal.SIGUSR1)
 
     def terminate(self) -> None:
-        """Asks it and its child processes to end."""
+        """Asks it and its child processes to stop."""
         self._signal_group(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it and its child processes at once."""
+        """Kills it and its child processes."""
         self._signal_group(signal.SIGKILL)
         self.process.join()
 
     def wait(self) -> None:
-        """Waits until it has ended."""
+        """Waits until it exits."""
         self.process.join()
 
     def _signal_group(self, number: int) -> None:
         try:
             os.killpg(self.process.pid, number)
-        except ProcessLookupError:  # it has ended, or has not yet begun
+        except ProcessLookupError:  # it has exited, or has not called `setsid` yet
             self.process.kill()
 
     def _start(self) -> multiprocessing.Process:
-        # The launcher in a Slurm job needs no more than what is imported here; a fork of this process has it.
+        # The launcher of a Slurm job only needs modules that this process has imported, so a plain fork is enough.
         context = multiprocessing.get_context("fork" if self.task.runs_in_slurm_job else "forkserver")
         if not self.task.runs_in_slurm_job:
             context.set_forkserver_preload(PRELOADED_MODULES)
@@ -229,15 +229,15 @@ class StageProcess:
 def run_command(command: list[str], log: Path, lock: Path) -> None:
     """Runs the command of a task in this process.
 
-    The lock of the task is held until the process ends, even if the pipeline is killed meanwhile.
+    The lock of the task is held until the process exits, even if the pipeline is killed before that.
 
     Args:
-        command (`list[str]`): The command; one that starts with `python` is run by this interpreter.
+        command (`list[str]`): The command. If it starts with `python`, this interpreter runs it.
         log (`Path`): File for its output.
         lock (`Path`): File to lock.
     """
     os.setsid()
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the script installs a handler of its own
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the script installs its own handler
     lock_descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock_descriptor, fcntl.LOCK_EX)
     os.set_inheritable(lock_descriptor, True)
@@ -254,11 +254,11 @@ def run_command(command: list[str], log: Path, lock: Path) -> None:
             sys.argv = command[1:]
             runpy.run_path(command[1], run_name="__main__")
     finally:
-        atexit._run_exitfuncs()  # processes of multiprocessing do not call them
+        atexit._run_exitfuncs()  # multiprocessing skips them when a process exits
 
 
 def _wait_for_earlier_process(task: Task, console: Console) -> None:
-    """Waits for a process of this task that a killed pipeline has left behind."""
+    """Waits for a process of this task that a killed pipeline left behind."""
     with task.lock.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -269,7 +269,7 @@ def _wait_for_earlier_process(task: Task, console: Console) -> None:
 
 
 def _has_other_output(task: Task, reason: str, previous: dict, inputs: dict) -> bool:
-    """Whether the folder of a task holds something that the task must not continue."""
+    """Whether a task's output folder holds something that the task must not continue from."""
     if not task.output_dir.exists():
         return False
     if reason == REQUESTED:
@@ -280,7 +280,7 @@ def _has_other_output(task: Task, reason: str, previous: dict, inputs: dict) -> 
 
 
 def _is_of_other_run(task: Task) -> bool:
-    """Whether the folder of a task that was never run belongs to a training run by hand with other keys."""
+    """Whether the output folder of a task that has never run is that of a manual training run with other keys."""
     path = task.output_dir / "recipe.yaml"
     if not path.is_file():
         return False
@@ -289,7 +289,7 @@ def _is_of_other_run(task: Task) -> bool:
 
 
 def _seconds_of_earlier_attempts(task: Task, previous: dict) -> float:
-    """The time of attempts that were stopped, and of one that was killed up to the last line of its log."""
+    """The time that stopped attempts took; an attempt that was killed counts up to the last line of its log."""
     seconds = previous.get("seconds", 0.0)
     if "started" in previous:
         seconds += max(0.0, task.log.stat().st_mtime - previous["started"])

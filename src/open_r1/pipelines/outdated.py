@@ -1,8 +1,8 @@
-"""Which tasks of a pipeline have to run, and why.
+"""Finds the tasks of a pipeline that have to run, and why.
 
-A task is up to date if its command has succeeded with the same keys, the same content of the files that these name,
-the same version of open_r1 and the same runs of the stages that it needs. All of this is recorded with each run, so
-that a dry run can say what has changed.
+A task is up to date if its command has succeeded with the same keys, the same contents of the files that the keys
+name, the same version of open_r1 and the same runs of the stages that it needs. All of this is recorded with each run,
+so that a dry run can say what has changed.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from open_r1.pipelines.tasks import Task, texts_in
 from open_r1.utils.errors import RecipeError
 
 
-REQUESTED = "requested"  # the reason of a task that is run again although it is up to date
-LARGE_FILE = 2**26  # bytes; the content of a larger file is not read, its size and time are compared instead
+REQUESTED = "requested"  # the reason given for a task that the user asks to run again
+LARGE_FILE = 2**26  # bytes; of larger files, size and modification time are compared instead of the contents
 
 
 class OutdatedTask(NamedTuple):
@@ -25,7 +25,7 @@ class OutdatedTask(NamedTuple):
 
     Args:
         task (`Task`): The task.
-        reason (`str`): Why it has to run, for the user.
+        reason (`str`): Why it has to run, as shown to the user.
     """
 
     task: Task
@@ -62,7 +62,7 @@ def all_outdated_tasks(tasks_by_seed: dict[int, list[Task]], args: PipelineArgum
         args (`PipelineArguments`): The pipeline.
 
     Returns:
-        `list[OutdatedTask]`: Stage by stage, all seeds of each, so that no seed is left alone at the end.
+        `list[OutdatedTask]`: Ordered by stage, then by seed, so that the seeds progress together.
     """
     reasons = {seed: outdated_tasks(tasks, args) for seed, tasks in tasks_by_seed.items()}
     outdated = []
@@ -75,7 +75,7 @@ def all_outdated_tasks(tasks_by_seed: dict[int, list[Task]], args: PipelineArgum
 
 
 def finish_times(tasks_by_seed: dict[int, list[Task]], outdated: list[OutdatedTask]) -> dict[int, dict[str, str]]:
-    """When each task that does not have to run finished, by seed and name."""
+    """The finish times of all tasks that do not have to run, by seed and name."""
     times: dict[int, dict[str, str]] = {}
     for seed, tasks in tasks_by_seed.items():
         times[seed] = {}
@@ -89,7 +89,7 @@ def finish_times(tasks_by_seed: dict[int, list[Task]], outdated: list[OutdatedTa
 
 
 def task_inputs(task: Task, finished: dict[str, str]) -> dict:
-    """What the output of a task depends on.
+    """Collects what the output of a task depends on.
 
     Args:
         task (`Task`): The task.
@@ -158,7 +158,7 @@ def _reason_to_run(
 
 
 def _restrict_to_requested(reasons: dict[str, str], tasks: list[Task], args: PipelineArguments) -> dict[str, str]:
-    """The tasks among the outdated ones that `only` or `from` asks for."""
+    """Keeps only those outdated tasks that `only` or `from` asks for."""
     requested = args.only or args.from_stage
     if not requested:
         return reasons
@@ -177,12 +177,12 @@ def _restrict_to_requested(reasons: dict[str, str], tasks: list[Task], args: Pip
 
 
 def _is_input(path: Path, root: Path) -> bool:
-    """Whether a path is a file, or a folder that no stage makes; of stages, the time at which they finished counts."""
+    """Whether a path is a file, or a folder that no stage writes to; for stages, their finish time is compared."""
     try:
         if path.is_file():
             return True
         return path.is_dir() and len(path.parts) > 1 and root not in (path, *path.parents)
-    except OSError:  # a long text that is not a path
+    except OSError:  # a string too long to be a path
         return False
 
 

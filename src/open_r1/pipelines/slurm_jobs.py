@@ -1,8 +1,8 @@
-"""A pipeline as Slurm jobs: each stage is a job that starts when the jobs of the stages that it needs have succeeded.
+"""Runs a pipeline as Slurm jobs. The job of a stage starts when the jobs of the stages that it needs have succeeded.
 
-A job runs `python -m open_r1.pipeline --only <stage>`, so a stage means the same there as on one machine: the same
-command, the same check whether it is done, the same state files. The ids of the submitted jobs are kept beside the
-states. When the pipeline is submitted again, a stage whose job is pending or running keeps it.
+A job runs `python -m open_r1.pipeline --only <stage>`, so a stage works the same there as on one machine: the same
+command, the same check whether it is done, the same state files. The ids of the submitted jobs are stored next to the
+states. When the pipeline is submitted again, a stage keeps its job if that is still pending or running.
 """
 
 import json
@@ -36,7 +36,7 @@ def read_job_ids(home: Path) -> dict[str, str]:
     """The id of the last job of each stage.
 
     Args:
-        home (`Path`): Folder of the states of a seed.
+        home (`Path`): The folder with the states of a seed.
     """
     path = _job_ids_path(home)
     if not path.is_file():
@@ -62,7 +62,7 @@ def submit_tasks(outdated: list[OutdatedTask], args: PipelineArguments, console:
         jobs = jobs_of_seed[task.seed]
         job = _active_job(task)
         if job is not None and not newly_submitted[task.seed].isdisjoint(task.needs):
-            # It depends on a job that has failed, and Slurm is about to cancel it.
+            # It depends on a job that failed, so Slurm is about to cancel it.
             run_slurm_command("scancel", job)
             job = None
         if job is not None:
@@ -79,7 +79,7 @@ def submit_tasks(outdated: list[OutdatedTask], args: PipelineArguments, console:
 
 
 def describe_job(task: Task) -> str:
-    """The last job of a task and its state, in parentheses; nothing if it was never submitted."""
+    """The last job of a task and its state, in parentheses; an empty string if it was never submitted."""
     job = read_job_ids(task.home).get(task.name)
     if job is None:
         return ""
@@ -95,7 +95,7 @@ def _active_job(task: Task) -> str | None:
 
 
 def _submit_task(task: Task, args: PipelineArguments, sbatch_options: list[str], after: list[str]) -> str:
-    """Submits a task, to run after other jobs, and records the id of its job."""
+    """Submits a task that runs after other jobs, and records its job id."""
     name = task.name
     if task.seed != args.seeds[0]:
         name += f"-{task.seed}"
@@ -119,7 +119,7 @@ def _pipeline_options(task: Task, args: PipelineArguments) -> list[str]:
 
 
 def _forget_output(task: Task, console: Console) -> None:
-    """Makes a task that is up to date look as if it was never run, so that its job runs it."""
+    """Makes an up-to-date task look as if it had never run, so that its job runs it."""
     if task.output_dir.exists():
         set_output_aside(task, console)
     task.write_state({})

@@ -1,4 +1,4 @@
-"""The stages of a pipeline as tasks: their folders, their commands, and what they read from each other."""
+"""Turns the stages of a pipeline into tasks, with their folders, their commands, and what they need from each other."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Task:
         name (`str`): Name of the stage in the pipeline.
         stage (`str`): Kind of recipe, such as `grpo`.
         seed (`int`): Seed.
-        keys (`dict`): All keys that its script is given, by the recipe or on the command line.
+        keys (`dict`): All keys that its script gets, from the recipe or the command line.
         command (`list[str]`): The command that runs it.
         needs (`list[str]`): Names of the stages whose output it reads.
         home (`Path`): Folder of its state, log and lock.
@@ -64,12 +64,12 @@ class Task:
 
     @property
     def label(self) -> str:
-        """Its name in messages."""
+        """Its name, as shown in messages."""
         return f"{self.name} (seed {self.seed})"
 
     @property
     def runs_in_slurm_job(self) -> bool:
-        """Whether it is started by the launcher of a Slurm job."""
+        """Whether the launcher of a Slurm job starts it."""
         return SLURM_LAUNCHER.split()[-1] in self.command
 
     def __str__(self) -> str:
@@ -79,8 +79,8 @@ class Task:
         """Reads what was recorded about its last run.
 
         Returns:
-            `dict`: Empty if it was never run. Otherwise `made_of` (see `task_inputs`), the `seconds` of all its
-            attempts and, if it succeeded, the time at which it `finished` and the files that it `made`.
+            `dict`: Empty if it has never run. Otherwise `made_of` (see `task_inputs`), the `seconds` that all its
+            attempts took and, if it succeeded, the time at which it `finished` and the files that it `made`.
         """
         try:
             return json.loads(self._state_path.read_text())
@@ -133,13 +133,13 @@ def build_tasks(args: PipelineArguments, seed: int) -> list[Task]:
 
 
 def find_program(name: str) -> str | None:
-    """The path of a program. Those of this Python's environment come first, whether it is active or not."""
+    """Finds a program. This Python's environment is searched first, whether it is activated or not."""
     folders = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     return shutil.which(name, path=os.pathsep.join(folders))
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """All texts within a value of a recipe.
+    """All strings within a value of a recipe, at any depth.
 
     >>> list(texts_in({"models": ["a", {"path": "b"}], "seed": 1}))
     ['a', 'b']
@@ -155,7 +155,7 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def set_output_aside(task: Task, console: Console) -> None:
-    """Renames the output folder of a task that is to be run from the start; nothing is deleted."""
+    """Renames the output folder of a task that will run from scratch; nothing is deleted."""
     new_path = rename_aside(task.output_dir, "old")
     message = f"  {task.output_dir} is from an earlier run; it was renamed to {new_path.name}"
     console.print(message, markup=False)
@@ -172,7 +172,7 @@ def _build_task(stage: PipelineStage, args: PipelineArguments, seed: int) -> Tas
     else:
         command = [*_launcher_words(stage, kind, args), *command_of(path), *overrides]
 
-    # A check of the keys only. Whether there is a GPU does not matter yet.
+    # Only the keys are checked here. Whether there is a GPU does not matter yet.
     options = ["--config", stage.config, *overrides]
     if kind in TRAINING:
         options += ["--use_cpu", "true"]
@@ -183,7 +183,7 @@ def _build_task(stage: PipelineStage, args: PipelineArguments, seed: int) -> Tas
 
 
 def _keys_of_task(stage: PipelineStage, recipe: dict, args: PipelineArguments, seed: int) -> dict[str, Any]:
-    """The keys of a stage: its recipe, what the pipeline sets, the seed, and paths within the folder of that seed."""
+    """The keys of a stage: those of its recipe and of the pipeline, with the seed and the paths of that seed."""
     keys = recipe | stage.set
     if keys.get("seed", SEED) != seed:
         keys["seed"] = seed
@@ -194,7 +194,7 @@ def _keys_of_task(stage: PipelineStage, recipe: dict, args: PipelineArguments, s
 
 
 def _with_new_root(value: Any, old_root: str, new_root: str) -> Any:
-    """A recipe, or a value of one, in which paths within the old root are replaced by paths within the new one."""
+    """Moves all paths in a recipe, or in a value of one, from the old root to the new root."""
     if isinstance(value, list):
         return [_with_new_root(item, old_root, new_root) for item in value]
     if isinstance(value, dict):
@@ -209,7 +209,7 @@ def _with_new_root(value: Any, old_root: str, new_root: str) -> Any:
 
 
 def _overrides(keys: dict[str, Any], recipe: dict) -> list[str]:
-    """The options of the command line that turn a recipe into these keys."""
+    """The command-line options that turn a recipe into these keys."""
     words = []
     for key, value in keys.items():
         if recipe.get(key) != value:
@@ -218,7 +218,7 @@ def _overrides(keys: dict[str, Any], recipe: dict) -> list[str]:
 
 
 def _option_words(value: Any) -> list[str]:
-    """A value as words of a command line."""
+    """Formats a value as command-line arguments."""
     words = []
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, dict | bool):
@@ -229,12 +229,12 @@ def _option_words(value: Any) -> list[str]:
 
 
 def _to_json(value: Any) -> str:
-    """A value as JSON; dates, which YAML has and JSON has not, become text."""
+    """Formats a value as JSON; dates, which exist in YAML but not in JSON, become strings."""
     return json.dumps(value, default=str)
 
 
 def _launcher_words(stage: PipelineStage, kind: str, args: PipelineArguments) -> list[str]:
-    """The words that start the script of a stage, such as `accelerate launch`."""
+    """The command that starts the script of a stage, such as `accelerate launch`."""
     if kind not in TRAINING:
         return ["python"]
     launcher = stage.launcher or args.launcher
@@ -260,7 +260,7 @@ def _require_separate_folders(tasks: list[Task]) -> None:
 
 
 def _require_declared_needs(task: Task, tasks: list[Task]) -> None:
-    """Raises a `RecipeError` if a task reads the folder of another one that it does not declare as needed."""
+    """Raises a `RecipeError` if a task reads the folder of another task that is not among its needs."""
     for text in texts_in(task.keys):
         path = Path(text)
         for other in tasks:

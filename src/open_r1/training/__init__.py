@@ -1,1 +1,1 @@
-"""What every trainer shares: the run skeleton, checkpoints, preemption, the model card and pushes to the Hub."""
+"""What all trainers share: the steps of a run, checkpoints, preemption, the model card and pushes to the Hub."""

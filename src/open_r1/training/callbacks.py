@@ -17,11 +17,11 @@ from open_r1.utils.text import conversation_text, text_of
 
 logger = logging.getLogger(__name__)
 
-# The metrics that are shown, of those that TRL logs, and what they are called here.
+# The metrics of TRL that are shown, and their names here.
 METRICS = {
     "loss": "loss",
     "mean_token_accuracy": "token accuracy",
-    "accuracy": "accuracy",  # of a reward model: chosen above rejected
+    "accuracy": "accuracy",  # of a reward model: chosen scored above rejected
     "reward": "reward",
     "rewards/accuracy/mean": "accuracy",
     "rewards/format/mean": "format",
@@ -31,9 +31,9 @@ MAX_SHOWN = 1000  # characters of a completion
 
 
 class ProgressLog(ProgressCallback):
-    """Shows how the run goes: a progress bar in a terminal, otherwise a line every half minute and for the last step.
+    """Shows the progress: a bar in a terminal, otherwise a line every half minute and for the last step.
 
-    Held-out scores are always logged, and compared at the end with those of the beginning.
+    Held-out scores are always logged. At the end, the last ones are compared with the first.
     """
 
     SECONDS_BETWEEN_LINES = 30
@@ -48,18 +48,18 @@ class ProgressLog(ProgressCallback):
             super().on_train_begin(args, state, control, **kwargs)
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        """Moves the progress bar."""
+        """Updates the progress bar."""
         if self.training_bar is not None:
             super().on_step_end(args, state, control, **kwargs)
 
     def on_prediction_step(self, args, state, control, **kwargs) -> None:
-        """Opens no second progress bar."""
+        """Does nothing, so that no second progress bar is opened."""
 
     def on_evaluate(self, args, state, control, **kwargs) -> None:
-        """Leaves the progress bar as it is."""
+        """Does nothing, so that the progress bar is left as it is."""
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        """Shows metrics in the progress bar, or on a line of the log."""
+        """Shows metrics in the progress bar, or on a log line."""
         if not state.is_world_process_zero:
             return
         held_out_scores = select_metrics(logs, prefix="eval_")
@@ -76,7 +76,7 @@ class ProgressLog(ProgressCallback):
             logger.info("step %d/%d  %s", state.global_step, state.max_steps, _format(metrics))
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
-        """Compares the held-out scores with those of the beginning."""
+        """Compares the last held-out scores with the first."""
         if self.training_bar is not None:
             super().on_train_end(args, state, control, **kwargs)
         if state.is_world_process_zero:
@@ -89,11 +89,11 @@ class ProgressLog(ProgressCallback):
 
 
 class ShowCompletions(TrainerCallback):
-    """Logs a completion of the current batch every few steps, so that one can watch how the model comes to think.
+    """Logs a completion of the current batch every few steps, to show how the model learns to think.
 
     Args:
         trainer (`GRPOTrainer`): The trainer.
-        every (`int`): Steps from one to the next; the first step's is shown too. With 0 none is shown.
+        every (`int`): Number of steps between two completions; the first step's is shown too. 0 for none.
     """
 
     def __init__(self, trainer: Trainer, every: int):
@@ -101,14 +101,14 @@ class ShowCompletions(TrainerCallback):
         self.every = every
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        """Logs a completion if it is time for one."""
+        """Logs a completion if one is due."""
         if self.every == 0 or not state.is_world_process_zero:
             return
         if state.global_step == 1 or state.global_step % self.every == 0:
             self._show(state.global_step)
 
     def _show(self, step: int) -> None:
-        batch = self.trainer._logs  # TRL keeps it for its table of completions, and gives no other access to them
+        batch = self.trainer._logs  # kept by TRL for its table of completions; there is no public access
         if not batch["completion"]:
             return
         prompt = conversation_text(batch["prompt"][0])
@@ -122,7 +122,7 @@ class ShowCompletions(TrainerCallback):
 
 
 class LogHistory(TrainerCallback):
-    """Writes what the trainer logs to `log_history.jsonl` at once, also across a resume.
+    """Writes what the trainer logs to `log_history.jsonl` at once. A resumed run continues the file.
 
     Args:
         output_dir (`str`): The run's output folder.
@@ -133,7 +133,7 @@ class LogHistory(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         """Rewrites the file up to the checkpoint that the run resumes from."""
-        if state.is_world_process_zero:  # without what was logged after the checkpoint that the run resumes from
+        if state.is_world_process_zero:
             lines = [json.dumps(entry) + "\n" for entry in state.log_history]
             write_text_atomically(self.path, "".join(lines))
 
@@ -156,12 +156,12 @@ def select_metrics(logs: dict[str, Any], prefix: str = "") -> dict[str, float]:
         if isinstance(value, int | float):
             metrics[name] = value
     if prefix and "reward" in metrics:
-        metrics.pop("loss", None)  # of held-out completions it says nothing
+        metrics.pop("loss", None)  # meaningless for held-out completions
     return metrics
 
 
 def compare_held_out_scores(log_history: list[dict[str, Any]]) -> str | None:
-    """The first and the last held-out scores in one line, `None` with fewer than two evaluations.
+    """The first and the last held-out scores in one line; `None` with fewer than two evaluations.
 
     >>> compare_held_out_scores([{"step": 0, "eval_reward": 0.2}, {"step": 10, "eval_reward": 1.5}])
     'held out, step 0 → 10: reward 0.2 → 1.5'
@@ -180,7 +180,7 @@ def _format(metrics: dict[str, float]) -> str:
 
 
 def _shorten(text: str) -> str:
-    """A text without its middle, if it is long."""
+    """Cuts the middle out of a long text."""
     if len(text) <= MAX_SHOWN:
         return text
     half = MAX_SHOWN // 2

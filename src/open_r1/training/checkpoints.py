@@ -1,10 +1,11 @@
-"""Which checkpoint to continue from. One that was cut off while it was written, or damaged since, is passed over.
+"""Finds the checkpoint to resume from, skipping those that are incomplete or damaged.
 
 When all processes have written their part of a checkpoint, [`CheckpointManifest`] lists its files and their sizes in
-`manifest.json`. A checkpoint is complete if it still has all of them. This holds for any layout, of one device, DDP,
-DeepSpeed or FSDP, and takes a moment for a model of any size.
+`manifest.json`. A checkpoint is complete if it still has all of them. This works for any layout (one device, DDP,
+DeepSpeed or FSDP), and is fast for a model of any size.
 
-A checkpoint without a manifest, written by another program or by a run that was killed just then, is checked roughly.
+A checkpoint without a manifest, written by another program or by a run that was killed during the save, is only
+checked roughly.
 """
 
 import json
@@ -37,8 +38,8 @@ class CheckpointManifest(TrainerCallback):
     """Writes `manifest.json`, with the size of every file, into each checkpoint."""
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        """Notes the number of processes in the trainer's state."""
-        # Each process writes a file with its random state last; see `_random_states`.
+        """Records the number of processes in the trainer's state."""
+        # Each process writes its random state last; see `_random_states`.
         state.stateful_callbacks[STATE_KEY] = {"processes": args.world_size}
 
     def on_save(self, args, state, control, **kwargs) -> None:
@@ -61,14 +62,14 @@ def write_manifest(checkpoint: Path) -> None:
 
 
 def last_complete_checkpoint(output_dir: str) -> str | None:
-    """Finds the newest complete `checkpoint-<step>` of a folder. Newer ones that are incomplete are logged.
+    """Finds the newest complete `checkpoint-<step>` in a folder. Logs newer ones that are incomplete.
 
     Args:
         output_dir (`str`): The run's output folder.
 
     Returns:
-        `str`, *optional*: Its path. `None` if there is no checkpoint, or a single one that is incomplete, as a run
-            leaves that is killed during its first save.
+        `str`, *optional*: Its path. `None` if there is no checkpoint, or a single incomplete one, which a run that was
+            killed during its first save leaves behind.
 
     Raises:
         RecipeError: If there are several checkpoints and none is complete.
@@ -89,15 +90,15 @@ def last_complete_checkpoint(output_dir: str) -> str | None:
 
 
 def resume_checkpoint(args: TrainingArguments) -> str | None:
-    """The checkpoint to continue from: the last complete one in the output folder, unless the recipe names another.
+    """The checkpoint to resume from: the last complete one of the run, or else the one that the recipe names.
 
     Args:
         args (`TrainingArguments`): `resume_from_checkpoint` is `true` (the default), `false` or the path of a
-            checkpoint, from which the run starts but does not continue once it has checkpoints of its own.
+            checkpoint, which is only used as long as the run has no checkpoints of its own.
 
     Raises:
-        RecipeError: If the checkpoint that the recipe names cannot be used, or there are checkpoints where none is
-            wanted.
+        RecipeError: If the checkpoint that the recipe names cannot be used, or there are checkpoints although the
+            recipe says `false`.
     """
     own_checkpoint = last_complete_checkpoint(args.output_dir)
     wanted = str(args.resume_from_checkpoint or "true")
@@ -123,12 +124,12 @@ def step_of(checkpoint: Path) -> int:
 
 
 def read_trainer_state(checkpoint: str | Path) -> dict:
-    """What the trainer says of a checkpoint in `trainer_state.json`."""
+    """Reads the trainer's state from a checkpoint's `trainer_state.json`."""
     return json.loads((Path(checkpoint) / TRAINER_STATE_NAME).read_text())
 
 
 def rename_incomplete(output_dir: str, resume_from: str | None) -> None:
-    """Renames the incomplete checkpoints after the one to resume from: the run will write these steps again."""
+    """Renames incomplete checkpoints newer than the one to resume from, since the run will write them again."""
     for checkpoint in checkpoints(output_dir):
         if checkpoint == Path(resume_from or ""):
             return
@@ -138,7 +139,7 @@ def rename_incomplete(output_dir: str, resume_from: str | None) -> None:
 
 
 def find_defect(checkpoint: Path) -> str | None:
-    """Why a checkpoint cannot be resumed from, `None` if it can."""
+    """Why a checkpoint cannot be resumed from; `None` if it can."""
     if (checkpoint / UNFINISHED).exists():
         return f"it has a {UNFINISHED}"
     if (checkpoint / MANIFEST).is_file():
@@ -175,7 +176,7 @@ def _find_defect_in_state(checkpoint: Path) -> str | None:
 
 
 def _find_defect_without_manifest(checkpoint: Path) -> str | None:
-    """Looks for weights, for the optimizer's state, and for files that are cut off."""
+    """Checks that there are weights and an optimizer state, and that no file is truncated."""
     if not _has_any(checkpoint, WEIGHTS):
         return "no weights"
     if not _has_any(checkpoint, OPTIMIZER):
@@ -190,7 +191,7 @@ def _find_defect_without_manifest(checkpoint: Path) -> str | None:
 
 
 def _random_states(checkpoint: Path) -> list[str]:
-    """The files that the processes of a run of ours have written last. One is missing if the run was killed before."""
+    """The files that the processes of our runs write last. One is missing if the run was killed before that."""
     try:
         processes = read_trainer_state(checkpoint)["stateful_callbacks"][STATE_KEY]["processes"]
     except (KeyError, TypeError):  # written by another program
@@ -205,7 +206,7 @@ def _has_any(checkpoint: Path, patterns: tuple[str, ...]) -> bool:
 
 
 def _is_cut_off(path: Path) -> bool:
-    """Whether a file of tensors ends too early."""
+    """Whether a tensor file is truncated."""
     if path.suffix in (".pt", ".pth", ".bin"):  # torch writes ZIP archives, whose directory is at the end
         return not zipfile.is_zipfile(path)
     if path.suffix == ".safetensors":
@@ -218,7 +219,7 @@ def _is_cut_off(path: Path) -> bool:
 
 
 def _is_blank(path: Path) -> bool:
-    """Whether a file begins with zeros only, as a file system may leave it after a power cut."""
+    """Whether a file starts with zeros only, as a file system may leave it after a power failure."""
     with path.open("rb") as file:
         head = file.read(16)
     return len(head) > 0 and not any(head)

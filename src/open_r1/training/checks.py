@@ -1,4 +1,4 @@
-"""What is checked before the model is loaded: precision, packages, and room for the output."""
+"""Checks before the model is loaded: precision, packages, and free space for the output."""
 
 import importlib.util
 import shutil
@@ -17,7 +17,7 @@ SPARE_ROOM = 1.2  # free space wanted, as a multiple of what one checkpoint take
 
 
 def needs_gpu(args: TrainingArguments) -> bool:
-    """Whether a recipe is for a GPU and there is none here."""
+    """Whether a recipe needs a GPU and this machine has none."""
     return args.device.type == "cpu" and (args.bf16 or args.fp16)
 
 
@@ -25,14 +25,14 @@ def check_precision(args: TrainingArguments) -> None:
     """Stops if a run would train in half precision on a CPU.
 
     Raises:
-        RecipeError: If it would.
+        RecipeError: If so.
     """
     if needs_gpu(args):
         raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
 
 
 def check_packages(args: TrainingArguments) -> None:
-    """Stops if a tracker or vLLM is asked for and not installed. The trainer would find out after loading the model.
+    """Stops if a tracker or vLLM is needed but not installed. The trainer would only notice after loading the model.
 
     Raises:
         RecipeError: If a package is missing.
@@ -48,13 +48,13 @@ def check_packages(args: TrainingArguments) -> None:
 
 
 def check_output_dir(args: TrainingArguments, model_args: ModelConfig, parameters: int) -> None:
-    """Stops if the output folder cannot be written to, or has no room for one checkpoint.
+    """Stops if the output folder is not writable, or has no room for one checkpoint.
 
     Args:
         parameters (`int`): Number of the model's parameters.
 
     Raises:
-        RecipeError: If it is so.
+        RecipeError: If so.
     """
     existing_folder = Path(args.output_dir).absolute()
     while not existing_folder.exists():

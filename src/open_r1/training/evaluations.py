@@ -1,4 +1,4 @@
-"""Evaluations of pushed revisions, each in a process on this machine or in a Slurm job of its own."""
+"""Evaluates pushed revisions, each in its own process on this machine or in its own Slurm job."""
 
 import atexit
 import logging
@@ -17,7 +17,7 @@ from open_r1.utils.files import write_text_atomically
 logger = logging.getLogger(__name__)
 
 FOLDER = "evaluations"
-REVISION = "revision.txt"  # the revision to evaluate, which a later run evaluates if this one is stopped before
+REVISION = "revision.txt"  # the revision to evaluate; if this run is stopped first, a later run does it
 JOB = "job.txt"  # the Slurm job that evaluates it
 LOG = "log.txt"
 
@@ -29,8 +29,8 @@ class Evaluations:
         recipe (`str`): An `eval` recipe.
         output_dir (`str`): The run's output folder.
         repo (`str`): The model's repository.
-        slurm (`str`, *optional*): Options of sbatch, to evaluate in Slurm jobs. With `None` evaluations are processes
-            on this machine.
+        slurm (`str`, *optional*): Options of sbatch, to evaluate in Slurm jobs. With `None`, evaluations run as
+            processes on this machine.
     """
 
     def __init__(self, recipe: str, output_dir: str, repo: str, slurm: str | None):
@@ -40,11 +40,11 @@ class Evaluations:
         self.slurm = slurm
 
     def folder_of(self, step: int) -> Path:
-        """Where the results for a checkpoint are written."""
+        """The folder for the results of a checkpoint."""
         return self.output_dir / f"step-{step}"
 
     def requested_steps(self) -> list[int]:
-        """The steps whose evaluations were requested, also by an earlier run, and are neither done nor submitted."""
+        """The steps whose evaluation was requested, in this or an earlier run, but is neither done nor submitted."""
         steps = []
         for path in self.output_dir.glob(f"step-*/{REVISION}"):
             step = int(path.parent.name.removeprefix("step-"))
@@ -53,7 +53,7 @@ class Evaluations:
         return sorted(steps)
 
     def request(self, step: int, revision: str) -> None:
-        """Notes on disk that a revision is to be evaluated."""
+        """Records on disk that a revision is to be evaluated."""
         folder = self.folder_of(step)
         folder.mkdir(parents=True, exist_ok=True)
         write_text_atomically(folder / REVISION, revision + "\n")
@@ -62,11 +62,11 @@ class Evaluations:
         """Starts a requested evaluation.
 
         Returns:
-            `subprocess.Popen`, *optional*: Its process, `None` if a Slurm job evaluates the revision or it is
-                evaluated already.
+            `subprocess.Popen`, *optional*: Its process; `None` if a Slurm job evaluates the revision or it has
+                already been evaluated.
 
         Raises:
-            RecipeError: If Slurm does not take the job.
+            RecipeError: If Slurm does not accept the job.
         """
         if self._is_settled(step):
             return None
@@ -76,7 +76,7 @@ class Evaluations:
                 process = subprocess.Popen(
                     self._command(step), env=clean_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
                 )
-            atexit.register(process.terminate)  # or it would write into the same folder as the next run's evaluation
+            atexit.register(process.terminate)  # otherwise it and the next run would write into the same folder
             return process
         options = split_shell_words("evaluation_slurm", self.slurm)
         job = submit_job("slurm/evaluate.slurm", options, ["--recipe", str(self.recipe), *self._keys(step)])
@@ -85,14 +85,14 @@ class Evaluations:
         return None
 
     def report(self, step: int, process: subprocess.Popen) -> None:
-        """Logs how an evaluation that `start` has started ended, if it failed."""
+        """Logs an evaluation, started by `start`, that has failed."""
         atexit.unregister(process.terminate)
         if process.returncode != 0:
             status = f"status {process.returncode}, see {self.folder_of(step) / LOG}"
             logger.error("the evaluation of step %d failed (%s):\n  %s", step, status, shlex.join(self._command(step)))
 
     def _is_settled(self, step: int) -> bool:
-        """Whether a revision is evaluated, or a Slurm job was submitted to do it."""
+        """Whether a revision has been evaluated, or a Slurm job submitted for it."""
         folder = self.folder_of(step)
         return (folder / RESULT).is_file() or (folder / JOB).is_file()
 

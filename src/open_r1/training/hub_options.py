@@ -1,4 +1,4 @@
-"""Where on the Hub a run is pushed: the options of a recipe, checked before training starts."""
+"""The options for pushing a run to the Hub, checked before training starts."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from open_r1.utils.hub import require_repo
 
 
 def check_hub_options(script_args: RunArguments, args: TrainingArguments, model_args: ModelConfig) -> None:
-    """Stops if the options of pushing and evaluating do not fit together.
+    """Stops if the options for pushing and evaluating are inconsistent.
 
     Raises:
         RecipeError: With the option to change.
@@ -49,13 +49,13 @@ def create_hub_repo(args: TrainingArguments) -> str:
         `str`: The repository's full name, `namespace/repo`.
 
     Raises:
-        HubError: If the Hub cannot be written to.
+        HubError: If the Hub cannot be reached or refuses.
     """
     return require_repo(hub_repo_name(args), args.hub_private_repo, args.hub_revision)
 
 
 def pushes_checkpoints(args: TrainingArguments) -> bool:
-    """Whether each checkpoint is pushed as a revision, rather than the finished model only."""
+    """Whether each checkpoint is pushed as a revision, rather than only the finished model."""
     return args.hub_strategy == HubStrategy.EVERY_SAVE
 
 

@@ -1,8 +1,8 @@
-"""Pushes checkpoints to the Hub while training goes on, each as a revision of its own. No failure there stops the run.
+"""Pushes checkpoints to the Hub during training, each as its own revision. A failed push never stops the run.
 
 A checkpoint to be pushed is first linked into `<output_dir>/.push`, and removed from there once it is on the Hub and
-its evaluation is requested. So none is lost if the trainer deletes the checkpoint meanwhile, or if the run ends before
-the Hub is reachable again: the next run pushes it.
+its evaluation has been requested. So no checkpoint is lost if the trainer deletes it in the meantime, or if the run
+ends while the Hub is unreachable: the next run pushes it.
 """
 
 import logging
@@ -31,7 +31,7 @@ from open_r1.utils.stop_files import REASONS, STOP, write_stop_note
 
 logger = logging.getLogger(__name__)
 
-# Weights, tokenizer, model card; not the optimizer's state, nor pickled arguments, which name this machine.
+# Weights, tokenizer and model card, but neither the optimizer's state nor pickled arguments, which name this machine.
 MODEL_FILES = (
     "*.safetensors",
     "*.json",
@@ -43,29 +43,29 @@ MODEL_FILES = (
     "log_history.jsonl",
 )
 NOT_OF_THE_MODEL = ("trainer_state.json", "stopped.json", "*_results.json", MANIFEST)
-STAGING = ".push"  # folder of what is not on the Hub yet
+STAGING = ".push"  # folder for what is not on the Hub yet
 POLL = 0.2  # seconds
 
 
 @dataclass
 class Task:
-    """Something left to do for a checkpoint: to push it, or to evaluate its revision."""
+    """Work to do for a checkpoint: push it, or evaluate its revision."""
 
     step: int
     kind: str  # "push" or "evaluate"
 
 
 class HubPushes(TrainerCallback):
-    """Pushes every checkpoint as the revision `<revision>-step-<step>`, and evaluates it if the recipe asks for that.
+    """Pushes every checkpoint as the revision `<revision>-step-<step>`, and evaluates it if the recipe asks for it.
 
-    One thread does both. Pushes come first and in order. At most one evaluation runs at a time, as a process beside
-    the thread, so it does not delay the next push.
+    One thread does both. Pushes come first, in order. At most one evaluation runs at a time, in its own process, so
+    that it does not delay the next push.
 
     Args:
         output_dir (`str`): The run's output folder.
         repo (`str`): The repository's full name.
         revision (`str`): The branch of the finished model.
-        each_checkpoint (`bool`): Whether checkpoints are pushed, or the finished model only.
+        each_checkpoint (`bool`): Whether to push checkpoints, or only the finished model.
         write_card (`Callable[[Path], None]`): Writes the model card into a folder.
         evaluations (`Evaluations`, *optional*): Evaluates pushed revisions.
     """
@@ -85,7 +85,7 @@ class HubPushes(TrainerCallback):
         self.each_checkpoint = each_checkpoint
         self.write_card = write_card
         self.evaluations = evaluations
-        self.tasks: list[Task] = []  # appended to by any thread, removed from by the worker only
+        self.tasks: list[Task] = []  # any thread appends, only the worker removes
         self.running: tuple[Task, subprocess.Popen] | None = None  # the evaluation under way
         self.pushed: list[str] = []  # revisions
         self.failed: dict[str, str] = {}  # revisions that are not on the Hub, and why
@@ -111,11 +111,11 @@ class HubPushes(TrainerCallback):
         )
 
     def start(self, step: int) -> None:
-        """Starts the thread, with what an earlier run left to do.
+        """Starts the worker thread, beginning with what an earlier run left to do.
 
         Args:
-            step (`int`): The step from which this run continues. Checkpoints staged after it are dropped: this run
-                makes them again.
+            step (`int`): The step from which this run resumes. Later checkpoints that are staged are dropped, since
+                this run will produce them again.
         """
         self.step = step
         (self.output_dir / STOP).unlink(missing_ok=True)
@@ -146,7 +146,7 @@ class HubPushes(TrainerCallback):
             self.tasks.append(Task(self.step, "push"))
 
     def revision_of(self, step: int) -> str:
-        """The revision of a checkpoint. Leading zeros keep revisions in order where they are sorted as text.
+        """The revision of a checkpoint. Leading zeros keep revisions in order when they are sorted as text.
 
         >>> HubPushes("out", "me/model", "main", True, lambda folder: None).revision_of(40)
         'main-step-000000040'
@@ -154,15 +154,15 @@ class HubPushes(TrainerCallback):
         return f"{self.revision}-step-{step:09d}"
 
     def has_left(self, kind: str) -> bool:
-        """Whether tasks of a kind are waiting or under way."""
+        """Whether any tasks of a kind are waiting or running."""
         return any(task.kind == kind for task in list(self.tasks))
 
     def finish(self) -> None:
-        """Pushes the finished model once all checkpoints are pushed, and waits for the evaluations.
+        """Pushes the finished model after all checkpoints, and waits for the evaluations.
 
         Raises:
-            HubError: If the Hub does not take the finished model. Checkpoints that it did not take are only logged.
-            RunStopped: If the run is asked to end while it waits.
+            HubError: If the finished model cannot be pushed. Checkpoints that failed are only logged.
+            RunStopped: If the run is asked to stop while it waits.
         """
         with self._stopped_by_signals():
             if self.has_left("push"):
@@ -198,7 +198,7 @@ class HubPushes(TrainerCallback):
 
     @contextmanager
     def _stopped_by_signals(self) -> Iterator[None]:
-        """Within this context SIGTERM and SIGUSR1 end the run."""
+        """Makes SIGTERM and SIGUSR1 stop the run within this context."""
 
         def stop(number: int, frame) -> None:
             self._stop(signal.Signals(number).name)
@@ -224,7 +224,7 @@ class HubPushes(TrainerCallback):
         )
 
     def _work(self) -> None:
-        """The thread: one push after the other, and an evaluation beside them."""
+        """The worker thread: one push at a time, and at most one evaluation alongside."""
         while True:
             self._collect_evaluation()
             task = self._next_task()
@@ -236,7 +236,7 @@ class HubPushes(TrainerCallback):
                 self._start_evaluation(task)
 
     def _next_task(self) -> Task | None:
-        """The first push, or else the first evaluation if none is running."""
+        """The first push; if there is none, the first evaluation, unless one is running."""
         for task in list(self.tasks):
             if task.kind == "push":
                 return task
@@ -246,13 +246,13 @@ class HubPushes(TrainerCallback):
 
     def _push(self, task: Task) -> None:
         revision, staged = self.revision_of(task.step), self._staged(task.step)
-        attempts = 1 if self.hub_is_down else None  # no point in long retries for one checkpoint after the other
+        attempts = 1 if self.hub_is_down else None  # no long retries for every single checkpoint
         self.hub_is_down = True
         try:
             push(staged, self.repo, revision, message=f"Checkpoint after {task.step} steps", attempts=attempts)
             self.hub_is_down = False
             self.pushed.append(revision)
-            if self.evaluations:  # requested before the staged files are gone, which tell that it is to be pushed
+            if self.evaluations:  # request it first: once the staged files are gone, nothing else records the task
                 self.evaluations.request(task.step, revision)
                 self.tasks.append(Task(task.step, "evaluate"))
             shutil.rmtree(staged)
@@ -296,8 +296,8 @@ def stage(model: Path, folder: Path, write_card: Callable[[Path], None] | None =
 
     Args:
         model (`Path`): The model's folder.
-        folder (`Path`): The folder to push, which appears when it is complete.
-        write_card (`Callable[[Path], None]`, *optional*): Writes the model card. With `None` the model's own is
+        folder (`Path`): The folder to push, which only appears once it is complete.
+        write_card (`Callable[[Path], None]`, *optional*): Writes the model card. With `None`, the model's own is
             pushed.
 
     Raises:

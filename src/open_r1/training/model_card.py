@@ -1,4 +1,4 @@
-"""The model card (README.md): what was trained, how well it does, how to use it and how to train it again."""
+"""The model card (README.md): what was trained, how well it performs, how to use it and how to reproduce it."""
 
 import shlex
 import sys
@@ -109,7 +109,7 @@ TRL = """@software{vonwerra2020trl,
 }"""
 
 ACCURACY = "eval_rewards/accuracy/mean"
-# The logged metrics that the card shows, and what they are called there.
+# The logged metrics that the card shows, and their names there.
 METRICS = {
     "eval_reward": "reward, held out",
     ACCURACY: "accuracy, held out",
@@ -141,11 +141,11 @@ def write_model_card(
         folder (`Path`): The folder.
         name (`str`): The model's name.
         stage (`str`): The key of `STAGES`.
-        recipe (`dict`): The keys that recipe and command line set.
-        data (`str`): What it was trained on, in words.
+        recipe (`dict`): The keys that the recipe and the command line set.
+        data (`str`): Description of the training data.
         log_history (`list[dict]`): What the trainer logged.
         samples (`int`, *optional*): Completions per held-out problem, if it was evaluated.
-        repo (`str`, *optional*): The Hub repository, for the usage snippet. With `None` the snippet names the folder.
+        repo (`str`, *optional*): The Hub repository, for the usage snippet. With `None`, the snippet names the folder.
     """
     base = str(recipe.get("model_name_or_path"))
     dataset = str(recipe.get("dataset_name") or data)
@@ -181,7 +181,7 @@ def is_hub_model(name: str) -> bool:
 
 
 def last_metrics(log_history: list[dict[str, Any]]) -> dict[str, float]:
-    """The last value of each number that the trainer logged."""
+    """The last value of each metric that the trainer logged."""
     metrics = {}
     for entry in log_history:
         for key, value in entry.items():
@@ -193,7 +193,7 @@ def last_metrics(log_history: list[dict[str, Any]]) -> dict[str, float]:
 def _eval_results(
     recipe: dict[str, Any], dataset: str, metrics: dict[str, float], samples: int | None
 ) -> list[EvalResult] | None:
-    """The held-out accuracy as the Hub's leaderboards read it."""
+    """The held-out accuracy, in the form that the Hub's leaderboards read."""
     if ACCURACY not in metrics:
         return None
     result = EvalResult(
@@ -208,7 +208,7 @@ def _eval_results(
 
 
 def _usage(stage: str, recipe: dict[str, Any], model: str) -> str:
-    """How to load the model, and what a prompt looks like."""
+    """The section that shows how to load the model and what a prompt looks like."""
     if stage == "reward_model":
         return REWARD_MODEL_USAGE.format(repo=model)
     prompt = '[{"role": "user", "content": "What is 7 * 8?"}]'
@@ -220,7 +220,7 @@ def _usage(stage: str, recipe: dict[str, Any], model: str) -> str:
 def _metrics_table(metrics: dict[str, float]) -> str:
     lines = ["| metric | value |", "|---|---|"]
     for key, name in METRICS.items():
-        is_empty_loss = key == "eval_loss" and "eval_reward" in metrics  # of completions it says nothing
+        is_empty_loss = key == "eval_loss" and "eval_reward" in metrics  # meaningless for completions
         if key in metrics and not is_empty_loss:
             lines.append(f"| {name} | {metrics[key]:.4g} |")
     if len(lines) == 2:

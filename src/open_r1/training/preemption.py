@@ -1,12 +1,12 @@
-"""Stopping in time: a run that is asked to stop saves a checkpoint, from which the same command continues.
+"""Graceful stops: a run that is asked to stop saves a checkpoint, from which the same command continues.
 
-It is asked by SIGTERM or SIGUSR1, by Ctrl-C (a second Ctrl-C quits at once), by a file `STOP` in its output folder, or
-by the end of its Slurm job's time (`SLURM_JOB_END_TIME`). All processes agree on it after every step. If each decided
-alone, as with transformers' `enable_jit_checkpoint`, they would stop after different steps and wait for each other
-forever.
+A run stops on SIGTERM or SIGUSR1, on Ctrl-C (a second Ctrl-C quits at once), if there is a file `STOP` in its output
+folder, or shortly before its Slurm job's time limit (`SLURM_JOB_END_TIME`). All processes agree on this after every
+step. If each decided alone, as with transformers' `enable_jit_checkpoint`, they would stop after different steps and
+wait for each other forever.
 
-The exit status is 85, on which a job or pipeline goes on later; after Ctrl-C it is 130, as for any program that the
-user has interrupted.
+The exit status is 85, which tells a job or pipeline to continue the run later; after Ctrl-C it is 130, as for any
+program that the user interrupts.
 """
 
 import logging
@@ -24,12 +24,12 @@ from open_r1.utils.stop_files import INTERRUPTED, REASONS, STOP, STOPPED, write_
 
 logger = logging.getLogger(__name__)
 
-SECONDS_TO_SAVE = 60.0  # kept for a checkpoint before the end of a job's time
+SECONDS_TO_SAVE = 60.0  # reserved for saving a checkpoint before a job's time limit
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 def max_over_processes(value: int, device: torch.device) -> int:
-    """The highest value that any process has."""
+    """The maximum of a value over all processes."""
     if not distributed.is_available() or not distributed.is_initialized():
         return value
     highest = torch.tensor(value, device=device)
@@ -38,7 +38,7 @@ def max_over_processes(value: int, device: torch.device) -> int:
 
 
 class Preemption(TrainerCallback):
-    """Stops training, with a checkpoint, as soon as possible after it is asked to.
+    """When asked to stop, saves a checkpoint and stops training as soon as possible.
 
     Args:
         output_dir (`str`): The run's output folder.
@@ -49,16 +49,16 @@ class Preemption(TrainerCallback):
     def __init__(self, output_dir: str, steps_of_a_round: int):
         self.output_dir = Path(output_dir)
         self.steps_of_a_round = steps_of_a_round
-        self.reason = ""  # why the run was stopped, once it is
-        self.request = 0  # index of REASONS; what this process was asked by a signal
+        self.reason = ""  # why the run was stopped; empty until it is
+        self.request = 0  # index of REASONS: the last signal that asked this process to stop
         self.job_ends = float(os.environ.get("SLURM_JOB_END_TIME", "inf"))  # seconds since 1970
-        self.longest_round = 0.0  # seconds, with everything that happens in a round
+        self.longest_round = 0.0  # seconds, including everything that happens in a round
         self.round_began = 0.0
         self.process = 0
         self.previous_handlers = {}
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        """Listens to signals, and forgets earlier requests to stop."""
+        """Installs the signal handlers, and discards earlier requests to stop."""
         self.process = os.getpid()
         self.round_began = time.monotonic()
         self.previous_handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
@@ -67,7 +67,7 @@ class Preemption(TrainerCallback):
             (self.output_dir / STOPPED).unlink(missing_ok=True)
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        """Saves and stops if any process was asked to."""
+        """Saves and stops if any process was asked to stop."""
         if state.global_step % self.steps_of_a_round != 0 or state.global_step >= state.max_steps:
             return
         now = time.monotonic()
@@ -80,7 +80,7 @@ class Preemption(TrainerCallback):
             control.should_training_stop = True
 
     def on_train_end(self, args, state, control, **kwargs) -> None:
-        """Restores the signal handlers, and writes down why the run stopped."""
+        """Restores the signal handlers, and records why the run stopped."""
         for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)
         if self.reason and state.is_world_process_zero:
@@ -98,7 +98,7 @@ class Preemption(TrainerCallback):
         self.request = REASONS.index(name)
 
     def _find_request(self, state) -> int:
-        """Why this process would stop, as an index of `REASONS`."""
+        """The reason for which this process wants to stop, as an index of `REASONS`."""
         # Only the main process looks at the clock and the disk.
         if self.request or not state.is_world_process_zero:
             return self.request

@@ -1,4 +1,4 @@
-"""Ends a process group so that Python can exit."""
+"""Destroys the process group so that Python can exit safely."""
 
 import time
 from pathlib import Path
@@ -7,28 +7,28 @@ import torch
 
 
 GLOO_THREAD = "pt_gloo_runloop"
-THREADS = Path("/proc/self/task")  # Linux only; elsewhere nothing is waited for
+THREADS = Path("/proc/self/task")  # Linux only; on other systems there is no wait
 
 
 def end_process_group() -> None:
-    """Destroys the process group, and waits until the threads of Gloo have dropped the tensors that they worked on.
+    """Destroys the process group, and waits until Gloo's threads have released the tensors that they worked on.
 
-    These threads outlive the group. If one drops a tensor while Python exits, it aborts the process, and with it the
-    run (pytorch/pytorch#179291).
+    These threads outlive the group. If one releases a tensor while Python exits, it aborts the process, and the run
+    fails (pytorch/pytorch#179291).
     """
     if not torch.distributed.is_initialized():
         return
     torch.distributed.destroy_process_group()
     while True:
-        # Dropping a tensor takes the interpreter's lock, which is free during this sleep. A thread that still sleeps
-        # afterwards has nothing left to drop.
+        # Releasing a tensor takes the interpreter's lock, which is free during this sleep. A thread that still sleeps
+        # afterwards has nothing left to release.
         time.sleep(0.01)
         if not working_threads():
             return
 
 
 def working_threads() -> list[str]:
-    """Ids of the threads of Gloo that run, or would if they had a CPU."""
+    """The ids of Gloo's threads that are running, or waiting for a CPU."""
     working = []
     for thread in THREADS.glob("*"):
         try:

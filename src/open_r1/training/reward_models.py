@@ -1,4 +1,4 @@
-"""Reward models (DeepSeek-R1, §2.3.4): the check of their pairs, and the trainer for labels instead of pairs."""
+"""Reward models (DeepSeek-R1, §2.3.4): checks their pairs, and trains on labels instead of pairs."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ from open_r1.data.conversations import as_text
 from open_r1.models.loading import check_round_trip
 
 
-SAMPLE = 256  # pairs that are measured
-ROUND_TRIPS = 8  # texts on which the tokenizer is checked
+SAMPLE = 256  # number of pairs whose length is measured
+ROUND_TRIPS = 8  # number of texts with which the tokenizer is checked
 
 
 def check_and_measure(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Checks that the tokenizer gives back the texts of the first pairs, and measures their length.
+    """Checks that the tokenizer does not change the texts of the first pairs, and measures their length.
 
     Returns:
-        `int`: Tokens of the longest text.
+        `int`: The length of the longest text, in tokens.
 
     Raises:
         RecipeError: If the tokenizer changes a text.
@@ -34,10 +34,10 @@ def check_and_measure(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int
 
 
 class PointwiseTrainer(RewardTrainer):
-    """Judges each answer by itself (v2, §3.1)."""
+    """Trains on each answer by itself, instead of on pairs (v2, §3.1)."""
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> Any:
-        """The pointwise loss in place of the pairwise one."""
+        """Computes the pointwise loss in place of the pairwise one."""
         _, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)  # for TRL's metrics
         loss = pointwise_loss(outputs.logits)
         return (loss, outputs) if return_outputs else loss

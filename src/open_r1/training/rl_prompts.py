@@ -17,13 +17,13 @@ from open_r1.utils.text import OPEN
 def load_prompts(
     args: GRPOScriptArguments, training_args: GRPOConfig, tokenizer: PreTrainedTokenizerBase, rewards: Composition
 ) -> tuple[Dataset, Dataset | None]:
-    """Loads what is trained on and what is evaluated on, as prompts with the columns that the rewards need.
+    """Loads the training and the evaluation set, as prompts with the columns that the rewards need.
 
     Args:
         args (`GRPOScriptArguments`): The data set or the sources, and how their rows become prompts.
         training_args (`GRPOConfig`): Seed, batch sizes, and whether the run evaluates.
         tokenizer (`PreTrainedTokenizerBase`): With the chat template that will be used.
-        rewards (`Composition`): The recipe's rewards; learn whether the prompts open the thought.
+        rewards (`Composition`): The recipe's rewards; their `prefill` is set to what the prompts end with.
 
     Returns:
         `tuple[Dataset, Dataset | None]`:
@@ -51,7 +51,7 @@ def load_prompts(
 def _prepare(
     rows: Dataset, args: GRPOScriptArguments, tokenizer: PreTrainedTokenizerBase, rewards: Composition
 ) -> Dataset:
-    """Rows as prompts; every column and gold answer that a reward needs is checked."""
+    """Turns rows into prompts, and checks the columns and gold answers that the rewards need."""
     has_solution = args.dataset_solution_column in rows.column_names
     is_required = any("solution" in reward.columns for reward in rewards.rewards)
     is_used = has_solution and any(reward.takes_solution for reward in rewards.rewards)
@@ -72,7 +72,7 @@ def _prepare(
 
 
 def _some_golds(dataset: Dataset, domains: list[str]) -> list:
-    """The first gold answers that a reward compares with; no domains means all."""
+    """The first gold answers that a reward compares with. Without domains, all rows count."""
     if domains:
         dataset = dataset.filter(lambda domain: domain in domains, input_columns="domain")
     return dataset[:CHECKED_GOLDS]["solution"]

@@ -1,7 +1,7 @@
-"""What all trainers have in common: check the recipe, build TRL's trainer, train or resume, save, push.
+"""The steps that all trainers share: check the recipe, build TRL's trainer, train or resume, save, push.
 
 A script parses its recipe, calls [`prepare`], loads its data, shows the start-up box and passes TRL's trainer class to
-[`train`]. Whatever can go wrong because of the recipe or the data goes wrong before weights are loaded.
+[`train`]. Errors in the recipe or the data are reported before any weights are loaded.
 """
 
 import logging
@@ -59,7 +59,7 @@ class Run:
         training_args (`TrainingArguments`): The trainer's options.
         model_args (`ModelConfig`): The model's options.
         model_info (`ModelInfo`): The model's configuration and tokenizer, without weights.
-        resume_from (`str`, *optional*): The checkpoint that training continues from.
+        resume_from (`str`, *optional*): The checkpoint to resume from.
         repo (`str`, *optional*): The Hub repository that the model is pushed to.
     """
 
@@ -79,7 +79,7 @@ class Run:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The keys that recipe and command line set, which are enough to run it again."""
+        """The keys that the recipe and the command line set, which are enough to repeat the run."""
         return {key: value for key, value in self.script_args.keys.items() if key != "dry_run"}
 
 
@@ -109,7 +109,7 @@ def prepare(
     check_hub_options(script_args, training_args, model_args)
     repo = None
     if training_args.push_to_hub:
-        training_args.push_to_hub = False  # we push, as the trainer would not know whether a push arrived
+        training_args.push_to_hub = False  # we push ourselves, since the trainer would not notice a failed push
         is_main_process = training_args.process_index == 0
         creates_repo = is_main_process and not script_args.dry_run
         repo = create_hub_repo(training_args) if creates_repo else hub_repo_name(training_args)
@@ -136,8 +136,8 @@ def train(
         trainer_class (`type[Trainer]`): One of TRL's trainers.
         dataset (`Dataset`): The training set.
         held_out (`Dataset`, *optional*): The evaluation set.
-        steps_of_a_round (`int`, *optional*, defaults to 1): The run can be stopped after a multiple of so many steps.
-        trainer_options: Arguments that only this trainer takes.
+        steps_of_a_round (`int`, *optional*, defaults to 1): The run can be stopped after any multiple of this.
+        trainer_options: Arguments that are specific to this trainer.
 
     Raises:
         RunStopped: If the run was asked to stop. It has saved a checkpoint.
@@ -170,7 +170,7 @@ def train(
 
 
 def is_finished(run: Run) -> bool:
-    """Whether a run was trained to its end before. transformers would train one step more."""
+    """Whether an earlier run has already finished the training. transformers would train for one more step."""
     args = run.training_args
     if not run.resume_from or not (Path(args.output_dir) / "train_results.json").is_file():
         return False
@@ -181,7 +181,7 @@ def is_finished(run: Run) -> bool:
 
 
 def push_finished_run(run: Run) -> None:
-    """Pushes what an earlier run has trained and not pushed."""
+    """Pushes what an earlier run trained but did not push."""
     if run.repo and run.training_args.process_index == 0:
         pushes = HubPushes.from_args(run.script_args, run.training_args, run.repo, lambda folder: None)
         pushes.start(step_of(Path(run.resume_from)))
@@ -195,7 +195,7 @@ def build_trainer(
     held_out: Dataset | None,
     trainer_options: dict[str, Any],
 ) -> Trainer:
-    """The trainer, without callbacks that print."""
+    """Builds the trainer, without the callbacks that print."""
     trainer = trainer_class(
         model=load_model(run.model_args, run.training_args),
         args=run.training_args,
@@ -214,7 +214,7 @@ def build_trainer(
 
 
 def add_callbacks(trainer: Trainer, run: Run, preemption: Preemption) -> None:
-    """Adds the callbacks of every run, in the order in which they act."""
+    """Adds the callbacks that every run has, in the order in which they are called."""
     trainer.add_callback(ProgressLog())
     trainer.add_callback(LogHistory(run.training_args.output_dir))
     trainer.add_callback(preemption)
@@ -226,7 +226,7 @@ def add_callbacks(trainer: Trainer, run: Run, preemption: Preemption) -> None:
 
 
 def add_pushes(trainer: Trainer, run: Run) -> HubPushes | None:
-    """Starts pushing what an earlier run left, and pushes checkpoints from now on, if the recipe asks for it."""
+    """Pushes what an earlier run left behind, and checkpoints from now on, if the recipe asks for it."""
     if not run.repo or not trainer.is_world_process_zero():
         return None
     pushes = HubPushes.from_args(
@@ -247,7 +247,7 @@ def prepare_output_dir(run: Run) -> None:
 
 
 def save_results(trainer: Trainer, run: Run, metrics: dict[str, float]) -> None:
-    """Saves metrics, model card and model of a finished run."""
+    """Saves the metrics, the model card and the model of a finished run."""
     output_dir = run.training_args.output_dir
     trainer.save_metrics("train", {**metrics, "train_steps": trainer.state.global_step})
     trainer.save_state()
@@ -275,7 +275,7 @@ def save_model_card(trainer: Trainer, run: Run, folder: Path) -> None:
 
 @cache  # torch cannot register it twice
 def load_checkpoints_of_numbered_cpus() -> None:
-    """Makes torch load tensors from `cpu:0`, as accelerate calls the CPU when there are several processes."""
+    """Makes torch load tensors from `cpu:0`, as accelerate calls the CPU if there are several processes."""
 
     def load(storage, location: str):
         return storage if re.fullmatch(r"cpu:\d+", location) else None
@@ -284,7 +284,7 @@ def load_checkpoints_of_numbered_cpus() -> None:
 
 
 def set_up_logging(args: TrainingArguments) -> None:
-    """Logs our messages from the main process, and of the libraries only warnings."""
+    """Logs our messages from the main process only, and only warnings of the libraries."""
     is_main_process = args.process_index == 0
     level = logging.INFO if is_main_process else logging.ERROR
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=level)
@@ -293,7 +293,7 @@ def set_up_logging(args: TrainingArguments) -> None:
     transformers.utils.logging.set_verbosity_warning()
     transformers.utils.logging.disable_progress_bar()
     datasets.utils.logging.set_verbosity_warning()
-    huggingface_hub.utils.disable_progress_bars()  # of uploads, which go on beside the training
+    huggingface_hub.utils.disable_progress_bars()  # of uploads, which run during training
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=UserWarning, module="torch")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -1,4 +1,4 @@
-"""Stops a run before it saves weights that are NaN or infinite, or a checkpoint for which the disk has no room."""
+"""Stops a run before it saves weights that are NaN or infinite, or a checkpoint that does not fit on the disk."""
 
 import logging
 import math
@@ -22,7 +22,7 @@ class NonFiniteGuard(TrainerCallback):
     """Stops a run whose loss, gradient or weights are NaN or infinite.
 
     Args:
-        max_non_finite (`int`): Logged steps in a row with a loss or gradient that is not finite before it stops.
+        max_non_finite (`int`): Stop after this many consecutive logged steps whose loss or gradient is not finite.
     """
 
     def __init__(self, max_non_finite: int):
@@ -30,7 +30,7 @@ class NonFiniteGuard(TrainerCallback):
         self.non_finite_steps = 0  # in a row
 
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        """Counts the logged steps in a row whose loss or gradient is NaN or infinite."""
+        """Counts consecutive logged steps whose loss or gradient is NaN or infinite."""
         values = [logs[key] for key in ("loss", "grad_norm") if key in logs]
         if not values:
             return
@@ -47,7 +47,7 @@ class NonFiniteGuard(TrainerCallback):
 
     def on_step_end(self, args, state, control, model=None, **kwargs) -> None:
         """Stops before weights that are NaN or infinite are saved."""
-        is_last_step = state.global_step >= state.max_steps  # the model is saved then, also without checkpoints
+        is_last_step = state.global_step >= state.max_steps  # the model is then saved even without checkpoints
         if not control.should_save and not is_last_step:
             return
         if max_over_processes(int(not is_finite(model)), args.device):
@@ -70,7 +70,7 @@ class DiskFullGuard(TrainerCallback):
         self.when_disk_is_full = when_disk_is_full
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        """Looks for room before a checkpoint is written."""
+        """Checks the free space before a checkpoint is written."""
         if not control.should_save:
             return
         shortage = None
@@ -90,7 +90,7 @@ class DiskFullGuard(TrainerCallback):
 
 
 def is_finite(model: torch.nn.Module) -> bool:
-    """Whether all weights that this process holds are finite. With ZeRO-3 or FSDP it holds a part of them."""
+    """Whether all weights that this process holds are finite. With ZeRO-3 or FSDP, it only holds a part of them."""
     checks = []
     for weight in model.parameters():
         part = getattr(weight, "ds_tensor", weight).detach()  # ZeRO-3
@@ -102,7 +102,7 @@ def is_finite(model: torch.nn.Module) -> bool:
 
 
 def find_shortage(output_dir: Path) -> str | None:
-    """Why another checkpoint does not fit, `None` if it does or none was saved yet (see `checks.check_output_dir`)."""
+    """Why another checkpoint does not fit; `None` if it does, or if none was saved yet (see `check_output_dir`)."""
     saved = checkpoints(str(output_dir))
     if not saved:
         return None

@@ -31,8 +31,8 @@ def show_start_up_box(
         dataset (`Dataset`): The training set.
         held_out (`Dataset`, *optional*): The evaluation set.
         sequence_length (`int`): Tokens of the longest sequence.
-        extra_lines (`dict[str, str]`): Lines of the script's own, by name.
-        sequences_per_row (`int`, *optional*, defaults to 1): How many sequences are trained on for each row.
+        extra_lines (`dict[str, str]`): Additional lines of the script, by name.
+        sequences_per_row (`int`, *optional*, defaults to 1): Number of sequences to train on per row.
     """
     if run.training_args.process_index != 0:
         return
@@ -85,7 +85,7 @@ def _describe_global_batch(run: Run) -> str:
 def _describe_memory(run: Run, sequence_length: int) -> str:
     args = run.training_args
     device = args.device.type
-    if needs_gpu(args):  # a dry run where there is none
+    if needs_gpu(args):  # a dry run on a machine without one
         device = "a GPU; there is none here"
         args = copy.copy(args)
         args.use_cpu = False
