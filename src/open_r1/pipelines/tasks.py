@@ -1,4 +1,4 @@
-"""Turns the stages of a pipeline into tasks, with their folders, their commands, and what they need from each other."""
+"""Turns the stages of a pipeline into tasks: their folders, their commands, and what they need from each other."""
 
 import json
 import os
