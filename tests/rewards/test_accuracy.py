@@ -30,7 +30,7 @@ def test_counts_and_parsed_answers_are_logged():
 
 
 def test_columns_of_different_length_are_an_error():
-    with pytest.raises(ValueError, match="rewards 2 completions and 1 golds"):
+    with pytest.raises(ValueError, match="found 2 completions and 1 golds"):
         accuracy(["1", "2"], ["1"])
 
 
