@@ -1,11 +1,11 @@
-"""Judges programs by their test cases, in a sandbox. See README.md for the threat model and for how it works.
+"""Runs programs on test cases in a sandbox and judges their output. README.md describes the design and threat model.
 
 >>> from open_r1.code_judge import ProgramJudge, Submission, extract_program, parse_test_cases
 >>> language, cases = parse_test_cases({"test_cases": [{"input": "1 2", "output": "3"}]})
 >>> program = extract_program("```python\\nprint(sum(map(int, input().split())))\\n```", language)
 >>> submission = Submission(program, language, tuple(cases))
 
-`ProgramJudge().judge(submission)` then gives `ProgramVerdict(passed=1, total=1, failure='')`.
+`ProgramJudge().judge(submission)` then returns `ProgramVerdict(passed=1, total=1, failure='')`.
 """
 
 from open_r1.code_judge.cases import Case, InvalidTestCases, parse_test_cases

@@ -1,12 +1,13 @@
-"""The test cases of a row, in the formats that data sets use.
+"""Parses the test cases of a row, in the formats that data sets use:
 
-- open-r1's `verification_info`, a mapping or its JSON:
+- open-r1's `verification_info`, as a mapping or JSON:
   `{"language": "python", "test_cases": [{"type": "stdin_stdout", "input": "1 2", "output": "3"}]}`;
-  a test case may call a function: `{"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3}`;
-- such a list by itself, as `test_cases`;
-- LiveCodeBench's `public_test_cases`, `private_test_cases` (JSON, packed or plain) and `metadata` (for `func_name`).
+  a test case may also call a function: `{"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3}`;
+- just the list of test cases, as `test_cases`;
+- LiveCodeBench's `public_test_cases`, `private_test_cases` (JSON, compressed or plain) and `metadata` (for
+  `func_name`).
 
-A test case may have a `tolerance`, the largest absolute or relative error of a number.
+A test case may have a `tolerance`, the largest accepted absolute or relative error of a number.
 """
 
 import base64
@@ -21,13 +22,13 @@ from typing import Any
 from open_r1.code_judge.languages import LANGUAGES, find_language
 
 
-MAX_UNPACKED = 512 * 2**20  # bytes of packed test cases, unpacked
+MAX_UNPACKED = 512 * 2**20  # bytes; size limit for compressed test cases after decompression
 STDIN_TYPES = ("stdin_stdout", "stdin", "stdio")
 CALL_TYPES = ("function_call", "functional", "call_based")
 
 
 class InvalidTestCases(ValueError):
-    """Test cases by which no program can be judged."""
+    """The test cases of a row are missing or malformed."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Case:
     """One test case.
 
     Args:
-        input (`str`): What the program reads, or the arguments of the function as a JSON list.
-        output (`str`): What it should print, or return, as JSON. Never enters the sandbox.
-        function (`str`, *optional*): The function to call; without one, the whole program is run.
-        tolerance (`float`, *optional*): Largest absolute or relative error of a number.
+        input (`str`): Standard input of the program, or the arguments of the function as JSON.
+        output (`str`): Expected standard output, or expected result as JSON. Never enters the sandbox.
+        function (`str`, *optional*): Function to call. By default, the whole program is run.
+        tolerance (`float`, *optional*): Largest accepted absolute or relative error of a number.
     """
 
     input: str
@@ -48,13 +49,13 @@ class Case:
 
 
 def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
-    """Language and test cases of a row.
+    """Parses the language and the test cases of a row.
 
     Args:
-        columns (`dict`): The columns of the row that the module's docstring names, and `language`.
+        columns (`dict`): The columns of the row: those named in the module docstring, and `language`.
 
     Raises:
-        InvalidTestCases: If there are none, or one of them is malformed.
+        InvalidTestCases: If there are no test cases, or one of them is malformed.
 
     >>> parse_test_cases({"test_cases": '[{"input": "1 2", "output": "3"}]'})
     ('python', [Case(input='1 2', output='3', function=None, tolerance=None)])
@@ -145,7 +146,7 @@ def _check_tolerance(tolerance: Any) -> float | None:
 
 
 def _to_text(value: Any) -> str:
-    """Input or output as text; a list has one entry per line, as in APPS and TACO."""
+    """Converts an input or output to text. A list becomes one line per entry, as in APPS and TACO."""
     if isinstance(value, list):
         text = "\n".join(map(str, value))
     else:
@@ -158,12 +159,12 @@ def _to_text(value: Any) -> str:
 
 
 def _to_arguments(value: Any) -> str:
-    """Arguments as a JSON list, from a list or from text with the JSON of one argument per line (LiveCodeBench)."""
+    """Converts arguments to JSON, from Python values or from text with one JSON value per line (LiveCodeBench)."""
     try:
         if isinstance(value, str):
             lines = [line for line in value.splitlines() if line.strip()]
             for line in lines:
-                json.loads(line, parse_int=str)  # as text: integers may be too long to convert
+                json.loads(line, parse_int=str)  # integers stay text, since they may be too long to convert
             return f"[{','.join(lines)}]"
         if not isinstance(value, list | dict):
             value = [value]
@@ -173,7 +174,7 @@ def _to_arguments(value: Any) -> str:
 
 
 def _to_result(value: Any) -> str:
-    """An expected result as JSON; text that is not JSON is the result itself."""
+    """Converts an expected result to JSON. Text that is not JSON is taken as the result itself."""
     try:
         if not isinstance(value, str):
             return json.dumps(value)
@@ -186,7 +187,7 @@ def _to_result(value: Any) -> str:
 
 
 def _parse_json(value: Any, column: str) -> Any:
-    """The content of a column: parsed if it is JSON, `None` if it is blank, else as it is."""
+    """Parses a column that is JSON text; `None` if it is blank. Other values are returned unchanged."""
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -198,14 +199,14 @@ def _parse_json(value: Any, column: str) -> Any:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads a pickled text. A pickle that needs a class is refused, since loading it would run code."""
+    """Unpickles plain values only. Pickles that need a class are rejected, since loading them could run code."""
 
     def find_class(self, module: str, name: str) -> None:
         raise InvalidTestCases(f"private_test_cases contain a pickled {module}.{name}")
 
 
 def _unpack(value: Any) -> Any:
-    """LiveCodeBench's private test cases: JSON, or its pickled text, compressed, in base64."""
+    """Parses LiveCodeBench's private test cases: JSON, either plain or pickled, compressed and base64-encoded."""
     if not isinstance(value, str) or value.lstrip()[:1] in ("", "[", "{"):
         return _parse_json(value, "private_test_cases")
     try:

@@ -1,4 +1,4 @@
-"""Compares an output with the expected one, token by token; numbers exactly, unless the test case has a tolerance."""
+"""Compares outputs token by token, and results by value. Numbers must be equal, unless there is a tolerance."""
 
 import json
 import re
@@ -6,19 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 
-NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,4})?")  # not 007, which is a text
+NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,4})?")  # not 007, which is compared as text
 
 
 def same_output(expected: str, output: str, tolerance: float | None = None) -> bool:
-    """Whether a program printed what it should: the same lines of the same tokens.
+    """Whether an output equals the expected one: the same lines with the same tokens.
 
-    White space between tokens, at the end of lines and around the whole does not matter, nor does CRLF. `1.0` equals
-    `1`.
+    The amount of white space between tokens, trailing white space, blank lines at both ends and CRLF do not matter.
+    `1.0` equals `1`.
 
     Args:
         expected (`str`): The expected output.
-        output (`str`): What the program printed.
-        tolerance (`float`, *optional*): Largest absolute or relative error of a number.
+        output (`str`): The output of the program.
+        tolerance (`float`, *optional*): Largest accepted absolute or relative error of a number.
 
     >>> same_output("1 2\\n3\\n", "1  2\\r\\n3"), same_output("1\\n2\\n3", "1")
     (True, False)
@@ -37,13 +37,14 @@ def same_output(expected: str, output: str, tolerance: float | None = None) -> b
 
 
 def same_result(expected: str, result: str, tolerance: float | None = None) -> bool:
-    """Whether a function returned what it should, both as JSON. A tuple equals a list, `1.0` equals `1`, `True` does
-    not.
+    """Whether the result of a function equals the expected one.
+
+    Both are compared as JSON: a tuple equals a list, and `1.0` equals `1`, but `True` does not equal `1`.
 
     Args:
-        expected (`str`): The expected result.
-        result (`str`): What the function returned.
-        tolerance (`float`, *optional*): Largest absolute or relative error of a number.
+        expected (`str`): The expected result, as JSON.
+        result (`str`): The result of the function, as JSON.
+        tolerance (`float`, *optional*): Largest accepted absolute or relative error of a number.
 
     >>> same_result("[1, 2]", "[1.0, 2]"), same_result("1", "true"), same_result("[1, 2]", "[1]")
     (True, False, False)
@@ -96,5 +97,5 @@ def _same_number(expected: Decimal, number: Decimal, tolerance: float | None) ->
     try:
         scale = max(Decimal(1), abs(expected), abs(number))
         return abs(expected - number) <= Decimal(tolerance) * scale
-    except ArithmeticError:  # a number of a million digits
+    except ArithmeticError:  # a number with a million digits
         return False

@@ -11,13 +11,14 @@ FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})([^\n`]*)$", re.MULTILINE)
 
 
 def extract_program(completion: str, language: str) -> str | None:
-    """The program that a completion answers with; `None` if there is none.
+    """Extracts the program from a completion; `None` if there is none.
 
-    The last block tagged with the language, else the last one without a tag. Only what follows the thought counts, and
-    if that has an `<answer>`, only what is inside. A fence that is never closed extends to the end.
+    It is the last fenced block tagged with the language, else the last block without a tag. Only the text after the
+    thought is searched, and only the last `<answer>` block if there is one. A fence that is never closed extends to
+    the end.
 
     Args:
-        completion (`str`): The text, thought included.
+        completion (`str`): The text, including the thought.
         language (`str`): A key of `LANGUAGES`.
 
     >>> answer = "So:\\n```Python3\\nprint(2)\\n```\\nprints\\n```\\n2\\n```"
@@ -45,7 +46,7 @@ def extract_program(completion: str, language: str) -> str | None:
 
 
 def fenced_blocks(text: str) -> list[tuple[str, str]]:
-    """Tag and content of each fenced block, in order. Takes linear time, however many fences there are.
+    """Tag and content of each fenced block, in order. Takes linear time for any number of fences.
 
     >>> fenced_blocks("```py\\na\\n```\\n~~~\\nb")
     [('py', 'a\\n'), ('', 'b')]
@@ -57,9 +58,9 @@ def fenced_blocks(text: str) -> list[tuple[str, str]]:
             opening = fence
             continue
         if not fence[2].startswith(opening[2]):
-            continue  # a line of the block
+            continue  # part of the block's content
         blocks.append(_make_block(opening, text[opening.end() : fence.start()]))
-        # A fence with a tag opens a block, so the one before was never closed.
+        # A fence with a tag opens a new block, so the previous block was never closed.
         opening = fence if fence[3].strip() else None
     if opening is not None:
         blocks.append(_make_block(opening, text[opening.end() :]))

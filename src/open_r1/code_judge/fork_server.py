@@ -1,15 +1,15 @@
-"""A fork server: runs inside a sandbox and forks a fresh one, with Python already started, for each run of a program.
+"""A fork server: runs inside a sandbox and forks a new one, with Python already started, for each run of a program.
 
-Each fork has namespaces, `/tmp`, `/proc` and limits of its own, as a new bubblewrap would. Two of them wait ready at
-any time. The fork itself receives a run from the control socket, as its limits and three descriptors (input, output,
-program), and closes the socket before the program starts; the server never sees programs or inputs. It answers with
-the number of the run and the exit code.
+Each fork has its own namespaces, `/tmp`, `/proc` and limits, like a new bubblewrap. Two forks are always kept ready.
+The fork itself receives a run from the control socket, as its limits and three file descriptors (input, output,
+program), and closes the socket before the program starts; the server never sees programs or inputs. The server answers
+with the id of the run and the exit code.
 
-Started by `warm.ForkServer` as a script. It can import nothing but the standard library.
+`warm.ForkServer` starts it as a script, so it can only import the standard library.
 """
 
 import atexit
-import bisect  # noqa: F401  what programs import most, so that they need not wait for it
+import bisect  # noqa: F401  preloads the modules that programs import most, so that they start faster
 import builtins
 import collections  # noqa: F401
 import ctypes
@@ -35,13 +35,13 @@ import typing  # noqa: F401
 
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-PYTHON_API = ctypes.PyDLL(None)  # keeps the interpreter's lock
+PYTHON_API = ctypes.PyDLL(None)  # unlike CDLL, does not release the GIL
 CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, -1)  # linux/unistd.h
 NEW_MOUNTS, NEW_IPC, NEW_USER, NEW_PIDS = 0x20000, 0x8000000, 0x10000000, 0x20000000  # linux/sched.h
 NO_SUID, NO_DEVICES, NO_EXEC = 2, 4, 8  # linux/mount.h
 CAPABILITIES_3 = 0x20080522  # linux/capability.h
-CONTROL = 3  # descriptor of the control socket
-READY = 2  # forks that wait: one is made while the other runs
+CONTROL = 3  # file descriptor of the control socket
+READY = 2  # number of waiting forks: one is prepared while the other runs
 MAX_DESCRIPTOR = 256
 SOURCE = "/tmp/main.py"
 FLUSH_FAILED = 120  # Python's exit code if it cannot write its output at the end
@@ -51,14 +51,14 @@ def serve(control: socket.socket, disk: int, stack: int) -> None:
     """Keeps forks ready, each for one run, until the other end closes the socket.
 
     Args:
-        control (`socket.socket`): Where forks receive runs and this process answers.
-        disk (`int`): Bytes in each `/tmp`.
+        control (`socket.socket`): Socket on which forks receive runs and this process sends answers.
+        disk (`int`): Size of each `/tmp`, in bytes.
         stack (`int`): Soft limit on the stack, in bytes.
     """
     user, group = os.getuid(), os.getgid()
-    compile("print(0)", "first", "exec")  # the first compilation of a process takes two milliseconds more
-    gc.freeze()  # forks do not copy the pages of these objects
-    waiting: dict[int, int] = {}  # process → pipe on which it reports the run that it received
+    compile("print(0)", "first", "exec")  # the first compilation in a process takes two milliseconds longer
+    gc.freeze()  # so that garbage collection in forks does not copy the memory pages of existing objects
+    waiting: dict[int, int] = {}  # process id → pipe on which the fork reports the id of the run that it received
     while True:
         while len(waiting) < READY:
             started, started_end = os.pipe()
@@ -71,16 +71,15 @@ def serve(control: socket.socket, disk: int, stack: int) -> None:
         started = waiting.pop(child)
         run_id = os.read(started, 32).decode()
         if not run_id:
-            return  # the socket was closed, or no sandbox can be made
+            return  # the socket was closed, or a sandbox could not be created
         os.close(started)
         control.send(f"{run_id} {os.waitstatus_to_exitcode(status)}".encode())
 
 
 def fork_into_namespaces() -> int:
-    """`os.fork` into new namespaces. The child is the first process in them: when it ends, the kernel kills all
-    others.
+    """Like `os.fork`, but into new namespaces, with one fork instead of the two that `unshare` needs.
 
-    One fork instead of the two that `unshare` needs.
+    The child is the first process in the namespaces: when it ends, the kernel kills all other processes in them.
     """
     PYTHON_API.PyOS_BeforeFork()
     child = PYTHON_API.syscall(CLONE, NEW_USER | NEW_PIDS | NEW_MOUNTS | NEW_IPC | signal.SIGCHLD, 0, 0, 0, 0)
@@ -94,12 +93,12 @@ def fork_into_namespaces() -> int:
 
 
 def prepare_and_run(control: socket.socket, started: int, disk: int, stack: int, user: int, group: int) -> None:
-    """Makes the sandbox around this fork, waits for a run and becomes its program. Does not return."""
+    """Sets up the sandbox around this fork, waits for a run and becomes its program. Does not return."""
     try:
         write_file("/proc/self/setgroups", "deny")
         write_file("/proc/self/uid_map", f"{user} {user} 1")
         write_file("/proc/self/gid_map", f"{group} {group} 1")
-        os.setsid()  # or `kill(0)` would reach the fork server
+        os.setsid()  # so that `kill(0)` does not reach the fork server
         mount("tmpfs", "/tmp", NO_SUID | NO_DEVICES, f"size={disk},mode=1777")
         mount("tmpfs", "/dev/shm", NO_SUID | NO_DEVICES, f"size={2**20},mode=1777")
         mount("proc", "/proc", NO_SUID | NO_DEVICES | NO_EXEC)
@@ -126,7 +125,7 @@ def run_program(run: dict, descriptors: list[int], devnull: int, started: int, s
     resource.setrlimit(resource.RLIMIT_STACK, (stack, max_stack))
     os.write(started, str(run["id"]).encode())
     if run["executable"]:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores these two
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores both signals by default
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         program = os.dup2(source, 3, inheritable=False)
         os.closerange(4, MAX_DESCRIPTOR)
@@ -141,7 +140,7 @@ def run_python(content: bytes) -> None:
     """Runs a program as `python -I main.py` does, and exits."""
     with open(SOURCE, "wb") as file:
         file.write(content)
-    # As the interpreter opens them.
+    # With the same settings as the interpreter's own streams.
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
     sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
@@ -169,7 +168,7 @@ def exit_code_of(stop: SystemExit) -> int:
 
 
 def shut_down(main: types.ModuleType) -> int:
-    """Does what the interpreter does at its end, as far as the output may depend on it.
+    """Does what the interpreter does on exit, as far as the output may depend on it.
 
     Returns:
         `int`: 0, or Python's exit code if the output cannot be written.
@@ -180,7 +179,7 @@ def shut_down(main: types.ModuleType) -> int:
         code = max(flush(sys.stdout), flush(sys.__stdout__))
         for name in list(main.__dict__):
             if name != "__builtins__":
-                main.__dict__[name] = None  # files are closed, generators and objects finalized
+                main.__dict__[name] = None  # closes files and finalizes generators and objects
         gc.collect()
         code = max(code, flush(sys.stdout), flush(sys.__stdout__))
         LIBC.fflush(None)
@@ -190,7 +189,7 @@ def shut_down(main: types.ModuleType) -> int:
 
 
 def flush(stream) -> int:
-    """Flushes a stream; 0, or Python's exit code if that fails."""
+    """Flushes a stream. Returns 0, or Python's exit code if flushing fails."""
     try:
         if stream is not None and not stream.closed:
             stream.flush()
@@ -200,41 +199,41 @@ def flush(stream) -> int:
 
 
 def write_file(path: str, text: str) -> None:
-    """Writes a setting of the kernel."""
+    """Writes a kernel setting."""
     with open(path, "w") as file:
         file.write(text)
 
 
 def mount(kind: str, target: str, flags: int, options: str = "") -> None:
-    """Mounts a new file system of a kind such as `tmpfs`."""
+    """Mounts a new file system, such as `tmpfs`."""
     raise_if_failed(LIBC.mount(kind.encode(), target.encode(), kind.encode(), flags, options.encode()))
 
 
 def drop_capabilities() -> None:
-    """Gives up the rights over its own mounts that came with the new user namespace."""
+    """Drops all capabilities that came with the new user namespace, such as the right to change mounts."""
     header = (ctypes.c_uint32 * 2)(CAPABILITIES_3, 0)
     no_capabilities = (ctypes.c_uint32 * 6)()
     raise_if_failed(LIBC.capset(header, no_capabilities))
 
 
 def raise_if_failed(result: int) -> None:
-    """Raises the error of a call of the C library that did not return 0."""
+    """Raises the error of a C library call that did not return 0."""
     if result != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
 
 
 def close_other_descriptors() -> None:
-    """Closes all but the standard streams and the control socket."""
+    """Closes all file descriptors except the standard streams and the control socket."""
     for name in os.listdir("/proc/self/fd"):
         if int(name) > CONTROL:
             try:
                 os.close(int(name))
-            except OSError:  # that of the listing itself
+            except OSError:  # the descriptor of the listing itself
                 pass
 
 
 if __name__ == "__main__":
-    os.dup2(int(sys.argv[1]), CONTROL, inheritable=False)  # whatever number it had in the trainer
+    os.dup2(int(sys.argv[1]), CONTROL, inheritable=False)  # from the number that it had in the trainer
     close_other_descriptors()
     serve(socket.socket(fileno=CONTROL), disk=int(sys.argv[2]), stack=int(sys.argv[3]))

@@ -1,11 +1,11 @@
-"""Turns a test that calls a function into a Python program that makes the call, so that providers only run programs.
+"""Wraps a function call into a Python program, so that providers only need to run programs.
 
-It reads the arguments as JSON and prints the result as JSON, on a descriptor of its own; what the tested program
-prints is discarded. The expected result is not in it: a program that writes to that descriptor itself must still know
-the answer.
+The wrapper reads the arguments as JSON and prints the result as JSON to a separate file descriptor; anything that the
+tested program prints is discarded. The expected result is not part of the wrapper: even a program that writes to that
+descriptor itself has to know the answer.
 """
 
-# What LiveCodeBench's judge puts before a solution; solutions are written as if it stood there.
+# The imports that LiveCodeBench's judge puts before a solution; solutions rely on them.
 PRELUDE = """
 import sys, time, itertools, functools, collections, random, math, operator, re, bisect, heapq, string, copy, datetime
 from typing import *
@@ -42,7 +42,7 @@ with open(channel, "w") as stream:
 
 
 def write_function_call(program: str, function: str) -> str:
-    """The source of a program that calls a function of another program, or a method of its class `Solution`.
+    """Source of a program that calls a function of the tested program, or a method of its class `Solution`.
 
     Args:
         program (`str`): Source of the tested program.

@@ -1,8 +1,8 @@
-"""How a program is isolated from the machine.
+"""Isolates programs from the machine.
 
-`Bubblewrap` uses bubblewrap (https://github.com/containers/bubblewrap): no network; user, process, IPC and mount
-namespaces of its own; the system read-only; 64 MiB of `/tmp` as the only writable place; an empty environment and no
-home. `Unisolated` keeps the limits and isolates nothing.
+`Bubblewrap` uses bubblewrap (https://github.com/containers/bubblewrap): no network; separate user, process, IPC and
+mount namespaces; a read-only system; 64 MiB of `/tmp` and 1 MiB of `/dev/shm` as the only writable places; a minimal
+environment and no home folder. `Unisolated` applies the limits but no isolation.
 """
 
 import os
@@ -31,14 +31,15 @@ INSTALL_HELP = (
 
 
 class Bubblewrap:
-    """Isolates with bubblewrap. Tries itself out when it is created.
+    """Isolates programs with bubblewrap. The constructor runs a test program to check that it works.
 
     Args:
-        python (`str`, *optional*): Interpreter for Python programs. By default this one where the sandbox can read it,
-            else the system's.
+        python (`str`, *optional*):
+            Interpreter for Python programs. Defaults to the current one if the sandbox can read it, else to the
+            system's.
 
     Raises:
-        Outage: Where bubblewrap does not work, with what to do about it.
+        Outage: If bubblewrap does not work; the message says how to fix it.
     """
 
     def __init__(self, python: str | None = None):
@@ -49,7 +50,8 @@ class Bubblewrap:
             raise Outage(f"{INSTALL_HELP} Found no `prlimit` on PATH.")
         candidates = [python] if python else [os.path.realpath(sys.executable), "/usr/bin/python3"]
         problems = []
-        # In a container, part of /proc is masked and the kernel then allows no new one. Programs can do without.
+        # In containers, parts of /proc are masked, and the kernel then does not allow mounting a new one. Programs can
+        # do without.
         for proc in (NEW_PROC, EMPTY_PROC):
             for candidate in candidates:
                 self.proc = proc
@@ -62,7 +64,7 @@ class Bubblewrap:
         raise Outage(f"{INSTALL_HELP} Here it failed: {'; '.join(problems)}")
 
     def _find_problem(self) -> str | None:
-        """What does not work with this interpreter in this sandbox; `None` if it works."""
+        """Runs a test program with the current settings and describes the problem; `None` if it works."""
         if not os.access(self.python, os.X_OK):
             return f"no interpreter {self.python}"
         with TemporaryFile() as stderr:
@@ -100,8 +102,8 @@ class Bubblewrap:
 
     def _isolating_command(self, limits: Limits, nested: bool) -> list[str]:
         """Bubblewrap and its options, without the files of the box."""
-        argv = list(SET_OOM_SCORE)  # if memory runs out, the kernel kills programs first
-        if os.geteuid() == 0:  # the limit on processes does not apply to root
+        argv = list(SET_OOM_SCORE)  # so that the kernel kills programs first if memory runs out
+        if os.geteuid() == 0:  # since the limit on processes does not apply to root
             argv += ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]
         argv += [self.program, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
         if not nested:
@@ -112,9 +114,9 @@ class Bubblewrap:
         return [*argv, "--remount-ro", "/dev"]
 
     def _system_folders(self) -> list[str]:
-        """Options for what a program may read of the system: programs and libraries."""
+        """Options for the parts of the system that a program may read: programs and libraries."""
         argv = ["--ro-bind", "/usr", "/usr"]
-        if os.path.isdir("/usr/src"):  # where container images keep their application
+        if os.path.isdir("/usr/src"):  # hidden, since container images often keep their application there
             argv += ["--size", "4096", "--tmpfs", "/usr/src", "--remount-ro", "/usr/src"]
         for name in SYSTEM_FOLDERS:
             path = Path("/", name)
@@ -132,10 +134,10 @@ class Bubblewrap:
 
 
 class Unisolated:
-    """No isolation: a program can read and send whatever the trainer can. The limits still apply.
+    """No isolation: programs have the same access to files and network as the trainer. The limits still apply.
 
     Args:
-        python (`str`, *optional*): Interpreter for Python programs, by default this one.
+        python (`str`, *optional*): Interpreter for Python programs. Defaults to the current one.
     """
 
     def __init__(self, python: str | None = None):

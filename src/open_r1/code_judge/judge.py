@@ -1,4 +1,4 @@
-"""Judges programs: runs each on its test cases, one after another, and several programs at a time."""
+"""Judges programs: runs each program on its test cases one after another, and several programs in parallel."""
 
 import asyncio
 import logging
@@ -23,19 +23,19 @@ logger = logging.getLogger(__name__)
 
 ISOLATIONS = ("bubblewrap", "none")
 REMOTE_CONCURRENCY = 64
-# No right output is longer than this, white space and all.
+# Limit on output: a multiple of the expected output's size, plus a constant. Leaves room for extra white space.
 MAX_OUTPUT_FACTOR = 4
 EXTRA_OUTPUT = 2**16  # bytes
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A program and what it is judged by.
+    """A program and its test cases.
 
     Args:
-        program (`str`): The source.
+        program (`str`): The source code.
         language (`str`): A key of `LANGUAGES`: `python` or `cpp`.
-        cases (`tuple[Case, ...]`): Its test cases, at least one.
+        cases (`tuple[Case, ...]`): At least one test case.
     """
 
     program: str
@@ -45,13 +45,14 @@ class Submission:
 
 @dataclass(frozen=True)
 class ProgramVerdict:
-    """The result of a program.
+    """The verdict on a program.
 
     Args:
         passed (`int`): Number of test cases passed.
         total (`int`): Number of test cases.
-        failure (`str`, *optional*): How the first one that failed did so: `wrong` (another output), `failed` (another
-            exit code than 0, or a signal), `timeout`, `memory`, `output`, `compile`; empty if none failed.
+        failure (`str`, *optional*):
+            Why the first failed test case failed: `wrong` (wrong output), `failed` (non-zero exit code or a signal),
+            `timeout`, `memory`, `output` or `compile`; empty if none failed.
     """
 
     passed: int
@@ -63,22 +64,24 @@ class ProgramJudge:
     """Judges programs by their test cases.
 
     Args:
-        stop_at_failure (`bool`, *optional*, defaults to `False`): Whether to skip the rest of a program's test cases
-            once one failed.
-        timeout (`float`, *optional*, defaults to 6): Seconds of wall-clock time per test case (LiveCodeBench's).
-        program_timeout (`float`, *optional*, defaults to 60): Seconds for all test cases of a program; those left over
-            fail.
+        stop_at_failure (`bool`, *optional*, defaults to `False`):
+            Whether to skip the remaining test cases of a program after the first failure.
+        timeout (`float`, *optional*, defaults to 6):
+            Seconds of wall-clock time per test case, as in LiveCodeBench.
+        program_timeout (`float`, *optional*, defaults to 60):
+            Seconds for all test cases of a program. Test cases that have not run by then count as failed.
         memory (`int`, *optional*, defaults to 512): MiB per program.
-        concurrency (`int`, *optional*): Programs at the same time; by default the cores of this process, 64 with a
-            `provider`.
-        isolation (`str`, *optional*, defaults to `"bubblewrap"`): Or `"none"`, for machines with nothing to protect.
-        provider (`str`, *optional*): Where to run programs instead of this machine: a class by dotted path or
-            `file.py:Class`, with the method of `Provider`.
-        provider_params (`dict`, *optional*): Its keyword arguments.
+        concurrency (`int`, *optional*):
+            Number of programs to run in parallel. Defaults to the cores of this process, or 64 with a `provider`.
+        isolation (`str`, *optional*, defaults to `"bubblewrap"`):
+            `"bubblewrap"`, or `"none"` on machines with nothing to protect.
+        provider (`str`, *optional*):
+            Class that runs the programs elsewhere, as a dotted path or `file.py:Class`; see `Provider`.
+        provider_params (`dict`, *optional*): Keyword arguments of the provider.
         python (`str`, *optional*): Interpreter for Python programs.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is invalid.
     """
 
     def __init__(
@@ -117,12 +120,12 @@ class ProgramJudge:
         return self.__dict__ | {"provider": None, "_threads": None, "_pid": None}
 
     def start(self) -> None:
-        """Makes sandboxes or the connection to a provider ready. Does nothing if they are.
+        """Creates the provider and its threads, if that has not been done in this process yet.
 
         Raises:
-            Outage: If programs cannot be isolated on this machine, with what to do about it.
+            Outage: If programs cannot be isolated on this machine; the message says how to fix it.
         """
-        if self.provider is not None and self._pid == os.getpid():  # a fork has no threads
+        if self.provider is not None and self._pid == os.getpid():  # threads do not survive a fork
             return
         self._pid = os.getpid()
         self.provider = self._make_provider()
@@ -139,16 +142,16 @@ class ProgramJudge:
         bubblewrap = Bubblewrap(self.python)
         try:
             return WarmSandboxes(bubblewrap)
-        except Outage as outage:  # on machines that allow no namespaces inside namespaces
+        except Outage as outage:  # on machines that do not allow nested namespaces
             logger.info("Starting a new bubblewrap for each test case, which is four times slower: %s", outage)
             return ColdSandboxes(bubblewrap)
 
     async def judge_all(self, submissions: list[Submission]) -> list[ProgramVerdict | Exception]:
-        """Judges submissions at the same time; equal ones only once.
+        """Judges submissions in parallel; duplicates are judged once.
 
         Returns:
-            `list[ProgramVerdict | Exception]`: A verdict for each submission, or the exception because of which there
-            is none, which is an `Outage` or `OSError` if the provider failed.
+            `list[ProgramVerdict | Exception]`: For each submission, its verdict or the exception that was raised
+            instead (an `Outage` or `OSError` if the provider failed).
         """
         self.start()
         loop = asyncio.get_running_loop()
@@ -157,7 +160,7 @@ class ProgramJudge:
         running = [loop.run_in_executor(self._threads, self._judge, submission, cancelled) for submission in unique]
         try:
             results = await asyncio.gather(*running, return_exceptions=True)
-        except asyncio.CancelledError:  # Ctrl-C: programs that run end with the test case that they are at
+        except asyncio.CancelledError:  # Ctrl-C: running programs stop after their current test case
             cancelled.set()
             raise
         result_of = dict(zip(unique, results, strict=True))
@@ -192,7 +195,7 @@ class ProgramJudge:
         return ProgramVerdict(passed, len(submission.cases), first_failure)
 
     def _run_case(self, submission: Submission, case: Case, remaining: float) -> tuple[str, float]:
-        """How a test case failed, an empty text if it did not, and the seconds that it took."""
+        """Runs a test case. Returns why it failed (an empty string if it passed), and the seconds it took."""
         source = submission.program
         compare = same_output
         if case.function:

@@ -1,17 +1,19 @@
-"""The languages that programs may be written in: their names, and how to compile and run a program."""
+"""The supported programming languages: their names, and how to compile and run a program."""
 
 from typing import ClassVar, Protocol
 
 
 class Language(Protocol):
-    """What the judge needs to know about a language.
+    """Interface of a language.
 
     Args:
-        tags (`set[str]`): Its names, as tags of code fences and in data sets, in lower case.
+        tags (`set[str]`): Names of the language in code fences and data sets, in lower case.
         source (`str`): Name of the source file.
-        compile (`list[str]`, *optional*): Command that makes `./program` from the source; `None` for a script.
-        command (`list[str]`): Command that runs it. In both commands, `{box}` is the folder of source and program.
-        calls (`bool`): Whether tests can call single functions (see `function_calls.py`).
+        compile (`list[str]`, *optional*):
+            Command that compiles the source to `./program`; `None` if programs are interpreted.
+        command (`list[str]`):
+            Command that runs a program. In both commands, `{box}` is the folder of source and program.
+        calls (`bool`): Whether test cases can call single functions (see `function_calls.py`).
     """
 
     tags: ClassVar[set[str]]
@@ -22,7 +24,7 @@ class Language(Protocol):
 
 
 class Python:
-    """The interpreter of the sandbox, without environment variables and packages of the user."""
+    """Python, run by the sandbox's interpreter in isolated mode (no `PYTHON*` variables or user packages)."""
 
     tags = {"python", "py", "python3", "py3", "pypy", "pypy3", "ipython"}
     source = "main.py"
@@ -32,7 +34,7 @@ class Python:
 
 
 class Cpp:
-    """GCC with C++20; older releases of it know the standard as `gnu++2a` only."""
+    """C++20, compiled with GCC. Older releases only know the standard as `gnu++2a`."""
 
     tags = {"cpp", "c++", "cxx", "cc", "cpp17", "cpp20", "c++17", "c++20", "cplusplus"}
     source = "main.cpp"
@@ -45,7 +47,7 @@ LANGUAGES: dict[str, type[Language]] = {"python": Python, "cpp": Cpp}
 
 
 def find_language(name: str | None) -> str | None:
-    """The key of a language in `LANGUAGES` by any of its names; Python without a name, `None` if it is unknown.
+    """Finds the key in `LANGUAGES` for a name of a language; `None` if it is unknown. Defaults to Python.
 
     >>> find_language("Python3"), find_language("c++"), find_language("cobol"), find_language(None)
     ('python', 'cpp', None, 'python')

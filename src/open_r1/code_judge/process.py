@@ -1,4 +1,4 @@
-"""A running program: what it may use, how it ended, and the loop that watches it until then."""
+"""Limits and outcomes of programs, and the loop that watches a running program."""
 
 import contextlib
 import os
@@ -13,23 +13,23 @@ from typing import Protocol
 
 MIB = 2**20
 MEMORY_CHECK_INTERVAL = 0.05  # seconds
-POLL_INTERVAL = 0.005  # seconds, on kernels where the end of a process cannot be waited for
+POLL_INTERVAL = 0.005  # seconds, on kernels without pidfd, where the end of a process has to be polled
 READ_SIZE = 2**16  # bytes
 RESIDENT = re.compile(r"^(?:RssAnon|RssShmem):\s*(\d+)", re.MULTILINE)
 PROPORTIONAL = re.compile(r"^Pss_Anon:\s*(\d+)", re.MULTILINE)
 
 
 class Outage(Exception):
-    """The judge is at fault, not the program."""
+    """Raised if the judge or its provider failed, rather than the program."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run of a program may use.
+    """Resource limits for one run of a program.
 
     Args:
         seconds (`float`, *optional*, defaults to 6): Wall-clock time.
-        memory (`int`, *optional*, defaults to 512): MiB, for all its processes together.
+        memory (`int`, *optional*, defaults to 512): MiB for all processes of the program together.
         processes (`int`, *optional*, defaults to 64): Number of processes and threads.
         disk (`int`, *optional*, defaults to 64): MiB in `/tmp`.
         output (`int`, *optional*, defaults to 16 MiB): Bytes on standard output.
@@ -47,10 +47,11 @@ class Outcome:
     """How a run of a program ended.
 
     Args:
-        status (`str`): `ok` (exit code 0), `failed` (another exit code, or a signal), `timeout`, `memory` or `output`
-            (a limit was exceeded), `compile` (the program does not compile).
-        stdout (`bytes`, *optional*): What it printed.
-        seconds (`float`, *optional*): Wall-clock time that it took.
+        status (`str`):
+            `ok` (exit code 0), `failed` (another exit code, or a signal), `timeout`, `memory` or `output` (a limit was
+            exceeded), or `compile` (the program does not compile).
+        stdout (`bytes`, *optional*): Standard output of the program.
+        seconds (`float`, *optional*): Wall-clock time of the run.
     """
 
     status: str
@@ -59,16 +60,17 @@ class Outcome:
 
 
 class Ending(Protocol):
-    """Knows whether a program is over.
+    """Detects the end of a program.
 
     Args:
-        descriptor (`int`, *optional*): Becomes readable when it is over; `None` if the caller has to poll.
+        descriptor (`int`, *optional*):
+            File descriptor that becomes readable when the program ends; `None` if the caller has to poll.
     """
 
     descriptor: int | None
 
     def is_over(self) -> bool:
-        """Whether the program is over."""
+        """Whether the program has ended."""
         ...
 
     def close(self) -> None:
@@ -77,7 +79,7 @@ class Ending(Protocol):
 
 
 class ProcessEnding:
-    """Knows whether a child process is over; on kernels before 5.3 by polling."""
+    """Detects the end of a child process; on kernels before 5.3 by polling."""
 
     def __init__(self, process: subprocess.Popen):
         self.process = process
@@ -87,7 +89,7 @@ class ProcessEnding:
             self.descriptor = None
 
     def is_over(self) -> bool:
-        """Whether the process is over."""
+        """Whether the process has ended."""
         return self.process.poll() is not None
 
     def close(self) -> None:
@@ -97,13 +99,13 @@ class ProcessEnding:
 
 
 def watch(stdout: int, ending: Ending, pid: int, limits: Limits) -> Outcome:
-    """Reads what a program prints until it ends or exceeds a limit. The caller then kills what is left of it.
+    """Reads the output of a program until it ends or exceeds a limit. The caller then kills any remaining processes.
 
     Args:
-        stdout (`int`): The reading end of its standard output.
-        ending (`Ending`): Knows whether it is over, even if something still holds its output open.
-        pid (`int`): The process whose descendants include the program.
-        limits (`Limits`): Seconds, memory and output are enforced here.
+        stdout (`int`): The read end of its standard output.
+        ending (`Ending`): Detects the end of the program, even if another process still holds its output open.
+        pid (`int`): A process that has the program among its descendants.
+        limits (`Limits`): Limits; those on seconds, memory and output are enforced here.
 
     Returns:
         `Outcome`: `ok`, or the limit that was exceeded.
@@ -127,7 +129,7 @@ def watch(stdout: int, ending: Ending, pid: int, limits: Limits) -> Outcome:
             is_over = ending.is_over()
             if is_open and (is_over or _contains(ready, stdout)):
                 is_open = _read_available(stdout, output, limits.output)
-                if not is_open:  # the program may go on without it
+                if not is_open:  # the program may keep running after closing its output
                     poller.unregister(stdout)
             elapsed = time.monotonic() - started
             if len(output) > limits.output:
@@ -150,7 +152,7 @@ def _contains(events: list[tuple[int, int]], descriptor: int) -> bool:
 
 
 def _read_available(descriptor: int, output: bytearray, limit: int) -> bool:
-    """Appends what can be read now, up to a bit more than `limit` bytes in all; `False` at the end of the stream."""
+    """Appends all available data to `output`, until that exceeds `limit` bytes. Returns `False` at end of file."""
     while len(output) <= limit:
         try:
             data = os.read(descriptor, READ_SIZE)
@@ -163,7 +165,7 @@ def _read_available(descriptor: int, output: bytearray, limit: int) -> bool:
 
 
 def _exceeds_memory(pid: int, limit: int) -> bool:
-    """Whether a process and its descendants use more memory; the exact sum, which takes longer, only in doubt."""
+    """Whether a process and its descendants exceed a memory limit. First tries a fast upper bound of the exact sum."""
     return memory_usage(pid) > limit and memory_usage(pid, proportional=True) > limit
 
 
@@ -171,15 +173,15 @@ def memory_usage(pid: int, proportional: bool = False) -> int:
     """The memory in bytes that a process and its descendants have allocated.
 
     Args:
-        pid (`int`): The process.
-        proportional (`bool`, *optional*, defaults to `False`): Whether to count memory that several of them share once
-            instead of for each, which takes longer.
+        pid (`int`): Id of the process.
+        proportional (`bool`, *optional*, defaults to `False`):
+            Whether to count memory shared by several processes only once, which takes longer.
     """
     total = 0
     pids = [pid]
     while pids:
         pid = pids.pop()
-        with contextlib.suppress(OSError, ValueError):  # it may end meanwhile
+        with contextlib.suppress(OSError, ValueError):  # the process may have ended in the meantime
             threads = os.listdir(f"/proc/{pid}/task")
             for thread in threads:
                 children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
@@ -195,7 +197,7 @@ def _resident_memory(pid: int, threads: list[str]) -> int:
     own = _read_resident(f"/proc/{pid}")
     if own:
         return own
-    # The first thread has ended and reports no memory any more, although the others have some.
+    # If the first thread has ended, it reports no memory, although the other threads still use some.
     return max([0, *(_read_resident(f"/proc/{pid}/task/{thread}") for thread in threads)])
 
 
@@ -212,6 +214,6 @@ def _proportional_memory(pid: int) -> int:
         match = PROPORTIONAL.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
     except OSError:
         match = None
-    if match is None:  # not readable for this user
+    if match is None:  # not readable by this user
         return _read_resident(f"/proc/{pid}")
     return 1024 * int(match[1])

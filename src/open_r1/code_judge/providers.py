@@ -1,4 +1,4 @@
-"""What runs programs for the judge: the interface of providers, and the one that makes a new sandbox for every run."""
+"""Providers run programs for the judge: their interface, and a provider that creates a new sandbox for each run."""
 
 import threading
 from collections import OrderedDict
@@ -10,29 +10,29 @@ from open_r1.code_judge.sandbox import Isolation, run_command
 
 
 COMPILER_LIMITS = Limits(seconds=15, memory=1024, processes=64, disk=256, output=32 * 2**20)
-COMPILED_SIZE = 64 * 2**20  # bytes of compiled programs to keep
+COMPILED_SIZE = 64 * 2**20  # bytes; size of the cache of compiled programs
 
 
 class Provider(Protocol):
-    """Runs programs, on this machine or elsewhere. Its one method is called from several threads at once."""
+    """Runs programs, on this machine or elsewhere. `run` is called from several threads at once."""
 
     def run(self, source: str, language: str, stdin: str, limits: Limits) -> Outcome:
         """Runs a program.
 
         Args:
-            source (`str`): The program.
+            source (`str`): Source code of the program.
             language (`str`): A key of `LANGUAGES`: `python` or `cpp`.
-            stdin (`str`): What it reads.
-            limits (`Limits`): What it may use.
+            stdin (`str`): Standard input of the program.
+            limits (`Limits`): Resource limits.
 
         Raises:
-            Outage: If the provider is at fault. The row then does not train.
+            Outage: If the provider fails. The row is then not trained on.
         """
         ...
 
 
 class ColdSandboxes:
-    """Runs each program in a new sandbox: nothing is shared, whatever a program does. Keeps compiled programs.
+    """Runs each program in a new sandbox, so that runs share nothing. Caches compiled programs.
 
     Args:
         isolation (`Isolation`): `Bubblewrap` or `Unisolated`.
@@ -40,7 +40,7 @@ class ColdSandboxes:
 
     def __init__(self, isolation: Isolation):
         self.isolation = isolation
-        # Programs by language and source; `b""` for one that does not compile.
+        # Compiled programs by language and source; `b""` for programs that do not compile.
         self._compiled: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._compiled_size = 0
         self._lock = threading.Lock()
@@ -54,11 +54,11 @@ class ColdSandboxes:
         return self.execute(LANGUAGES[language].command, stdin_bytes, limits, files)
 
     def execute(self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes]) -> Outcome:
-        """Runs a command beside its files; see `run_command`."""
+        """Runs a command with its files; see `run_command`."""
         return run_command(self.isolation, command, stdin, limits, files)
 
     def _files(self, source: str, language: str) -> dict[str, bytes] | None:
-        """The files of a program: its source, or what that compiles to; `None` if it does not compile."""
+        """The files of a program: its source or its executable; `None` if it does not compile."""
         if LANGUAGES[language].compile is None:
             name = LANGUAGES[language].source
             return {name: source.encode("utf-8", "surrogatepass")}
@@ -70,10 +70,10 @@ class ColdSandboxes:
         return {"program": program}
 
     def _compile(self, source: str, language: str) -> bytes:
-        """Compiles a program in a sandbox; empty if that fails."""
+        """Compiles a program in a sandbox. Returns the executable, or `b""` if that fails."""
         compiler: type[Language] = LANGUAGES[language]
         compile_command = " ".join(compiler.compile)
-        # The result is printed, so that the sandbox needs no way to write to the host.
+        # The executable is returned on standard output, so that the sandbox does not have to write to the host.
         script = f"{compile_command} >/dev/null && cat program"
         files = {compiler.source: source.encode("utf-8", "surrogatepass")}
         outcome = run_command(
@@ -86,7 +86,7 @@ class ColdSandboxes:
         program = b""
         if outcome.status == "ok":
             program = outcome.stdout
-        if outcome.status in ("ok", "failed"):  # after a timeout, try again: the machine may be less busy then
+        if outcome.status in ("ok", "failed"):  # a timeout is not cached: next time, the machine may be less busy
             self._keep_compiled((language, source), program)
         return program
 

@@ -1,4 +1,4 @@
-"""Providers on other machines, for clusters that have one.
+"""Providers that run programs on another machine.
 
     reward_funcs:
       - name: code
@@ -6,7 +6,7 @@
         provider_params: {url: "http://sandbox:8080"}
         concurrency: 64
 
-A provider of your own is a class with the one method of `providers.Provider`.
+Your own provider is a class with the `run` method of `providers.Provider`.
 """
 
 import time
@@ -16,20 +16,20 @@ import httpx
 from open_r1.code_judge.process import Limits, Outage, Outcome
 
 
-EXTRA_TIME = 30.0  # seconds beyond a program's own limit, for queue, compiler and network
+EXTRA_TIME = 30.0  # seconds in addition to a program's own limit, for queueing, compilation and network
 FIRST_PAUSE = 0.5  # seconds
 RETRY_STATUS_CODES = {408, 425, 429, 500, 502, 503, 504}
 
 
 class SandboxFusion:
-    """ByteDance's SandboxFusion (https://github.com/bytedance/SandboxFusion), or a server that answers as its
-    `run_code` does.
+    """Runs programs on a SandboxFusion server (https://github.com/bytedance/SandboxFusion), or on one with a
+    compatible `run_code` endpoint.
 
     Args:
-        url (`str`): The server, without `/run_code`.
-        attempts (`int`, *optional*, defaults to 4): Attempts per program. The pauses between them double from half a
-            second.
-        headers (`dict[str, str]`, *optional*): Headers to send, for servers that want a key.
+        url (`str`): URL of the server, without `/run_code`.
+        attempts (`int`, *optional*, defaults to 4):
+            Number of attempts per program. The pauses between them start at half a second and double each time.
+        headers (`dict[str, str]`, *optional*): HTTP headers, for servers that require a key.
     """
 
     def __init__(self, url: str, attempts: int = 4, headers: dict[str, str] | None = None):
@@ -43,7 +43,7 @@ class SandboxFusion:
         """Runs a program on the server; see `Provider.run`.
 
         Raises:
-            Outage: If the server does not answer or cannot judge.
+            Outage: If the server does not respond or cannot run the program.
         """
         request = {
             "code": source,
@@ -71,10 +71,10 @@ class SandboxFusion:
 
 
 def parse_answer(answer: dict) -> Outcome:
-    """How the run of a program ended, from an answer of `run_code`.
+    """Parses a response of `run_code` into an outcome.
 
     Raises:
-        Outage: If the answer reports a failure of the sandbox, or cannot be understood.
+        Outage: If the response reports a sandbox error, or has no usable result.
 
     >>> result = {"status": "Finished", "return_code": 0, "stdout": "42"}
     >>> parse_answer({"status": "Success", "run_result": result}).stdout

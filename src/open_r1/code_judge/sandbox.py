@@ -1,8 +1,8 @@
-"""Runs one command, which nobody trusts, in a sandbox: its input, what it printed, and how it ended.
+"""Runs an untrusted command in a sandbox and returns its output and how it ended.
 
-How the command is isolated is the business of `isolation`. Limits on memory, processes, files and CPU time are set
-inside; wall-clock time, output and the memory of all processes together are watched from outside (`process.watch`).
-Nothing is written to the host's disk, and the calling process is never forked.
+`isolation` defines how the command is isolated. Per-process limits (address space, processes, files, CPU time) are set
+inside the sandbox; wall-clock time, output and total memory are watched from outside (`process.watch`). Nothing is
+written to the host's disk, and the calling process is never forked.
 """
 
 import contextlib
@@ -18,21 +18,23 @@ from open_r1.code_judge.process import MIB, Limits, Outage, Outcome, ProcessEndi
 
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}
-STACK = 64 * MIB  # unless a program asks for more; also what each thread reserves
+STACK = 64 * MIB  # soft limit, which a program may raise; each thread reserves this much, too
 MIN_ADDRESS_SPACE = 8 * 2**30
 STATUS_SIZE = 2**16  # bytes of bubblewrap's status to read at once
-KILL_WAIT = 0.5  # seconds for bubblewrap to end after the first process inside was killed
+KILL_WAIT = 0.5  # seconds to wait for bubblewrap to exit after the first process inside was killed
 
 
 class SandboxCommand:
-    """A command line, the descriptors that its process inherits, and what has to be cleaned up after it.
+    """A sandboxed command line, with the file descriptors and the folder to clean up after it.
 
     Args:
         argv (`list[str]`): The command line.
-        inherited (`list[int]`, *optional*): Descriptors for the process; closed here once it runs.
-        status (`int`, *optional*): Where bubblewrap reports the exit code. It reports none if it could not start the
+        inherited (`list[int]`, *optional*):
+            File descriptors that the process inherits; closed in this process once it has started.
+        status (`int`, *optional*):
+            File descriptor on which bubblewrap reports the exit code. It reports none if it could not start the
             program.
-        folder (`TemporaryDirectory`, *optional*): Where the command runs.
+        folder (`TemporaryDirectory`, *optional*): Working directory of the command.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class SandboxCommand:
             self.folder.cleanup()
 
     def start(self, stdin: int, stdout: int, stderr: IO | None = None) -> subprocess.Popen:
-        """Starts the process, with a session and an environment of its own.
+        """Starts the process, with its own session and environment.
 
         Raises:
             Outage: If the command cannot be started.
@@ -86,12 +88,11 @@ class SandboxCommand:
             self._close_inherited()
 
     def kill(self, process: subprocess.Popen) -> None:
-        """Kills the process and all that it started."""
+        """Kills the process and everything it started."""
         if process.poll() is None:
             first_inside = self._reported("child-pid")
             if first_inside:
-                # The kernel kills all others inside with it, and bubblewrap, its parent, does not leave it as a
-                # zombie.
+                # The kernel then kills all other processes inside, and bubblewrap, its parent, reaps it.
                 with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                     os.kill(first_inside, signal.SIGKILL)
                     process.wait(KILL_WAIT)
@@ -114,7 +115,7 @@ class SandboxCommand:
         return code
 
     def _reported(self, name: str) -> int | None:
-        """A number that bubblewrap has reported about the sandbox so far."""
+        """A number that bubblewrap has reported about the sandbox; `None` if it has not (yet)."""
         if self.status is not None:
             os.set_blocking(self.status, False)
             with contextlib.suppress(BlockingIOError):
@@ -128,30 +129,31 @@ class SandboxCommand:
 
 
 class Isolation(Protocol):
-    """Builds the command line of a sandbox: `Bubblewrap` or `Unisolated`."""
+    """Interface of `Bubblewrap` and `Unisolated`, which build the command line of a sandbox."""
 
     def command(
         self, command: list[str], files: dict[str, bytes], limits: Limits, nested: bool = False
     ) -> SandboxCommand:
-        """Wraps a command.
+        """Wraps a command so that it runs in the sandbox.
 
         Args:
-            command (`list[str]`): What to run; `{box}` (a folder) and `{python}` (the interpreter) are filled in.
+            command (`list[str]`):
+                The command, in which `{box}` (the folder of the files) and `{python}` (the interpreter) are filled in.
             files (`dict[str, bytes]`): Name and content of the files in the box, read-only and executable.
-            limits (`Limits`): Memory, processes and disk are enforced inside.
-            nested (`bool`, *optional*, defaults to `False`): Whether the command may make namespaces of its own.
+            limits (`Limits`): Resource limits; those that the kernel enforces are set inside the sandbox.
+            nested (`bool`, *optional*, defaults to `False`): Whether the command may create namespaces itself.
         """
         ...
 
 
 def kernel_limits(limits: Limits) -> dict[str, int]:
-    """The limits that the kernel enforces for each process, under the names that `prlimit` has for them.
+    """The limits that the kernel enforces, by their names in `prlimit`.
 
     >>> kernel_limits(Limits(processes=8))["nproc"]
     8
     """
     return {
-        # A thread reserves more than it uses; what is used is watched.
+        # Threads reserve more address space than they use; the memory actually used is watched from outside.
         "as": max(MIN_ADDRESS_SPACE, 2 * limits.memory * MIB),
         "nproc": limits.processes,
         "nofile": 128,
@@ -162,14 +164,14 @@ def kernel_limits(limits: Limits) -> dict[str, int]:
 
 
 def prlimit_command(limits: Limits) -> list[str]:
-    """The command that sets limits and then becomes the program. Setting them from here would mean forking this
-    process."""
+    """The `prlimit` command, which sets the limits and then executes the program. Setting them in this process would
+    require a fork."""
     options = [f"--{name}={value}" for name, value in kernel_limits(limits).items()]
     return ["prlimit", f"--stack={STACK}:", *options, "--"]
 
 
 def memory_file(content: bytes) -> int:
-    """A descriptor of a file in memory with that content, positioned at its start."""
+    """Creates an in-memory file with the given content and returns its file descriptor, positioned at the start."""
     descriptor = os.memfd_create("box")
     remaining = memoryview(content)
     while remaining:
@@ -180,10 +182,10 @@ def memory_file(content: bytes) -> int:
 
 
 def output_pipe() -> tuple[int, int]:
-    """A pipe for the output of a program, which can also be opened by name, as `/dev/stdout`, inside the sandbox."""
-    reading_end, writing_end = os.pipe()
-    os.fchmod(writing_end, 0o666)
-    return reading_end, writing_end
+    """A pipe for the output of a program. Inside the sandbox it can also be opened as `/dev/stdout`."""
+    read_end, write_end = os.pipe()
+    os.fchmod(write_end, 0o666)
+    return read_end, write_end
 
 
 def run_command(
@@ -198,14 +200,14 @@ def run_command(
 
     Args:
         isolation (`Isolation`): How it is isolated.
-        command (`list[str]`): The command, with `{box}` and `{python}`.
-        stdin (`bytes`): What it reads.
-        limits (`Limits`): What it may use.
+        command (`list[str]`): The command, in which `{box}` and `{python}` are filled in.
+        stdin (`bytes`): Its standard input.
+        limits (`Limits`): Resource limits.
         files (`dict[str, bytes]`): The files in its box.
         stderr (`IO`, *optional*): File for its standard error, which is discarded by default.
 
     Raises:
-        Outage: If no sandbox could be made.
+        Outage: If the sandbox could not be created.
     """
     with isolation.command(command, files, limits) as sandbox:
         source = memory_file(stdin)

@@ -1,8 +1,8 @@
-"""A system-call filter for the sandbox, beyond what namespaces isolate: the host's key rings, all networks, memory
-that no limit counts, and calls that no solution of a problem needs but that have let programs into the kernel.
+"""A system-call filter for the sandbox, in addition to namespaces. It forbids access to the host's key rings, all
+networks, memory that the limits do not count, and calls that solutions do not need but kernel exploits have used.
 
-Classic BPF over `struct seccomp_data` (linux/seccomp.h), in the form that `bwrap --seccomp` takes. Forbidden calls
-fail with EPERM.
+The filter is classic BPF over `struct seccomp_data` (linux/seccomp.h), in the format of `bwrap --seccomp`. Forbidden
+calls fail with EPERM.
 """
 
 import os
@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 
 class Machine(NamedTuple):
-    """Numbers of a processor architecture, from linux/audit.h and asm/unistd.h.
+    """Constants of a processor architecture, from linux/audit.h and asm/unistd.h.
 
     Args:
-        audit (`int`): The architecture.
-        forbidden (`list[int]`): System calls that are refused; the same calls in the same order for all architectures.
-        socket (`int`): The system call `socket`.
+        audit (`int`): Number of the architecture.
+        forbidden (`list[int]`): Numbers of the forbidden system calls, in the same order for all architectures.
+        socket (`int`): Number of the system call `socket`.
     """
 
     audit: int
@@ -41,7 +41,7 @@ MACHINES = {
 LOAD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
 CALL_NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in seccomp_data
 ALLOW, REFUSE = 0x7FFF0000, 0x00050001  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | EPERM
-X32 = 0x40000000  # calls of x86_64's other interface start here
+X32 = 0x40000000  # first system call number of the x32 ABI on x86_64
 AF_UNIX = 1
 
 
@@ -49,9 +49,9 @@ class Instruction(NamedTuple):
     """One instruction of the filter.
 
     Args:
-        operation (`int`): What it does.
+        operation (`int`): The opcode.
         value (`int`): Its operand.
-        if_true (`str`), if_false (`str`): Where a jump goes: `next`, `allow` or `refuse`.
+        if_true (`str`), if_false (`str`): Jump targets: `next`, `allow` or `refuse`.
     """
 
     operation: int
@@ -61,10 +61,10 @@ class Instruction(NamedTuple):
 
 
 def seccomp_filter(machine: str | None = None) -> bytes | None:
-    """The filter for an architecture; `None` if its numbers are not in `MACHINES`.
+    """The filter for an architecture; `None` if it is not in `MACHINES`.
 
     Args:
-        machine (`str`, *optional*): Its name as in `os.uname().machine`, by default this machine's.
+        machine (`str`, *optional*): Name of the architecture, as in `os.uname().machine`. Defaults to this machine's.
 
     >>> len(seccomp_filter("x86_64")) % 8, seccomp_filter("z80")
     (0, None)

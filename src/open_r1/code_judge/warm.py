@@ -1,8 +1,8 @@
-"""Sandboxes that are ready before the program comes: a fork server per thread forks a new one for each run.
+"""Sandboxes that are started in advance: one fork server per thread forks a new sandbox for each run.
 
-The isolation is the same as with a new bubblewrap for each run, without the time to start it: the fork server
+The isolation is the same as with a new bubblewrap for each run, without its startup time: the fork server
 (`fork_server`) runs in bubblewrap, and each run gets its own user, process, mount and IPC namespaces, `/tmp` and
-limits inside. After a run that exceeds a limit, the fork server is replaced as well.
+limits inside. After a run that exceeds a limit, the fork server is replaced.
 """
 
 import json
@@ -20,18 +20,18 @@ from open_r1.code_judge.providers import ColdSandboxes
 from open_r1.code_judge.sandbox import STACK, Isolation, kernel_limits, memory_file, output_pipe
 
 
-SERVER_LIMITS = Limits(seconds=10**7, memory=2**20, processes=4096, disk=4096)  # each run has its own
+SERVER_LIMITS = Limits(seconds=10**7, memory=2**20, processes=4096, disk=4096)  # generous, since each run has its own
 ANSWER_SIZE = 64  # bytes
 
 
 class ForkServer:
-    """A running fork server, for use by one thread.
+    """A running fork server, for use by a single thread.
 
     Args:
         isolation (`Isolation`): How it is isolated.
 
     Raises:
-        Outage: If it cannot start.
+        Outage: If it cannot be started.
     """
 
     def __init__(self, isolation: Isolation):
@@ -55,16 +55,16 @@ class ForkServer:
         self.close()
 
     def run(self, program: bytes, executable: bool, stdin: bytes, limits: Limits) -> Outcome:
-        """Runs a program in a new sandbox inside this one.
+        """Runs a program in a new sandbox inside the fork server's.
 
         Args:
-            program (`bytes`): A Python program, or an executable.
-            executable (`bool`): Which of them.
-            stdin (`bytes`): What it reads.
-            limits (`Limits`): What it may use.
+            program (`bytes`): Source of a Python program, or an executable.
+            executable (`bool`): Whether `program` is an executable.
+            stdin (`bytes`): Standard input of the program.
+            limits (`Limits`): Resource limits.
 
         Raises:
-            Outage: If the fork server is lost, as it is after a run that exceeded a limit.
+            Outage: If the fork server has died or was closed, as after a run that exceeded a limit.
         """
         stdout, stdout_end = output_pipe()
         self.runs += 1
@@ -85,7 +85,7 @@ class ForkServer:
         return outcome
 
     def _send_run(self, program: bytes, executable: bool, stdin: bytes, stdout: int, limits: Limits) -> None:
-        """Hands a run to the fork server; closes `stdout`."""
+        """Sends a run to the fork server and closes `stdout` in this process."""
         message = {"id": self.runs, "limits": kernel_limits(limits), "executable": executable}
         descriptors = [memory_file(stdin), stdout, memory_file(program)]
         try:
@@ -97,46 +97,46 @@ class ForkServer:
                 os.close(descriptor)
 
     def _receive_answer(self) -> str:
-        """Number and exit code of the run that is over; empty if the fork server is gone."""
+        """Id and exit code of the finished run; empty if the fork server is gone."""
         try:
             return self.control.recv(ANSWER_SIZE).decode()
         except ConnectionError:
             return ""
 
     def is_alive(self) -> bool:
-        """Whether it can run programs."""
+        """Whether the fork server can run programs."""
         return self.control.fileno() >= 0 and self.process.poll() is None
 
     def close(self) -> None:
-        """Kills it with all that runs inside."""
+        """Kills the fork server and all processes inside its sandbox."""
         self.control.close()
         self.sandbox.kill(self.process)
         self.sandbox.close()
 
 
 class Answer:
-    """Knows whether a run in a fork server is over: an answer has then arrived."""
+    """Detects the end of a run in a fork server, which then sends an answer."""
 
     def __init__(self, control: socket.socket):
         self.descriptor = control.fileno()
 
     def is_over(self) -> bool:
-        """Whether there is an answer."""
+        """Whether the answer has arrived."""
         readable, _, _ = select.select([self.descriptor], [], [], 0)
         return bool(readable)
 
     def close(self) -> None:
-        """Does nothing: the socket stays open for the next run."""
+        """Does nothing, since the socket is needed for the next run."""
 
 
 class WarmSandboxes(ColdSandboxes):
-    """Runs programs in sandboxes that are ready before.
+    """Runs programs in sandboxes that are started in advance.
 
     Args:
         isolation (`Isolation`): How they are isolated.
 
     Raises:
-        Outage: If a sandbox cannot contain another one on this machine; `ColdSandboxes` then still work.
+        Outage: If this machine does not allow nested sandboxes; `ColdSandboxes` may still work.
     """
 
     def __init__(self, isolation: Isolation):
@@ -147,7 +147,7 @@ class WarmSandboxes(ColdSandboxes):
             raise Outage(f"a sandbox cannot contain another one here: {outcome}")
 
     def execute(self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes]) -> Outcome:
-        """Runs a program, the only one of `files`, in the fork server of this thread."""
+        """Runs the program, the only entry of `files`, in the fork server of this thread."""
         ((name, program),) = files.items()
         server = getattr(self._local, "server", None)
         if server is None or not server.is_alive():

@@ -1,19 +1,20 @@
-"""Verifiable rewards, by name.
+"""Rewards for GRPO and evaluation, referred to by name in recipes.
 
-A reward is a pure function of completions and columns of the data set:
+A reward is a pure function of completions and data set columns:
 
     (completions, <columns>, **kwargs) -> list[float | None]
 
-One with parameters is a class whose instances are called like that. `None` means "cannot be judged". In a recipe:
+A reward with parameters is a class whose instances have this signature. `None` means "cannot be judged". In a recipe:
 
     reward_funcs:
       - {name: accuracy, domain: [math, stem]}
       - {name: format, weight: 0.5, only_if: accuracy}
       - {name: my_rewards.py:brevity, max_words: 200}
 
-Registered rewards take completions as text or as TRL's messages; in a recipe, the tag of a thought that the prompt
-opened is put back. Your own rewards are called exactly as TRL calls them; `text_of` gives the text of a completion.
-TRL's (`trl.rewards.…`) get messages. `python -m open_r1.rewards` grades a file. Nothing here imports torch.
+Registered rewards take completions as text or as TRL's messages; if the prompt ends with `<think>`, the tag is added
+back to the completion first. Your own rewards are called exactly as TRL would call them; use `text_of` to get the text
+of a completion. TRL's rewards (`trl.rewards.…`) get messages. `python -m open_r1.rewards` grades a file. Importing
+this package does not import torch.
 
 Start reading at `composition.py`.
 """

@@ -1,11 +1,11 @@
-"""Grades a file of completions with any rewards, as training does, and shows the means by reward and domain.
+"""Scores a file of completions with any rewards, as in training, and prints the means by reward and domain.
 
 Examples:
 
-  # is the final answer right? columns `completion` and `solution`
+  # accuracy of the final answers, with columns `completion` and `solution`
   python -m open_r1.rewards --dataset_name completions.jsonl
 
-  # other columns, other rewards, and the graded rows in a file
+  # other columns and rewards; writes the scored rows to a file
   python -m open_r1.rewards --dataset_name completions.parquet --dataset_completion_column output \\
       --dataset_solution_column answer --reward_funcs accuracy '{name: format, structure: summary}' \\
       --output_path graded.jsonl
@@ -29,7 +29,7 @@ from open_r1.utils.text import OPEN
 
 
 def main() -> None:
-    """Grades a file of completions and prints the means."""
+    """Scores a file of completions and prints the means."""
     (args,) = parse_command_line("rewards", __doc__)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     console = Console()
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def as_table(means: list[MeanScore], title: str) -> Table:
-    """Mean scores as a table for the console."""
+    """Formats mean scores as a table for the console."""
     table = Table("domain", "reward", "completions", "mean", "not judged", title=title, title_justify="left")
     for row in means:
         mean = "–" if row.mean is None else f"{row.mean:.3f}"

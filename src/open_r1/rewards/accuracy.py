@@ -1,6 +1,6 @@
-"""Accuracy reward: is the final answer equal to the gold one? (DeepSeek-R1, §2.2.2)
+"""Accuracy reward: whether the final answer equals the gold answer (DeepSeek-R1, §2.2.2).
 
-What counts as equal is the policy of `open_r1.grading`, in its README.
+The README of `open_r1.grading` defines what counts as equal.
 """
 
 import time
@@ -20,21 +20,21 @@ def accuracy(
     log_extra: Callable | None = None,
     **kwargs,
 ) -> list[float | None]:
-    """Scores completions by their final answers.
+    """Scores completions by whether their final answer is right.
 
     Args:
         completions (`list`):
             Completions as text, thoughts included, or as messages.
         solution (`list`):
-            Gold answers, one per completion, in any style.
+            Gold answers, one per completion, in any format.
         log_metric (`Callable`, *optional*):
-            TRL's function for metrics. It gets the seconds and the shares of the batch that are `unjudged`, had
-            `timeouts` or were `remembered` from an earlier batch.
+            TRL's function for logging metrics. Used for the grading time in seconds and for the counts `unjudged`,
+            `timeouts` and `remembered` (from earlier batches), each divided by the batch size.
         log_extra (`Callable`, *optional*):
-            TRL's function for columns of the table of completions. It gets gold and answer as understood.
+            TRL's function for adding columns to the table of completions. Used for the parsed golds and answers.
 
     Returns:
-        `list[float | None]`: 1.0 if the final answer equals the gold, 0.0 if not, `None` if that cannot be judged.
+        `list[float | None]`: 1.0 if the final answer equals the gold, 0.0 if not, `None` if it cannot be judged.
 
     >>> accuracy(["<think>2+2</think><answer>4</answer>", "<think>\\\\boxed{4}"], ["4", "4"])
     [1.0, 0.0]

@@ -1,4 +1,4 @@
-"""Checks of a data set against the rewards of a recipe, before any model is loaded."""
+"""Checks that a data set fits the rewards of a recipe, before any model is loaded."""
 
 import logging
 
@@ -9,18 +9,18 @@ from open_r1.utils.errors import RecipeError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
-CHECKED_GOLDS = 1000  # of a data set, the first ones
+CHECKED_GOLDS = 1000  # how many of a data set's gold answers to check, from the first
 
 
 def check_columns(rewards: list[Reward], columns: list[str]) -> None:
-    """Stops if a reward needs a column that the data set does not have.
+    """Checks that the data set has all columns that the rewards need.
 
     Args:
         rewards (`list[Reward]`): Rewards of the recipe.
-        columns (`list[str]`): Columns of the data set, under the names that rewards know.
+        columns (`list[str]`): Columns of the data set, under the names that the rewards use.
 
     Raises:
-        RecipeError: Naming the reward, the column and the columns that there are.
+        RecipeError: If a column is missing.
     """
     found = ", ".join(columns)
     for reward in rewards:
@@ -40,14 +40,14 @@ def check_columns(rewards: list[Reward], columns: list[str]) -> None:
 
 
 def check_domains(rewards: list[Reward], domains: list[str]) -> None:
-    """Stops if a reward is for rows that do not exist, or if there are rows without a reward.
+    """Checks that the data set has rows for each domain of a reward, and a reward for each of its domains.
 
     Args:
         rewards (`list[Reward]`): Rewards of the recipe.
-        domains (`list[str]`): The column `domain` of the data set.
+        domains (`list[str]`): The `domain` column of the data set.
 
     Raises:
-        RecipeError: Naming the domain.
+        RecipeError: If a domain has no rows or no reward.
     """
     existing = {str(domain) for domain in domains}
     rewarded = set()
@@ -66,14 +66,14 @@ def check_domains(rewards: list[Reward], domains: list[str]) -> None:
 
 
 def check_golds(golds: list, limit: float) -> None:
-    """Stops if too many gold answers cannot be parsed: their rows would never train.
+    """Checks that enough gold answers can be parsed. Rows whose gold cannot be parsed are never trained on.
 
     Args:
         golds (`list`): Gold answers; the first `CHECKED_GOLDS` are enough.
-        limit (`float`): Largest share of unusable gold answers to accept, from 0 to 1.
+        limit (`float`): Largest acceptable share of unusable gold answers, from 0 to 1.
 
     Raises:
-        RecipeError: With the share, and some of the gold answers.
+        RecipeError: If more gold answers are unusable.
     """
     unusable = [gold for gold in golds if gold_answer(gold) is None]
     if len(unusable) > limit * len(golds):

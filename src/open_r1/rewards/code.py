@@ -1,9 +1,9 @@
-"""The code reward: does the program pass its test cases? (DeepSeek-R1, §2.2.2: a compiler's feedback on test cases.)
+"""Code reward: whether the program passes its test cases (DeepSeek-R1, §2.2.2: compiler feedback on test cases).
 
     reward_funcs:
       - {name: code, mode: fraction, timeout: 4, domain: code}
 
-Programs are judged by `open_r1.code_judge`; its README says what its sandbox protects from, and what it does not.
+`open_r1.code_judge` runs the programs. Its README describes what the sandbox protects against, and what it does not.
 """
 
 import logging
@@ -28,30 +28,34 @@ from open_r1.utils.text import text_of
 logger = logging.getLogger(__name__)
 
 MODES = ("binary", "fraction")
-# Logged as shares of the batch, `code/no_program` and so on.
+# Categories that are logged as shares of the batch: `code/no_program`, `code/broken_tests` and so on.
 COUNTED = ("no program", "broken tests", "outage", "timeout", "memory", "compile")
 
 
 class Code:
-    """1.0 if the program in the completion passes all test cases (or the share of them that it passes), 0.0 if there
-    is no program, `None` if the test cases are invalid or the judge fails.
+    """Scores the program in a completion by its test cases.
+
+    A completion without a program gets 0.0. It gets `None` if its test cases are invalid or the judge fails.
+
+    Needs the data set column `verification_info`, `test_cases` or those of LiveCodeBench; see `code_judge.cases`.
 
     Args:
-        mode (`str`, *optional*, defaults to `"binary"`): All or nothing; the first failure ends the test. Or
-            `"fraction"`, the share of test cases passed.
-        timeout (`float`, *optional*, defaults to 6): Seconds of wall-clock time per test case (LiveCodeBench's).
-        program_timeout (`float`, *optional*, defaults to 60): Seconds for all test cases of a program; those left over
-            fail.
+        mode (`str`, *optional*, defaults to `"binary"`):
+            `"binary"` gives 1.0 if all test cases pass, else 0.0, and stops at the first failure. `"fraction"` gives
+            the share of test cases passed.
+        timeout (`float`, *optional*, defaults to 6):
+            Seconds of wall-clock time per test case, as in LiveCodeBench.
+        program_timeout (`float`, *optional*, defaults to 60):
+            Seconds for all test cases of a program. Test cases that have not run by then count as failed.
         memory (`int`, *optional*, defaults to 512): MiB per program.
-        concurrency (`int`, *optional*): Programs at the same time; by default the cores of this process, 64 with a
-            `provider`.
-        isolation (`str`, *optional*, defaults to `"bubblewrap"`): Or `"none"`, for machines with nothing to protect.
-        provider (`str`, *optional*): Judge elsewhere: a class by dotted path or `file.py:Class`; see
-            `code_judge.Provider`.
-        provider_params (`dict`, *optional*): Its keyword arguments.
+        concurrency (`int`, *optional*):
+            Number of programs to run in parallel. Defaults to the cores of this process, or 64 with a `provider`.
+        isolation (`str`, *optional*, defaults to `"bubblewrap"`):
+            `"bubblewrap"`, or `"none"` on machines with nothing to protect.
+        provider (`str`, *optional*):
+            Class that runs the programs elsewhere, as a dotted path or `file.py:Class`; see `code_judge.Provider`.
+        provider_params (`dict`, *optional*): Keyword arguments of the provider.
         python (`str`, *optional*): Interpreter for Python programs.
-
-    Columns: `verification_info`, `test_cases` or LiveCodeBench's; see `code_judge.cases`.
     """
 
     __name__ = "code"
@@ -85,18 +89,18 @@ class Code:
         )
 
     def start(self) -> None:
-        """Makes the judge ready.
+        """Starts the judge.
 
         Raises:
-            Outage: If programs cannot be isolated on this machine, with what to do about it.
+            Outage: If programs cannot be isolated on this machine; the message says how to fix it.
         """
         self.judge.start()
 
     def check(self) -> None:
-        """Starts the judge, which is cheap, to see whether programs can be isolated on this machine.
+        """Checks that programs can be isolated on this machine by starting the judge, which is cheap.
 
         Raises:
-            Outage: If they cannot.
+            Outage: If they cannot be isolated.
         """
         self.start()
 
@@ -147,10 +151,10 @@ class Code:
         return rewards
 
     def _grade(self, result: ProgramVerdict | Exception) -> "_Grade":
-        """The grade of a submission, from its verdict or the exception because of which there is none."""
+        """The grade of a submission, from its verdict or from the exception that was raised instead."""
         if isinstance(result, Outage | OSError):
             return _Grade(None, f"outage: {result}", "outage")
-        if isinstance(result, Exception):  # no completion and no row may end a run of days
+        if isinstance(result, Exception):  # a single completion or row must never crash a long run
             logger.warning("a program could not be judged: %r", result)
             return _Grade(None, f"error: {result!r}", "outage")
         reward = result.passed / result.total
@@ -165,9 +169,9 @@ class _Grade:
     """The grade of one completion.
 
     Args:
-        reward (`float`, *optional*): The reward; `None` if it cannot be judged.
-        remark (`str`): Shown beside the completion.
-        category (`str`, *optional*): What it is counted as.
+        reward (`float`, *optional*): The reward; `None` if the completion cannot be judged.
+        remark (`str`): Explanation shown next to the completion in TRL's table.
+        category (`str`, *optional*): Category under which it is counted in the metrics.
     """
 
     reward: float | None
@@ -176,7 +180,7 @@ class _Grade:
 
 
 def _prepare(completion: str | list[dict] | None, row: dict[str, Any]) -> Submission | _Grade:
-    """What to judge, or the grade if that is clear without."""
+    """The submission to judge, or the grade if no program has to be run to know it."""
     text = text_of(completion)
     if text is None:
         return _Grade(None, "no completion")

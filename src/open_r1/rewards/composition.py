@@ -1,17 +1,17 @@
-"""The rewards of a recipe together, as TRL's `GRPOTrainer` calls them.
+"""Combines the rewards of a recipe for TRL's `GRPOTrainer`.
 
-TRL calls one reward function after another, and sums their weighted rewards of a completion. It leaves out `None`,
-which amounts to counting it as 0: beside a format reward, an answer that nobody could judge would train as a wrong
-one. A `Composition` therefore computes all rewards of a batch at once, and hands them out to TRL one by one
+TRL calls one reward function after another and sums their weighted rewards. It skips `None`, which has the same effect
+as a reward of 0: combined with a format reward, an answer that could not be judged would be trained on as if it were
+wrong. A `Composition` therefore computes all rewards of a batch at once and passes them to TRL one by one
 (`RewardFunction`). For each batch it
 
-1. calls every reward on the rows that it is for (its `domain`), all of them at the same time;
-2. finds the rows that one of their judges could not judge;
-3. fills the gaps of shaping rewards (format, length, language …) with the mean of the prompt's other completions,
-   which neither helps nor hurts;
-4. sets a reward with `only_if` to 0 where that other reward is not positive;
+1. calls all rewards in parallel, each on the rows of its `domain`;
+2. finds the rows that could not be judged;
+3. fills the gaps of shaping rewards (format, length, language …) with the mean of the other completions of the same
+   prompt, which is neutral;
+4. sets a reward with `only_if` to 0 where the reward it depends on is not positive;
 5. logs the share of unjudged rows, and stops the run if it gets too large;
-6. gives the unjudged rows `None` from every reward, so that they do not train.
+6. sets all rewards of unjudged rows to `None`, so that these rows are not trained on.
 """
 
 import asyncio
@@ -34,22 +34,22 @@ from open_r1.utils.text import text_of
 
 logger = logging.getLogger(__name__)
 
-WATCHED = 512  # the last completions, of which at most a share of `max_unjudged` may be unjudged
-Scores = list[float | None]  # what a reward returns: one score per completion
+WATCHED = 512  # number of last completions to which the limit `max_unjudged` applies
+Scores = list[float | None]  # return value of a reward: one score per completion
 
 
 class Reward:
-    """One reward of a recipe, and what is known about its function.
+    """One reward of a recipe, with its function and the inputs that the function needs.
 
     Args:
         spec (`RewardSpec`): Name, weight, domain, gate and parameters, from the recipe.
 
     Attributes:
-        label (`str`): The name in TRL's metrics.
+        label (`str`): Name in TRL's metrics.
         columns (`set[str]`): Data set columns that the function needs.
-        trainer_columns (`set[str]`): What it needs of the things that TRL passes beside the columns.
-        takes_solution (`bool`): Whether it looks at the column `solution`, if there is one.
-        is_shaping (`bool`): Whether it says how a completion looks rather than whether it is right.
+        trainer_columns (`set[str]`): Arguments that it needs from TRL besides the data set columns.
+        takes_solution (`bool`): Whether it takes the column `solution`.
+        is_shaping (`bool`): Whether it scores the form of a completion rather than whether it is right.
 
     Raises:
         RecipeError: If the name is unknown or the parameters do not fit.
@@ -70,7 +70,7 @@ class Reward:
         self.is_registered = spec.name in REWARDS
         self.is_shaping = spec.name in SHAPING
         self.is_async = _is_async(self.function)
-        # Other rewards stay in the main thread, for the sake of signals and of libraries that are not safe in threads.
+        # TRL's and users' rewards run in the main thread: they may use signals or libraries that are not thread-safe.
         self.runs_in_thread = self.is_registered or self.is_async
 
     def __str__(self) -> str:
@@ -87,12 +87,12 @@ class Reward:
         prefill: str,
         columns: dict,
     ) -> "BatchScores":
-        """Scores the rows of a batch that this reward is for.
+        """Scores the rows of a batch to which this reward applies.
 
         Args:
             completions (`list`): All completions of the batch.
-            prefill (`str`): What the prompt already holds of the completions.
-            columns (`dict`): All columns of the batch, and whatever else TRL passes.
+            prefill (`str`): Beginning of the completions that is part of the prompt, such as `<think>`.
+            columns (`dict`): All columns of the batch, and everything else that TRL passes.
         """
         rows = self._select_rows(completions, columns.get("domain"))
         scores: Scores = [None] * len(completions)
@@ -105,7 +105,7 @@ class Reward:
         return BatchScores(self, rows, scores)
 
     def _select_rows(self, completions: list, domains: list | None) -> list[int]:
-        """The rows with a completion and one of the reward's domains."""
+        """The rows that have a completion and belong to one of the reward's domains."""
         rows = []
         for row, completion in enumerate(completions):
             domain = domains[row] if domains else None
@@ -119,7 +119,7 @@ class Reward:
         prefill: str,
         kwargs: dict,
     ) -> Scores:
-        """Calls the function. If it fails, the run goes on, and none of the completions is judged."""
+        """Calls the function. If it fails, the run continues and all scores are `None`."""
         try:
             scores = self.function(completions=self._convert(completions, prefill), **kwargs)
             if self.is_async:
@@ -127,13 +127,13 @@ class Reward:
             scores = list(map(_finite_or_none, scores))
             if len(scores) != len(completions):
                 raise ValueError(f"returned {len(scores)} rewards for {len(completions)} completions")
-        except Exception as error:  # a user's reward may raise anything; that must not end a run of days
+        except Exception as error:  # a user's reward may raise anything, and must not crash a long run
             logger.warning("reward %r failed, this batch goes without it: %r", self.label, error)
             return [None] * len(completions)
         return scores
 
     def _convert(self, completions: list, prefill: str) -> list:
-        """Completions in the form that the function takes: ours get text, TRL's messages, a user's what TRL passes."""
+        """Converts completions for the function: text for our rewards, messages for TRL's, unchanged for a user's."""
         is_trl = self.spec.name.startswith("trl.")
         if not self.is_registered and not is_trl:
             return completions
@@ -149,14 +149,14 @@ class Reward:
 
 @dataclass
 class BatchScores:
-    """What one reward says about a batch.
+    """The scores of one reward for a batch.
 
     Args:
         reward (`Reward`): The reward.
-        rows (`list[int]`): The rows that it is for.
+        rows (`list[int]`): The rows to which it applies.
         scores (`list[float | None]`):
-            One score per completion of the whole batch; `None` where the reward could not judge, and in rows that it
-            is not for.
+            One score per completion of the whole batch; `None` where the reward could not judge the completion or
+            does not apply.
     """
 
     reward: Reward
@@ -165,12 +165,12 @@ class BatchScores:
 
     @property
     def unjudged_rows(self) -> list[int]:
-        """The rows that the reward is for but could not judge."""
+        """The rows to which the reward applies but that it could not judge."""
         return [row for row in self.rows if self.scores[row] is None]
 
     @property
     def non_positive_rows(self) -> list[int]:
-        """The rows that the reward is for and gives nothing above 0: where it closes as a gate."""
+        """The rows to which the reward applies and where it is not positive: rewards with `only_if` are 0 there."""
         rows = []
         for row in self.rows:
             score = self.scores[row]
@@ -179,7 +179,7 @@ class BatchScores:
         return rows
 
     def fill_gaps(self, prompts: list | None) -> None:
-        """Sets unjudged rows to the mean over the judged completions of the same prompt, if there are any."""
+        """Sets unjudged rows to the mean over the judged completions of the same prompt, if any."""
         gaps = self.unjudged_rows
         if not gaps or not prompts:
             return
@@ -193,25 +193,25 @@ class BatchScores:
                 self.scores[row] = sum(group) / len(group)
 
     def set_to_zero(self, rows: Iterable[int]) -> None:
-        """Sets scores to 0, but for those that are `None`."""
+        """Sets the scores of some rows to 0, except those that are `None`."""
         for row in rows:
             if self.scores[row] is not None:
                 self.scores[row] = 0.0
 
     def drop_unjudged(self, judged: list[bool]) -> None:
-        """Sets scores to `None` in all rows that a judge could not judge."""
+        """Sets the scores of all unjudged rows to `None`."""
         for row, is_judged in enumerate(judged):
             if not is_judged:
                 self.scores[row] = None
 
 
 class Composition:
-    """All rewards of a recipe; see the module docstring for what it does with a batch.
+    """All rewards of a recipe; see the module docstring for how a batch is scored.
 
     Args:
         specs (`list[RewardSpec]`): The rewards, in order.
         prefill (`str`, *optional*, defaults to `""`):
-            What the prompt already holds of the completion, such as `<think>`.
+            Beginning of the completions that is part of the prompt, such as `<think>`.
         max_unjudged (`float`, *optional*, defaults to 1):
             Largest share of the last 512 completions that may be unjudged.
 
@@ -244,25 +244,25 @@ class Composition:
         return " + ".join(map(str, self.rewards))
 
     def check(self) -> None:
-        """Checks that the judges can start: calls each reward's method `check`, which must not need much memory.
+        """Checks that all rewards can start. Calls the method `check` of each reward, which must not use much memory.
 
         Raises:
-            RecipeError: If one of them cannot start.
+            RecipeError: If a reward cannot start.
         """
         self._call_hooks("check")
 
     def start(self) -> None:
-        """Makes the judges ready: starts the grader's processes, and calls each reward's method `start`.
+        """Starts the grader's worker processes and calls the method `start` of each reward.
 
         Raises:
-            RecipeError: If one of them cannot start.
+            RecipeError: If a reward cannot start.
         """
         if any(reward.takes_solution and reward.runs_in_thread for reward in self.rewards):
             shared_grader().workers.start()
         self._call_hooks("start")
 
     def _call_hooks(self, name: str) -> None:
-        """Calls a method without arguments of all rewards that have it."""
+        """Calls a method on all rewards that have it."""
         for reward in self.rewards:
             hook = getattr(reward.function, name, None)
             if not callable(hook):
@@ -273,9 +273,9 @@ class Composition:
                 raise RecipeError(f"reward_funcs: {reward.label!r} cannot start: {error}") from error
 
     def for_trainer(self) -> list["RewardFunction"]:
-        """Starts the judges, and returns one function per reward for `GRPOTrainer(reward_funcs=…)`.
+        """Starts the rewards and returns one function per reward for `GRPOTrainer(reward_funcs=…)`.
 
-        TRL weights, sums and logs their rewards.
+        TRL weights, sums and logs the rewards.
         """
         self.start()
         return [RewardFunction(self, index) for index in range(len(self.rewards))]
@@ -305,9 +305,9 @@ class Composition:
         """Scores a batch.
 
         Args:
-            completions (`list`): Completions as text or messages; `None` is an unjudged row.
-            log_metric (`Callable`, *optional*): TRL's function that logs a metric of the batch, by name and value.
-            columns: Columns of the data set, one value per completion, and whatever else TRL passes.
+            completions (`list`): Completions as text or messages; a row with `None` is unjudged.
+            log_metric (`Callable`, *optional*): TRL's function for logging a metric, called with name and value.
+            columns: Data set columns, with one value per completion, and everything else that TRL passes.
 
         Returns:
             `list[list[float | None]]`: The scores of each reward, in the order of the recipe.
@@ -331,7 +331,7 @@ class Composition:
         return [result.scores for result in results]
 
     def _call_rewards(self, completions: list, columns: dict) -> list[BatchScores]:
-        """Calls all rewards: ours and asynchronous ones in threads, the others meanwhile in this one, one by one."""
+        """Calls all rewards: registered and asynchronous ones in threads, the others in turn in this thread."""
         results: dict[Reward, BatchScores] = {}
         futures = {}
         with ThreadPoolExecutor(len(self.rewards)) as pool:
@@ -366,7 +366,7 @@ class RewardFunction:
 
     Args:
         composition (`Composition`): All rewards of the recipe.
-        index (`int`): Which of them this one is.
+        index (`int`): Index of this reward in the composition.
     """
 
     def __init__(self, composition: Composition, index: int):
@@ -382,12 +382,12 @@ class RewardFunction:
 class ScoredBatch:
     """The last batch that was scored, and its scores.
 
-    TRL passes the very same list objects to each reward function of a batch, and new ones with the next batch. So a
-    batch is recognised by the identity of its lists, which is cheap, rather than by their contents. The lists are kept
-    here because an object that is gone may be followed by another one with the same identity.
+    TRL passes the same list objects to each reward function of a batch, and new ones for the next batch. A batch is
+    therefore recognized by the identity of its lists, which is cheaper than comparing their contents. The lists are
+    kept here because Python may reuse the identity of an object that has been garbage-collected.
 
     Args:
-        lists (`list[list]`): The completions and all columns.
+        lists (`list[list]`): The completions and all columns that are lists.
         scores (`list[list[float | None]]`): The scores of each reward.
     """
 
@@ -395,14 +395,14 @@ class ScoredBatch:
     scores: list[Scores]
 
     def is_made_of(self, lists: list[list]) -> bool:
-        """Whether these lists are the same objects as the batch's."""
+        """Whether these lists are the same objects as those of the batch."""
         if len(lists) != len(self.lists):
             return False
-        return all(one is other for one, other in zip(lists, self.lists, strict=True))
+        return all(new is known for new, known in zip(lists, self.lists, strict=True))
 
 
 def _is_async(function: Callable) -> bool:
-    """Whether a function, a partial of one, or a callable object is a coroutine function."""
+    """Whether a function, a `functools.partial` of one, or a callable object is asynchronous."""
     if isinstance(function, functools.partial):
         function = function.func
     elif not inspect.isroutine(function):
@@ -421,9 +421,9 @@ def _select_columns(
     rows: list[int],
     batch_size: int,
 ) -> dict:
-    """The keyword arguments of a reward that sees only some rows of the batch.
+    """The keyword arguments for a reward that applies only to some rows of the batch.
 
-    Columns are cut to these rows. What the reward gives to TRL's `log_extra` is extended to the whole batch.
+    Columns are reduced to these rows. Columns that the reward logs with `log_extra` are padded to the whole batch.
     """
     kwargs = {}
     for name, value in columns.items():
@@ -442,7 +442,7 @@ def _log_extra(
     name: str,
     values: list,
 ) -> None:
-    """Logs a column of TRL's table of completions that only some rows have values for."""
+    """Logs an extra column of TRL's table of completions that has values only for some rows."""
     column = [""] * batch_size
     for row, value in zip(rows, values, strict=True):
         column[row] = value
@@ -450,7 +450,7 @@ def _log_extra(
 
 
 def _find_judged_rows(results: list[BatchScores], completions: list) -> list[bool]:
-    """Which rows have a completion that none of their judges failed on; shaping rewards do not judge."""
+    """For each row, whether it has a completion that was judged by all non-shaping rewards that apply to it."""
     judged = [completion is not None for completion in completions]
     for result in results:
         if not result.reward.is_shaping:
@@ -460,10 +460,10 @@ def _find_judged_rows(results: list[BatchScores], completions: list) -> list[boo
 
 
 def _apply_gates(results: list[BatchScores]) -> None:
-    """Sets rewards with `only_if` to 0 where that other reward is not positive.
+    """Sets rewards with `only_if` to 0 where the reward they depend on is not positive.
 
-    Rows that the other reward is not for stay as they are. All gates are read before any score is set, so the order of
-    the recipe does not matter.
+    Rows to which that reward does not apply are left unchanged. All conditions are evaluated before any score is
+    changed, so the order of the rewards in the recipe does not matter.
     """
     non_positive_rows = {}
     for result in results:

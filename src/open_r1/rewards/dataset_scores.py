@@ -1,4 +1,4 @@
-"""The scores of a data set of completions: what `python -m open_r1.rewards`, data builders and evaluation call."""
+"""Scores a data set of completions, for `python -m open_r1.rewards`, the data builders and evaluation."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from open_r1.rewards.composition import Composition, Scores
 from open_r1.utils.errors import RecipeError
 
 
-BATCH_SIZE = 512  # completions; within a batch, rewards overlap and each distinct answer is graded once
-TRAINER_NAMES = {"prompt": "prompts"}  # columns that TRL passes to rewards under another name
+BATCH_SIZE = 512  # completions; within a batch, rewards run in parallel and each distinct answer is graded once
+TRAINER_NAMES = {"prompt": "prompts"}  # columns that TRL passes to rewards under a different name
 
 
 class MeanScore(NamedTuple):
@@ -22,9 +22,9 @@ class MeanScore(NamedTuple):
     Args:
         domain (`str`): Value of the domain column, or `"all"`.
         reward (`str`): Name of the reward.
-        completions (`int`): Completions that the reward applies to.
-        mean (`float`, *optional*): Mean over the completions that were judged; `None` if there are none.
-        unjudged (`int`): Completions that could not be judged.
+        completions (`int`): Number of completions, including those that could not be judged.
+        mean (`float`, *optional*): Mean over the judged completions; `None` if there are none.
+        unjudged (`int`): Number of completions that could not be judged.
     """
 
     domain: str
@@ -40,16 +40,16 @@ def score_dataset(
     completion_column: str = "completion",
     progress: bool = True,
 ) -> Dataset:
-    """Adds a column `rewards/<name>` per reward, as TRL names its metrics, and their weighted sum as `reward`.
+    """Adds a column `rewards/<name>` per reward, named like TRL's metrics, and their weighted sum as `reward`.
 
     Args:
         dataset (`Dataset`): Completions, as text or messages, and the columns that the rewards need.
         rewards (`Composition`): The rewards.
-        completion_column (`str`, *optional*, defaults to `"completion"`): Column that holds the completions.
+        completion_column (`str`, *optional*, defaults to `"completion"`): Column of the completions.
         progress (`bool`, *optional*, defaults to `True`): Whether to show a progress bar.
 
     Returns:
-        `Dataset`: The data set with the new columns; columns of the same names are replaced.
+        `Dataset`: The data set with the new columns. Existing columns with the same names are replaced.
 
     Raises:
         RecipeError: If a reward needs a column that the data set does not have.
@@ -70,14 +70,14 @@ def score_dataset(
 
 
 def check_scorable(columns: list[str], rewards: Composition) -> None:
-    """Stops if a data set lacks a column that a reward needs, or something that only a trainer passes to rewards.
+    """Checks that a data set has everything the rewards need, including arguments that a trainer would pass.
 
     Args:
         columns (`list[str]`): Columns of the data set.
         rewards (`Composition`): The rewards.
 
     Raises:
-        RecipeError: Naming the reward and the column.
+        RecipeError: If a column is missing.
     """
     check_columns(rewards.rewards, columns)
     available = {TRAINER_NAMES.get(name, name) for name in columns}
@@ -91,11 +91,11 @@ def check_scorable(columns: list[str], rewards: Composition) -> None:
 
 
 def copy_scores(scored: Dataset, dataset: Dataset) -> Dataset:
-    """Adds the scores of one data set to another with the same rows, such as the user's own with its own column names.
+    """Copies the score columns to another data set with the same rows, such as the user's with its own column names.
 
     Args:
-        scored (`Dataset`): What `score_dataset` returned.
-        dataset (`Dataset`): The same rows.
+        scored (`Dataset`): Return value of `score_dataset`.
+        dataset (`Dataset`): A data set with the same rows.
     """
     columns = {}
     for name in scored.column_names:
@@ -109,12 +109,12 @@ def mean_scores(
     rewards: Composition,
     domain_column: str = "domain",
 ) -> list[MeanScore]:
-    """The mean of each reward over all completions, and then by domain.
+    """The mean of each reward over all completions, and by domain.
 
     Args:
-        scored (`Dataset`): What `score_dataset` returned.
-        rewards (`Composition`): The rewards that it was scored with.
-        domain_column (`str`, *optional*, defaults to `"domain"`): Column of the domains, if there is one.
+        scored (`Dataset`): Return value of `score_dataset`.
+        rewards (`Composition`): The rewards used for scoring.
+        domain_column (`str`, *optional*, defaults to `"domain"`): Column of the domains. It may be missing.
     """
     means = []
     for reward in rewards.rewards:
@@ -132,7 +132,7 @@ def mean_scores(
 
 
 def _batches(dataset: Dataset, progress: bool) -> Iterator[dict[str, list]]:
-    """The rows of a data set in batches, with a progress bar."""
+    """Iterates over a data set in batches, with a progress bar."""
     bar = Progress(
         TextColumn("grading"),
         BarColumn(),
@@ -149,7 +149,7 @@ def _batches(dataset: Dataset, progress: bool) -> Iterator[dict[str, list]]:
 
 
 def _with_columns(dataset: Dataset, columns: dict[str, Scores]) -> Dataset:
-    """A data set with new columns, which replace those of the same names."""
+    """Adds columns to a data set, replacing existing columns with the same names."""
     for name, values in columns.items():
         if name in dataset.column_names:
             dataset = dataset.remove_columns(name)
@@ -170,7 +170,7 @@ def _mean_score(
 
 
 def _weighted_sum(scores: tuple[float | None, ...], rewards: Composition) -> float | None:
-    """The sum that GRPO maximises; `None` if no reward could judge the completion."""
+    """The weighted sum that GRPO maximizes; `None` if no reward could judge the completion."""
     total = None
     for score, reward in zip(scores, rewards.rewards, strict=True):
         if score is not None:

@@ -1,6 +1,6 @@
-"""Format: does the completion think between tags and then answer?
+"""Format reward: whether the completion puts its thought between tags and then answers.
 
-DeepSeek-R1, §2.2.2 and Table 1; §2.3.1 for summaries.
+Follows DeepSeek-R1, §2.2.2 and Table 1; for summaries, §2.3.1.
 """
 
 import re
@@ -9,7 +9,7 @@ from open_r1.utils.text import text_of
 
 
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
-# Each tag once, in order, nothing but white space around the parts, and neither of them blank.
+# Each tag occurs once and in order, with only white space around the parts, and neither part is blank.
 TEXT = r"(?:(?!</?think>|</?answer>).)*"
 THOUGHT = rf"\s*<think>(?!\s*</){TEXT}</think>\s*"
 STRUCTURES = {
@@ -20,18 +20,18 @@ STRUCTURES = {
 
 
 class Format:
-    """1.0 if the whole completion has the structure, else 0.0.
+    """1.0 if the whole completion has the required structure, else 0.0.
 
-    Where the prompt already opens the thought (as the templates of the distilled models do), a `Composition` puts the
-    `<think>` back; where TRL parsed the thought out of a message, `text_of` puts its tags back.
+    If the prompt ends with `<think>`, as with the templates of the distilled models, `Composition` adds the tag back
+    first. If TRL has parsed the thought out of a message, `text_of` adds its tags back.
 
     Args:
         structure (`str`, *optional*, defaults to `"answer"`):
-            `answer` for `<think>…</think><answer>…</answer>` (R1-Zero), `summary` for `<think>…</think>` and then a
-            summary without tags (R1), `either` for one of the two.
+            `"answer"` for `<think>…</think><answer>…</answer>` (R1-Zero), `"summary"` for `<think>…</think>` followed
+            by a summary without tags (R1), `"either"` for any of the two.
 
     Raises:
-        ValueError: If there is no such structure.
+        ValueError: If the structure is unknown.
 
     >>> Format()(["<think>2+2</think><answer>4</answer>", "<answer>4</answer>"])
     [1.0, 0.0]
@@ -59,7 +59,7 @@ class Format:
 
 
 def tag_count(completions: list, **kwargs) -> list[float | None]:
-    """A quarter for each of the four tags that occurs exactly once: a gentler slope towards the format.
+    """0.25 for each of the four tags that occurs exactly once: a denser signal than `Format`.
 
     Args:
         completions (`list`): Completions as text or messages.

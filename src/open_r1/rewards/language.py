@@ -1,21 +1,19 @@
-"""Language: does the model think in the language it was asked in, and does it mix languages?
+"""Language consistency: whether the model thinks in the language of the prompt, and whether it mixes languages.
 
-`language_consistency` is the reward of the paper (DeepSeek-R1, §2.3.2; Nature version, equation 7): words of the
-target language in the thought / all words in the thought. `mixes_languages` says whether a text has words of several
-languages; evaluation and reports count these. Both see Chinese, English, French, Spanish, German, Japanese, Korean,
-Russian, Arabic and Hindi.
+`language_consistency` is the reward of the paper (DeepSeek-R1, §2.3.2; Nature version, equation 7): the number of
+words in the target language divided by the number of all words in the thought. `mixes_languages` tells whether a text
+has words of several languages; evaluation and reports use it. Both support Chinese, English, French, Spanish, German,
+Japanese, Korean, Russian, Arabic and Hindi.
 
 Simplifications:
 
-- Unicode tells scripts apart; lingua only separates the languages that share one. All words of a sentence in Latin
-  letters are assigned to one of English, French, Spanish and German: the one with the highest sum of lingua's
-  log-confidences, word by word. Unsupported languages are counted with their neighbours in the same script (Italian,
-  Ukrainian), and unsupported scripts with no language at all.
-- 1.73 characters of Chinese or Japanese make a word. A Chinese word has 1.5 to 2 characters on average, depending on
-  who counts; with the geometric mean of the two, the share in a text mixed with English is never off by more than
-  0.04.
-- Formulas, code, addresses, numbers, names of points such as ABC and single Latin letters are not words of any
-  language.
+- Scripts are detected by Unicode range; lingua is only used to tell English, French, Spanish and German apart. All
+  Latin words of a sentence are assigned to the one of these languages with the highest sum of lingua's log-confidences
+  over the words. Unsupported languages are counted as a supported one in the same script (Italian, Ukrainian), and
+  unsupported scripts as `"other"`.
+- 1.73 Chinese or Japanese characters count as a word. Published averages for Chinese range from 1.5 to 2 characters
+  per word; with their geometric mean, the share in a text mixed with English is off by at most 0.04.
+- Formulas, code, URLs, numbers, names of points such as ABC and single Latin letters do not count as words.
 """
 
 import math
@@ -41,12 +39,13 @@ LANGUAGES = {
 }
 CODES = {code: code for code in LANGUAGES} | {name.lower(): code for code, name in LANGUAGES.items()}
 LATIN = ("en", "fr", "es", "de")
-CHARACTERS_PER_WORD = 1.73  # Han and Kana, see above
+CHARACTERS_PER_WORD = 1.73  # of Han and Kana characters, see above
 FEWEST_WORDS = 5  # thoughts with fewer words are not judged
-FLOOR = 0.01  # smallest confidence that counts, so that one foreign name does not decide a sentence
-INERTIA = 1.0  # head start, in nats, of the language of the sentence before; in prompts, the smallest lead that counts
+FLOOR = 0.01  # minimum confidence per word, so that a single foreign name cannot decide a sentence
+# Bonus in nats for the language of the previous sentence. Without one, the best language needs this lead to count.
+INERTIA = 1.0
 
-# Nothing here backtracks: a thought may be megabytes of anything.
+# None of these patterns backtracks, since a thought may be megabytes of arbitrary text.
 NOISE = re.compile(
     r"(?s)```.*?(?:```|\Z)|`[^`\n]*+`|https?://[!-~]+|www\.[!-~]+|</?\w{1,20}>"
     r"|\$\$[^$]*+\$\$|\$(?![\s$])[^$\n]*+(?<!\s)\$(?!\d)"  # formulas, but not "$5 and $7"
@@ -59,7 +58,7 @@ LATIN_LETTERS = re.compile("[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00
 NOTATION = set(
     "sin cos tan cot sec csc arcsin arccos arctan log ln exp lim max min mod gcd lcm det arg cm mm km kg".split()
 )
-# Frequent words that the other three languages do not have.
+# Frequent words that do not exist in the other three languages.
 FUNCTION_WORDS = {
     "en": frozenset("the of and is that we this with which it then".split()),
     "fr": frozenset("le les une est et dans nous donc pour avec sont".split()),
@@ -68,14 +67,14 @@ FUNCTION_WORDS = {
 }
 HAN = re.compile("[\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 KANA = re.compile("[\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]+")
-# Scripts that put spaces between words: a quick search for any of them, then a pattern for the words of each.
+# Scripts with spaces between words: a quick check for any of them, then a pattern for the words of each.
 SPACED_SCRIPT = re.compile("[\u0370-\u1cff\u3130-\u318f\uac00-\ud7af\ufb50-\ufefc]")
 SCRIPT_WORDS = {
     "ru": re.compile("[\u0400-\u052f][\u0300\u0301\u0400-\u052f]*"),
     "ko": re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]+"),
     "ar": re.compile("[\u0610-\u061a\u0620-\u065f\u066e-\u06d3\u06d5-\u06ef\u06fa-\u06ff\ufb50-\ufdff\ufe70-\ufefc]+"),
     "hi": re.compile("[\u0900-\u0963\u0970-\u097f][\u0900-\u0963\u0970-\u097f\u200c\u200d]*"),
-    # a single Greek letter is a variable
+    # two or more Greek letters, since a single one is a variable
     "other": re.compile("[\u0370-\u03ff]{2,}|[\u0530-\u05ff\u0700-\u08ff\u0980-\u10ff\u1200-\u1cff]+"),
 }
 
@@ -89,13 +88,14 @@ def language_consistency(
 ) -> list[float | None]:
     """Share of the words of a thought that are in the target language, from 0.0 to 1.0.
 
-    `None` if the thought has too few words, or if neither the column `language` nor the prompt gives the target
-    language.
+    `None` if the thought has too few words, or if the target language can be determined neither from the column
+    `language` nor from the prompt.
 
     Args:
-        completions (`list`): Completions as text or messages. Without any tags, the whole completion is the thought.
+        completions (`list`):
+            Completions as text or messages. A completion without tags counts as a thought as a whole.
         prompts (`list`, *optional*):
-            Prompts as text or messages; the target is the language of the user's last message.
+            Prompts as text or messages; the target language is that of the user's last message.
         language (`list[str]`, *optional*):
             Target languages, as codes (`"zh"`) or names (`"Chinese"`); they take precedence over the prompts.
         fewest_words (`int`, *optional*, defaults to `5`): Thoughts with fewer words are not judged.
@@ -104,7 +104,7 @@ def language_consistency(
         `list[float | None]`: One reward per completion.
 
     Raises:
-        ValueError: If `language` holds an unsupported language.
+        ValueError: If `language` contains an unsupported language.
 
     >>> [share] = language_consistency(["<think>First we add both numbers, 然后再把结果除以二。</think>6"], language=["en"])
     >>> round(share, 1)
@@ -126,12 +126,12 @@ def language_consistency(
 
 
 class LanguageConsistency:
-    """`language_consistency` with parameters, as recipes name it.
+    """`language_consistency` with parameters, for recipes.
 
     Args:
         language (`str`, *optional*):
-            Target language for rows whose column `language` is empty, as a code or a name. By default it is the
-            language of the prompt.
+            Target language, as a code or a name, for rows whose column `language` is empty. Defaults to the language
+            of the prompt.
         fewest_words (`int`, *optional*, defaults to `5`): Thoughts with fewer words are not judged.
 
     Raises:
@@ -161,10 +161,10 @@ def mixes_languages(text: str) -> bool:
     """Whether a text has words of more than one of the supported languages.
 
     One word in another script is enough. Among languages that share a script (English, French, Spanish and German;
-    Chinese and Japanese), a second one counts from five words on, since fewer do not tell which language they are in.
+    Chinese and Japanese), each needs at least five words to count, since fewer are not enough to identify a language.
 
     Args:
-        text (`str`): Any text; tags, formulas, code and numbers have no language.
+        text (`str`): Any text; tags, formulas, code and numbers are ignored.
 
     >>> mixes_languages("<think>3*7=1 so 1+5=6</think>"), mixes_languages("3*7=1 so 1+5=6，所以")
     (False, True)
@@ -210,7 +210,7 @@ def _thought(completion: str) -> str:
 
 
 def _prompt_language(prompt: str | list[dict] | None) -> str | None:
-    """The language of the user's question, whatever language the template around it is written in."""
+    """The language of the user's question, ignoring the template around it."""
     if not prompt:
         return None
     if isinstance(prompt, str):
@@ -227,7 +227,7 @@ def _prompt_language(prompt: str | list[dict] | None) -> str | None:
 
 
 def _question_in_text(prompt: str) -> str:
-    """The question in a prompt written by R1-Zero's template, `… User: <question>. Assistant: <think>`."""
+    """The question in a prompt in R1-Zero's template, `… User: <question>. Assistant: <think>`."""
     question = prompt.rpartition("User:")[2]
     return re.sub(r"Assistant:\s*+(?:<think>\s*+)?\Z", "", question)
 
@@ -257,7 +257,7 @@ def _count_words(text: str, target: str | None = None) -> Counter[str]:
     Args:
         text (`str`): The text.
         target (`str`, *optional*):
-            The language that matters. Unless it is one of `LATIN`, all words in Latin letters are counted as
+            The only language whose count is needed. Unless it is one of `LATIN`, all Latin words are counted as
             `"other"`, which is much faster than telling English, French, Spanish and German apart.
 
     Returns:
@@ -278,9 +278,9 @@ def _count_words(text: str, target: str | None = None) -> Counter[str]:
 
 
 def _count_latin_words(sentences: list[str], target: str | None) -> Counter[str]:
-    """Assigns all words of a sentence to the language with the highest summed log-confidence of lingua.
+    """Assigns all words of a sentence to the language with the highest sum of lingua's log-confidences.
 
-    The language of the sentence before, or the target in the first sentence, has a head start of `INERTIA`.
+    The language of the previous sentence (the target for the first sentence) gets a bonus of `INERTIA`.
     """
     words = Counter()
     current = None if target is None else LATIN.index(target)
@@ -302,17 +302,18 @@ def _count_latin_words(sentences: list[str], target: str | None) -> Counter[str]
 def _count_han_and_kana(sentences: list[str], target: str | None) -> Counter[str]:
     """Counts Chinese and Japanese words.
 
-    A sentence in Han characters is Japanese if it also has Kana, and Chinese otherwise. A Japanese thought may however
-    have sentences without any Kana, so if the target is Japanese and the text has Kana enough, all of it is.
+    A sentence in Han characters counts as Japanese if it also has enough Kana, and as Chinese otherwise. Since a
+    Japanese thought may have sentences without Kana, the whole text counts as Japanese if that is the target and the
+    text has enough Kana.
     """
     han = kana = chinese = 0
     for sentence in sentences:
-        han_here = _count_characters(HAN, sentence)
-        kana_here = _count_characters(KANA, sentence)
-        han += han_here
-        kana += kana_here
-        if 10 * kana_here < han_here:
-            chinese += han_here
+        sentence_han = _count_characters(HAN, sentence)
+        sentence_kana = _count_characters(KANA, sentence)
+        han += sentence_han
+        kana += sentence_kana
+        if 10 * sentence_kana < sentence_han:
+            chinese += sentence_han
     if target == "ja" and 2 * kana >= han:
         chinese = 0
     japanese = han - chinese + kana
@@ -324,7 +325,8 @@ def _count_characters(pattern: re.Pattern, text: str) -> int:
 
 
 def _scripts(text: str) -> set[str]:
-    """The scripts of a text's words, each named by one of its languages: `en` for Latin, `zh` for Han and Kana."""
+    """The scripts of the words of a text, each named after one of its languages: `en` for Latin, `zh` for Han and
+    Kana."""
     scripts = set()
     if any(map(_is_word, LATIN_LETTERS.findall(text))):
         scripts.add("en")
@@ -338,9 +340,9 @@ def _scripts(text: str) -> set[str]:
 
 
 def _mixes_latin_languages(text: str) -> bool:
-    """Whether a text has five words in each of two of `LATIN`.
+    """Whether a text has at least five words in each of two Latin languages.
 
-    Counting them takes lingua and is slow, so it is done only if the text has function words of two languages.
+    Counting them with lingua is slow, so it is only done if the text has function words of two languages.
     """
     words = set(text.lower().split())
     suspected = 0
@@ -360,15 +362,15 @@ def _mixes_chinese_and_japanese(text: str) -> bool:
 
 
 def _is_word(token: str) -> bool:
-    """Whether a token in Latin letters is a word of some language, not a name of points, a unit or a function."""
+    """Whether a Latin token is a word, rather than names of points such as ABC, a unit or a function."""
     if not token.isalpha() or len(token) >= 40 or token in NOTATION:
         return False
     return len(token) >= 6 or not token.isupper()
 
 
-@lru_cache(maxsize=65536)  # words come again, and lingua takes 40 µs for one
+@lru_cache(maxsize=65536)  # words repeat, and lingua takes 40 µs per word
 def _log_confidences(token: str) -> tuple[float, ...]:
-    """How much lingua believes that a word belongs to each of `LATIN`; empty if the token is not a word."""
+    """Lingua's log-confidence for each language of `LATIN`; empty if the token is not a word."""
     token = unicodedata.normalize("NFC", token)
     if not _is_word(token):
         return ()
@@ -380,7 +382,7 @@ def _log_confidences(token: str) -> tuple[float, ...]:
 
 @lru_cache(maxsize=1)
 def _detector():
-    """Lingua's detector for `LATIN`, imported here since it takes time and memory and most runs do without it."""
+    """Lingua's detector for `LATIN`. Imported lazily, since it takes time and memory and most runs do not need it."""
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
     codes = [getattr(IsoCode639_1, language.upper()) for language in LATIN]

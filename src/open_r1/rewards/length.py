@@ -1,8 +1,8 @@
-"""Length and repetition, in tokens. These are added to a verdict on the answer; they do not replace it.
+"""Length and repetition rewards, in tokens. Use them in addition to an accuracy reward, not instead of it.
 
-TRL's rewards where they do what we need, under the names and parameters of recipes. TRL's cosine reward grades with
-its own accuracy reward, in the same process and by another policy than ours, so `Cosine` has the formula here and the
-verdict from `accuracy`.
+They wrap TRL's rewards where possible. The exception is `Cosine`: TRL's cosine reward grades answers with TRL's own
+accuracy reward, which runs in the training process and has different rules for what is equal. `Cosine` therefore
+implements the formula itself and grades with `accuracy`.
 """
 
 import math
@@ -14,12 +14,12 @@ from open_r1.rewards.accuracy import accuracy
 
 
 class Cosine:
-    """Right answers earn more the shorter they are, wrong ones lose less the longer they are.
+    """Cosine length reward: the shorter a right answer and the longer a wrong one, the higher the reward.
 
     The formula is equation 1 of arXiv 2502.03373.
 
     Args:
-        max_len (`int`): Length, in tokens, at which the scale ends; longer completions count as that long.
+        max_len (`int`): Maximum length in tokens; longer completions are treated as if they had this length.
         right (`list[float]`, *optional*, defaults to `[1.0, 0.5]`):
             Rewards of a right answer of length 0 and of `max_len`.
         wrong (`list[float]`, *optional*, defaults to `[-1.0, -0.5]`):
@@ -62,11 +62,11 @@ class Cosine:
 class GroupLength:
     """Kimi k1.5's length reward (arXiv 2501.12599, §2.3.3).
 
-    It goes from 0.5 for the shortest completion of a prompt to -0.5 for the longest. A wrong completion gets at most
-    0. If not all of a prompt's completions are in this process, they get `None`.
+    It decreases from 0.5 for the shortest completion of a prompt to -0.5 for the longest. Wrong completions get at
+    most 0. If a prompt's completions are not all in this process, they get `None`.
 
     Args:
-        num_generations (`int`): Completions per prompt, as in the recipe.
+        num_generations (`int`): Number of completions per prompt, as in the recipe.
 
     >>> GroupLength(2)(["\\\\boxed{4}", "\\\\boxed{5}"], ["4", "4"], [[7], [7, 7]], ["2+2"] * 2)
     [0.5, -0.5]
@@ -120,7 +120,7 @@ class Repetition:
     """TRL's penalty for repeated n-grams of tokens (arXiv 2502.03373, appendix C.2), from 0 to `max_penalty`.
 
     Args:
-        ngram_size (`int`, *optional*, defaults to `3`): Tokens of an n-gram.
+        ngram_size (`int`, *optional*, defaults to `3`): Number of tokens per n-gram.
         max_penalty (`float`, *optional*, defaults to `-1.0`): Reward of a completion that only repeats itself.
 
     >>> Repetition(ngram_size=2)(["a b c d", "e e e e e"], [[1, 2, 3, 4], [5, 5, 5, 5, 5]])
@@ -144,11 +144,11 @@ class Repetition:
 class SoftOverlong:
     """TRL's soft punishment of overlong completions (DAPO, arXiv 2503.14476, eq. 13).
 
-    It is 0 up to `max_len - cache` tokens and then goes down to -1.
+    It is 0 up to `max_len - cache` tokens and then decreases linearly to -1.
 
     Args:
-        max_len (`int`): Length, in tokens, of the full punishment; the recipe's `max_completion_length`.
-        cache (`int`): Tokens before that over which the punishment grows.
+        max_len (`int`): Length in tokens with the full punishment, usually the recipe's `max_completion_length`.
+        cache (`int`): Number of tokens before `max_len` over which the punishment grows.
 
     >>> SoftOverlong(max_len=100, cache=20)(["short", "long"], [[1] * 80, [1] * 90])
     [0.0, -0.5]
@@ -169,7 +169,7 @@ class SoftOverlong:
 
 
 def _without_missing(rewards: list[float], completions: list) -> list[float | None]:
-    """Rewards, but `None` where there is no completion."""
+    """Sets the rewards of missing completions to `None`."""
     kept: list[float | None] = list(rewards)
     for row, completion in enumerate(completions):
         if completion is None:

@@ -1,9 +1,9 @@
-"""Preference: what a reward model thinks of an answer that is neither right nor wrong (DeepSeek-R1, §2.3.4; v2, §3.1).
+"""Preference rewards: scores of a reward model, for answers that are not verifiable (DeepSeek-R1, §2.3.4; v2, §3.1).
 
-Helpfulness is judged on the final summary only, so that the thought stays free; harmlessness on the whole completion,
-thought included. A reward is the model's score as a probability, `1 / (1 + exp(-score))`. It is bounded, so that one
-lucky outlier does not dominate a group. (The paper adds the bare score; within a group only the order and the spread
-differ.) The models are those of `open_r1.reward_model`.
+Helpfulness is judged on the final summary only, so that it does not interfere with the thought; harmlessness on the
+whole completion, including the thought. The reward is the sigmoid of the model's score, `1 / (1 + exp(-score))`. It is
+bounded, so that one outlier does not dominate a group. (The paper adds the raw score. The order of the completions in
+a group is the same; only the spread differs.) Train the reward models with `open_r1.reward_model`.
 """
 
 import logging
@@ -19,17 +19,20 @@ from open_r1.utils.text import prompt_messages, split_thought, text_of
 
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase  # import torch, which other rewards do without
+    from transformers import (
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )  # these import torch; other rewards do not need it
 
 logger = logging.getLogger(__name__)
 
 
 class Preference(ABC):
-    """A reward model as a reward, loaded once, on the device of this process.
+    """Base class for rewards from a reward model, which is loaded once, on the device of this process.
 
     Args:
-        model (`str`): Folder or Hub id of a model for sequence classification with one output.
-        batch_size (`int`, *optional*, defaults to 32): Completions judged at once.
+        model (`str`): Folder or Hub id of a sequence classification model with one output.
+        batch_size (`int`, *optional*, defaults to 32): Number of completions per forward pass.
         revision (`str`, *optional*, defaults to `"main"`): Revision of a Hub model.
 
     Raises:
@@ -53,7 +56,7 @@ class Preference(ABC):
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
-        """What another process needs to make the same reward; it loads the model itself."""
+        """The arguments for creating the same reward in another process, which loads the model itself."""
         return {"model": self.model, "batch_size": self.batch_size, "revision": self.revision}
 
     def __setstate__(self, state: dict) -> None:
@@ -61,17 +64,17 @@ class Preference(ABC):
 
     @abstractmethod
     def judged_part(self, text: str) -> str | None:
-        """The part of a completion that the model judges; `None` for a completion that gets 0.
+        """The part of a completion that the model judges; `None` if the completion gets a reward of 0.
 
         Args:
             text (`str`): The whole completion.
         """
 
     def check(self) -> None:
-        """Checks all but the weights.
+        """Checks the model's configuration and tokenizer without loading its weights.
 
         Raises:
-            RecipeError: If there is no such model, or if it is not a reward model.
+            RecipeError: If the model does not exist or is not a reward model.
         """
         _load_tokenizer(self.model, self.revision)
 
@@ -79,7 +82,7 @@ class Preference(ABC):
         """Loads the model.
 
         Raises:
-            RecipeError: If there is no such model, or if it is not a reward model.
+            RecipeError: If the model does not exist or is not a reward model.
         """
         with self._lock:
             if self._loaded is None:
@@ -130,12 +133,12 @@ class Harmlessness(Preference):
     __name__ = "harmlessness"
 
     def judged_part(self, text: str) -> str | None:
-        """All of it."""
+        """The whole completion."""
         return text
 
 
 def _load_tokenizer(source: str, revision: str) -> "PreTrainedTokenizerBase":
-    """The tokenizer of a reward model, after a check that it is one."""
+    """Loads the tokenizer of a reward model, after checking that it is a reward model."""
     from transformers import AutoConfig
 
     from open_r1.models.loading import load_tokenizer
@@ -160,7 +163,7 @@ def _load_tokenizer(source: str, revision: str) -> "PreTrainedTokenizerBase":
 
 
 def _keeps_thoughts(tokenizer: "PreTrainedTokenizerBase") -> bool:
-    """Whether the chat template leaves the thought in the assistant's message; many templates cut it out."""
+    """Whether the chat template keeps the thought in assistant messages; many templates remove it."""
     if not tokenizer.chat_template:
         return False
     messages = [{"role": "user", "content": "2+2"}, {"role": "assistant", "content": "<think>so</think>4"}]
@@ -193,7 +196,7 @@ def _probabilities(
     conversations: list[list[dict]],
     batch_size: int,
 ) -> list[float]:
-    """The model's scores of conversations, through a sigmoid. Conversations of similar length share a batch."""
+    """The sigmoid of the model's score for each conversation. Batches contain conversations of similar length."""
     import torch
 
     texts = []

@@ -1,4 +1,4 @@
-"""The rewards that a recipe may name, and how a name becomes a function."""
+"""Registry of the rewards that recipes can use by name."""
 
 import functools
 import inspect
@@ -28,15 +28,15 @@ REWARDS: dict[str, Callable] = {
     "helpfulness": Helpfulness,
     "harmlessness": Harmlessness,
 }
-# These say how a completion looks, not whether it is right. Where one of them cannot say (a thought without words),
-# the row still trains.
+# These score the form of a completion, not whether it is right. If one of them returns `None` (for example for a
+# thought without words), the row is still trained on.
 SHAPING = {"format", "tag_count", "language_consistency", "group_length", "repetition", "soft_overlong"}
-# What TRL passes to every reward beside the columns of the data set (GRPOTrainer._calculate_rewards).
+# Arguments that TRL passes to every reward besides the data set columns (GRPOTrainer._calculate_rewards).
 FROM_TRAINER = {"prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments"}
 
 
 def resolve(spec: RewardSpec) -> Callable:
-    """The function of a reward, its parameters filled in.
+    """Creates the function of a reward from its name and parameters.
 
     Args:
         spec (`RewardSpec`): Name and parameters, from the recipe.
@@ -45,7 +45,7 @@ def resolve(spec: RewardSpec) -> Callable:
         `Callable`: A registered reward, a function, or an instance of a class.
 
     Raises:
-        RecipeError: If there is no such reward, or if a parameter does not fit.
+        RecipeError: If the reward does not exist or a parameter is invalid.
     """
     target = _find(spec.name)
     _check_params(spec, target)
@@ -61,10 +61,10 @@ def resolve(spec: RewardSpec) -> Callable:
 
 
 def required_parameters(function: Callable) -> set[str]:
-    """The names of the parameters that have no default; for a class, those of its `__init__`.
+    """The names of the parameters without a default value; for a class, those of its `__init__`.
 
     Args:
-        function (`Callable`): A reward, or a class of rewards.
+        function (`Callable`): A reward function or class.
     """
     names = set()
     for name, parameter in inspect.signature(function).parameters.items():
@@ -74,7 +74,7 @@ def required_parameters(function: Callable) -> set[str]:
 
 
 def _find(name: str) -> Callable:
-    """The function or class that a name stands for: a registered one, or a user's own."""
+    """The registered or user-defined function or class with this name."""
     if name in REWARDS:
         return REWARDS[name]
     if "." not in name and ":" not in name:
@@ -89,7 +89,7 @@ def _find(name: str) -> Callable:
 
 
 def _check_params(spec: RewardSpec, target: Callable) -> None:
-    """Stops if the recipe has a parameter that the reward does not take, or lacks one that it needs."""
+    """Checks that the reward accepts all parameters of the recipe, and that no required one is missing."""
     accepted = _accepted_params(target)
     for name in spec.params:
         if name not in accepted:
@@ -104,7 +104,7 @@ def _check_params(spec: RewardSpec, target: Callable) -> None:
 
 
 def _accepted_params(target: Callable) -> list[str]:
-    """The parameters that a recipe may set: all but what TRL passes."""
+    """The parameters that a recipe may set: all except the arguments that TRL passes."""
     accepted = []
     for name in inspect.signature(target).parameters:
         if name not in FROM_TRAINER and name not in ("kwargs", "solution"):

@@ -1,1 +1,1 @@
-"""What every room may use: user errors, files, text, names in recipes, the Hub, worker processes."""
+"""Utilities for all other packages: user errors, files, text, names in recipes, the Hub, worker processes."""

@@ -4,7 +4,7 @@ import os
 
 
 def available_cores() -> int:
-    """Cores that this process may use; on Linux fewer than there are, if it is bound to some."""
+    """Number of cores that this process may use. On Linux this respects CPU affinity (`taskset`, Slurm)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -12,11 +12,11 @@ class RecipeError(ValueError):
 
 
 class RunStopped(Exception):
-    """A run that was asked to stop has stopped in time, with a checkpoint; the same command continues it.
+    """Raised after a run that was asked to stop has saved a checkpoint. The same command resumes it.
 
     Args:
-        message (`str`): At which step, and why.
-        interrupted (`bool`, *optional*, defaults to `False`): Whether the user has interrupted it (Ctrl-C).
+        message (`str`): At which step the run stopped, and why.
+        interrupted (`bool`, *optional*, defaults to `False`): Whether the user interrupted it with Ctrl-C.
     """
 
     def __init__(self, message: str, interrupted: bool = False):
@@ -25,12 +25,12 @@ class RunStopped(Exception):
 
 
 class MissingInputError(RecipeError):
-    """An input that another recipe makes is not there yet. A dry run reports it and succeeds.
+    """An input that another recipe produces does not exist yet. A dry run reports it and still succeeds.
 
     Args:
         key (`str`): The recipe's key that names the input.
-        path (`str`): The input, a folder or a file.
-        command (`str`): The command that makes it.
+        path (`str`): Folder or file of the input.
+        command (`str`): The command that produces it.
         dry_run (`bool`, *optional*, defaults to `False`): Whether this is a dry run.
 
     >>> str(MissingInputError("model_name_or_path", "outputs/tiny/base", "make base"))
@@ -43,11 +43,11 @@ class MissingInputError(RecipeError):
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The end of an error about an unknown name: a suggestion, or just a full stop.
+    """Ending for an error message about an unknown name: a suggestion, or just a full stop.
 
     Args:
-        name (`str`): What was found.
-        names (`Iterable[str]`): What was possible.
+        name (`str`): The unknown name.
+        names (`Iterable[str]`): The valid names.
 
     >>> did_you_mean("learning_rat", ["learning_rate", "seed"])
     ". Did you mean 'learning_rate'?"
@@ -59,11 +59,11 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def parse_mapping(text: str, key: str) -> dict:
-    """Reads a mapping that is given as text, in YAML (of which JSON is a part).
+    """Parses a mapping given as YAML or JSON text.
 
     Args:
         text (`str`): The text.
-        key (`str`): The recipe's key that it is the value of.
+        key (`str`): Recipe key that the text is the value of, for the error message.
 
     Raises:
         RecipeError: If it is not a mapping.
@@ -81,10 +81,10 @@ def parse_mapping(text: str, key: str) -> dict:
 
 
 def split_shell_words(key: str, text: str) -> list[str]:
-    """Splits a text as a shell would.
+    """Splits a text into words as a shell would.
 
     Args:
-        key (`str`): The recipe's key that it is the value of.
+        key (`str`): Recipe key that the text is the value of, for the error message.
         text (`str`): The text.
 
     Raises:

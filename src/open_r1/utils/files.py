@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever a process is killed."""
+"""Atomic file writes, locks and renames that stay consistent if the process is killed at any moment."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from open_r1.utils.errors import RecipeError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; once that is written, on the disk, it takes the place of `path`."""
+    """Yields a temporary path next to `path`. On success, its file is synced to disk and replaces `path`."""
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
@@ -25,19 +25,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Holds a lock on a file, which stays.
+    """Holds a lock on a file. The file is not deleted afterwards.
 
     Raises:
-        RecipeError: If another process holds it.
+        RecipeError: If another process holds the lock.
     """
     with path.open("a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             stream.seek(0)
-            told = stream.read().strip() or "unknown"
+            owner = stream.read().strip() or "unknown"
             raise RecipeError(
-                f"output_dir: {path.parent}, {path.stem}: another process writes there ({told})."
+                f"output_dir: {path.parent}, {path.stem}: another process writes there ({owner})."
             ) from error
         stream.truncate(0)
         stream.write(f"{socket.gethostname()}, process {os.getpid()}\n")
@@ -46,21 +46,21 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 def require_file(key: str, path: str) -> None:
-    """Stops if a file that a recipe names does not exist.
+    """Checks that a file named in a recipe exists.
 
     Args:
-        key (`str`): The recipe's key.
-        path (`str`): Its value.
+        key (`str`): The recipe key that names the file.
+        path (`str`): Path of the file.
 
     Raises:
-        RecipeError: If there is no such file.
+        RecipeError: If the file does not exist.
     """
     if not Path(path).is_file():
         raise RecipeError(f"{key}: no file {path!r} (looked in {os.getcwd()}).")
 
 
 def rename_aside(path: Path, suffix: str) -> Path:
-    """Renames a file or folder that is in the way to `<name>.<suffix>-<number>`, with the first number that is free.
+    """Moves a file or folder out of the way, to `<name>.<suffix>-<number>` with the first unused number.
 
     Returns:
         `Path`: The new path.
@@ -72,7 +72,7 @@ def rename_aside(path: Path, suffix: str) -> Path:
 
 
 def write_text_atomically(path: Path, text: str, mode: int = 0o666):
-    """Writes a text file, lone surrogates and all; who may read it is for `mode` and the user's mask to say."""
+    """Writes a text file atomically, with the permissions `mode` minus the user's umask. Keeps lone surrogates."""
     with atomic_path(path) as part:
         part.touch(mode)
         part.write_text(text, encoding="utf-8", errors="surrogatepass")

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: checking that it can be reached and written to, and pushing a folder there with retries."""
+"""Helpers for the Hugging Face Hub: check that it can be reached and written to, and push a folder with retries."""
 
 import logging
 import random
@@ -24,25 +24,25 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Seconds before each further attempt; huggingface_hub makes attempts of its own as well.
+# Seconds to wait before each retry. These come on top of huggingface_hub's own retries.
 WAITS = (2.0, 8.0, 30.0, 120.0)
-MAX_REQUESTED_WAIT = 600.0  # seconds that the Hub may ask us to wait
-TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds; huggingface_hub itself would wait for an answer forever
+MAX_REQUESTED_WAIT = 600.0  # seconds; longest `Retry-After` of the Hub that is respected
+TIMEOUT = httpx.Timeout(30.0, read=300.0)  # seconds; without it, huggingface_hub waits for a response forever
 
-# What a failing request raises, and of these what no further attempt can change.
+# Exceptions of failed requests, and the subset for which retrying is pointless.
 FAILURES = (HfHubHTTPError, httpx.HTTPError, HFValidationError, OSError, RuntimeError)
 PERMANENT_FAILURES = (HFValidationError, LocalTokenNotFoundError, OfflineModeIsEnabled, FileNotFoundError)
 PASSING_STATUS = (408, 409, 412, 429)  # timeout, conflict, stale commit, too many requests
 
-jitter = random.Random()  # not the global generator, whose state belongs to the training run
+jitter = random.Random()  # separate from the global generator, whose state must stay reproducible for training
 
 
 class HubError(RecipeError):
-    """The Hub refused something for good, or could not be reached for a long time."""
+    """The Hub rejected a request, or all retries failed."""
 
 
 def go_offline_if_unreachable() -> None:
-    """Uses the cache alone if the Hub does not answer, instead of half a minute of retries for every file."""
+    """Switches to offline mode (cache only) if the Hub cannot be reached, which saves 30 s of retries per file."""
     hub = urlparse(constants.ENDPOINT)
     if constants.HF_HUB_OFFLINE or hub.scheme in urllib.request.getproxies():
         return
@@ -56,12 +56,12 @@ def go_offline_if_unreachable() -> None:
 
 
 def require_repo(name: str, private: bool | None, revision: str | None = None, repo_type: str = "model") -> str:
-    """Creates a repository and a branch of it if they do not exist, and checks that they can be written to.
+    """Creates a repository and a branch if they do not exist, and checks write access.
 
     Args:
         name (`str`): `repo` or `namespace/repo`.
-        private (`bool`, *optional*): Whether a new repository is private. With `None` the account's default applies.
-        revision (`str`, *optional*): The branch. With `None` it is `main`.
+        private (`bool`, *optional*): Whether a new repository is private. Defaults to the account's setting.
+        revision (`str`, *optional*): The branch. Defaults to `main`.
         repo_type (`str`, *optional*, defaults to `"model"`): `model` or `dataset`.
 
     Returns:
@@ -91,19 +91,19 @@ def push(
     patterns: list[str] | None = None,
     attempts: int | None = None,
 ) -> None:
-    """Uploads the files of a folder as one commit. Files that the Hub already has are not sent again.
+    """Uploads the files of a folder in one commit. Files that are already on the Hub are not uploaded again.
 
     Args:
         folder (`Path`): The folder.
         name (`str`): The repository's full name.
-        revision (`str`, *optional*): The branch, created from `main` if it does not exist. With `None` it is `main`.
+        revision (`str`, *optional*): The branch, created from `main` if it does not exist. Defaults to `main`.
         repo_type (`str`, *optional*, defaults to `"model"`): `model` or `dataset`.
         message (`str`, *optional*): The commit message.
-        patterns (`list[str]`, *optional*): Which files to upload. With `None` all of them.
+        patterns (`list[str]`, *optional*): Patterns of the files to upload. Defaults to all files.
         attempts (`int`, *optional*): See [`with_retries`].
 
     Raises:
-        HubError: If the upload failed in every attempt.
+        HubError: If every attempt failed.
     """
     api = HfApi()
 
@@ -124,18 +124,18 @@ def push(
 
 
 def with_retries(call: Callable[[], T], target: str, attempts: int | None = None) -> T:
-    """Calls the Hub, again after a while if it is busy, broken or unreachable.
+    """Makes a call to the Hub, with retries if it is busy, broken or unreachable.
 
     Args:
-        call (`Callable`): The call.
-        target (`str`): What is called, for messages.
-        attempts (`int`, *optional*): How often to try. With `None` once more than there are `WAITS`.
+        call (`Callable`): Function that makes the call.
+        target (`str`): What is called, for log and error messages.
+        attempts (`int`, *optional*): Number of attempts. Defaults to one more than there are `WAITS`.
 
     Returns:
-        What `call` returns.
+        The return value of `call`.
 
     Raises:
-        HubError: With the error of the last attempt.
+        HubError: If every attempt failed; contains the last error.
     """
     limit_request_time()
     retrying = Retrying(
@@ -153,7 +153,7 @@ def with_retries(call: Callable[[], T], target: str, attempts: int | None = None
 
 @cache
 def limit_request_time() -> None:
-    """Gives every connection of huggingface_hub a timeout, also those opened after an error."""
+    """Sets a timeout on all connections of huggingface_hub, including those it reopens after an error."""
 
     def client_with_timeout() -> httpx.Client:
         client = default_client_factory()
@@ -164,7 +164,7 @@ def limit_request_time() -> None:
 
 
 def may_succeed_later(error: BaseException) -> bool:
-    """Whether another attempt could succeed: the Hub is busy, broken or unreachable, but has not refused."""
+    """Whether a retry could succeed: the Hub is busy, broken or unreachable, but did not reject the request."""
     status = _status_of(error)
     if status is not None:
         return status in PASSING_STATUS or status >= 500
@@ -172,14 +172,14 @@ def may_succeed_later(error: BaseException) -> bool:
 
 
 def _status_of(error: BaseException) -> int | None:
-    """The HTTP status of an answer of the Hub, `None` for an error without an answer."""
+    """The HTTP status of the Hub's response; `None` if the error has no response."""
     if isinstance(error, HfHubHTTPError) and error.response is not None:
         return error.response.status_code
     return None
 
 
 def _seconds_to_wait(state: RetryCallState) -> float:
-    """Our own schedule, with jitter, or longer if the Hub asks for it (`Retry-After`)."""
+    """The scheduled wait with jitter, or longer if the Hub asks for it (`Retry-After`)."""
     scheduled = WAITS[min(state.attempt_number, len(WAITS)) - 1] * jitter.uniform(0.75, 1.25)
     error = state.outcome.exception()
     if _status_of(error) is None:
@@ -200,7 +200,7 @@ def _in_one_line(error: BaseException) -> str:
 
 
 def _advice(error: BaseException) -> str:
-    """How to fix the errors that users meet."""
+    """How to fix common errors; empty for all others."""
     if isinstance(error, LocalTokenNotFoundError) or _status_of(error) in (401, 403):
         return (
             ". Log in with a token that may write there (`hf auth login`, or HF_TOKEN), or set `push_to_hub: false`."

@@ -1,4 +1,4 @@
-"""What a name in a recipe stands for: a function (of rewards, data, models), a path on this machine, or a Hub id."""
+"""Resolves names in recipes: a function (for rewards, data sets or models), a local path, or a Hub id."""
 
 import importlib
 import importlib.util
@@ -26,7 +26,7 @@ def import_object(path: str) -> Any:
     module_name, _, name = path.rpartition(separator)
     try:
         module = _import_module(module_name)
-    except Exception as error:  # whatever the user's file raises while it is imported
+    except Exception as error:  # importing a user's file may raise anything
         raise RecipeError(f"{path!r}: cannot import {module_name!r}: {type(error).__name__}: {error}") from error
     if not hasattr(module, name):
         raise RecipeError(f"{path!r}: {module_name} has no {name!r}{did_you_mean(name, dir(module))}")
@@ -34,30 +34,31 @@ def import_object(path: str) -> Any:
 
 
 def _import_module(name: str) -> ModuleType:
-    """A module by its name or by its file."""
+    """Imports a module by its name or by its file."""
     if not name.endswith(".py"):
         return importlib.import_module(name)
     spec = importlib.util.spec_from_file_location(Path(name).stem, name)
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(spec.name, module)  # so that what it defines can be pickled
+    sys.modules.setdefault(spec.name, module)  # so that its functions and classes can be pickled
     spec.loader.exec_module(module)
     return module
 
 
 def is_function(name: str) -> bool:
-    """Whether a name is that of a function.
+    """Whether a name refers to a function.
 
     Args:
-        name (`str`): A function is `package.module:function` or `file.py:function`.
+        name (`str`): Any name; functions are written `package.module:function` or `file.py:function`.
     """
     return ":" in name and not Path(name).exists()
 
 
 def is_path(name: str) -> bool:
-    """Whether a name is a path on this machine rather than a Hub id such as `Qwen/Qwen2.5-1.5B`.
+    """Whether a name is a local path rather than a Hub id such as `Qwen/Qwen2.5-1.5B`.
 
     Args:
-        name (`str`): A model or a data set. What does not exist is a path if it looks like one.
+        name (`str`):
+            A model or a data set. A name that does not exist locally counts as a path if it looks like one.
     """
     if Path(name).expanduser().exists():
         return True

@@ -1,4 +1,4 @@
-"""JSON Lines files, including those that a killed process has left with an incomplete last line."""
+"""Reads and repairs JSON Lines files, including those whose last line is incomplete after a process was killed."""
 
 import json
 import logging
@@ -12,11 +12,11 @@ from open_r1.utils.errors import RecipeError
 
 logger = logging.getLogger(__name__)
 
-BLOCK = 2**16  # bytes that are searched for the end of a line at once
+BLOCK = 2**16  # bytes to search at a time for the last newline
 
 
 def encode_line(row: dict) -> bytes:
-    r"""A row as a line of a file; lone surrogates, which models do generate, are kept, and dates become text.
+    r"""Encodes a row as a line of a JSONL file. Keeps lone surrogates (models do generate them); dates become text.
 
     >>> encode_line({"text": "é"})
     b'{"text": "\xc3\xa9"}\n'
@@ -25,13 +25,13 @@ def encode_line(row: dict) -> bytes:
 
 
 def read_lines(path: Path) -> Iterator[dict]:
-    """Reads the rows of a file, one at a time; a file that does not exist has none.
+    """Iterates over the rows of a file. A file that does not exist has no rows.
 
     Args:
         path (`Path`): The file.
 
     Raises:
-        RecipeError: If a line is not JSON, naming file and line.
+        RecipeError: If a line is not valid JSON.
     """
     if not path.exists():
         return
@@ -47,7 +47,7 @@ def truncate_incomplete_line(path: Path) -> None:
     """Removes the last line of a file if it does not end with a newline.
 
     Args:
-        path (`Path`): The file; it need not exist.
+        path (`Path`): The file; it does not have to exist.
     """
     if not path.exists():
         return
@@ -60,7 +60,7 @@ def truncate_incomplete_line(path: Path) -> None:
 
 
 def _size_of_complete_lines(stream: BinaryIO, size: int) -> int:
-    """The position behind the last newline, searched from the end of a file."""
+    """The position right after the last newline, searching from the end of the file."""
     end = size
     while end > 0:
         start = max(0, end - BLOCK)

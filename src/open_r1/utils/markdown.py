@@ -1,10 +1,10 @@
-"""Tables in Markdown, for reports, cards and result files."""
+"""Markdown tables for reports, model cards and result files."""
 
 from collections.abc import Iterable
 
 
 def markdown_table(header: list[str], rows: Iterable[list[str]]) -> str:
-    """A table in Markdown.
+    """Formats a Markdown table.
 
     Args:
         header (`list[str]`): Names of the columns.

@@ -1,4 +1,4 @@
-"""The text of completions and conversations: what the model wrote, where its thought ends and its answer begins."""
+"""Text of completions and conversations: what the model wrote, and where its thought ends and its answer begins."""
 
 import re
 from typing import NamedTuple
@@ -9,11 +9,11 @@ ANSWER_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 
 
 class SplitCompletion(NamedTuple):
-    """A completion in two parts.
+    """A completion split into thought and answer.
 
     Args:
-        thought (`str`, *optional*): Text of the thought without its tags; `None` if the completion has no tags at all.
-        answer (`str`, *optional*): What follows the thought; `None` if the thought is never closed.
+        thought (`str`, *optional*): Text of the thought without its tags; `None` if the completion has no tags.
+        answer (`str`, *optional*): Text after the thought; `None` if the thought is never closed.
     """
 
     thought: str | None
@@ -23,7 +23,7 @@ class SplitCompletion(NamedTuple):
 def split_thought(completion: str) -> SplitCompletion:
     """Splits a completion at its last `</think>`.
 
-    A completion may lack the opening tag, since some chat templates already write it into the prompt.
+    The opening tag may be missing, since some chat templates put it at the end of the prompt.
 
     >>> split_thought("<think>2+2</think>4")
     SplitCompletion(thought='2+2', answer='4')
@@ -45,7 +45,7 @@ def split_thought(completion: str) -> SplitCompletion:
 
 
 def split_answer_blocks(text: str) -> tuple[list[str], str]:
-    """The contents of the `<answer>` blocks of a text that are not blank, and the text around them.
+    """The contents of all non-blank `<answer>` blocks of a text, and the text around the blocks.
 
     >>> split_answer_blocks("a<answer>4</answer>b")
     (['4'], 'a\\n\\nb')
@@ -65,7 +65,7 @@ def split_answer_blocks(text: str) -> tuple[list[str], str]:
 
 
 def text_of(completion: str | list[dict] | None) -> str | None:
-    """The text of a completion, whether TRL passes a string or messages (with the thought parsed out or not).
+    """The text of a completion, which TRL passes as a string or as messages (with or without the thought parsed out).
 
     >>> text_of([{"role": "assistant", "content": "4", "reasoning_content": "2+2"}])
     '<think>2+2</think>4'
@@ -74,13 +74,13 @@ def text_of(completion: str | list[dict] | None) -> str | None:
         return completion
     texts = []
     for message in completion:
-        if message.get("role", "assistant") == "assistant":  # what a tool or the user said is not the model's answer
+        if message.get("role", "assistant") == "assistant":  # tool and user messages are not the model's
             texts.append(_message_text(message))
     return "".join(texts)
 
 
 def prompt_messages(prompt: str | list[dict]) -> list[dict]:
-    """A prompt as messages.
+    """Converts a prompt to messages.
 
     >>> prompt_messages("1+1?")
     [{'role': 'user', 'content': '1+1?'}]
@@ -91,7 +91,7 @@ def prompt_messages(prompt: str | list[dict]) -> list[dict]:
 
 
 def conversation_text(value: str | list[dict] | None) -> str:
-    """A text as it is, or everything that is said in a conversation, by any role.
+    """All text of a conversation, from every role; a string is returned unchanged.
 
     >>> conversation_text([{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}])
     '1+1? 2'

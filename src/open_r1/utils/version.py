@@ -1,4 +1,4 @@
-"""Which open_r1 made a file: its version and, in a clone, its commit."""
+"""The version of open_r1 that is recorded in files it writes, with the commit if it runs from a git clone."""
 
 import subprocess
 from importlib.metadata import version
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def version_and_commit() -> list[str]:
-    """The installed version, with the commit if this is a clone; `-dirty` marks one with uncommitted changes."""
+    """The installed version, with the commit in a git clone (`-dirty` if there are uncommitted changes)."""
     command = [
         "git",
         "-C",

@@ -1,21 +1,21 @@
-"""Worker processes with a hard deadline per item, for work on untrusted text that may loop or eat memory, even in C.
+"""Worker processes with a hard deadline per item, for untrusted text on which even C code may hang or eat memory.
 
-A worker is a fresh Python (`python -m open_r1.utils.workers module:function`), not a fork of the trainer: it has no
-CUDA, no torch and none of the trainer's threads. It imports the function once, works off the warm-up items, and forks
-a child that processes items one by one:
+A worker is a fresh Python process (`python -m open_r1.utils.workers module:function`), not a fork of the trainer: it
+has no CUDA, no torch and none of the trainer's threads. It imports the function once, processes the warm-up items, and
+forks a child that processes items one by one:
 
     pool (thread per worker) ── pipe ──► worker: imports, warm-up ── fork ──► child: items, each under a kernel timer
-                                              └── forks the next child when one was killed
+                                              └── forks a new child when the last one was killed
 
-The timer's signal ends the child whatever code it is in, and the next child is forked in milliseconds with all imports
-done. The same timer ends a child whose trainer was killed. A message is a pickle after its length in eight bytes; an
-answer is `("ok", result)` or the reason and details of an `ItemError`.
+The timer's signal kills the child whatever code it is running, and a new child, with all imports already done, is
+forked in milliseconds. The same timer also ends a child whose trainer was killed. Each message is a pickle, preceded
+by its length in eight bytes; an answer is `("ok", result)` or the reason and details of an `ItemError`.
 
 This is not a sandbox for code: a worker may read files and open sockets.
 
-Why not `pebble`, a library for the same purpose? A timeout there costs the whole process, with its imports and warm-up
-(1 s instead of 5 ms for the maths grader), its workers import the training script again, and a worker in a loop
-outlives a killed trainer.
+Why not the library `pebble`? There, a timeout kills the whole process, including its imports and warm-up (1 s instead
+of 5 ms for the math grader); its workers import the training script again; and a worker in an endless loop outlives a
+killed trainer.
 """
 
 import atexit
@@ -39,24 +39,24 @@ from open_r1.utils.imports import import_object
 
 logger = logging.getLogger(__name__)
 
-GRACE = 5.0  # seconds after the deadline until a worker is considered lost: it may be starting, or stopped
+GRACE = 5.0  # seconds after the deadline until a worker is considered lost; it may still be starting, or be suspended
 START_TIMEOUT = 120.0  # seconds for a worker to import its function, on a busy machine with a cold disk
-ATTEMPTS = 2  # per item, if its worker is killed from outside
+ATTEMPTS = 2  # per item, in case its worker is killed from outside
 GIBIBYTE = 2**30
 LENGTH = struct.Struct("!Q")  # before each message
 READ_SIZE = 2**20  # bytes
 MAX_DETAIL = 500  # characters
-# Why a child ended, by the signal that ended it.
+# Reason of the `ItemError`, by the signal that killed the child.
 REASONS = {signal.SIGALRM: "timeout", signal.SIGSEGV: "memory", signal.SIGABRT: "memory"}
 
 
 class ItemError(Exception):
-    """An item has no result.
+    """Raised for an item that has no result.
 
     Args:
-        reason (`str`): `timeout` (it exceeded its deadline), `memory` (it exceeded the cap), `error` (the function
-            raised), or `died` (its worker was killed from outside twice).
-        detail (`str`, *optional*): What happened.
+        reason (`str`): `timeout` (the deadline passed), `memory` (the memory cap was exceeded), `error` (the function
+            raised an exception), or `died` (the worker was killed from outside twice).
+        detail (`str`, *optional*): Details, such as the exception or the signal.
     """
 
     def __init__(self, reason: str, detail: str = ""):
@@ -65,15 +65,15 @@ class ItemError(Exception):
 
 
 class Workers:
-    """A pool of worker processes for one function. Safe to call from any thread; the processes start with the first
-    item.
+    """A pool of worker processes that run one function. Thread-safe; the processes start with the first item.
 
     Args:
-        function (`str`): `package.module:function`, a function of one argument. Argument and result must pickle.
+        function (`str`):
+            `package.module:function`, a function of one argument. Argument and result must be picklable.
         count (`int`): Number of processes.
-        seconds (`float`): Deadline of an item in wall-clock seconds, from when a worker takes it up.
+        seconds (`float`): Deadline per item in wall-clock seconds, counted from when a worker starts on it.
         memory (`float`, *optional*, defaults to 2): Cap on the address space of a worker, in GiB.
-        warm_up (`list`, *optional*): Harmless items that each worker processes at its start, to fill its caches.
+        warm_up (`list`, *optional*): Harmless items that each worker processes at startup to fill its caches.
 
     >>> with Workers("math:factorial", count=1, seconds=0.5) as workers:
     ...     [workers.submit(3).result(), workers.submit(10**9).exception().reason]
@@ -89,7 +89,7 @@ class Workers:
         self._queue: queue.SimpleQueue[tuple[bytes, Future] | None] = queue.SimpleQueue()  # `None` ends a thread
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._processes: dict[int, subprocess.Popen] = {}  # by the index of their thread
+        self._processes: dict[int, subprocess.Popen] = {}  # by index of their thread
         self._pid = os.getpid()
         self._is_closing = threading.Event()
 
@@ -100,7 +100,7 @@ class Workers:
         self.close()
 
     def __getstate__(self) -> dict:
-        # A reward is sent to the processes of an asynchronous trainer without the workers that it has here.
+        # An asynchronous trainer pickles rewards for its other processes; each of these starts its own workers.
         return {
             "function": self.function,
             "count": self.count,
@@ -114,7 +114,7 @@ class Workers:
 
     def start(self) -> None:
         """Starts the processes if they are not running. They warm up in the background."""
-        if self._pid != os.getpid():  # a fork has no threads
+        if self._pid != os.getpid():  # threads do not survive a fork
             self.__init__(**self.__getstate__())
         with self._lock:
             if self._threads:
@@ -126,10 +126,10 @@ class Workers:
             atexit.register(self.close)
 
     def submit(self, item: Any) -> Future:
-        """Adds an item to the queue. An item that does not pickle raises here.
+        """Adds an item to the queue. Raises immediately if the item cannot be pickled.
 
         Returns:
-            `Future`: Its result, or an `ItemError`.
+            `Future`: The result of the item, or an `ItemError`.
         """
         data = pickle.dumps(item)
         self.start()
@@ -138,7 +138,7 @@ class Workers:
         return future
 
     def close(self) -> None:
-        """Ends the processes at once and cancels the items in the queue. The next `submit` starts new ones."""
+        """Kills the processes and cancels all queued items. The next `submit` starts new processes."""
         with self._lock:
             self._is_closing.set()
             self._cancel_queue()
@@ -167,11 +167,11 @@ class Workers:
                 future.cancel()
 
     def _serve_queue(self, index: int) -> None:
-        """The thread of one process: hands it items until the pool is closed."""
+        """Body of the thread that feeds one process with items until the pool is closed."""
         try:
             self._processes[index] = self._spawn()
         except (OSError, EOFError):
-            pass  # the first item tries again and gets the error
+            pass  # the first item retries the start and reports the error
         while True:
             task = self._queue.get()
             if task is None:
@@ -189,7 +189,7 @@ class Workers:
             _kill(process)
 
     def _process_item(self, index: int, data: bytes) -> tuple[str, Any]:
-        """The answer of a worker to an item. A worker that is lost is replaced, and the item tried once more."""
+        """The worker's answer to an item. If the worker is lost, it is replaced and the item retried once."""
         answer = ("died", "")
         for _ in range(ATTEMPTS):
             try:
@@ -213,7 +213,7 @@ class Workers:
         """Starts a worker and waits until it is ready."""
         command = [
             sys.executable,
-            "-P",  # ignores files of the current folder that are named like standard modules
+            "-P",  # so that files in the current folder cannot shadow standard modules
             "-m",
             "open_r1.utils.workers",
             self.function,
@@ -221,7 +221,7 @@ class Workers:
             str(self.memory),
         ]
         environment = os.environ | {
-            "OMP_NUM_THREADS": "1",  # many workers share a node
+            "OMP_NUM_THREADS": "1",  # since many workers share a node
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         }
         process = subprocess.Popen(
@@ -229,7 +229,7 @@ class Workers:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            start_new_session=True,  # Ctrl-C goes to the trainer only, which then closes the pool
+            start_new_session=True,  # so that Ctrl-C reaches only the trainer, which then closes the pool
             bufsize=0,
         )
         try:
@@ -266,7 +266,7 @@ def _receive(stream: IO[bytes], timeout: float | None = None) -> Any:
     """Reads a message.
 
     Raises:
-        EOFError: If the other side is gone, or sends nothing for `timeout` seconds.
+        EOFError: If the other end is closed, or sends nothing for `timeout` seconds.
     """
     (length,) = LENGTH.unpack(_read(stream, LENGTH.size, timeout))
     return pickle.loads(_read(stream, length, timeout))
@@ -288,19 +288,18 @@ def _read(stream: IO[bytes], size: int, timeout: float | None) -> bytes:
 
 
 def _run_child(function: Callable, seconds: float, memory: float, inbox: IO[bytes], outbox: IO[bytes]) -> NoReturn:
-    """Processes items, each under a timer. The timer's signal is not handled, so it ends the process even within C
-    code."""
+    """Processes items, each under a timer. Its signal has no handler, so it kills the process even inside C code."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     limit = int(memory * GIBIBYTE)
     try:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    except (ValueError, OSError):  # macOS has no such limit
+    except (ValueError, OSError):  # macOS does not support this limit
         pass
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
         try:
             item = _receive(inbox)
-        except EOFError:  # the trainer is gone or has closed the pool
+        except EOFError:  # the trainer died or closed the pool
             os._exit(0)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         answer = _call(function, item)
@@ -309,7 +308,7 @@ def _run_child(function: Callable, seconds: float, memory: float, inbox: IO[byte
 
 
 def _call(function: Callable, item: Any) -> bytes:
-    """The pickled answer to an item. What does not pickle is an error of the function too."""
+    """The pickled answer to an item. A result that cannot be pickled is reported as an error of the function."""
     try:
         return pickle.dumps(("ok", function(item)))
     except (MemoryError, RecursionError) as error:
@@ -320,11 +319,11 @@ def _call(function: Callable, item: Any) -> bytes:
 
 
 def main() -> None:
-    """A worker: prepares the function, then forks one child after another and reports what ended each."""
+    """Runs a worker: imports the function, then forks one child after another and reports what killed it."""
     path, seconds, memory = sys.argv[1:]
     inbox = os.fdopen(os.dup(0), "rb", buffering=0)
     outbox = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what the function prints must not get into the answers
+    os.dup2(2, 1)  # prints of the function must not end up in the answers
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     function = import_object(path)
     for item in _receive(inbox):
