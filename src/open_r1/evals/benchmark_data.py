@@ -1,8 +1,8 @@
-"""Functions that build the rows of benchmarks which cannot be read as they are.
+"""Builds the data sets of benchmarks that need more preparation than loading.
 
-An entry of `open_r1.configs.benchmarks.BENCHMARKS` names one as its data set,
+An entry of `open_r1.configs.benchmarks.BENCHMARKS` names such a function as its data set,
 `open_r1.evals.benchmark_data:<function>`. It is called with `split`, `seed` and the entry's `dataset_params`, and
-returns a `Dataset`. `dataset_name` is a parameter of each, so that a copy of the original can be used instead.
+returns a `Dataset`. Every function has a parameter `dataset_name`, so that you can use your own copy of the original.
 """
 
 import json
@@ -27,12 +27,12 @@ def gpqa_diamond(
     """GPQA-Diamond's questions with their four choices in random order.
 
     Args:
-        split (`str`): Not used; there is one.
-        seed (`int`): Seed of the order.
-        dataset_name (`str`, *optional*): A copy of the data set.
+        split (`str`): Not used, since the data set has a single split.
+        seed (`int`): Seed for the order of the choices.
+        dataset_name (`str`, *optional*, defaults to `"Idavidrein/gpqa"`): The data set or a copy of it.
 
     Returns:
-        `Dataset`: Columns `question`, `choices` and `answer`, a letter.
+        `Dataset`: Columns `question`, `choices` and `answer` (the letter of the right choice).
     """
     rows = load_split(DatasetSpec(dataset_name, "gpqa_diamond"), seed)
 
@@ -57,26 +57,27 @@ def livecodebench(
     dataset_name: str = "lighteval/code_generation_lite",
     version: str = "release_v6",
 ) -> Dataset:
-    """LiveCodeBench's problems with their tests, all of them or those of some dates.
+    """LiveCodeBench's problems with their tests, optionally only those of a date range.
 
     Args:
         split (`str`): `test`.
         seed (`int`): Not used.
-        since (`str`, *optional*): The first day, such as `2024-08-01`.
-        until (`str`, *optional*): The day after the last.
-        dataset_name (`str`, *optional*): A copy of the data set.
-        version (`str`, *optional*, defaults to `"release_v6"`): Its release.
+        since (`str`, *optional*): First contest date to include, such as `2024-08-01`. Defaults to no limit.
+        until (`str`, *optional*): First contest date to exclude. Defaults to no limit.
+        dataset_name (`str`, *optional*, defaults to `"lighteval/code_generation_lite"`):
+            The data set or a copy of it.
+        version (`str`, *optional*, defaults to `"release_v6"`): Release of the data set.
 
     Returns:
-        `Dataset`: The original's columns; `difficulty` is called `level`.
+        `Dataset`: The original columns, with `difficulty` renamed to `level`.
     """
     rows = load_split(DatasetSpec(dataset_name, version, split=split), seed)
 
-    def is_in_time(date: object) -> bool:
+    def is_in_date_range(date: object) -> bool:
         day = str(date)[:10]
         return since <= day < until
 
-    rows = rows.filter(is_in_time, input_columns="contest_date")
+    rows = rows.filter(is_in_date_range, input_columns="contest_date")
     if "difficulty" in rows.column_names and "domain" not in rows.column_names:
         rows = rows.rename_column("difficulty", "level")
     return rows.cast_column("contest_date", datasets.Value("string"))
@@ -87,16 +88,16 @@ def codeforces(
     seed: int,
     dataset_name: str = "open-r1/codeforces",
 ) -> Dataset:
-    """Codeforces problems that can be judged by their output alone.
+    """Codeforces problems that can be judged by comparing outputs.
 
-    All of their tests are known, each has one right output, and programs read standard input and write standard
-    output. The data set has neither points nor standings, so it gives the share solved; for a rating see
-    `open_r1.evals.codeforces`.
+    These are the problems whose official tests are complete, that have a single right output per test, and that use
+    standard input and output. The data set has neither points nor standings, so the benchmark only measures the share
+    of problems solved; for a rating, see `open_r1.evals.codeforces`.
 
     Args:
         split (`str`): `test` or `train`.
         seed (`int`): Not used.
-        dataset_name (`str`, *optional*): A copy of the data set.
+        dataset_name (`str`, *optional*, defaults to `"open-r1/codeforces"`): The data set or a copy of it.
 
     Returns:
         `Dataset`: Columns `question_content`, `test_cases`, `contest_id` and `level`.
@@ -107,14 +108,14 @@ def codeforces(
 
 
 def _has_one_output(row: dict) -> bool:
-    """Whether all tests of a Codeforces problem are known, and can be judged by comparing outputs."""
+    """Whether the official tests of a Codeforces problem are complete and can be judged by comparing outputs."""
     if not row["official_tests_complete"] or row["input_mode"] != "stdio":
         return False
     return not row["generated_checker"] and not row["interaction_format"]
 
 
 def _write_problem(row: dict) -> dict:
-    """A Codeforces problem in one text, as on its page."""
+    """Formats a Codeforces problem as one text, as on its web page."""
     parts = [
         row["title"],
         row["description"],

@@ -1,12 +1,12 @@
-"""A Codeforces rating from contests: the rating that a participant with the model's rank would have (DeepSeek-R1, §3;
-v2, D.1).
+"""Estimates a Codeforces rating: the rating of a participant who would have the model's rank in past contests
+(DeepSeek-R1, §3; v2, D.1).
 
-The paper takes the problems of ten Div. 2 contests and judges programs by tests. The expected rank of a rating is
-Codeforces' own: one more than the expected number of participants who do better, each with the probability `1 / (1 +
-10 ** ((rating - other) / 400))`.
+The paper uses the problems of ten Div. 2 contests and judges programs by test cases. The expected rank of a rating is
+defined as on Codeforces: 1 plus the expected number of participants who do better, each of them with the probability
+`1 / (1 + 10 ** ((rating - other) / 400))`.
 
-The paper does not say how it counts points. Here, a sample of a contest gets the points of the problems that it
-solves, without penalties for time. Standings are not part of any public data set that we know of: bring your own.
+The paper does not say how points are counted. Here, a sample gets the points of the problems that it solves in a
+contest, without time penalties. We do not know of a public data set with standings, so you need to provide your own.
 """
 
 import json
@@ -29,7 +29,7 @@ Standings = list[list[float]]  # rating and points of each participant of a cont
 
 
 def expected_rank(rating: float, others: Sequence[float]) -> float:
-    """The rank that a participant of a rating would have on average.
+    """The average rank of a participant with a given rating.
 
     Args:
         rating (`float`): The participant's rating.
@@ -45,22 +45,22 @@ def expected_rank(rating: float, others: Sequence[float]) -> float:
 
 
 def rating_of_rank(rank: float, others: Sequence[float]) -> float:
-    """The whole rating, from 0 to 4,000, that has a rank as its expected one.
+    """The integer rating, from 0 to 4,000, whose expected rank is the given one.
 
     Args:
         rank (`float`): The rank.
         others (`Sequence[float]`): The ratings of the other participants.
     """
     ratings = range(LOWEST_RATING, HIGHEST_RATING)
-    # the expected rank falls as the rating rises, and bisection needs a key that rises
+    # negated, since the expected rank decreases with the rating and bisection needs an increasing key
     return float(bisect_left(ratings, -rank, key=lambda rating: -expected_rank(rating, others)))
 
 
 def rank_of_points(points: float, standings: Standings) -> float:
-    """The rank that a number of points earns: the mean rank of all who have that number, and 1.5 at best.
+    """The rank of a participant with a given number of points. Ties share their mean rank; the best rank is 1.5.
 
     Args:
-        points (`float`): The points.
+        points (`float`): Points of the participant.
         standings (`list[list[float]]`): Rating and points of each participant.
 
     >>> rank_of_points(5, [[1500, 9], [1400, 5], [1300, 5]]), rank_of_points(10, [[1500, 9]])
@@ -77,14 +77,15 @@ def rank_of_points(points: float, standings: Standings) -> float:
 
 
 def read_standings(problems: Dataset, path: str) -> dict[str, Standings]:
-    """Reads the standings of all contests that problems are of.
+    """Reads the standings of the contests that the problems are from.
 
     Args:
         problems (`Dataset`): Problems with the columns `contest_id` and `points`.
-        path (`str`): A JSONL file with a line per contest: `contest_id`, and `standings`, a list of [rating, points].
+        path (`str`):
+            A JSONL file with one line per contest: `contest_id`, and `standings`, a list of [rating, points].
 
     Returns:
-        `dict[str, list[list[float]]]`: By contest, rating and points of each participant.
+        `dict[str, list[list[float]]]`: Rating and points of each participant, by contest.
 
     Raises:
         RecipeError: If a column is missing, a line is malformed, or a contest has no standings.
@@ -118,16 +119,16 @@ def estimate_rating(
 ) -> Estimate:
     """The mean rating over contests and samples, with an interval over contests.
 
-    Samples with as many points as other participants share their mean rank. One that is ahead of all has the rank 1.5,
-    since no rating has the expected rank 1.
+    A sample with the same number of points as other participants shares their mean rank. A sample ahead of all
+    participants has rank 1.5, since no rating has an expected rank of 1.
 
     Args:
-        scored (`Dataset`): `sample`, `contest_id` and `points` of each completion.
-        solved (`list[float | None]`): Whether each completion passes all tests (1) or not.
-        standings (`str`): The file that `read_standings` reads.
+        scored (`Dataset`): Completions with the columns `sample`, `contest_id` and `points`.
+        solved (`list[float | None]`): For each completion, 1 if it passes all tests.
+        standings (`str`): Path of the standings; see `read_standings`.
 
     Raises:
-        RecipeError: If a column, or the standings of a contest, are missing.
+        RecipeError: If a column or the standings of a contest are missing.
     """
     all_standings = read_standings(scored, standings)
     points = _sum_points(scored, solved)
@@ -145,20 +146,20 @@ def estimate_rating(
 
 
 def _sum_points(scored: Dataset, solved: list[float | None]) -> dict[str, dict[int, float]]:
-    """The points of the problems that each sample of a contest solves, by contest and sample."""
+    """The total points of the problems that a sample solves, by contest and sample."""
     points: dict[str, dict[int, float]] = {}
     columns = (scored["contest_id"], scored["sample"], scored["points"], solved)
-    for contest, sample, worth, score in zip(*columns, strict=True):
+    for contest, sample, problem_points, score in zip(*columns, strict=True):
         of_contest = points.setdefault(str(contest), defaultdict(float))
         if score == 1.0:
-            of_contest[sample] += worth
+            of_contest[sample] += problem_points
         else:
-            of_contest[sample] += 0.0  # a sample that solves nothing has its rank, too
+            of_contest[sample] += 0.0  # so that a sample without solved problems is ranked, too
     return points
 
 
 def _rate_samples(points: list[float], standings: Standings) -> list[float]:
-    """The rating that each sample of a contest would have, from its points."""
+    """The rating of each sample of a contest, from its points."""
     others = [rating for rating, _ in standings]
     ratings = []
     for total in points:

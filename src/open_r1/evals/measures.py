@@ -1,4 +1,4 @@
-"""What is measured of a benchmark's completions: one value per completion, and then an estimate per benchmark."""
+"""The measures of an evaluation: one value per completion, aggregated to estimates per benchmark."""
 
 import itertools
 from collections import defaultdict
@@ -18,21 +18,21 @@ from open_r1.utils.text import text_of
 
 
 PASS_KS = (2, 4, 8, 16, 32, 64, 128, 256)
-RIGHT = "(right)"  # stands for all right answers in a vote
+RIGHT = "(right)"  # replaces all right answers in a vote
 
 
 def completion_measures(scored: Dataset, benchmark: Benchmark) -> dict[str, list[float | None]]:
-    """What is measured of each completion.
+    """Computes the measures of each completion.
 
     Args:
         scored (`Dataset`):
-            `completion`, `finish_reason`, `completion_tokens` and a column `rewards/<name>` per reward.
-        benchmark (`Benchmark`): Names the rewards.
+            Columns `completion`, `finish_reason`, `completion_tokens` and one column `rewards/<name>` per reward.
+        benchmark (`Benchmark`): The benchmark, which defines the rewards.
 
     Returns:
         `dict[str, list[float | None]]`:
-            By name, one value per completion; `None` where a reward could not judge. The benchmark's rewards come
-            first, in their order.
+            The values of each measure, one per completion; `None` where a reward could not judge. The benchmark's
+            rewards come first, in their order.
     """
     measures: dict[str, list[float | None]] = {}
     for reward in benchmark.rewards:
@@ -50,17 +50,18 @@ def completion_measures(scored: Dataset, benchmark: Benchmark) -> dict[str, list
 
 
 def summarize(scored: Dataset, benchmark: Benchmark) -> dict[str, dict | int]:
-    """The estimates of a benchmark, as `eval.json` has them.
+    """Computes the estimates of a benchmark that are written to `eval.json`.
 
     Args:
-        scored (`Dataset`): `prompt_id`, `solution`, and the columns that `completion_measures` needs.
-        benchmark (`Benchmark`): Its first reward says what is right; a score below 1 is wrong.
+        scored (`Dataset`): Columns `prompt_id`, `solution`, and those that `completion_measures` needs.
+        benchmark (`Benchmark`): The benchmark. Its first reward decides what is right; scores below 1 are wrong.
 
     Returns:
         `dict[str, dict | int]`:
-            `avg@k`; if scores are right or wrong, `pass@k` for several k and, if answers can be compared, `cons@k`;
-            the mean of each other measure; with standings a `rating`. Each is an `Estimate` as a dictionary.
-            `unjudged` is the number of completions that could not be judged, which are left out.
+            `avg@k`; if there are several samples and all scores are 0 or 1, also `pass@k` for several k and, for
+            `accuracy`, `cons@k`; the mean of each other measure; and a `rating` if the benchmark has standings. Each
+            of them is an `Estimate` as a dictionary. `unjudged` is the number of completions that could not be judged,
+            which are excluded.
 
     Raises:
         RecipeError: If no completion could be judged.
@@ -93,10 +94,10 @@ def summarize(scored: Dataset, benchmark: Benchmark) -> dict[str, dict | int]:
 
 
 def group_by_problem(scored: Dataset, values: list) -> list[list]:
-    """The values of each problem's completions, in the order of the problems, without those that are `None`.
+    """Groups one value per completion by problem, dropping `None`.
 
     Args:
-        scored (`Dataset`): Its column `prompt_id` tells the problems apart.
+        scored (`Dataset`): Completions with the column `prompt_id`, which identifies the problem.
         values (`list`): One value per completion.
     """
     problems: dict[str, list] = defaultdict(list)
@@ -107,11 +108,11 @@ def group_by_problem(scored: Dataset, values: list) -> list[list]:
 
 
 def collect_votes(scored: Dataset, reward: str) -> list[list[Vote]]:
-    """Answers and scores of each problem's completions; answers that the grader takes for equal are the same text.
+    """Collects the answers and scores of each problem's completions. Equal answers get the same text.
 
     Args:
-        scored (`Dataset`): `prompt_id`, `completion`, `solution` and `rewards/<reward>`.
-        reward (`str`): The reward that says what is right.
+        scored (`Dataset`): Columns `prompt_id`, `completion`, `solution` and `rewards/<reward>`.
+        reward (`str`): Name of the reward that decides what is right.
     """
     texts = list(map(text_of, scored["completion"]))
     grades, _ = shared_grader().grade_all(texts, scored["solution"])
@@ -125,7 +126,7 @@ def collect_votes(scored: Dataset, reward: str) -> list[list[Vote]]:
 
 
 def consensus(texts: list[str], scores: list[float]) -> float:
-    """cons@k of one problem, of which k completions have been scored.
+    """cons@k of a single problem with k scored completions.
 
     Args:
         texts (`list[str]`): The completions.
@@ -140,15 +141,15 @@ def consensus(texts: list[str], scores: list[float]) -> float:
         if score >= 1:
             answer = RIGHT
         else:
-            reading = extract_answer(text)
-            if reading is not None:
-                answer = reading.answer
+            extracted = extract_answer(text)
+            if extracted is not None:
+                answer = extracted.answer
         votes.append((answer, score))
     return majority_vote(_merge_equal_answers(votes))
 
 
 def _estimate_passes(scores: list[list[float]], largest_k: int) -> dict[str, Estimate]:
-    """pass@k for all k up to a largest one, each over the problems with enough judged samples."""
+    """pass@k for all k up to `largest_k`, each over the problems with at least k judged samples."""
     estimates = {}
     for k in PASS_KS:
         if k <= largest_k:
@@ -158,7 +159,7 @@ def _estimate_passes(scores: list[list[float]], largest_k: int) -> dict[str, Est
 
 
 def _merge_equal_answers(votes: list[Vote]) -> list[Vote]:
-    """Votes with the same text for all right answers, and the same text for wrong ones that are equal."""
+    """Gives all right answers the same text, and each group of equal wrong answers the same text."""
     wrong_answers: list[str] = []
     merged: list[Vote] = []
     for answer, score in votes:
@@ -171,8 +172,7 @@ def _merge_equal_answers(votes: list[Vote]) -> list[Vote]:
 
 
 def _find_equal(answer: str, seen: list[str]) -> str:
-    """The first answer seen that equals this one. If there is none, the answer itself, which is added to those
-    seen."""
+    """Returns the first of the seen answers that equals this one. If there is none, adds and returns the answer."""
     for other in seen:
         if other == answer or equal_at_once(other, answer):
             return other

@@ -1,18 +1,18 @@
-"""Signs of reflection in a thought: words such as "wait", and slips that are noticed and repaired (the paper's "aha
-moment")."""
+"""Detects reflection in a thought: words such as "wait", and mistakes that the model notices and corrects (the paper's
+"aha moment")."""
 
 import re
 from fractions import Fraction
 
 
-# The paper's list (v2, C.2) and the words that the miniature uses in Chinese.
+# The paper's list (v2, C.2), and the Chinese words of the miniature.
 REFLECTION_WORDS = re.compile(
     r"\b(wait|mistake|however|but|retry|error|verify|wrong|evaluate|check)\b|等等|重新|检查", re.IGNORECASE
 )
 EQUATION = re.compile(r"([\d(][\d+*/(). -]*?)\s*=\s*(-?\d+(?:\.\d+)?(?:/\d+)?)")
 TIMES = re.compile(r"\s*(?:\\times|\\cdot|×)\s*")
 THOUSANDS_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-WINDOW = 200  # characters between an equation and the word that doubts it
+WINDOW = 200  # maximum number of characters between an equation and the word of reflection
 
 
 def has_reflection(text: str) -> bool:
@@ -25,7 +25,7 @@ def has_reflection(text: str) -> bool:
 
 
 def find_repair(text: str) -> tuple[str, str, str] | None:
-    """Finds the first slip that is noticed and repaired, the paper's "aha moment" in its plainest form.
+    """Finds the first mistake that is noticed and corrected, the simplest form of the paper's "aha moment".
 
     A repair is an equation, then a word of reflection, then an equation with the same left side and another value.
 
@@ -33,7 +33,7 @@ def find_repair(text: str) -> tuple[str, str, str] | None:
         text (`str`): A thought or a whole completion.
 
     Returns:
-        `tuple[str, str, str]`: Left side, wrong result and repaired result; `None` if there is no repair.
+        `tuple[str, str, str]`: Left side, wrong result and corrected result; `None` if there is no repair.
 
     >>> find_repair("3*7=2 wait 3*7=1 so 1+5=6")
     ('3*7', '2', '1')
@@ -61,7 +61,7 @@ def find_repair(text: str) -> tuple[str, str, str] | None:
 
 
 def _value(result: str) -> Fraction | str:
-    """The value of a number or fraction; a division by zero is its own text."""
+    """The value of a number or fraction; its text if the denominator is zero."""
     numerator, _, denominator = result.partition("/")
     if not denominator:
         return Fraction(numerator)

@@ -1,7 +1,7 @@
-"""The results of evaluations: `eval.json`, and tables that put them beside each other and beside the paper's scores.
+"""The results of evaluations: `eval.json`, and tables that compare them with each other and with the paper's scores.
 
-`eval.json` holds, for each benchmark, what `measures.summarize` returns. Accuracies are from 0 to 1, there and in
-tables; the percentages of `published.yaml` are converted when they are read.
+`eval.json` contains the return value of `measures.summarize` for each benchmark. Accuracies are from 0 to 1, in the
+file and in tables; the percentages in `published.yaml` are converted when it is read.
 """
 
 import json
@@ -17,14 +17,14 @@ from open_r1.utils.files import write_text_atomically
 
 
 FILE = "eval.json"
-# The measures that a table shows, and what is appended to a benchmark's name for the paper's score of the kind.
+# The measures shown in tables, and the suffix of the benchmark's name in `published.yaml` for each of them.
 SHOWN_MEASURES = {"avg": "", "cons": "_cons", "rating": "_rating"}
 MISSING = "–"
 
 
 @cache
 def published_scores() -> dict[str, dict[str, float]]:
-    """The paper's scores by model and benchmark, accuracies from 0 to 1."""
+    """The paper's scores by model and benchmark, with accuracies from 0 to 1."""
     percentages = yaml.safe_load(Path(__file__).with_name("published.yaml").read_text())
     scores: dict[str, dict[str, float]] = {}
     for model, figures in percentages.items():
@@ -37,10 +37,10 @@ def published_scores() -> dict[str, dict[str, float]]:
 
 
 def require_published(models: list[str]) -> None:
-    """Stops if the paper has no such model.
+    """Checks that the paper has scores of the given models.
 
     Raises:
-        RecipeError: Naming the model, and those that there are.
+        RecipeError: If a model is unknown.
     """
     known = published_scores()
     for model in models:
@@ -53,12 +53,13 @@ def write_evaluation(
     evaluation: dict,
     published: list[str],
 ) -> None:
-    """Writes `eval.json`, and `README.md` with the table.
+    """Writes `eval.json`, and `README.md` with the table of results.
 
     Args:
         folder (`Path`): The folder of the evaluation.
-        evaluation (`dict`): `name`, `model`, `benchmarks` (what `summarize` returned, by benchmark) and `recipe`.
-        published (`list[str]`): Models of the paper that the table shows too.
+        evaluation (`dict`):
+            `name`, `model`, `benchmarks` (return values of `summarize`, by benchmark) and `recipe`.
+        published (`list[str]`): Models of the paper to add to the table.
     """
     write_text_atomically(folder / FILE, json.dumps(evaluation, indent=1, default=str))
     lines = [
@@ -85,7 +86,7 @@ def read_evaluation(folder: str | Path) -> dict:
         folder (`str` or `Path`): The folder of the evaluation.
 
     Raises:
-        RecipeError: If there is none, or if the file is something else.
+        RecipeError: If the file does not exist or is not the result of an evaluation.
     """
     path = Path(folder, FILE)
     try:
@@ -98,14 +99,15 @@ def read_evaluation(folder: str | Path) -> dict:
 
 
 def shown_measures(evaluation: dict, benchmark: str) -> dict[str, tuple[str, Estimate]]:
-    """What a table shows of a benchmark: avg@k, and if there are votes or standings, cons@k or a rating.
+    """The measures of a benchmark that tables show: avg@k and, if the evaluation has them, cons@k and the rating.
 
     Args:
-        evaluation (`dict`): What `read_evaluation` returned.
-        benchmark (`str`): The benchmark's name.
+        evaluation (`dict`): Return value of `read_evaluation`.
+        benchmark (`str`): Name of the benchmark.
 
     Returns:
-        `dict[str, tuple[str, Estimate]]`: By kind (`avg`, `cons`, `rating`), the measure's full name and the estimate.
+        `dict[str, tuple[str, Estimate]]`:
+            Full name and estimate of each measure, by kind (`avg`, `cons` or `rating`).
     """
     measures = {}
     for name, value in evaluation["benchmarks"].get(benchmark, {}).items():
@@ -116,18 +118,18 @@ def shown_measures(evaluation: dict, benchmark: str) -> dict[str, tuple[str, Est
 
 
 def comparison_table(evaluations: list[dict], published: list[str]) -> str:
-    """Evaluations and models of the paper side by side, in Markdown. A single evaluation gets a column with the
-    difference.
+    """Compares evaluations and models of the paper in a Markdown table.
 
-    The interval of the difference, to the first model of the paper, only counts the noise of the samples, since the
-    problems are the same. The paper does not say how large its own noise is; it is assumed to be as large as ours.
+    For a single evaluation, the table also has the difference to the first model of the paper. The interval of the
+    difference only includes sampling noise, since the problems are the same. The paper does not report its sampling
+    noise, which is assumed to be as large as ours.
 
     Args:
-        evaluations (`list[dict]`): What `read_evaluation` returned.
+        evaluations (`list[dict]`): Return values of `read_evaluation`.
         published (`list[str]`): Models of the paper.
 
     Raises:
-        RecipeError: If the paper has no such model.
+        RecipeError: If the paper has no scores of a model.
     """
     require_published(published)
     has_difference = len(evaluations) == 1 and len(published) > 0
@@ -154,7 +156,7 @@ def comparison_table(evaluations: list[dict], published: list[str]) -> str:
 
 
 def _measure_cells(kind: str, measures: list[dict[str, tuple[str, Estimate]]]) -> list[str]:
-    """The full name of a measure, and each evaluation's estimate of it; nothing if no evaluation has the measure."""
+    """Full name of a measure and its estimate in each evaluation; empty if no evaluation has the measure."""
     full_name = None
     cells = []
     for by_kind in measures:
@@ -174,7 +176,7 @@ def _table_row(cells: list[str]) -> str:
 
 
 def _benchmark_names(evaluations: list[dict]) -> list[str]:
-    """The benchmarks of all evaluations, each once, in the order of their first appearance."""
+    """The distinct benchmarks of all evaluations, in order of first appearance."""
     names: dict[str, None] = {}
     for evaluation in evaluations:
         names.update(dict.fromkeys(evaluation["benchmarks"]))
@@ -200,7 +202,7 @@ def _format_difference(
     published: float | None,
     kind: str,
 ) -> str:
-    """The difference to the paper's score, with half of its 95% interval."""
+    """The difference to the paper's score, with half the width of its 95% interval."""
     if published is None:
         return MISSING
     difference = estimate.value - published

@@ -1,7 +1,7 @@
-"""Runs benchmarks: generates completions as `generate.py` does, grades them as training does, and summarizes the
-scores.
+"""Runs benchmarks: generates completions like `generate.py`, scores them with the same rewards as training, and
+summarizes the scores.
 
-`check_evaluation` finds what is wrong with any benchmark or model before the first completion is generated.
+`check_evaluation` reports problems with any benchmark or model before the first completion is generated.
 """
 
 import copy
@@ -35,21 +35,21 @@ def evaluate_models(
     model_args: ModelConfig,
     console: Console,
 ) -> list[dict]:
-    """Evaluates one model or several on all benchmarks.
+    """Evaluates one or several models on all benchmarks.
 
-    Each model's results are in `output_dir`, or, if the recipe names several `models`, in a folder of its name there:
-    the completions of each benchmark, `<benchmark>.parquet` with their scores, `eval.json` and `README.md`.
+    The results of a model are written to `output_dir`, or, if the recipe has `models`, to a subfolder with the name of
+    the model: the completions of each benchmark, `<benchmark>.parquet` with their scores, `eval.json` and `README.md`.
 
     Args:
         args (`EvaluationArguments`): Benchmarks, sampling parameters and output folder.
-        model_args (`ModelConfig`): The model, unless `args` names several.
-        console (`Console`): Shows what happens.
+        model_args (`ModelConfig`): The model, unless `args` has several.
+        console (`Console`): Console for progress output.
 
     Returns:
-        `list[dict]`: The evaluation of each model, as `read_evaluation` returns it; nothing in a dry run.
+        `list[dict]`: The evaluation of each model, in the format of `read_evaluation`; empty in a dry run.
 
     Raises:
-        RecipeError: If something is wrong with a benchmark or a model, or if completions are missing.
+        RecipeError: If a benchmark or model is invalid, or completions are missing.
     """
     runs = []
     for model in args.models:
@@ -72,10 +72,10 @@ def check_evaluation(runs: list[tuple[EvaluationArguments, ModelConfig]]) -> Non
 
     Args:
         runs (`list[tuple[EvaluationArguments, ModelConfig]]`):
-            The arguments of each model; they have the same benchmarks.
+            The arguments for each model; the benchmarks are the same for all models.
 
     Raises:
-        RecipeError: Naming the benchmark or the model, and what is wrong with it.
+        RecipeError: If a benchmark or model is invalid.
     """
     args, _ = runs[0]
     for run_args, _ in runs:
@@ -89,12 +89,12 @@ def check_evaluation(runs: list[tuple[EvaluationArguments, ModelConfig]]) -> Non
             raise RecipeError(f"benchmarks: {benchmark.name}: {error}") from error
     for run_args, run_model_args in runs:
         _check_model(run_args, run_model_args)
-    if not args.dry_run:  # which does this anyway, and shows it
-        quietly = Console(quiet=True)
-        rehearsal = copy.copy(args)
-        rehearsal.dry_run = True
+    if not args.dry_run:  # a dry run generates, and shows, all benchmarks in dry-run mode anyway
+        quiet_console = Console(quiet=True)
+        dry_run_args = copy.copy(args)
+        dry_run_args.dry_run = True
         for benchmark in args.suite:
-            generate_completions(_generation_arguments(rehearsal, benchmark), runs[0][1], quietly)
+            generate_completions(_generation_arguments(dry_run_args, benchmark), runs[0][1], quiet_console)
 
 
 def run_benchmark(
@@ -103,19 +103,19 @@ def run_benchmark(
     benchmark: Benchmark,
     console: Console,
 ) -> dict | None:
-    """Generates the completions of a benchmark that do not exist yet, grades all of them and summarizes the scores.
+    """Generates the missing completions of a benchmark, scores all completions and summarizes the scores.
 
     Args:
         args (`EvaluationArguments`): Sampling parameters and output folder.
         model_args (`ModelConfig`): The model.
         benchmark (`Benchmark`): The benchmark.
-        console (`Console`): Shows what happens.
+        console (`Console`): Console for progress output.
 
     Returns:
-        `dict`: What `summarize` returns; `None` in a dry run.
+        `dict`: Return value of `summarize`; `None` in a dry run.
 
     Raises:
-        RecipeError: If completions are missing or cannot be judged.
+        RecipeError: If completions are missing or none can be judged.
     """
     generation_args = _generation_arguments(args, benchmark)
     failed = generate_completions(generation_args, model_args, console)
@@ -138,9 +138,10 @@ def grade_completions(
     """Scores the completions of a folder with the benchmark's rewards.
 
     Args:
-        folder (`Path`): The completions, as `generate_completions` leaves them, or a file.
-        benchmark (`Benchmark`): Names the rewards and the column of the gold answers.
-        thought_opened (`bool`): Whether the prompts end with `<think>`; the tag is put back first.
+        folder (`Path`): Folder of the completions, as written by `generate_completions`, or a file.
+        benchmark (`Benchmark`): The benchmark, which defines the rewards and the column of the gold answers.
+        thought_opened (`bool`):
+            Whether the prompts end with `<think>`; the tag is then added back to the completions first.
         progress (`bool`): Whether to show a progress bar.
 
     Returns:
@@ -159,7 +160,7 @@ def _arguments_of_model(
     model_args: ModelConfig,
     model: str,
 ) -> tuple[EvaluationArguments, ModelConfig]:
-    """The arguments for one of several models, whose results go to a folder of its name."""
+    """The arguments for one of several models. Its results go to a subfolder with its name."""
     args = copy.copy(args)
     args.output_dir = str(Path(args.output_dir, Path(model).name))
     model_args = copy.copy(model_args)
@@ -168,7 +169,7 @@ def _arguments_of_model(
 
 
 def _generation_arguments(args: EvaluationArguments, benchmark: Benchmark) -> GenerateArguments:
-    """The arguments with which `generate.py` would generate a benchmark's completions."""
+    """The arguments for generating a benchmark's completions with `generate.py`."""
     generation_args = copy.copy(args)
     generation_args.output_dir = str(Path(args.output_dir, benchmark.name))
     generation_args.dataset_name = benchmark.dataset_name
@@ -184,7 +185,7 @@ def _generation_arguments(args: EvaluationArguments, benchmark: Benchmark) -> Ge
 
 
 def _check_output_folder(args: EvaluationArguments) -> None:
-    """Stops if the results would replace those of other benchmarks, such as the miniature's."""
+    """Checks that the output folder does not contain results of other benchmarks, such as the miniature's."""
     if not Path(args.output_dir, FILE).is_file():
         return
     existing = read_evaluation(args.output_dir)["benchmarks"]
@@ -198,7 +199,7 @@ def _check_output_folder(args: EvaluationArguments) -> None:
 
 
 def _check_benchmark(args: EvaluationArguments, benchmark: Benchmark) -> None:
-    """Checks the rewards of a benchmark, and the columns and gold answers that they need."""
+    """Checks the rewards of a benchmark, and the columns and gold answers that the rewards need."""
     rewards = Composition(benchmark.rewards)
     rows = load_split(benchmark.dataset, args.seed, benchmark.max_prompts, args.dry_run)
     require_column(rows, benchmark.dataset_prompt_column, "dataset_prompt_column")
@@ -216,8 +217,11 @@ def _check_benchmark(args: EvaluationArguments, benchmark: Benchmark) -> None:
 
 
 def _check_golds(rows: Dataset, benchmark: Benchmark) -> None:
-    """Stops if no gold answer can be parsed, and warns if some cannot: completions of their problems are not
-    judged."""
+    """Checks that gold answers can be parsed. Warns if some cannot, since these problems do not count.
+
+    Raises:
+        RecipeError: If none can be parsed.
+    """
     golds = rows[:CHECKED_GOLDS]["solution"]
     unusable = [gold for gold in golds if not usable_gold(gold)]
     if len(unusable) == len(golds):
@@ -236,7 +240,7 @@ def _check_golds(rows: Dataset, benchmark: Benchmark) -> None:
 
 
 def _check_model(args: EvaluationArguments, model_args: ModelConfig) -> None:
-    """Stops if a model that runs in this process does not exist, or not yet."""
+    """Checks that the model exists, unless it runs on a server."""
     if args.backend == "server":
         return
     key = "models" if args.models else "model_name_or_path"
@@ -249,7 +253,7 @@ def _open_thought(row: dict) -> dict:
 
 
 def _rename_golds(rows: Dataset, benchmark: Benchmark) -> Dataset:
-    """Rows with their gold answers in the column `solution`, if they have any."""
+    """Renames the column of the gold answers to `solution`, if there is one."""
     if benchmark.dataset_solution_column not in rows.column_names:
         return rows
     return rename_columns(rows, {"solution": benchmark.dataset_solution_column})
@@ -260,7 +264,7 @@ def _write_results(
     model_args: ModelConfig,
     summaries: dict[str, dict],
 ) -> dict:
-    """Writes the evaluation of one model, with the keys that repeat it."""
+    """Writes the evaluation of one model, including the recipe keys to reproduce it."""
     folder = Path(args.output_dir)
     keys = dict(args.keys)
     keys.pop("dry_run", None)

@@ -1,19 +1,19 @@
-"""avg@k, pass@k and cons@k of several samples per problem, each with an interval (DeepSeek-R1, §3; v2, D.1).
+"""avg@k, pass@k and cons@k over several samples per problem, with intervals (DeepSeek-R1, §3; v2, D.1).
 
 - avg@k is the mean score of k samples; the paper calls it pass@1.
-- pass@k is the probability that at least one of k samples is right, estimated without bias (Chen et al., arXiv
+- pass@k is the probability that at least one of k samples is right, with the unbiased estimator of Chen et al. (arXiv
   2107.03374).
 - cons@k is the accuracy of the majority vote of k samples.
 
-Two things are uncertain:
+There are two sources of uncertainty:
 
-- *Which problems*: another benchmark of the kind would have other ones. The samples of a problem belong together, so
-  the standard error is that of the mean over problems (Miller, arXiv 2411.00640, eq. 4). `low` and `high` are about
-  this.
-- *Which samples*: on the same problems, another run would draw other samples. This is what counts when two models are
-  compared on the same benchmark. `noise` is the standard error from this alone.
+- *The choice of problems*: a similar benchmark would have other problems. The samples of a problem are not
+  independent, so this is the standard error of the mean over problems (Miller, arXiv 2411.00640, eq. 4). `low` and
+  `high` are based on it.
+- *The choice of samples*: another run on the same problems would draw other samples. This is what matters when two
+  models are compared on the same benchmark. `noise` is the standard error from this source alone.
 
-All scores are from 0 to 1 and are nowhere converted to percent, except where a table is printed.
+All scores are from 0 to 1.
 """
 
 import math
@@ -23,10 +23,10 @@ from dataclasses import asdict, dataclass
 from math import comb
 
 
-Z = 1.959964  # half of a 95% interval, in standard errors
+Z = 1.959964  # half the width of a 95% interval, in standard errors
 LARGEST_VARIANCE = 0.25  # of values from 0 to 1
 
-Vote = tuple[Hashable | None, float]  # a sample's answer, `None` if it has none, and its score
+Vote = tuple[Hashable | None, float]  # answer (`None` if there is none) and score of a sample
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Estimate:
 
     Args:
         value (`float`): The mean.
-        low (`float`): Lower end of the 95% interval, the problems being a sample of what could be asked.
+        low (`float`): Lower end of the 95% interval over the choice of problems.
         high (`float`): Upper end of that interval.
-        noise (`float`): Standard error that comes from the samples alone, given these problems.
+        noise (`float`): Standard error over the choice of samples, for these problems.
         problems (`int`): Number of problems.
-        samples (`int`): Samples per problem, of the problem that has fewest.
+        samples (`int`): Smallest number of samples of a problem.
     """
 
     value: float
@@ -50,7 +50,7 @@ class Estimate:
     samples: int
 
     def to_dict(self) -> dict[str, float | int]:
-        """The fields with six digits, as `eval.json` has them."""
+        """The fields, rounded to six digits, for `eval.json`."""
         fields = asdict(self)
         for name, value in fields.items():
             if isinstance(value, float):
@@ -67,16 +67,16 @@ def estimate(
     samples: int,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Estimate:
-    """The mean over problems, from one mean per problem.
+    """Estimates the mean over problems from one mean per problem.
 
     Args:
         means (`Sequence[float]`): Mean of each problem.
         variances (`Sequence[float]`): Variance of each of these means over the choice of samples.
-        samples (`int`): Samples per problem.
+        samples (`int`): Number of samples per problem.
         bounds (`tuple[float, float]`, *optional*, defaults to `(0.0, 1.0)`): Smallest and largest possible value.
 
     Returns:
-        `Estimate`: With an interval that ends at the bounds; with a single problem it is all there is between them.
+        `Estimate`: The estimate. Its interval is clipped to the bounds, and equal to them for a single problem.
     """
     count = len(means)
     value = sum(means) / count
@@ -96,13 +96,13 @@ def estimate(
 
 
 def avg_at_k(scores: Sequence[Sequence[float]]) -> Estimate:
-    """The mean score of all samples: avg@k, if there are k of each problem.
+    """The mean score over samples and problems: avg@k, if each problem has k samples.
 
     Args:
         scores (`Sequence[Sequence[float]]`): Scores of the samples of each problem, such as 1 and 0.
 
     Raises:
-        ValueError: If there is no problem, or a problem without samples.
+        ValueError: If there are no problems, or a problem has no samples.
 
     >>> str(avg_at_k([[1, 1], [0, 1], [0, 0], [1, 1]]))
     '0.625 [0.156, 1.000]'
@@ -116,24 +116,25 @@ def avg_at_k(scores: Sequence[Sequence[float]]) -> Estimate:
         means.append(sum(samples) / len(samples))
         if len(samples) > 1:
             variance = sample_variance(samples)
-        else:  # unknown, so the largest that is possible
+        else:  # unknown; assume the largest possible variance
             variance = LARGEST_VARIANCE * (highest - lowest) ** 2
         variances.append(variance / len(samples))
     return estimate(means, variances, _fewest_samples(scores), (lowest, highest))
 
 
 def pass_at_k(scores: Sequence[Sequence[float]], k: int) -> Estimate:
-    """The probability that at least one of k samples is right: 1 - C(n-c, k) / C(n, k) with c right ones of n samples.
+    """The probability that at least one of k samples is right: 1 - C(n-c, k) / C(n, k) if c of n samples are right.
 
-    This is the unbiased estimator of Chen et al. (arXiv 2107.03374, eq. 1). The noise is that of the jackknife over
-    the samples of a problem; if k is all of them, that of k draws that are right with the observed frequency.
+    This is the unbiased estimator of Chen et al. (arXiv 2107.03374, eq. 1). The noise is a jackknife estimate over the
+    samples of a problem. If k is the number of samples, it is that of k independent draws that are right with the
+    observed frequency.
 
     Args:
         scores (`Sequence[Sequence[float]]`): Scores of the samples of each problem; those below 1 are wrong.
-        k (`int`): Samples of which one must be right.
+        k (`int`): Number of samples of which at least one must be right.
 
     Raises:
-        ValueError: If there is no problem, or one with fewer than k samples.
+        ValueError: If there are no problems, or a problem has fewer than k samples.
 
     >>> pass_at_k([[1, 0, 0, 0], [0, 0, 0, 0]], k=2).value
     0.25
@@ -156,18 +157,18 @@ def cons_at_k(
 ) -> Estimate:
     """The share of problems whose most frequent answer among k samples is right (majority vote; v2, D.1).
 
-    With more than k samples, it is the mean over random choices of k of them. The noise is that of the bootstrap: the
-    variance of the vote over k samples that are drawn with replacement.
+    If a problem has more than k samples, the vote is averaged over random subsets of size k. The noise is a bootstrap
+    estimate: the variance of the vote of k samples drawn with replacement.
 
     Args:
         votes (`Sequence[Sequence[tuple]]`):
-            Answers (equal ones are the same value) and scores of the samples of each problem.
-        k (`int`): Samples that vote.
-        resamples (`int`, *optional*, defaults to 200): Random choices per problem.
-        seed (`int`, *optional*, defaults to 0): Seed of the random choices.
+            Answers and scores of the samples of each problem. Equal answers must be the same value.
+        k (`int`): Number of samples per vote.
+        resamples (`int`, *optional*, defaults to 200): Number of random subsets per problem.
+        seed (`int`, *optional*, defaults to 0): Random seed.
 
     Raises:
-        ValueError: If there is no problem, or one with fewer than k samples.
+        ValueError: If there are no problems, or a problem has fewer than k samples.
 
     >>> cons_at_k([[("4", 1), ("4", 1), ("5", 0)], [("7", 0), (None, 0), (None, 0)]], k=3).value
     0.5
@@ -189,10 +190,9 @@ def cons_at_k(
 
 
 def majority_vote(votes: Sequence[Vote]) -> float:
-    """Whether the most frequent answer to a problem is right, 1.0 or 0.0.
+    """Whether the most frequent answer to a problem is right: 1.0 or 0.0.
 
-    Samples without an answer do not vote. If several answers are equally frequent, it is the share of them that is
-    right.
+    Samples without an answer do not vote. If several answers are tied, returns the share of them that are right.
 
     Args:
         votes (`Sequence[tuple]`): Answers and scores of the samples of one problem.
@@ -216,7 +216,7 @@ def _pass_probability(
     right: int,
     k: int,
 ) -> float:
-    """The probability that k samples, drawn without replacement, hold a right one."""
+    """The probability that at least one of k samples, drawn without replacement, is right."""
     wrong = samples - right
     if wrong < k:
         return 1.0
@@ -244,10 +244,10 @@ def _pass_variance(
 
 
 def sample_variance(values: Sequence[float]) -> float:
-    """The unbiased variance of values.
+    """The unbiased sample variance.
 
     Args:
-        values (`Sequence[float]`): Two values or more.
+        values (`Sequence[float]`): At least two values.
     """
     mean = sum(values) / len(values)
     squares = [(value - mean) ** 2 for value in values]
