@@ -1,1 +1,1 @@
-"""What a recipe needs on given GPUs: memory, time and cost. The command is `python -m open_r1.plan`."""
+"""Estimates the memory, time and cost of a recipe on given GPUs. The command is `python -m open_r1.plan`."""

@@ -1,7 +1,7 @@
-"""What a recipe needs on a number of GPUs: memory, time, cost, and what takes longest. Nothing is run.
+"""Estimates memory, time, cost and the bottleneck of a training run by arithmetic, without running anything.
 
-Time is floating-point operations over a rate (6 a parameter and token: Kaplan et al. 2001.08361, §2.1) and, in
-generation, what `generation_time` says; memory is what `memory` says.
+Training time is the number of floating-point operations (6 per parameter and token: Kaplan et al. 2001.08361, §2.1)
+divided by an assumed rate. Generation time comes from `generation_time`, memory from `memory`.
 """
 
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ from open_r1.planning.memory import training_memory
 from open_r1.planning.model_shape import ModelShape
 
 
-MEAN_PROMPT = 150  # tokens; those of the paper's mathematics problems are 122 on average (v2, B.3.1)
+MEAN_PROMPT = 150  # tokens; the average of the paper's math problems is 122 (v2, B.3.1)
 BYTES_PER_WEIGHT = 2  # in vLLM
-# Operations per parameter and token.
+# Floating-point operations per parameter and token.
 FORWARD = 2.0
 FORWARD_AND_BACKWARD = 6.0
-FORWARD_AND_BACKWARD_OF_AN_ADAPTER = 4.0  # frozen weights have no gradients
+FORWARD_AND_BACKWARD_OF_AN_ADAPTER = 4.0  # no gradients for frozen weights
 
 
 @dataclass
 class Workload:
-    """What a step has to do, from the recipe, its data and the user's guesses.
+    """The work of a training run, from the recipe, its data and the user's estimates.
 
     Args:
-        sequences (`int`): Sequences of a step, over all devices.
-        per_device (`int`): Sequences of one forward pass.
-        longest_prompt (`int`): Tokens of the longest prompt; 0 where nothing is generated.
-        longest (`int`): Tokens of the longest completion, or of a whole sequence.
-        mean_length (`float`): Tokens of a completion, or of a sequence, on average.
-        steps (`int`): Optimizer steps.
-        engine_gpus (`int`, *optional*, defaults to 0): GPUs of one vLLM engine; 0 if nothing is generated.
-        generating_gpus (`int`, *optional*, defaults to 0): GPUs that only generate; 0 if those that train generate as
-            well.
-        steps_of_a_round (`int`, *optional*, defaults to 1): Steps whose completions are generated together.
+        sequences (`int`): Number of sequences per step, over all devices.
+        per_device (`int`): Number of sequences per forward pass.
+        longest_prompt (`int`): Tokens in the longest prompt; 0 if nothing is generated.
+        longest (`int`): Tokens in the longest completion or, if nothing is generated, in the longest sequence.
+        mean_length (`float`): Average number of tokens in a completion or, if nothing is generated, in a sequence.
+        steps (`int`): Number of optimizer steps.
+        engine_gpus (`int`, *optional*, defaults to 0): GPUs per vLLM engine; 0 if nothing is generated.
+        generating_gpus (`int`, *optional*, defaults to 0):
+            GPUs that only generate; 0 if the training GPUs also generate.
+        steps_of_a_round (`int`, *optional*, defaults to 1): Number of steps whose completions are generated together.
     """
 
     sequences: int
@@ -52,23 +52,23 @@ class Workload:
 
     @property
     def mean_sequence(self) -> float:
-        """Tokens of a sequence on average, prompt included."""
+        """Average number of tokens in a sequence, including the prompt."""
         return min(self.longest_prompt, MEAN_PROMPT) + self.mean_length
 
 
 @dataclass
 class Plan:
-    """What a recipe needs.
+    """The estimated memory, time and cost of a recipe.
 
     Args:
-        memory (`dict[str, float]`): GiB of a training GPU, by what takes them.
-        capacity (`float`): GiB that a GPU has.
-        tokens (`float`): Tokens of a step's sequences.
-        seconds (`dict[str, float]`): Seconds of a step, by what takes them.
-        steps (`int`): Optimizer steps.
-        gpus (`int`): All GPUs, those that only generate included.
-        price (`float`): Dollars of a GPU's hour.
-        assumptions (`list[str]`): What was assumed, in words.
+        memory (`dict[str, float]`): Breakdown of the memory used on a training GPU, in GiB.
+        capacity (`float`): Memory of a GPU, in GiB.
+        tokens (`float`): Number of tokens per step.
+        seconds (`dict[str, float]`): Breakdown of the time of a step, in seconds.
+        steps (`int`): Number of optimizer steps.
+        gpus (`int`): Number of GPUs, including those that only generate.
+        price (`float`): Price of a GPU in dollars per hour.
+        assumptions (`list[str]`): Descriptions of the assumptions made.
     """
 
     memory: dict[str, float]
@@ -82,12 +82,12 @@ class Plan:
 
     @property
     def step_seconds(self) -> float:
-        """Seconds of a step."""
+        """Seconds per step."""
         return sum(self.seconds.values())
 
     @property
     def hours(self) -> float:
-        """Hours of the whole run."""
+        """Duration of the whole run in hours."""
         return self.steps * self.step_seconds / 3600
 
     def __str__(self) -> str:
@@ -130,14 +130,14 @@ def make_plan(
     """Estimates memory, time and cost.
 
     Args:
-        shape (`ModelShape`): The model.
-        model_args (`ModelConfig`): The model's options.
-        args (`TrainingArguments`): The trainer's options.
-        workload (`Workload`): What a step has to do.
+        shape (`ModelShape`): Size of the model.
+        model_args (`ModelConfig`): The model's arguments.
+        args (`TrainingArguments`): The trainer's arguments.
+        workload (`Workload`): The work to do.
         gpu_name (`str`): Key of `GPUS`.
-        gpus (`int`): GPUs that train.
-        share (`int`): As `memory.sharding` returns it.
-        rates (`Rates`, *optional*): What is assumed of the GPU.
+        gpus (`int`): Number of GPUs that train.
+        share (`int`): Return value of `memory.sharding`.
+        rates (`Rates`, *optional*): Assumed rates of the GPU.
     """
     gpu, rates = GPUS[gpu_name], rates or Rates()
     memory = _memory_in_gib(shape, model_args, args, workload, gpu.memory, gpus, share)
@@ -191,10 +191,10 @@ def _memory_in_gib(
 
 
 def _effective_parameters(shape: ModelShape, workload: Workload) -> float:
-    """Parameters that a token passes through, plus the number whose operations equal those of its attention."""
-    # A forward pass takes 2 operations per parameter, and 4 × width per token before in each layer. Among lengths that
-    # fall off exponentially a token sees a mean sequence before it on average, among sequences that are all full half
-    # of one.
+    """The active parameters, plus the number of parameters that would cost as much as attention does."""
+    # A forward pass takes 2 operations per parameter, plus 4 × width per previous token in each layer. If the lengths
+    # are distributed exponentially, a token has on average as many previous tokens as the mean sequence is long; if
+    # all sequences are full, half as many.
     all_are_full = workload.mean_length == workload.longest
     tokens_before = workload.mean_sequence
     if all_are_full:
@@ -203,7 +203,7 @@ def _effective_parameters(shape: ModelShape, workload: Workload) -> float:
 
 
 def _training_operations(model_args: ModelConfig, args: Any) -> float:
-    """Operations of training per parameter and token."""
+    """Floating-point operations of training per parameter and token."""
     operations = FORWARD_AND_BACKWARD
     if model_args.use_peft:
         operations = FORWARD_AND_BACKWARD_OF_AN_ADAPTER

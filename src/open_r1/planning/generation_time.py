@@ -1,4 +1,4 @@
-"""Time of generation: bytes read over bandwidth, or operations over their rate, until the longest completion ends."""
+"""Estimates the time of generation, limited by memory bandwidth or compute, until the longest completion ends."""
 
 import math
 
@@ -7,9 +7,9 @@ from open_r1.planning.model_shape import ModelShape
 
 
 GIB = 2**30
-INTERVALS = 256  # of a completion's length, in each of which the time of a token is taken as constant
+INTERVALS = 256  # into which the length is divided; the time per token is treated as constant in each of them
 GPUS_PER_NODE = 8
-WEIGHTS_SHARE = 0.6  # of an engine's memory that the weights may take; the rest is for the tokens' keys and values
+WEIGHTS_SHARE = 0.6  # share of an engine's memory that the weights may use; the rest is for the KV cache
 
 
 def generation_seconds(
@@ -22,17 +22,17 @@ def generation_seconds(
     mean_length: float,
     longest: int,
 ) -> float:
-    """Seconds until every engine has finished its completions, whose lengths fall off exponentially up to the longest.
+    """Seconds until all engines have finished. Completion lengths are assumed to be exponential, cut off at `longest`.
 
     Args:
-        shape (`ModelShape`): The model.
+        shape (`ModelShape`): Size of the model.
         gpu (`GPU`): The GPU.
-        rates (`Rates`): What is assumed of it.
-        gpus (`int`): GPUs of one engine.
-        replicas (`int`): Engines.
-        sequences (`float`): Completions, of all engines.
-        mean_length (`float`): Tokens of a completion on average.
-        longest (`int`): Tokens after which a completion is cut off.
+        rates (`Rates`): Assumed rates of the GPU.
+        gpus (`int`): Number of GPUs per engine.
+        replicas (`int`): Number of engines.
+        sequences (`float`): Number of completions over all engines.
+        mean_length (`float`): Average number of tokens in a completion.
+        longest (`int`): Number of tokens at which a completion is cut off.
     """
     bytes_per_second = gpus * gpu.bandwidth * 1e12 * rates.reading
     operations_per_second = gpus * gpu.tflops * 1e12 * rates.training
@@ -55,13 +55,13 @@ def generation_seconds(
 
 
 def smallest_engine(shape: ModelShape, gpu: GPU) -> int:
-    """GPUs of the smallest engine, a power of two, that has room for the weights."""
+    """Number of GPUs of the smallest engine with room for the weights; a power of two."""
     gpus = 2 * shape.parameters / (WEIGHTS_SHARE * gpu.memory * GIB)
     return 2 ** max(0, math.ceil(math.log2(gpus)))
 
 
 def _bytes_read(shape: ModelShape, batch: float, position: float) -> float:
-    """Bytes read for the next token: weights that any of the batch passes through, and keys of all tokens before."""
+    """Bytes read to generate the next token of a batch: all weights that it uses, and the KV cache."""
     weights = shape.active
     if shape.experts:
         always_read = shape.active - shape.routed * shape.chosen / shape.experts

@@ -1,7 +1,7 @@
-"""The GPUs that a plan can be made for, and the rates that are assumed of them.
+"""The supported GPUs, and the rates that are assumed of them.
 
-Peak rates are those of NVIDIA's data sheets and whitepapers, memory is what the driver reports. Prices are
-assumptions: what it roughly cost to rent one GPU on demand in 2026. So are the rates in `Rates`.
+Peak rates come from NVIDIA's data sheets and whitepapers; memory is what the driver reports. Prices are assumptions,
+roughly what it cost to rent one GPU on demand in 2026, and so are the rates in `Rates`.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ class GPU:
     """A GPU.
 
     Args:
-        tflops (`float`): Dense bf16 operations with float32 accumulation, in 10¹² a second. Data sheets often show
-            twice that, "with sparsity".
-        memory (`float`): GiB in all, as `nvidia-smi` shows it.
-        bandwidth (`float`): Memory bandwidth in TB a second.
-        price (`float`): Assumed price of an hour in dollars.
+        tflops (`float`):
+            Dense bf16 TFLOP/s with float32 accumulation. Data sheets often list twice that, "with sparsity".
+        memory (`float`): Total memory in GiB, as shown by `nvidia-smi`.
+        bandwidth (`float`): Memory bandwidth in TB/s.
+        price (`float`): Assumed price in dollars per hour.
     """
 
     tflops: float
@@ -52,17 +52,17 @@ GPUS = {
 
 @dataclass
 class Rates:
-    """What is assumed where nothing was measured.
+    """Assumed rates, used instead of measurements.
 
     Args:
-        training (`float`, *optional*, defaults to 0.4): Share of a GPU's operations that training uses.
-        mixture (`float`, *optional*, defaults to 0.3): The same for a mixture of experts.
-        reading (`float`, *optional*, defaults to 0.6): Share of the bandwidth that generation uses.
-        per_layer (`float`, *optional*, defaults to 5e-5): Seconds per layer and token beyond reading the weights:
-            kernel launches, and the exchange between the GPUs of a node.
-        all_to_all (`float`, *optional*, defaults to 2e-4): Further seconds per layer and token if experts are spread
-            over nodes.
-        sync (`float`, *optional*, defaults to 20e9): Bytes a second at which new weights reach a vLLM engine.
+        training (`float`, *optional*, defaults to 0.4): Share of a GPU's peak FLOP/s that training achieves (MFU).
+        mixture (`float`, *optional*, defaults to 0.3): The same for a mixture-of-experts model.
+        reading (`float`, *optional*, defaults to 0.6): Share of the peak memory bandwidth that generation achieves.
+        per_layer (`float`, *optional*, defaults to 5e-5):
+            Overhead per layer and token in seconds: kernel launches and communication between the GPUs of a node.
+        all_to_all (`float`, *optional*, defaults to 2e-4):
+            Additional overhead per layer and token in seconds if the experts are spread over several nodes.
+        sync (`float`, *optional*, defaults to 20e9): Bytes per second at which a vLLM engine receives new weights.
     """
 
     training: float = 0.4

@@ -1,4 +1,4 @@
-"""A model as the numbers that memory and time depend on."""
+"""The size of a model: the numbers that its memory and time depend on."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ class ModelShape:
     """The size of a model.
 
     Args:
-        parameters (`int`): All parameters.
-        active (`int`): Parameters that one token passes through.
-        layers (`int`): Layers.
-        width (`int`): Size of the hidden state.
-        inner (`int`): Size of the feed-forward part that a token passes through.
-        keys (`int`): Numbers that a layer keeps of each token for attention.
-        vocabulary (`int`): Tokens in the vocabulary.
-        experts (`int`, *optional*, defaults to 0): Routed experts of a layer; 0 for a dense model.
-        chosen (`int`, *optional*, defaults to 0): Routed experts that a token passes through.
+        parameters (`int`): Number of parameters.
+        active (`int`): Number of active parameters per token.
+        layers (`int`): Number of layers.
+        width (`int`): Hidden size.
+        inner (`int`): Intermediate size of the feed-forward layers that a token uses.
+        keys (`int`): Number of elements per token in a layer's KV cache.
+        vocabulary (`int`): Size of the vocabulary.
+        experts (`int`, *optional*, defaults to 0): Number of routed experts per layer; 0 for a dense model.
+        chosen (`int`, *optional*, defaults to 0): Number of routed experts that are active per token.
     """
 
     parameters: int
@@ -35,7 +35,7 @@ class ModelShape:
 
     @classmethod
     def from_config(cls, config: PreTrainedConfig, trust_remote_code: bool = False) -> "ModelShape":
-        """Counts the parameters on a model without weights."""
+        """Reads the sizes from a configuration and counts the parameters of a model on the meta device."""
         model = meta_model(config, trust_remote_code)
         text_config = config.get_text_config()
         parameters = model.num_parameters()
@@ -58,14 +58,14 @@ class ModelShape:
 
     @property
     def routed(self) -> float:
-        """Parameters of all routed experts, 0 for a dense model."""
+        """Number of parameters in routed experts; 0 for a dense model."""
         if not self.experts:
             return 0.0
         return (self.parameters - self.active) / (1 - self.chosen / self.experts)
 
 
 def _count_experts(text_config: PreTrainedConfig) -> tuple[int, int]:
-    """The routed experts of a layer, and how many of them a token passes through."""
+    """Number of routed experts per layer, and how many of them are active per token."""
     for name in ("n_routed_experts", "num_experts"):  # DeepSeek's name, and Qwen's
         experts = getattr(text_config, name, None)
         if experts:
@@ -75,14 +75,14 @@ def _count_experts(text_config: PreTrainedConfig) -> tuple[int, int]:
 
 def _inner_size(text_config: PreTrainedConfig, experts: int, chosen: int) -> int:
     if experts:
-        return text_config.moe_intermediate_size * (chosen + 1)  # with the shared expert
-    return getattr(text_config, "intermediate_size", None) or 4 * text_config.hidden_size  # GPT-2 has no such key
+        return text_config.moe_intermediate_size * (chosen + 1)  # including the shared expert
+    return getattr(text_config, "intermediate_size", None) or 4 * text_config.hidden_size  # GPT-2 lacks the key
 
 
 def _keys_per_token(text_config: PreTrainedConfig) -> int:
-    """Numbers of a token in the cache of a layer."""
+    """Number of elements per token in a layer's KV cache."""
     rank = getattr(text_config, "kv_lora_rank", None)
-    if rank:  # multi-head latent attention keeps one small vector
+    if rank:  # multi-head latent attention caches a single small vector
         return rank + text_config.qk_rope_head_dim
     heads = text_config.num_attention_heads
     head_size = getattr(text_config, "head_dim", None) or text_config.hidden_size // heads

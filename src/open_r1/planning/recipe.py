@@ -1,4 +1,4 @@
-"""The plan of a recipe: its model, its batch and its lengths as numbers for `planning.estimate`."""
+"""Makes the plan of a recipe: reads model size, batch size and lengths from it for `planning.estimate`."""
 
 import math
 from argparse import Namespace
@@ -21,18 +21,18 @@ from open_r1.utils.imports import import_object, is_function, is_path
 
 
 STAGES = ("sft", "grpo", "reward_model")
-LONGEST_PROMPT = 512  # tokens, where the recipe has no limit
+LONGEST_PROMPT = 512  # tokens; used if the recipe has no limit
 
 
 def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
     """Makes the plan of a recipe.
 
     Args:
-        options (`Namespace`): The options of `plan.py`.
-        overrides (`list[str]`): Options that override the recipe's keys, as on its script's command line.
+        options (`Namespace`): Command-line options of `plan.py`.
+        overrides (`list[str]`): Command-line options that override recipe keys.
 
     Raises:
-        RecipeError: If the recipe or an option cannot be planned for.
+        RecipeError: If the recipe or an option is not supported.
     """
     stage = stage_of(Path(options.recipe))
     if stage not in STAGES:
@@ -40,7 +40,7 @@ def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
     if options.gpu not in GPUS:
         known = f" Known: {', '.join(GPUS)}."
         raise RecipeError(f"--gpu: found {options.gpu!r}{did_you_mean(options.gpu, GPUS)}{known}")
-    argv = ["--config", options.recipe, "--use_cpu", "true", *overrides]  # or the parser would look for a GPU
+    argv = ["--config", options.recipe, "--use_cpu", "true", *overrides]  # so that no GPU is needed for parsing
     script_args, args, model_args = RecipeParser(stage).parse(argv)
     args.use_cpu = False
 
@@ -64,7 +64,7 @@ def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
 
 
 def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
-    """Reads the shape of a recipe's model. For a checkpoint that another recipe has yet to make, it is that recipe's.
+    """Reads the size of a recipe's model. If another recipe has yet to produce the model, uses that recipe's model.
 
     Raises:
         RecipeError: If the configuration cannot be read.
@@ -85,7 +85,7 @@ def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
 
 
 def _workload(script_args: ScriptArguments, args: Any, training_gpus: int, options: Namespace) -> Workload:
-    """What a step has to do."""
+    """The work of a training run, from its arguments and the options of `plan.py`."""
     if args.max_steps <= 0 and options.rows is None:
         raise RecipeError("max_steps: the recipe has none; say how many rows its data set has: --rows 10000.")
     generates = hasattr(args, "max_completion_length")

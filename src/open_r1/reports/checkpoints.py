@@ -1,4 +1,4 @@
-"""The evaluated checkpoints of a pipeline, as a table like DeepSeek-R1 v2's Table 3 (Zero to R1) and a picture."""
+"""Table and figure of a pipeline's evaluated checkpoints, like DeepSeek-R1 v2's Table 3 (Zero to R1)."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from open_r1.reports.figures import make_panels, save_figure
 from open_r1.utils.markdown import markdown_table
 
 
-NEGLIGIBLE = 0.005  # shown as 0.00
-LARGEST_SHARE = 2  # what is larger counts something, such as tokens
+NEGLIGIBLE = 0.005  # smaller values would be shown as 0.00
+LARGEST_SHARE = 2  # larger values are counts, such as tokens, and shown with one decimal
 
 
 def read_evaluations(tasks_by_seed: dict[int, list[Task]]) -> pd.DataFrame:
@@ -36,12 +36,12 @@ def read_evaluations(tasks_by_seed: dict[int, list[Task]]) -> pd.DataFrame:
 
 
 def is_main_measure(measure: str) -> bool:
-    """Whether it is the measure that judges a benchmark: accuracy or mean score."""
+    """Whether a measure is the main one of its benchmark: accuracy or mean score."""
     return ": avg@" in measure
 
 
 def checkpoint_table(evaluations: pd.DataFrame) -> str:
-    """Measures against checkpoints, in Markdown.
+    """Markdown table with one row per measure and one column per checkpoint.
 
     >>> evaluations = pd.DataFrame({"checkpoint": ["base", "zero"], "value": [0.19, 0.95]})
     >>> print(checkpoint_table(evaluations.assign(seed=42, measure="problems: avg@4")))
@@ -65,7 +65,7 @@ def checkpoint_table(evaluations: pd.DataFrame) -> str:
 
 
 def _format_seeds(values: pd.Series, digits: int) -> str:
-    """The mean over seeds and, if there are several, the range."""
+    """The mean over seeds, with the range if there are several."""
     if values.empty:
         return "–"
     mean = f"{values.mean():.{digits}f}"
@@ -77,8 +77,10 @@ def _format_seeds(values: pd.Series, digits: int) -> str:
 
 
 def draw_checkpoints(evaluations: pd.DataFrame, title: str, path: Path) -> None:
-    """Draws the main measure of each benchmark, and language mixing where languages are judged, for every checkpoint:
-    a bar for the mean and, if there are several seeds, a dot for each."""
+    """Draws the main measure of each benchmark, and language mixing if the benchmark has a language reward.
+
+    Each checkpoint has a bar for the mean over seeds and, if there are several, a dot per seed.
+    """
     all_measures = list(evaluations["measure"].unique())
     drawn = []
     for measure in all_measures:
@@ -116,6 +118,6 @@ def _draw_bars(panel: Axes, values: pd.DataFrame, checkpoints: list[str]) -> Non
 
 
 def _is_judged_mixing(measure: str, all_measures: list[str]) -> bool:
-    """Whether a measure is language mixing, in a benchmark where languages are judged."""
+    """Whether a measure is the language mixing of a benchmark with a language consistency reward."""
     benchmark, _, name = measure.partition(": ")
     return name == "language mixing" and f"{benchmark}: language_consistency" in all_measures

@@ -1,7 +1,7 @@
-"""Checks whether the evaluations of a pipeline show what a paper claims: values, differences and ratios, seed by seed.
+"""Checks whether the evaluations of a pipeline reproduce a paper's claims (values, differences and ratios) per seed.
 
-Both sides of a comparison answered the same problems. The 95% interval is therefore a percentile bootstrap over
-problems, with the same resampled problems on both sides.
+Both checkpoints of a comparison are evaluated on the same problems. The 95% interval is therefore a paired percentile
+bootstrap over problems: both sides use the same resampled problems.
 """
 
 import json
@@ -26,14 +26,15 @@ INTERVAL = [2.5, 97.5]  # percentiles
 
 @dataclass
 class ClaimResult:
-    """Whether a claim holds with one seed.
+    """Whether a claim holds for one seed.
 
     Args:
         value (`float`): The value, difference or ratio that the claim is about.
-        low (`float`), high (`float`): Its 95% interval; for `throughout` the lowest and highest of the evaluations.
-        holds (`bool`): Whether the value is as claimed.
-        sure (`bool`): Whether the whole interval agrees.
-        before (`float`, *optional*), after (`float`, *optional*): The means of the two sides of a comparison.
+        low (`float`), high (`float`):
+            Its 95% interval; for `throughout`, the lowest and highest value of the evaluations.
+        holds (`bool`): Whether the value satisfies the claim.
+        sure (`bool`): Whether both ends of the interval agree on that.
+        before (`float`, *optional*), after (`float`, *optional*): The two means of a comparison.
     """
 
     value: float
@@ -45,7 +46,7 @@ class ClaimResult:
     after: float | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict:
-        """The result as JSON has it: a ratio to 0, which is infinite, becomes `None`."""
+        """The result for JSON. An infinite ratio (to 0) becomes `None`."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
         for name, number in numbers.items():
             if not math.isfinite(number):
@@ -53,11 +54,11 @@ class ClaimResult:
         return numbers | {"holds": self.holds, "sure": self.sure}
 
 
-Results = dict[str, dict[int, ClaimResult]]  # by claim, in words, and seed
+Results = dict[str, dict[int, ClaimResult]]  # by text of the claim, and seed
 
 
 def claims_to_json(results: Results) -> str:
-    """The results of all claims, for programs to read."""
+    """The results of all claims as JSON."""
     claims = {}
     for claim, result_by_seed in results.items():
         claims[claim] = {seed: result.to_dict() for seed, result in result_by_seed.items()}
@@ -65,7 +66,7 @@ def claims_to_json(results: Results) -> str:
 
 
 def find_evaluations(tasks: list[Task]) -> dict[str, tuple[Task, Path]]:
-    """The evaluated checkpoints by name, in the order of the recipe: the task and the folder with its `eval.json`."""
+    """Evaluation task and folder of `eval.json` for each evaluated checkpoint, by name, in the order of the recipe."""
     evaluations: dict[str, tuple[Task, Path]] = {}
     for task in tasks:
         if "benchmarks" not in task.keys:
@@ -80,7 +81,7 @@ def find_evaluations(tasks: list[Task]) -> dict[str, tuple[Task, Path]]:
 
 
 def find_rl_runs(tasks: list[Task]) -> dict[str, Task]:
-    """The stages of reinforcement learning by the last part of their `output_dir`."""
+    """The GRPO stages, by the last part of their `output_dir`."""
     runs: dict[str, Task] = {}
     for task in tasks:
         if task.stage == "grpo":
@@ -138,7 +139,7 @@ def check_claim(claim: PaperClaim, tasks: list[Task]) -> ClaimResult:
     """Checks a claim against the outputs of one seed.
 
     Raises:
-        RecipeError: If it names something that the pipeline does not have.
+        RecipeError: If the claim names a checkpoint, benchmark or measure that the pipeline does not have.
     """
     require_known(claim, tasks)
     if claim.throughout:
@@ -169,10 +170,10 @@ def _values_of(problems: list[str], value_by_problem: dict[str, float]) -> np.nd
 
 
 def require_known(claim: PaperClaim, tasks: list[Task]) -> None:
-    """Stops if a claim is about something that the pipeline does not make.
+    """Checks that the pipeline has the checkpoints that a claim is about.
 
     Raises:
-        RecipeError: With what there is.
+        RecipeError: If it does not.
     """
     known = find_rl_runs(tasks) if claim.throughout else find_evaluations(tasks)
     for name in (claim.of, claim.versus):
@@ -184,7 +185,7 @@ def require_known(claim: PaperClaim, tasks: list[Task]) -> None:
 
 
 def describe_measure(claim: PaperClaim) -> str:
-    """What a claim is about, in short.
+    """A short description of the quantity that a claim is about.
 
     >>> describe_measure(PaperClaim(claim="better", of="zero", versus="base", measure="problems/accuracy"))
     'problems/accuracy, zero − base'
@@ -197,7 +198,7 @@ def describe_measure(claim: PaperClaim) -> str:
 
 
 def describe_criterion(claim: PaperClaim) -> str:
-    """When a claim holds, in short.
+    """A short description of the condition for a claim to hold.
 
     >>> describe_criterion(PaperClaim(claim="better", of="zero", versus="base", measure="problems/accuracy"))
     '> 0'
@@ -212,7 +213,7 @@ def describe_criterion(claim: PaperClaim) -> str:
 
 
 def describe_result(claim: PaperClaim, result: ClaimResult) -> str:
-    """Whether a claim holds, and the numbers that say so.
+    """A short description of whether a claim holds, with the numbers.
 
     >>> claim = PaperClaim(claim="better", of="zero", versus="base", measure="problems/accuracy", least=0.4)
     >>> describe_result(claim, ClaimResult(0.7, 0.65, 0.75, True, True, before=0.2, after=0.9))
@@ -238,7 +239,7 @@ def describe_result(claim: PaperClaim, result: ClaimResult) -> str:
 
 
 def _check_difference(differences: np.ndarray, least: float | None) -> ClaimResult:
-    """Whether a mean is at least that high; without a limit, whether it is above 0."""
+    """Whether a mean is at least `least`; if that is `None`, whether it is above 0."""
 
     def is_enough(number: float) -> bool:
         if least is None:
@@ -257,7 +258,7 @@ def _check_difference(differences: np.ndarray, least: float | None) -> ClaimResu
 
 
 def _check_ratio(after: np.ndarray, before: np.ndarray, most_ratio: float) -> ClaimResult:
-    """Whether a mean is at most that part of another one; it is if both are 0."""
+    """Whether the ratio of two means is at most `most_ratio`. It is if both are 0."""
     after_mean = after.mean(keepdims=True)
     before_mean = before.mean(keepdims=True)
     ratio = _divide(after_mean, before_mean)
@@ -275,27 +276,27 @@ def _check_ratio(after: np.ndarray, before: np.ndarray, most_ratio: float) -> Cl
 
 
 def _divide(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    """Ratios where 0 / 0 is 0, and any other number / 0 is infinite."""
+    """Divides elementwise, with 0 / 0 = 0 and x / 0 = infinity for positive x."""
     by_zero = np.where(numerators > 0, np.inf, 0.0)
     is_defined = denominators > 0
     return np.divide(numerators, denominators, out=by_zero, where=is_defined)
 
 
 def resampled_means(values: np.ndarray) -> np.ndarray:
-    """Means over problems drawn with replacement, the same problems for all measures."""
+    """Bootstrap means over problems. The seed is fixed, so arrays of the same length use the same problems."""
     generator = np.random.default_rng(0)
     indices = generator.integers(len(values), size=(RESAMPLES, len(values)))
     return values[indices].mean(axis=1)
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95% of values; without interpolation, since a ratio may be infinite."""
+    """The 95% percentile interval of values, without interpolation, since ratios may be infinite."""
     low, high = np.percentile(values, INTERVAL, method="nearest")
     return float(low), float(high)
 
 
 def _check_throughout(claim: PaperClaim, task: Task) -> ClaimResult:
-    """Whether a reward was high enough in all evaluations of a run while it trained."""
+    """Whether a reward was high enough in every evaluation during a training run."""
     column = f"eval_rewards/{claim.measure}/mean"
     log = read_log(task.output_dir)
     if column not in log or log[column].isna().all():

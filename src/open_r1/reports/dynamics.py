@@ -1,7 +1,7 @@
-"""How the stages of reinforcement learning went in a pipeline: curves, and slips that were noticed and repaired.
+"""Training dynamics of the GRPO stages of a pipeline: curves, and mistakes that the model noticed and corrected.
 
-The curves are those of DeepSeek-R1 v2, figures 1 to 3, C.2 and B.6: accuracy, cons@k, length, language mixing, words
-of reflection, entropy and groups without a signal against the step, stage after stage.
+The curves follow DeepSeek-R1 v2, figures 1 to 3, C.2 and B.6: accuracy, cons@k, length, language mixing, words of
+reflection, entropy and groups with zero reward variance by training step, for each stage.
 """
 
 from itertools import cycle
@@ -18,7 +18,7 @@ from open_r1.utils.markdown import markdown_table
 
 
 CONSENSUS = "cons@k"
-MEASURES = {  # label of a row of panels → column of the log or of the completions, or cons@k
+MEASURES = {  # label of a row of panels → column of the log or the completions, or `CONSENSUS`
     "accuracy": ACCURACY,
     "majority of a group\n(cons@k)": CONSENSUS,
     "length (tokens)": LENGTH,
@@ -29,15 +29,15 @@ MEASURES = {  # label of a row of panels → column of the log or of the complet
 }
 OTHER_REWARDS = "other rewards"
 LINE_STYLES = ("-", "--", ":", "-.")
-Runs = dict[int, dict[str, History]]  # by seed and name of the stage
+Runs = dict[int, dict[str, History]]  # by seed and stage name
 
 
 def read_dynamics(runs: Runs) -> pd.DataFrame:
-    """What changed during reinforcement learning, of the training prompts.
+    """Collects the measures of the training prompts by step.
 
     Returns:
-        `DataFrame`: Columns `measure` (a key of `MEASURES`, or other rewards), `stage`, `seed`, `reward` (of the other
-        rewards), `step` and `value`.
+        `DataFrame`: Columns `measure` (a key of `MEASURES`, or `OTHER_REWARDS`), `stage`, `seed`, `reward` (its name
+        for `OTHER_REWARDS`, else empty), `step` and `value`.
     """
     tables = []
 
@@ -60,7 +60,7 @@ def read_dynamics(runs: Runs) -> pd.DataFrame:
 
 
 def _values_by_step(history: History, key: str) -> pd.Series:
-    """A measure against the step; empty if the run does not have it."""
+    """The values of a measure, indexed by step; empty if the run does not have it."""
     if key == CONSENSUS:
         return consensus_by_step(history)
     if key in history.completions:
@@ -71,8 +71,10 @@ def _values_by_step(history: History, key: str) -> pd.Series:
 
 
 def draw_dynamics(dynamics: pd.DataFrame, title: str, path: Path) -> None:
-    """Draws measures (rows) against the step, one column per stage and one line per seed. Measures that no stage has
-    are left out."""
+    """Draws the measures by step, with one row per measure, one column per stage and one line per seed.
+
+    Measures that no stage has are left out.
+    """
     existing = set(dynamics["measure"])
     measures = [measure for measure in (*MEASURES, OTHER_REWARDS) if measure in existing]
     stages = list(dynamics["stage"].unique())
@@ -104,7 +106,7 @@ def draw_dynamics(dynamics: pd.DataFrame, title: str, path: Path) -> None:
 
 
 def _draw_lines(panel: Axes, lines: pd.DataFrame, colors: dict[int, str]) -> None:
-    """Draws one line per seed, or one per seed and reward with a style per reward."""
+    """Draws one line per seed, or, for several rewards, one line per seed and reward, with a line style per reward."""
     if lines.empty:
         panel.text(
             0.5,
@@ -140,14 +142,14 @@ def _legend_of_seeds(colors: dict[int, str]) -> tuple[list[Line2D], list[str]]:
 
 
 def repair_lines(runs: Runs, examples: int) -> list[str]:
-    """Right completions in which a slip is noticed and repaired: when they first come, how often, and some of them.
+    """Report section on right completions with a corrected mistake: their first step, their share, and examples.
 
     Args:
         runs (`dict[int, dict[str, History]]`): The runs by seed and stage.
         examples (`int`): Number of completions to show.
 
     Returns:
-        `list[str]`: Lines in Markdown.
+        `list[str]`: Markdown lines.
     """
     rows = []
     shown = []

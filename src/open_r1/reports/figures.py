@@ -1,4 +1,4 @@
-"""Figures of reports: what all of them have in common."""
+"""Shared helpers for the figures of reports."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ DPI = 110
 def make_panels(
     rows: int, columns: int, title: str, width: float = WIDTH, height: float = HEIGHT, **kwargs
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with a grid of panels.
+    """Creates a figure with a grid of panels.
 
     Args:
         rows (`int`), columns (`int`): Size of the grid.
         title (`str`): Title of the figure.
-        width (`float`, *optional*), height (`float`, *optional*): Inches per panel.
-        kwargs: Further arguments of `Figure.subplots`.
+        width (`float`, *optional*, defaults to 4), height (`float`, *optional*, defaults to 3): Inches per panel.
+        kwargs: Additional arguments for `Figure.subplots`.
 
     Returns:
         `tuple[Figure, np.ndarray]`: The figure and its panels, an array of `rows` × `columns`.
@@ -35,13 +35,13 @@ def make_panels(
 
 
 def plot_series(panel: Axes, values: pd.Series, **style) -> None:
-    """Draws values against their index, the step. Missing ones are left out."""
+    """Plots values by their index (the step), skipping missing values."""
     values = pd.to_numeric(values).dropna()
     panel.plot(values.index, values, **style)
 
 
 def start_at_zero(*panels: Axes) -> None:
-    """Lets the vertical axis of panels that share it start at 0, unless there are negative values."""
+    """Starts the y-axis at 0, unless there are negative values. The panels must share their y-axis."""
     lowest = 0.0
     for panel in panels:
         for line in panel.lines:
@@ -51,5 +51,5 @@ def start_at_zero(*panels: Axes) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG."""
+    """Saves a figure."""
     figure.savefig(path, dpi=DPI)

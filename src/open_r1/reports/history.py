@@ -1,6 +1,6 @@
-"""What a run of reinforcement learning left in its folder, read for reports.
+"""Reads the output folder of a GRPO run for reports.
 
-Reads `log_history.jsonl`, `completions/*.parquet`, `recipe.yaml` and `train_results.json`.
+The files are `log_history.jsonl`, `completions/*.parquet`, `recipe.yaml` and `train_results.json`.
 """
 
 import json
@@ -27,16 +27,17 @@ LENGTH = "completions/mean_length"
 
 @dataclass
 class History:
-    """What a run left behind.
+    """The logs and completions of a run.
 
     Args:
-        train (`DataFrame`): One row per logged step, its number as the index, with TRL's metric names.
-        held_out (`DataFrame`): One row per evaluation, the same with `eval_` before the names.
-        completions (`DataFrame`): Columns `step`, `prompt`, `completion` (text), one per reward, `reflects` (has a
-            word of reflection) and `mixes` (mixes languages).
-        recipe (`dict`): The keys that made the run.
-        minutes (`float`): Training time of all attempts, evaluations included.
-        is_finished (`bool`): Whether the training has ended.
+        train (`DataFrame`): One row per logged training step, indexed by step, with TRL's metric names.
+        held_out (`DataFrame`): One row per evaluation, indexed by step, with TRL's metric names prefixed by `eval_`.
+        completions (`DataFrame`):
+            Logged completions, with columns `step`, `prompt`, `completion` (as text), one per reward, `reflects` (has
+            a word of reflection) and `mixes` (mixes languages).
+        recipe (`dict`): The recipe keys of the run.
+        minutes (`float`): Training time of all attempts, including evaluations.
+        is_finished (`bool`): Whether training has finished.
     """
 
     train: pd.DataFrame
@@ -53,7 +54,7 @@ class History:
 
     @property
     def eval_samples(self) -> int:
-        """The number of completions per held-out problem, the k of avg@k."""
+        """The number of completions per held-out problem (k in avg@k)."""
         return self.recipe.get("num_generations_eval") or self.recipe.get("num_generations", 8)
 
     def reward_names(self) -> list[str]:
@@ -71,29 +72,29 @@ class History:
 
 
 def read_log(run_dir: Path) -> pd.DataFrame:
-    """What the trainer logged, one row per entry.
+    """Reads the trainer's log, with one row per entry.
 
     Raises:
-        RecipeError: If it is not the folder of a training run.
+        RecipeError: If the folder is not that of a training run.
     """
     path = run_dir / LOG_FILE
     if not path.is_file():
         raise RecipeError(f"run_dir: {run_dir} has no {LOG_FILE}; expected the output_dir of a training run.")
-    lines = path.read_text().split("\n")[:-1]  # what follows the last newline is still being written
+    lines = path.read_text().split("\n")[:-1]  # text after the last newline may be an incomplete entry
     return pd.DataFrame([json.loads(line) for line in lines])
 
 
 def read_run(run_dir: Path) -> History:
-    """Reads the folder of a run.
+    """Reads the folder of a GRPO run.
 
     Raises:
-        RecipeError: If it is not the folder of a GRPO run.
+        RecipeError: If the folder is not that of a GRPO run with logged completions.
     """
     log = read_log(run_dir)
     completions = _read_completions(run_dir)
     if "reward" not in log or completions is None:
         raise RecipeError(f"run_dir: {run_dir} is not a GRPO run with `log_completions: true`; nothing to report.")
-    # An earlier run in the same folder may have gone further.
+    # Drop completions of an earlier run in the same folder that reached a later step.
     completions = completions[completions["step"] <= log["step"].max()].copy()
     completions["reflects"] = completions["completion"].map(has_reflection)
     completions["mixes"] = completions["completion"].map(mixes_languages)
@@ -116,7 +117,7 @@ def read_run(run_dir: Path) -> History:
 
 
 def read_train_runtime(run_dir: Path) -> float | None:
-    """The seconds that the last attempt of a training run took; `None` if it is not finished."""
+    """Duration of the last attempt of a training run in seconds; `None` if training has not finished."""
     path = run_dir / RESULTS_FILE
     if not path.is_file():
         return None
@@ -124,13 +125,12 @@ def read_train_runtime(run_dir: Path) -> float | None:
 
 
 def _logged_seconds(log: pd.DataFrame) -> float:
-    """The time of all steps and evaluations, whichever attempt made them. The trainer reports that of the last attempt
-    only."""
+    """Duration of all steps and evaluations, over all attempts. The trainer only reports that of the last attempt."""
     seconds = 0.0
     if "step_time" in log:
         steps = log[log["step_time"].notna()]
         number_of_steps = steps["step"].diff().fillna(steps["step"])
-        step_seconds = steps["step_time"] * number_of_steps  # it is logged as the mean since the last entry
+        step_seconds = steps["step_time"] * number_of_steps  # since the logged value is the mean since the last entry
         seconds += float(step_seconds.sum())
     if "eval_runtime" in log:
         seconds += float(log["eval_runtime"].sum())
@@ -151,22 +151,24 @@ def _read_completions(run_dir: Path) -> pd.DataFrame | None:
 
 
 def _to_text(messages) -> str:
-    """A logged prompt or completion as text; parquet returns messages as an array."""
+    """Converts a logged prompt or completion to text. Messages come from parquet as an array."""
     if isinstance(messages, str):
         return messages
     return text_of(list(messages))
 
 
 def _prompts_open_thoughts(texts: pd.Series) -> bool:
-    """Whether prompts end with `<think>`, as the templates of distilled models do: thoughts end, but none begins."""
+    """Whether the prompts end with `<think>`, as with the templates of distilled models.
+
+    In that case, completions have closing tags but no opening tags.
+    """
     ends = texts.str.contains(CLOSE, regex=False).any()
     begins = texts.str.contains(OPEN, regex=False).any()
     return bool(ends and not begins)
 
 
 def consensus_by_step(history: History) -> pd.Series:
-    """cons@k of the training prompts at each step, with the size of a group as k. Prompts that could not be judged are
-    left out."""
+    """cons@k of the training prompts by step, where k is the group size. Unjudged completions are left out."""
     completions = history.completions
     if "accuracy" not in completions:
         return pd.Series(dtype=float)

@@ -1,4 +1,5 @@
-"""One page on all stages and seeds of a pipeline: checkpoints, the paper's claims, curves, repaired slips, minutes.
+"""Report on all stages and seeds of a pipeline: checkpoints, the paper's claims, training curves, corrected mistakes
+and durations.
 
 Writes `report.md`, `claims.json`, `checkpoints.png` and `dynamics.png`.
 """
@@ -35,18 +36,18 @@ def report(
     console: Console,
     command: str,
 ) -> None:
-    """Writes the page on a pipeline and prints a summary.
+    """Writes the report on a pipeline and prints a summary.
 
     Args:
         args (`PipelineArguments`): The pipeline.
-        report_dir (`Path`): Where to write.
-        examples (`int`): Number of repaired slips to show.
-        dry_run (`bool`): Whether to print what would be done instead.
-        console (`Console`): Where to print.
-        command (`str`): The command that makes this report, for the page.
+        report_dir (`Path`): Output folder of the report.
+        examples (`int`): Number of completions with corrected mistakes to show.
+        dry_run (`bool`): Whether to only print what the report would contain.
+        console (`Console`): Console to print to.
+        command (`str`): The command that creates this report, to be shown in it.
 
     Raises:
-        RecipeError: If a stage is not done.
+        RecipeError: If a stage has not finished.
     """
     tasks_by_seed = build_tasks_by_seed(args)
     _require_finished(args, tasks_by_seed)
@@ -96,7 +97,7 @@ def _require_finished(args: PipelineArguments, tasks_by_seed: dict[int, list[Tas
 
 
 def _describe_outdated(args: PipelineArguments, tasks_by_seed: dict[int, list[Task]]) -> list[str]:
-    """The stages that were made with other keys than those in the recipes now."""
+    """Describes the stages whose recipes have changed since they ran."""
     outdated = []
     for seed, tasks in tasks_by_seed.items():
         for name, reason in outdated_tasks(tasks, args).items():
@@ -114,7 +115,7 @@ def _check_claims(claims: list[PaperClaim], tasks_by_seed: dict[int, list[Task]]
 
 
 def _summarize_checkpoints(evaluations: pd.DataFrame) -> list[str]:
-    """The main measure of all checkpoints, in the order of the recipe."""
+    """The main measure of each benchmark for all checkpoints, in the order of the recipe."""
     lines = []
     for measure, values in evaluations.groupby("measure", sort=False):
         if is_main_measure(measure):
@@ -143,7 +144,7 @@ def _outdated_lines(outdated: list[str]) -> list[str]:
 
 
 def _checkpoint_lines(evaluations: pd.DataFrame, recipe: str, report_dir: Path) -> list[str]:
-    """Every evaluated checkpoint in a table and a picture; nothing without evaluations."""
+    """Report section with a table and a figure of all evaluated checkpoints; empty without evaluations."""
     if evaluations.empty:
         return []
     draw_checkpoints(evaluations, f"Checkpoints of {recipe}", report_dir / "checkpoints.png")
@@ -154,7 +155,7 @@ def _checkpoint_lines(evaluations: pd.DataFrame, recipe: str, report_dir: Path) 
 
 
 def _claim_lines(claims: list[PaperClaim], results: Results) -> list[str]:
-    """The claims and whether they hold; nothing without claims."""
+    """Report section on whether the claims hold; empty without claims."""
     if not claims:
         return []
     return [
@@ -169,7 +170,7 @@ def _claim_lines(claims: list[PaperClaim], results: Results) -> list[str]:
 
 
 def claim_table(claims: list[PaperClaim], results: Results) -> str:
-    """Claims with their measures and criteria against seeds, in Markdown."""
+    """Markdown table with one row per claim and one column per seed."""
     seeds = list(results[claims[0].claim])
     header = ["claim", "measure", "holds if", *(f"seed {seed}" for seed in seeds)]
     rows = []
@@ -183,7 +184,7 @@ def claim_table(claims: list[PaperClaim], results: Results) -> str:
 
 
 def _dynamics_lines(tasks_by_seed: dict[int, list[Task]], recipe: str, report_dir: Path, examples: int) -> list[str]:
-    """Curves of the stages of reinforcement learning, and slips that were repaired; nothing without such stages."""
+    """Report section with training curves and corrected mistakes of the GRPO stages; empty without such stages."""
     runs: Runs = {}
     for seed, tasks in tasks_by_seed.items():
         runs[seed] = {}
@@ -206,7 +207,7 @@ def _dynamics_lines(tasks_by_seed: dict[int, list[Task]], recipe: str, report_di
 
 
 def _minutes_lines(tasks_by_seed: dict[int, list[Task]]) -> list[str]:
-    """How long each stage took."""
+    """Report section with the duration of each stage."""
     header = ["stage", *(f"seed {seed}" for seed in tasks_by_seed)]
     rows: dict[str, list[str]] = {}
     for tasks in tasks_by_seed.values():

@@ -1,7 +1,7 @@
-"""A report on one run of reinforcement learning: curves, a table, and completions before and after.
+"""Report on one GRPO run: training curves, a table, and completions before and after training.
 
-Writes `report.md` and `curves.png`. The measures are those of the paper's figures 2 and 3 (accuracy and length against
-the step) and of its appendix C.2 (words of reflection).
+Writes `report.md` and `curves.png`. The measures follow the paper's figures 2 and 3 (accuracy and length by step) and
+its appendix C.2 (words of reflection).
 """
 
 import math
@@ -29,14 +29,14 @@ def report(run_dir: Path, report_dir: Path, examples: int, dry_run: bool, consol
 
     Args:
         run_dir (`Path`): The run's `output_dir`.
-        report_dir (`Path`): Where to write.
-        examples (`int`): Number of prompts to show with a completion before and after.
-        dry_run (`bool`): Whether to print what would be done instead.
-        console (`Console`): Where to print.
-        command (`str`): The command that makes this report, for the page.
+        report_dir (`Path`): Output folder of the report.
+        examples (`int`): Number of prompts to show with a completion before and after training.
+        dry_run (`bool`): Whether to only print what the report would contain.
+        console (`Console`): Console to print to.
+        command (`str`): The command that creates this report, to be shown in it.
 
     Raises:
-        RecipeError: If there is no run.
+        RecipeError: If the folder is not that of a GRPO run.
     """
     history = read_run(run_dir)
     if dry_run:
@@ -54,8 +54,10 @@ def report(run_dir: Path, report_dir: Path, examples: int, dry_run: bool, consol
 
 
 def draw_curves(history: History, title: str, path: Path) -> None:
-    """Draws curves against the step into one PNG: rewards, accuracy, length, format, and shares of completions. A
-    panel is left out if the run does not have its reward."""
+    """Draws the training curves in one figure: rewards, accuracy, length, format, reflection and language mixing.
+
+    Panels of rewards that the run does not have are left out.
+    """
     rewards = history.reward_names()
     drawers = [_draw_rewards]
     if "accuracy" in rewards:
@@ -82,7 +84,7 @@ def draw_curves(history: History, title: str, path: Path) -> None:
 
 
 def _other_rewards(history: History) -> list[str]:
-    """The rewards that have no panel of their own."""
+    """The rewards without their own panel."""
     return [name for name in history.reward_names() if name not in ("accuracy", "format")]
 
 
@@ -114,7 +116,7 @@ def _draw_format(panel: Axes, history: History) -> None:
 
 
 def _draw_metric(panel: Axes, history: History, key: str) -> None:
-    """Draws a metric of the training prompts and, if there are evaluations, of held-out problems."""
+    """Draws a metric on the training prompts and, if there are evaluations, on held-out problems."""
     if key in history.train:
         plot_series(panel, history.train[key], **TRAIN_STYLE)
     eval_key = f"eval_{key}"
@@ -152,11 +154,12 @@ def _draw_share(panel: Axes, history: History, column: str, color: str) -> None:
 
 
 def before_after(history: History) -> pd.DataFrame:
-    """The figures of the first and the last evaluation, or, with fewer than two, of the first and the last training
-    step.
+    """The rewards and length before and after training.
+
+    Compares the first and last evaluation or, with fewer than two, the first and last training step.
 
     Returns:
-        `DataFrame`: One row per reward and one for `length`; columns `before` and `after`; `attrs["of"]` says on which
+        `DataFrame`: One row per reward and one for `length`; columns `before` and `after`; `attrs["of"]` describes the
         prompts.
     """
     log = history.train
@@ -210,7 +213,7 @@ def make_page(history: History, title: str, examples: int, command: str) -> str:
 
 
 def _example_lines(first: pd.DataFrame, last: pd.DataFrame, examples: int) -> list[str]:
-    """The same prompts with a completion of the first and of the last step."""
+    """Report section with prompts that occur in the first and last step, and a completion of each."""
     is_shared = first["prompt"].isin(last["prompt"])
     shared = list(first[is_shared]["prompt"].unique())[:examples]
     if not shared:
@@ -240,7 +243,7 @@ def _first_and_last_completions(history: History) -> tuple[pd.DataFrame, pd.Data
 
 
 def make_summary(history: History, report_dir: Path, run_dir: Path) -> str:
-    """A few lines for the terminal, before → after in the first."""
+    """Summary for the terminal; its first line shows the rewards and length before and after training."""
     table = before_after(history)
     changes = []
     for name, row in table.iterrows():
@@ -265,7 +268,7 @@ def make_summary(history: History, report_dir: Path, run_dir: Path) -> str:
 
 
 def _format(name: str, value: float, digits: int) -> str:
-    """A reward with two or three decimals, a length with one."""
+    """Formats a reward with the given number of decimals, and a length with one decimal."""
     if name == "length":
         digits = 1
     return f"{value:.{digits}f}"
@@ -278,7 +281,7 @@ def _describe_duration(history: History) -> str:
 
 
 def _describe_rewards(history: History) -> str:
-    """The rewards of the recipe with their weights."""
+    """Lists the rewards of the recipe with their weights."""
     names = []
     for entry in history.recipe.get("reward_funcs", ["accuracy", "format"]):
         spec = RewardSpec.parse(entry)
