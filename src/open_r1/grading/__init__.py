@@ -1,4 +1,4 @@
-"""The grader of mathematical answers: `grade(completion, gold)`. The README of this folder has its policy.
+"""The grader of mathematical answers: `grade(completion, gold)`. The README of this folder describes its policy.
 
     completion ─► answers (phrases) ─┐
                                      ├─► notation (spelling, numerals) ─► equality ─► algebra, in a worker

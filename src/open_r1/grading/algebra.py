@@ -1,8 +1,8 @@
-"""Do two formulas have the same value? math-verify's parser reads them, and they are evaluated at several points.
+"""Decides whether two formulas have the same value. math-verify parses them, and they are evaluated at several points.
 
-Evaluation to 60 digits decides cases that `simplify` may never finish, and is wrong only if two different formulas
+Evaluation to 60 digits decides cases on which `simplify` may never finish. It is only wrong if two different formulas
 happen to agree at all points. Decimals are exact fractions: 0.33 is not 1/3. This module runs in a worker process,
-since powers of powers or sums may take forever.
+since nested powers or sums may take forever.
 """
 
 import math
@@ -26,9 +26,9 @@ UNDEFINED = (sympy.nan, sympy.zoo)
 # Evaluation
 DIGITS = 60
 POINTS = 4  # at which formulas with variables are compared
-TOLERANCE = sympy.Rational(1, 10**50)  # relative; below any decimal that somebody writes for a root
+TOLERANCE = sympy.Rational(1, 10**50)  # relative; more digits than anyone writes for an irrational number
 ZERO = sympy.Rational(1, 10**55)
-MOST_DIGITS = 600  # to which a difference of constants is evaluated before it counts as 0
+MOST_DIGITS = 600  # maximum precision of a difference of constants before it counts as 0
 ZERO_DIFFERENCE = sympy.Rational(1, 10**300)
 
 # Sizes, as decimal logarithms
@@ -36,7 +36,7 @@ LARGEST_NUMBER = 20_000
 LARGEST_EXPONENT = 6
 LARGEST_BOUND = 5  # of a sum or product
 
-# How the parser wants formulas spelled
+# Conversion of formulas to the spelling that the parser needs
 RELATION_TO_ZERO = re.compile(r"^(=|<|>|\\le|\\ge|\\ne)\s(.*)$")
 TWO_NUMBERS = re.compile(r"\d\s+\d")
 MARKED_WORDS = re.compile(r"«([^»]*)»")
@@ -59,7 +59,7 @@ class TooLarge(ValueError):
 
 
 def equal_with_algebra(pair: tuple[str, str]) -> bool:
-    """Whether two normalized answers are equal: what a worker is asked.
+    """Whether two normalized answers are equal. This is the function that the workers run.
 
     Args:
         pair (`tuple[str, str]`): The gold and the answer.
@@ -75,7 +75,7 @@ def equal_with_algebra(pair: tuple[str, str]) -> bool:
 def same_value(gold: str, answer: str) -> bool:
     """Whether two normalized formulas have the same value.
 
-    With a relation sign in front, whether two relations of a formula to zero say the same.
+    With a relation sign in front, whether two relations to zero are equivalent.
 
     >>> same_value(r"(x+1)^{2}", r"x^{2}+2x+1"), same_value(r"\\frac{1}{3}", "0.333")
     (True, False)
@@ -83,7 +83,7 @@ def same_value(gold: str, answer: str) -> bool:
     True
 
     Raises:
-        TooLarge: If the gold stands for a number of too many digits.
+        TooLarge: If the gold is a number with too many digits.
     """
     gold_relation = RELATION_TO_ZERO.match(gold)
     relation = RELATION_TO_ZERO.match(answer)
@@ -111,15 +111,15 @@ def same_value(gold: str, answer: str) -> bool:
 
 @lru_cache(maxsize=20000)
 def parse(text: str) -> sympy.Basic | None:
-    """The formula that a normalized text stands for; `None` if math-verify's parser cannot read it.
+    """Parses a normalized formula; `None` if math-verify's parser cannot read it.
 
     >>> parse("2x"), parse("x+")
     (2*x, None)
 
     Raises:
-        TooLarge: If it stands for a number of too many digits.
+        TooLarge: If it is a number with too many digits.
     """
-    if TWO_NUMBERS.search(text):  # neither their product nor their digits in a row
+    if TWO_NUMBERS.search(text):  # means neither their product nor their concatenated digits
         return None
     text = _spell_for_parser(text)
     for parser in (_FastParser, _Latex2Sympy):
@@ -127,26 +127,26 @@ def parse(text: str) -> sympy.Basic | None:
             return _finish(parser(config=CASE_MATTERS).parse(text))
         except (MemoryError, TooLarge):
             raise
-        except Exception:  # the parser raises bare Exception on what it cannot read
+        except Exception:  # the parser raises bare `Exception` on text that it cannot read
             continue
     return None
 
 
 class _FastParser(_Latex2Sympy):
-    """The first of ANTLR's two stages: SLL prediction takes a fifth of the time of full LL.
+    """The parser with SLL prediction, the first of ANTLR's two stages, which takes a fifth of the time of full LL.
 
-    What it accepts it reads as full LL does.
+    Both produce the same result for any text that SLL prediction accepts.
     """
 
     def create_parser(self, latex_str: str) -> Parser:
-        """math-verify's parser of a formula, set to SLL prediction."""
+        """Creates math-verify's parser with SLL prediction."""
         parser = super().create_parser(latex_str)
         parser._interp.predictionMode = PredictionMode.SLL
         return parser
 
 
 def _finish(value: sympy.Basic) -> sympy.Basic | None:
-    """What the parser has read, with sums written out and constants recognized; `None` if it is no formula."""
+    """Expands sums and recognizes constants in the parser's result; `None` if it is not a formula."""
     if isinstance(value, sympy.MatrixExpr):
         value = value.doit().as_explicit()
     if isinstance(value, sympy.MatrixBase):
@@ -160,10 +160,10 @@ def _finish(value: sympy.Basic) -> sympy.Basic | None:
 
 
 def _check_size(formula: sympy.Basic) -> float:
-    """About the decimal logarithm of a formula's value, found without evaluating it.
+    """Estimates the decimal logarithm of a formula's value without evaluating it.
 
     Raises:
-        TooLarge: If that is more than can be handled.
+        TooLarge: If the value is too large.
     """
     if isinstance(formula, sympy.Rational):
         return math.log10(abs(formula.p) or 1) - math.log10(formula.q)
@@ -173,7 +173,7 @@ def _check_size(formula: sympy.Basic) -> float:
     if isinstance(formula, sympy.Pow | sympy.factorial):
         if sizes[-1] > LARGEST_EXPONENT:
             raise TooLarge
-        number = 10 ** sizes[-1]  # the exponent, or what the factorial is of
+        number = 10 ** sizes[-1]  # the exponent, or the argument of the factorial
         if isinstance(formula, sympy.Pow):
             size = abs(sizes[0]) * number
         else:
@@ -187,11 +187,11 @@ def _check_size(formula: sympy.Basic) -> float:
 
 
 def _spell_for_parser(text: str) -> str:
-    """A normalized formula in the spelling that the parser reads rightly, and that SLL prediction can read at all."""
+    """Converts a normalized formula to a spelling that the parser reads correctly, and that SLL prediction accepts."""
     text = MARKED_WORDS.sub(_spell_words, text)
     text = DECIMAL.sub(_spell_decimal, text)
     text = THOUSANDS_SEPARATOR.sub("", text)
-    text = FACTOR_BEFORE_PARENTHESIS.sub(r"\1*", text)  # the parser takes `2(3)` for the mixed number 2 3/1
+    text = FACTOR_BEFORE_PARENTHESIS.sub(r"\1*", text)  # the parser reads `2(3)` as the mixed number 2 3/1
     text = MIXED_NUMBER.sub(r"(\1+\\frac{\2}{\3})", text)
     text = DEGREES.sub(r"(\1*\\frac{\\pi}{180})", text)
     text = text.replace("%", r"*\frac{1}{100}")
@@ -214,7 +214,7 @@ def _spell_logarithm(match: re.Match) -> str:
 
 
 def _spell_symbol(match: re.Match) -> str:
-    """`x_1^` as `{\\mathrm{xsub1}}^`: one name, and a power whose base is a group."""
+    """`x_1^` as `{\\mathrm{xsub1}}^`: a single name, and a power whose base is a group."""
     name, long_index, short_index, power = match.groups()
     index = long_index or short_index
     is_other_command = name.startswith("\\") and name not in GREEK_COMMANDS
@@ -252,9 +252,9 @@ def _same_expression(gold: sympy.Expr, answer: sympy.Expr) -> bool:
 
 
 def _same_constant(gold: sympy.Expr, answer: sympy.Expr) -> bool:
-    """Compares rational numbers exactly, others by their difference.
+    """Compares rational numbers exactly, and other constants by their difference.
 
-    The difference is evaluated to as many digits as it takes, so that 2^{1009} - 1 is not 2^{1009}.
+    The difference is evaluated to as many digits as needed, so that 2^{1009} - 1 is not equal to 2^{1009}.
     """
     if gold == answer:
         return gold not in UNDEFINED
@@ -270,9 +270,9 @@ def _same_constant(gold: sympy.Expr, answer: sympy.Expr) -> bool:
 
 
 def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) -> bool:
-    """Whether `gold sign 0` and `answer sign 0` say the same.
+    """Whether `gold sign 0` and `answer sign 0` are equivalent.
 
-    They do if the sides are proportional, for inequalities by a positive factor.
+    They are if the two sides are proportional; for inequalities, by a positive factor.
     """
     if not isinstance(gold, sympy.Expr) or not isinstance(answer, sympy.Expr):
         return False
@@ -295,7 +295,7 @@ def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) ->
 
 
 def _point(symbols: set[sympy.Symbol], index: int) -> dict[sympy.Symbol, sympy.Float]:
-    """The same value for a name in both formulas; the last point is negative, where |x| and x differ."""
+    """A value for each symbol, which depends only on its name. The last point is negative, where |x| and x differ."""
     point = {}
     for symbol in symbols:
         checksum = zlib.crc32(f"{symbol.name}{index}".encode())
@@ -310,7 +310,7 @@ def _evaluate(formula: sympy.Expr, point: dict[sympy.Symbol, sympy.Float]) -> sy
 
 
 def _is_evidence(index: int, gold_value: sympy.Expr, value: sympy.Expr) -> bool:
-    """Whether values at a point count: not where it is negative and roots of it are not real."""
+    """Whether the values at a point count. They do not at the negative point if roots make them complex."""
     if index < POINTS - 1:
         return True
     return bool(gold_value.is_real and value.is_real)
@@ -321,7 +321,7 @@ def _is_finite_number(value: sympy.Expr) -> bool:
 
 
 def _close(gold_value: sympy.Expr, value: sympy.Expr) -> bool | None:
-    """Whether two evaluated formulas agree; `None` where neither has a value, or one is not known to."""
+    """Whether two evaluated formulas agree; `None` if neither is defined, or if that is unknown for one of them."""
     if gold_value == value:
         return None if gold_value in UNDEFINED else True
     if not _is_finite_number(gold_value) or not _is_finite_number(value):

@@ -1,9 +1,9 @@
-"""Where the answer of a completion is, and whether it is the only one.
+"""Extracts the answer of a completion, and other answers that compete with it.
 
-It is looked for after the last `</think>` only: in the last `<answer>` block, else in the last box that is not empty,
-else where an answer is stated in words ("the answer is 4", `#### 4`), else in a formula, number or word that stands
-alone. Other answers in the same text compete with it, unless they are steps on the way or withdrawn: a completion
-with several answers is right only if all of them are.
+Only the text after the last `</think>` is searched. The answer is the last `<answer>` block, else the last non-empty
+box, else an answer stated in words ("the answer is 4", `#### 4`), else a formula, number or word on its own. Other
+answers in the same text compete with it, unless they are intermediate results or withdrawn: a completion with several
+answers is right only if all of them are.
 """
 
 import re
@@ -39,10 +39,10 @@ from open_r1.grading.phrases import (
 from open_r1.utils.text import split_answer_blocks, split_thought
 
 
-# How much of a text is looked at, in characters
-LONGEST_ANSWER_PART = 50_000  # from its end
+# How much of a text is searched, in characters
+LONGEST_ANSWER_PART = 50_000  # counted from its end
 LONGEST_BARE_BOX = 50
-LONGEST_BLOCK = 500  # of several lines that may be one answer
+LONGEST_BLOCK = 500  # with several lines that may be a single answer
 LONGEST_VALUE = 200
 BEFORE_BOX = 60
 AFTER_BOX = 200
@@ -53,23 +53,23 @@ AROUND_NAMED_BOX = 80
 BETWEEN_ANSWERS = 1000
 SENTENCE_BEFORE = 300
 
-MOST_ANSWERS = 32  # boxes or statements, from the last
-MOST_BOXED_STEPS = 8  # more boxes than that are a list of guesses
+MOST_ANSWERS = 32  # boxes or statements, counted from the last
+MOST_BOXED_STEPS = 8  # with more boxes, they count as guesses rather than steps
 FEWEST_WORDS_BETWEEN_STEPS = 5
 MOST_WORDS_ALONE = 8
 
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*(\{?)")
 BARE_BOX = re.compile(r"[^\s$.,\\]+")  # \boxed 5
 ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-# What a box holds that is to be filled in: `\boxed{…}`
+# Content of a placeholder box, such as `\boxed{…}`
 EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
-# Right before a box: `<b>\boxed{5}`, which is not a relation, and `-\boxed{5}`
+# Right before a box: a tag as in `<b>\boxed{5}`, which is not a relation, or a minus as in `-\boxed{5}`
 TAG_BEFORE = re.compile(r"<[^<>\s]{1,20}>\s*$")
 MINUS_BEFORE = re.compile(r"(?:^|[^\w\s)}-])-$")
-# In a box: a formula on the way to a value, `a_n = 3n`
+# In a box: an equation as an intermediate result, such as `a_n = 3n`
 EQUATION = re.compile(r"=.*(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])|[a-zA-Z].*=\s*0$")
 NAME_OF_BOX = re.compile(r"([^$\n,.;:=]{1,40})=[^$\n]*$")
-# A line that is nothing but a formula, and the first line of a displayed one
+# A line that is a single formula, and the beginning of a displayed formula
 FORMULA = re.compile(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?")
 DISPLAYED = re.compile(r"\\\[|\$\$|\\begin")
 DISPLAY_MARKS = ("$$", r"\[", r"\]")
@@ -84,7 +84,7 @@ NUMBER_OPTION_OR_EQUATION = re.compile(r"\d|^\W*[A-J]\W*$|^\W*[a-z]\W*=")
 LINE_BREAK = re.compile(r"\s*\n\s*")
 BLANKS_IN_LINE = re.compile(r"[^\S\n]+")
 ALWAYS_FINAL = ("hash", "option", "chosen")  # groups of STATED
-SENTENCE_GROUPS = ("said", "chinese")  # groups of STATED that take in the rest of the line
+SENTENCE_GROUPS = ("said", "chinese")  # groups of STATED that match the rest of the line
 
 
 @dataclass
@@ -96,7 +96,7 @@ class StatedAnswer:
         start (`int`): Where its statement starts in the text.
         end (`int`): Where it ends.
         is_final (`bool`, *optional*, defaults to `True`):
-            Whether it is said to be the answer, rather than a solution or a result on the way.
+            Whether it is called the answer, rather than a solution or an intermediate result.
     """
 
     text: str
@@ -107,12 +107,12 @@ class StatedAnswer:
 
 @dataclass
 class ExtractedAnswer:
-    """What a completion answers.
+    """The answer of a completion.
 
     Args:
         answer (`str`): The final answer, as written.
-        other_answers (`list[str]`, *optional*): Other answers that it leaves standing.
-        boxes (`list[str]`, *optional*): All of its last boxes, where a gold of several parts may be spread over them.
+        other_answers (`list[str]`, *optional*): Other answers that compete with it.
+        boxes (`list[str]`, *optional*): All boxes, since the parts of an answer may be spread over several boxes.
     """
 
     answer: str
@@ -124,7 +124,7 @@ def extract_answer(completion: str) -> ExtractedAnswer | None:
     """Finds the answer of a completion, and other answers that compete with it.
 
     Args:
-        completion (`str`): A completion, thought included.
+        completion (`str`): A completion, including its thought.
 
     Returns:
         [`ExtractedAnswer`], *optional*: The answer, or `None` if the completion gives none.
@@ -151,7 +151,7 @@ def extract_answer(completion: str) -> ExtractedAnswer | None:
 
 
 def _extract_from_blocks(blocks: list[str], outside: str) -> ExtractedAnswer | None:
-    """The answer of the last block; what other blocks and the text around them say competes with it."""
+    """The answer of the last block. Answers in other blocks and in the text around them compete with it."""
     extracted = [_extract_from_text(block, is_block=True) for block in blocks[-MOST_ANSWERS:]]
     final = extracted[-1]
     if final is None:
@@ -219,7 +219,7 @@ def _extract_from_statements(text: str, statements: list[StatedAnswer]) -> Extra
 
 
 def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None:
-    """A text, or the last line of one, that is nothing but an answer."""
+    """Extracts the answer if the whole text or its last line is nothing but an answer."""
     lines = [line.strip().strip("*_`").strip() for line in text.strip().splitlines()]
     lines = [line for line in lines if line and line not in DISPLAY_MARKS]
     if not lines:
@@ -237,7 +237,7 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
 
 
 def _may_be_one_answer(text: str, lines: list[str], is_block: bool) -> bool:
-    """Whether a text may be an answer as a whole: a line, a short block or a displayed formula, with few words."""
+    """Whether a whole text may be one answer: a line, a short block or a displayed formula, with few words."""
     joined = " ".join(lines)
     is_short_block = is_block and len(joined) < LONGEST_BLOCK
     if len(lines) > 1 and not is_short_block and not DISPLAYED.match(text.strip()):
@@ -255,7 +255,7 @@ def find_boxes(text: str) -> list[StatedAnswer] | None:
     boxes = []
     end = 0
     for match in BOX.finditer(text):
-        if match.start() < end:  # within the one before
+        if match.start() < end:  # inside the previous box
             continue
         if not match[1]:
             bare = BARE_BOX.match(text[match.end() : match.end() + LONGEST_BARE_BOX])
@@ -304,7 +304,7 @@ def _box_in_context(text: str, box: StatedAnswer) -> str | None:
 
 
 def _alternatives_after(after: str) -> list[str]:
-    """Other values that are offered right after an answer, as in `5 or 6`, or that correct it."""
+    """Other values right after an answer that are alternatives to it, as in `5 or 6`, or correct it."""
     after = _squeeze_blanks(after[:ALTERNATIVES_AFTER])
     candidates = []
     offered = ALTERNATIVE.match(after)
@@ -317,7 +317,7 @@ def _alternatives_after(after: str) -> list[str]:
 
 
 def _alternatives_before(before: str) -> list[str]:
-    """Another value that is offered right before a box, as in `6 or \\boxed{5}`."""
+    """An alternative value right before a box, as in `6 or \\boxed{5}`."""
     match = ALTERNATIVE_BEFORE.search(before[-BEFORE_BOX:])
     if not match or BOX.search(match["other"]) or not _is_value(match["other"]):
         return []
@@ -325,7 +325,7 @@ def _alternatives_before(before: str) -> list[str]:
 
 
 def _second_values(text: str, box: StatedAnswer) -> list[str]:
-    """What the name before a box is said to equal right after it, as in `$x=\\boxed{5}$, $x=6$`."""
+    """A second value right after a box for the name before the box, as in `$x=\\boxed{5}$, $x=6$`."""
     name = _name_of_box(text, box)
     if not name:
         return []
@@ -335,12 +335,12 @@ def _second_values(text: str, box: StatedAnswer) -> list[str]:
 
 
 def _squeeze_blanks(text: str) -> str:
-    """One blank or one line break for many, so that no pattern tries them all."""
+    """Replaces repeated blanks and line breaks by single ones, so that patterns stay fast."""
     return BLANKS_IN_LINE.sub(" ", LINE_BREAK.sub("\n", text))
 
 
 def _still_stands(text: str, statement: StatedAnswer, until: int, answer: str = "=") -> bool:
-    """Whether a statement is of a value, and is neither withdrawn nor a step to what follows (`…, so $m+n=$ …`)."""
+    """Whether a statement gives a value that is neither withdrawn nor a step to what follows (`…, so $m+n=$ …`)."""
     if not _is_value(statement.text):
         return False
     between = text[statement.end : min(until, statement.end + BETWEEN_ANSWERS)]
@@ -353,7 +353,7 @@ def _still_stands(text: str, statement: StatedAnswer, until: int, answer: str = 
 
 
 def _is_step_or_withdrawn(text: str, box: StatedAnswer, boxes: list[StatedAnswer]) -> bool:
-    """Whether an earlier box is withdrawn or a step on the way to the last one, rather than another answer."""
+    """Whether an earlier box is withdrawn or a step towards the last one, rather than another answer."""
     last = boxes[-1]
     between = text[box.end : min(last.start, box.end + BETWEEN_ANSWERS)]
     if WITHDRAWN.search(between) and not GUESSED.search(between):
@@ -382,7 +382,7 @@ def _is_step_or_withdrawn(text: str, box: StatedAnswer, boxes: list[StatedAnswer
 
 
 def _name_of_box(text: str, box: StatedAnswer) -> str:
-    """What a box is said to equal, `m+n` before `$m+n=3+4=\\boxed{7}$`; `""` if nothing."""
+    """The name that a box is the value of, such as `m+n` in `$m+n=3+4=\\boxed{7}$`; `""` if there is none."""
     before = text[max(0, box.start - AROUND_NAMED_BOX) : box.start]
     match = NAME_OF_BOX.search(before)
     if not match or not text[: box.start].rstrip().endswith("="):
@@ -392,7 +392,7 @@ def _name_of_box(text: str, box: StatedAnswer) -> str:
 
 
 def _sentence_before(text: str, start: int) -> str:
-    """The beginning of the sentence that goes on at `start`."""
+    """The part before `start` of the sentence that contains it."""
     before = text[max(0, start - SENTENCE_BEFORE) : start]
     sentence_start = 0
     for match in SENTENCE_END.finditer(before):
@@ -401,7 +401,7 @@ def _sentence_before(text: str, start: int) -> str:
 
 
 def find_statements(text: str) -> list[StatedAnswer]:
-    """The answers that a text states in words, except those that it denies or asks about.
+    """The answers that a text states in words, except denied ones and questions.
 
     >>> [statement.text for statement in find_statements("The answer is 4, because 5 is not the answer.")]
     ['4']
@@ -429,7 +429,7 @@ def _is_about_the_question(statement: str) -> bool:
 
 
 def _first_sentence(text: str) -> str:
-    """A text up to the end of its first sentence; an end within a formula does not count."""
+    """A text up to the end of its first sentence, ignoring sentence ends within formulas."""
     for match in SENTENCE_END.finditer(text):
         before = text[: match.start()]
         if before.count("$") % 2 == 0 and before.count(r"\(") == before.count(r"\)"):

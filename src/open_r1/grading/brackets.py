@@ -1,4 +1,4 @@
-"""Brackets: which bracket closes which, and how to split a text at the separators that stand outside all brackets."""
+"""Finds matching brackets, and splits text at separators outside of brackets."""
 
 import re
 
@@ -11,7 +11,7 @@ BRACES_AROUND_ONE_CHARACTER = re.compile(r"(?<!\\)\{(\w)\}")
 
 
 def comparison_key(text: str) -> str:
-    """A text without what makes no difference: blanks, the marks around words, braces around a single character.
+    """A text without insignificant parts: blanks, marks around words, and braces around a single character.
 
     >>> comparison_key("x^{2} + {a}"), comparison_key("(1, 2)")
     ('x^2+a', '(1,2)')
@@ -22,7 +22,7 @@ def comparison_key(text: str) -> str:
 
 
 def closing_index(text: str, start: int) -> int | None:
-    """The index of the bracket that closes the one at `start`, of whatever kind: `[0,1)` is closed by `)`.
+    """The index of the bracket that closes the one at `start`. It may be of another kind, as in `[0,1)`.
 
     Args:
         text (`str`): The text.
@@ -54,7 +54,7 @@ def _is_escaped_brace(text: str, index: int) -> bool:
 
 
 def split_outside_brackets(text: str, separator: re.Pattern) -> list[str]:
-    """The pieces of a text between the matches of `separator` that stand outside all brackets.
+    """The pieces of a text between the matches of `separator` outside of brackets.
 
     >>> split_outside_brackets("(1,2),3", re.compile(","))
     ['(1,2)', '3']
@@ -64,7 +64,7 @@ def split_outside_brackets(text: str, separator: re.Pattern) -> list[str]:
 
 
 def split_with_separators(text: str, separator: re.Pattern) -> tuple[list[str], list[str]]:
-    """The pieces of a text between the matches of `separator` outside all brackets, and these matches.
+    """The pieces of a text between the matches of `separator` outside of brackets, and the matches.
 
     >>> split_with_separators("1<x=2", re.compile("[<=]"))
     (['1', 'x', '2'], ['<', '='])

@@ -1,9 +1,9 @@
-"""Are two answers equal? The policy for everything that has structure; `algebra` compares numbers and formulas.
+"""Decides whether two answers are equal: the policy for structured answers. `algebra` compares single formulas.
 
-Both sides are in the notation of `notation.normalize`. The gold decides how the answer is read: a letter is an
-option, words are words, order and brackets count in `(1, 2)` but not in `{1, 2}`, `1, 2` and `1 or 2`, and `x > 2` is
-`(2, ∞)`. `equal_at_once` decides most pairs in microseconds; `equal` decides all and may need computer algebra, so it
-belongs in a worker.
+Both answers must be in the notation of `notation.normalize`. The gold decides how the answer is interpreted: a letter
+is an option, words are words, order and brackets matter in `(1, 2)` but not in `{1, 2}`, `1, 2` and `1 or 2`, and
+`x > 2` is `(2, ∞)`. `equal_at_once` decides most pairs in microseconds; `equal` decides all of them, but may need
+computer algebra and should therefore run in a worker.
 """
 
 import re
@@ -38,8 +38,8 @@ from open_r1.grading.words import is_choice, is_text, same_choice, same_points, 
 
 
 CURVE_VARIABLES = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
-NAMING_SIGNS = {"=", r"\approx", r"\in", r"\equiv"}  # may stand between a name and its value
-PARAMETERS = {"k", "n", "m"}  # `x = π/6 + 2kπ`: integers, whatever they are
+NAMING_SIGNS = {"=", r"\approx", r"\in", r"\equiv"}  # possible signs between a name and its value
+PARAMETERS = {"k", "n", "m"}  # arbitrary integers, as in `x = π/6 + 2kπ`
 DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
 BETWEEN_INTERVALS = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")
@@ -59,7 +59,7 @@ BASES = {
     "nine": "9",
     "ten": "10",
 }
-# What the parser itself would evaluate forever. Towers of powers are not here, since `algebra` refuses them.
+# Formulas on which the parser itself would never finish. `algebra` rejects towers of powers, so they are not included.
 ENDLESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
 LONGEST_FORMULA = 1000  # characters
 
@@ -67,7 +67,7 @@ SameValue = Callable[[str, str], bool]  # whether two formulas have the same val
 
 
 def equal_at_once(gold: str, answer: str) -> bool | None:
-    """Whether two normalized answers are equal, as far as text and exact arithmetic can tell.
+    """Whether two normalized answers are equal, if text and exact arithmetic are enough to decide.
 
     >>> equal_at_once("0.5", r"\\frac{1}{2}"), equal_at_once("5«cm»", "5«m»"), equal_at_once("x+1", "1+x")
     (True, False, None)
@@ -77,7 +77,7 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
         answer (`str`): The answer to grade.
 
     Returns:
-        `bool`, *optional*: Whether they are equal, or `None` if that takes structure or algebra.
+        `bool`, *optional*: Whether they are equal, or `None` if deciding that needs structure or algebra.
     """
     if not answer:
         return False
@@ -108,12 +108,12 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
 
 
 def _is_prose(value: str) -> bool:
-    """Whether an answer is words around what may be a formula, as in `about«five»`, which no formula equals."""
+    """Whether an answer has words around what may be a formula, as in `about«five»`. No formula equals it."""
     return WORD_IN_FORMULA.search(value) is not None and not RELATION_IN_TEXT.search(value)
 
 
 def is_too_expensive(text: str) -> bool:
-    """Whether a formula is not worth a worker's time: only the same formula, as text, equals it.
+    """Whether a formula is too expensive for a worker. Only an identical text is then equal to it.
 
     >>> is_too_expensive(r"\\binom{10^{9}}{5}"), is_too_expensive(r"\\binom{10}{5}")
     (True, False)
@@ -152,7 +152,7 @@ def _same_number(gold: Fraction, gold_unit: str | None, number: Fraction, unit: 
 
 
 def _same_percentage(percentage: Fraction, number: Fraction) -> bool:
-    """Whether a number without a percent sign is a percentage: 50% is 0.5, and 50 if the question asks for percent."""
+    """Whether a number equals a percentage: 50% is 0.5, or also 50, since the question may ask for percent."""
     if percentage / 100 == number:
         return True
     return percentage == number and abs(number) >= 1
@@ -162,7 +162,7 @@ def _same_percentage(percentage: Fraction, number: Fraction) -> bool:
 
 
 def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
-    """Compares lists of values first, then one value with one."""
+    """Compares two answers: splits them into lists of values, and compares these or the single values."""
     gold = unwrap(gold)
     answer = unwrap(answer)
     if r"\cup" in gold + answer:
@@ -203,7 +203,7 @@ def _same_lists(golds: list[str], answers: list[str], same_value: SameValue) -> 
 
 
 def _one_is_all(gold: str, answers: list[str], same_value: SameValue) -> bool:
-    """Whether several values are the single gold: `x = 1, y = 2` for the point `(1, 2)`, or one value repeated."""
+    """Whether several values equal a single gold: `x = 1, y = 2` for the point `(1, 2)`, or one value repeated."""
     point = _as_point(gold)
     if point and _have_names(answers):
         if _have_repeated_names(answers):
@@ -237,7 +237,7 @@ def _have_repeated_names(parts: list[str]) -> bool:
 
 
 def _name_different_unknowns(parts: list[str]) -> bool:
-    """Whether each part has a name of its own, and these are not `x_1` and `x_2`, two values of x."""
+    """Whether the parts have different names that are not `x_1` and `x_2`, which are two values of x."""
     if not _have_names(parts) or _have_repeated_names(parts):
         return False
     unknowns = {bare_name(name) for name in _names(parts)}
@@ -257,7 +257,7 @@ def _same_in_order(golds: list[str], answers: list[str], same_value: SameValue) 
 
 
 def _same_in_any_order(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
-    """Compares values in any order; a repeated one counts once."""
+    """Compares values in any order, ignoring repetitions."""
     return _match_up(_without_repeats(golds), _without_repeats(answers), _same_single, same_value)
 
 
@@ -267,7 +267,7 @@ def _without_repeats(texts: list[str]) -> list[str]:
 
 
 def _match_up(golds: list, answers: list, same: Callable, same_value: SameValue) -> bool:
-    """Whether each gold has an answer of its own and each answer its gold, in any order."""
+    """Whether golds and answers can be matched one to one, in any order."""
     unmatched = list(answers)
     for gold in golds:
         for index, answer in enumerate(unmatched):
@@ -280,7 +280,7 @@ def _match_up(golds: list, answers: list, same: Callable, same_value: SameValue)
 
 
 def _same_case(gold: tuple[str, str], answer: tuple[str, str], same_value: SameValue) -> bool:
-    """Compares one case of functions defined by cases: value and condition."""
+    """Compares value and condition of one case of a function defined by cases."""
     gold_result, gold_condition = gold
     result, condition = answer
     if not _same_answer(gold_result, result, same_value):
@@ -306,7 +306,7 @@ def _same_interval(gold: Interval, answer: Interval, same_value: SameValue) -> b
 
 
 def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
-    """Compares a number, a point, an interval, a relation, a matrix or a formula with another."""
+    """Compares two single values: numbers, points, intervals, relations, matrices or formulas."""
     decided = equal_at_once(gold, answer)
     if decided is not None:
         return decided
@@ -341,7 +341,7 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
     digits = DIGITS_OF_BASE.match(answer)
     if gold_digits:
         return _same_digits(gold_digits, digits, answer)
-    if digits:  # of base ten, as the gold is
+    if digits:  # the gold has no base, so only base ten is right
         return _base_of(digits) == "10" and digits[1] == gold
     return _same_quantity(gold, answer, same_value)
 
@@ -356,7 +356,7 @@ def _same_point(gold: Bracketed, answer: Bracketed, same_value: SameValue) -> bo
 
 
 def _same_ratio(gold: list[str], answer: list[str], same_value: SameValue) -> bool:
-    """`2 : 4 : 6` is `1 : 2 : 3`; but 5:00 is a time."""
+    """Compares ratios: `2 : 4 : 6` equals `1 : 2 : 3`. `5:00` is a time, so ratios with a zero do not count."""
     if len(gold) != len(answer):
         return False
     if any(parse_rational(part) == 0 for part in gold + answer):
@@ -377,7 +377,7 @@ def _same_matrix(gold: list[list[str]], answer: list[list[str]], same_value: Sam
 
 
 def _same_digits(gold: re.Match, answer: re.Match | None, answer_text: str) -> bool:
-    """Compares digits of a base: the base may be left out, but not changed."""
+    """Compares numbers in a base other than ten. The base may be left out, but the number may not be converted."""
     if answer is None:
         return gold[1] == answer_text
     return gold[1] == answer[1] and _base_of(answer) == _base_of(gold)
@@ -420,7 +420,7 @@ def _without_percent(value: str, unit: str | None) -> str:
 
 
 def _in_radians(value: str, unit: str | None) -> str | None:
-    """An angle in radians; one without a unit already is. `None` if the unit is not one of angles."""
+    """Converts an angle to radians, which is also the default unit; `None` if the unit is not one of angles."""
     kinds = parse_unit(unit).kinds
     if kinds == {"angle": 1}:
         return f"({value})*\\pi/180"
@@ -433,7 +433,7 @@ def _in_radians(value: str, unit: str | None) -> str | None:
 
 
 def _same_relation(gold: Relation, answer: Relation, same_value: SameValue) -> bool:
-    """Compares relations; an equation that only names its value (`x = 5`) is as good as the value."""
+    """Compares relations. An equation that only names its value (`x = 5`) is equal to the value."""
     if set(gold.signs + answer.signs) <= NAMING_SIGNS:
         if not gold.signs:
             return _gives_value(gold.members[0], answer.members, same_value)
@@ -464,20 +464,20 @@ def _same_relation(gold: Relation, answer: Relation, same_value: SameValue) -> b
 
 
 def _against_zero(relation: Relation) -> str:
-    """`a < b` as `< (a)-(b)`, which `algebra` compares with another."""
+    """`a < b` as `< (a)-(b)`, the form of relations in `algebra.same_value`."""
     left, right = relation.members
     return f"{relation.signs[0]} ({left})-({right})"
 
 
 def _have_different_unknowns(gold: Relation, answer: Relation) -> bool:
-    """Whether one is about x and the other about y; a set without a relation is about any unknown."""
+    """Whether two relations are about different unknowns. A set without a relation fits any unknown."""
     if not gold.signs or not answer.signs:
         return False
     return relation_unknown(gold) != relation_unknown(answer)
 
 
 def _same_function(name: str, other: str) -> bool:
-    """Whether two left sides name one function: `f(x)` and `f(t)`, or `f(x)` and `y`."""
+    """Whether two left sides denote the same function: `f(x)` and `f(t)`, or `f(x)` and `y`."""
     if not FUNCTION.match(name) or not FUNCTION.match(other):
         return False
     return name[0] == other[0] or "y" in (name, other)
@@ -505,7 +505,7 @@ def _gives_value(gold: str, members: list[str], same_value: SameValue) -> bool:
 
 
 def _is_plain_equation(name: str, value: str) -> bool:
-    """Whether an equation says what something is, rather than how two unknowns depend on each other."""
+    """Whether an equation gives a value to a name, rather than relating two unknowns."""
     names = split_brackets(name)
     if names:  # `(y, x) = (1, 2)` is the point (2, 1)
         if not split_brackets(value):
@@ -518,9 +518,9 @@ def _is_plain_equation(name: str, value: str) -> bool:
 
 
 def _only_names_value(gold: list[str]) -> bool:
-    """Whether an equation only names its value, so that the value alone will do.
+    """Whether an equation only names its value, so that the value alone is also right.
 
-    `y = 2x` is a line, and so is `x + y = 5`; `S = 2x` is not.
+    `y = 2x` and `x + y = 5` are lines and need the whole equation; `S = 2x` only names its value.
     """
     name, value = gold[0], gold[-1]
     is_constant = set(VARIABLE.findall(value)) <= PARAMETERS

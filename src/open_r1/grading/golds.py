@@ -1,4 +1,4 @@
-"""Gold answers, in whatever style a data set has them."""
+"""Extracts the answer from a gold, in any of the formats that data sets use."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ from open_r1.grading.notation import normalize
 from open_r1.utils.text import split_answer_blocks, split_thought
 
 
-# Golds that say nothing
+# Golds without an answer
 UNUSABLE = re.compile(
     r"(?:see|refer to|shown in|as in)\b.*"
     r"\b(?:figure|diagram|graph|above|below|solution|explanation|picture|image|table)\b.*|"
@@ -34,13 +34,13 @@ LIST_OF_STRINGS = re.compile(r'\s*\[\s*["\']')
 
 
 def gold_answer(gold: Any) -> str | None:
-    """The answer within a gold, normalized.
+    """The normalized answer of a gold.
 
     Args:
-        gold (`Any`): A gold as a data set has it: an answer, a whole solution, a number, or a list of these.
+        gold (`Any`): A gold from a data set: an answer, a whole solution, a number, or a list of these.
 
     Returns:
-        `str`, *optional*: The answer, or `None` if there is nothing to grade by.
+        `str`, *optional*: The answer, or `None` if the gold has none.
 
     >>> gold_answer("2*9=18\\n#### 18"), gold_answer(r"so $x=\\boxed{2}$"), gold_answer(["3", "5"])
     ('18', '2', '3;5')
@@ -66,7 +66,7 @@ def gold_answer(gold: Any) -> str | None:
 
 
 def _parse_list(text: str) -> Any:
-    """`['1', '2']` as a list; a text that is no Python literal as it is."""
+    """Parses text such as `['1', '2']`. Text that is not a Python literal is returned unchanged."""
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError):
@@ -84,7 +84,7 @@ def _join_parts(parts: list | tuple) -> str | None:
 
 
 def _find_answer(text: str) -> str:
-    """The answer where the gold is a whole solution; else the whole gold."""
+    """The answer within a whole solution; else the whole gold."""
     answer_part = split_thought(text).answer
     if answer_part is not None:
         text = answer_part

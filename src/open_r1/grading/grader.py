@@ -1,8 +1,8 @@
-"""The grader: from a completion and a gold answer to a verdict. Its policy is in the README of this folder.
+"""Grades completions against gold answers. The README of this folder describes the policy.
 
-Cheap comparisons are made here, each distinct pair of gold and answer once; the others go to worker processes with a
-hard deadline (`open_r1.utils.workers`). A formula that never ends is graded 0 if the completion wrote it, and `None`
-if the gold did. Nothing that a completion contains is run as code.
+Each distinct pair of gold and answer is compared once: in this process if that is cheap, else in worker processes with
+a hard deadline (`open_r1.utils.workers`). If the evaluation of a formula never ends, the completion gets 0 if the
+formula is its own, and `None` if it is the gold's. Text from a completion is never run as code.
 """
 
 import threading
@@ -20,12 +20,12 @@ from open_r1.utils.cores import cores_per_process
 from open_r1.utils.workers import ItemError, Workers
 
 
-# Wall-clock seconds per comparison. Common ones took at most 0.8 on a busy core; sums in closed form may take longer.
+# Wall-clock seconds per comparison. Usual ones took at most 0.8 s on a busy core; sums in closed form may take longer.
 SECONDS = 2.0
 MEMORY = 2.0  # GiB per worker
 MOST_WORKERS = 8
 MOST_REMEMBERED = 100_000  # verdicts
-# One formula of each kind: math-verify's parser learns its grammar as it goes, a tenth of a second for each new turn.
+# One formula of each kind: math-verify's parser builds its tables lazily, which takes 0.1 s for each new construct.
 WARM_UP = [
     (r"x^{2}+2x+1", r"(x+1)^{2}"),
     (r"\frac{1}{2n+2}", r"\frac{n}{2(n+1)}"),
@@ -50,8 +50,8 @@ class Grade:
 
     Args:
         reward (`float`, *optional*): 1.0 if it is right, 0.0 if it is wrong, `None` if it cannot be judged.
-        gold (`str`, *optional*): The gold answer as understood.
-        answer (`str`, *optional*): The completion's answer as understood.
+        gold (`str`, *optional*): The normalized gold answer.
+        answer (`str`, *optional*): The normalized answer of the completion.
     """
 
     reward: float | None
@@ -63,8 +63,8 @@ def grade(completion: str, gold: Any) -> float | None:
     """Grades one completion.
 
     Args:
-        completion (`str`): A completion, thought included.
-        gold (`Any`): The gold answer, in any style.
+        completion (`str`): A completion, including its thought.
+        gold (`Any`): The gold answer, in any format.
 
     Returns:
         `float`, *optional*: 1.0 if the final answer equals the gold, 0.0 if not, `None` if it cannot be judged.
@@ -77,7 +77,7 @@ def grade(completion: str, gold: Any) -> float | None:
 
 
 def usable_gold(gold: Any) -> bool:
-    """Whether there is something in a gold to grade by.
+    """Whether a gold contains an answer to grade by.
 
     >>> usable_gold("\\\\frac13"), usable_gold(""), usable_gold("answers may vary")
     (True, False, False)
@@ -87,16 +87,16 @@ def usable_gold(gold: Any) -> bool:
 
 @cache
 def shared_grader() -> "Grader":
-    """The grader of this process: rewards, filters and evaluation share its workers and what it remembers."""
+    """The grader of this process. Rewards, filters and evaluation share its workers and its cache."""
     return Grader(min(MOST_WORKERS, cores_per_process()))
 
 
 class Grader:
-    """Grades batches.
+    """Grades batches of completions.
 
     Args:
-        workers (`int`): Processes for computer algebra. Results do not depend on their number.
-        seconds (`float`, *optional*, defaults to 2): Deadline of one comparison.
+        workers (`int`): Number of worker processes for computer algebra. It does not affect the results.
+        seconds (`float`, *optional*, defaults to 2): Deadline per comparison.
     """
 
     def __init__(self, workers: int, seconds: float = SECONDS):
@@ -109,8 +109,8 @@ class Grader:
         """Grades completions against their golds.
 
         Args:
-            completions (`list[str | None]`): Completions; one that is missing cannot be judged.
-            golds (`list`): Their golds, in any style.
+            completions (`list[str | None]`): Completions; `None` cannot be judged.
+            golds (`list`): Their golds, in any format.
 
         Returns:
             `tuple[list[Grade], Counter]`:
@@ -142,7 +142,7 @@ class Grader:
         return grades, counts
 
     def _compare(self, pairs: set[Pair], verdicts: Verdicts, counts: Counter) -> None:
-        """Fills in the verdicts on pairs of gold and answer; waits for the workers."""
+        """Adds the verdicts on pairs of gold and answer to `verdicts`. Waits for the workers."""
         futures: dict[Pair, Future] = {}
         for pair in sorted(pairs):
             gold, answer = pair
@@ -162,7 +162,7 @@ class Grader:
         self._forget_oldest()
 
     def _submit(self, pair: Pair) -> Future:
-        with self._lock:  # another reward may have asked for the same pair
+        with self._lock:  # another reward may have submitted the same pair
             future = self._in_flight.get(pair)
             if future is None:
                 future = self.workers.submit(pair)
@@ -173,7 +173,7 @@ class Grader:
         try:
             verdict = future.result()
             self._remembered[pair] = verdict
-        except (ItemError, CancelledError) as error:  # not remembered: it may be the machine's fault
+        except (ItemError, CancelledError) as error:  # not cached, since it may be the machine's fault
             if getattr(error, "reason", "") == "timeout":
                 counts["timeouts"] += 1
             verdict = self._verdict_without_result(pair[0], error)
@@ -181,7 +181,7 @@ class Grader:
         return verdict
 
     def _verdict_without_result(self, gold: str, error: Exception) -> bool | None:
-        """The verdict if a comparison has no result: wrong if that is the completion's fault, else `None`.
+        """The verdict if a comparison has no result: `False` if that is the completion's fault, else `None`.
 
         It is the gold's fault if the gold cannot be compared with itself, and the machine's if the worker died.
         """
@@ -202,7 +202,7 @@ class Grader:
 
 
 class _GradingCase:
-    """One completion on its way to a grade."""
+    """One completion to grade: its pairs of gold and answer, and the grade that follows from their verdicts."""
 
     def __init__(self, completion: str | None, gold: str | None):
         self.gold = gold
@@ -215,17 +215,17 @@ class _GradingCase:
 
     @cached_property
     def other_pairs(self) -> list[Pair]:
-        """The other answers that the completion leaves standing."""
+        """The pairs with the other answers that the completion gives."""
         return [self._pair(other) for other in self.extracted.other_answers]
 
     @cached_property
     def joined_pair(self) -> Pair | None:
-        """Several boxes as one answer."""
+        """The pair with all boxes joined to one answer; `None` if there is only one box."""
         boxes = self.extracted.boxes
         return self._pair(";".join(boxes)) if len(boxes) > 1 else None
 
     def further_pairs(self, verdicts: Verdicts) -> list[Pair]:
-        """What else to compare: if the answer is right the other answers, and several boxes as one answer."""
+        """The pairs to compare in a second round: other answers if the answer is right, and the joined boxes."""
         pairs = []
         if self.pair and verdicts[self.pair]:
             pairs += self.other_pairs

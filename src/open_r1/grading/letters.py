@@ -1,11 +1,11 @@
-"""Letters that may be called anything: parameters of solutions, constants of integration, arguments of functions."""
+"""Renames letters whose names are arbitrary: parameters of solutions, constants of integration, function arguments."""
 
 import re
 
 
 PARAMETERS = "knm"
 CONSTANTS = "CcAKk"
-# What makes a letter a parameter of a general solution: it is said to be an integer, or turns are counted by it.
+# A letter is the parameter of a general solution if it is declared an integer, or is a multiple of full or half turns.
 GENERAL_SOLUTION = re.compile(
     r"\\in\s*(?:\\mathbb\{Z\}|Z)"  # k ∈ ℤ
     r"|(?:^|=|[+-])\s*\d*\s*[knm]\s*\*?\s*(?:\\pi|360|180)"  # + 2kπ
@@ -21,7 +21,7 @@ _LETTER_ALONE = r"(?<![\\a-zA-Z«])%s(?![a-zA-Z]{2}|»)"
 
 
 def use_letters_of(gold: str, answer: str) -> str:
-    """The answer with the gold's letters for its parameter, its constant and its argument.
+    """Renames the parameter, constant and argument in an answer as in the gold.
 
     >>> use_letters_of(r"k\\pi", r"n\\pi"), use_letters_of("x^{2}+C", "x^{2}+c"), use_letters_of("f(x)=2x", "f(t)=2t")
     ('k\\\\pi', 'x^{2}+C', 'f(x)=2x')

@@ -1,7 +1,8 @@
-"""One notation for the many ways in which an answer is written: LaTeX, plain text, Unicode, Chinese, Markdown.
+"""Normalizes the notation of answers, which may be LaTeX, plain text, Unicode, Chinese or Markdown.
 
-`normalize` turns all of them into plain LaTeX: no `$`, no `\\left`, one spelling for each sign, words between « and ».
-It uses regular expressions only, all of linear time, and evaluates nothing. `equality` decides what the signs mean.
+`normalize` converts all of these to plain LaTeX: no `$`, no `\\left`, one spelling for each sign, words between « and
+». It only uses regular expressions that match in linear time, and evaluates nothing. The meaning of the signs is up to
+`equality`.
 """
 
 import re
@@ -23,9 +24,9 @@ from open_r1.grading.spelling import (
 from open_r1.grading.units import UNIT_NAMES
 
 
-LONGEST = 2000  # characters; a longer text is no final answer
-LONGEST_CACHED = 256  # characters; longer texts hardly ever come again
-DEEPEST = 30  # brackets within brackets
+LONGEST = 2000  # characters; longer texts are not final answers
+LONGEST_CACHED = 256  # characters; longer texts are rarely repeated
+DEEPEST = 30  # nested brackets
 MOST_NESTED_COMMANDS = 3
 MOST_NESTED_ARGUMENTS = 20
 
@@ -52,7 +53,7 @@ COMMAND = re.compile(r"\\[a-zA-Z]+")
 TEXT_COMMAND = re.compile(
     r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)"
 )
-ANSWER_IN_TEXT = re.compile(r"[\d=+*^()$\\]|或|和")  # a \text{…} with one of these holds the answer itself
+ANSWER_IN_TEXT = re.compile(r"[\d=+*^()$\\]|或|和")  # a \text{…} with one of these contains the answer itself
 POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # `2**3`, but not Markdown's bold
 BOLD = re.compile(r"\*\*")
 FRACTION_COMMAND = re.compile(r"\\(?:frac|binom)(?![a-zA-Z])")
@@ -99,7 +100,7 @@ ANNOUNCEMENT = re.compile(
 DESCRIPTION = re.compile(r"\s*\(an? ?«[^»]*»\)$")  # `x^2+y^2=4 (a circle)`
 BASE = re.compile(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*\(?«(?:in )?base»\s*(\d+)\)?$")  # `204 (base 5)`
 ABOUT = re.compile(r"«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)")
-# A condition after a formula, which everybody reads into it; not after a number, of which it makes a case.
+# A condition after a formula, which is implied anyway. After a number, it would distinguish a case instead.
 CONDITION = re.compile(
     r"[,\s]{0,9}\(?(?:«[,\s]{0,3}(?:for (?:all|any|every|some|real|integer)|where|with)\b|«for»(?=[nk]\b)|\\forall)"
 )
@@ -109,7 +110,7 @@ FINAL_EXCLAMATION = re.compile(r"(?<=»)!$")
 
 
 def normalize(text: str) -> str:
-    """An answer in plain notation; `""` if it is blank, or longer or more deeply nested than any answer.
+    """Normalizes an answer; `""` if it is blank, too long or too deeply nested to be an answer.
 
     >>> normalize(r"$\\left(\\dfrac12,\\; 3\\text{ cm}\\right)$."), normalize("x²＋√3 ≤ 2**10")
     ('(\\\\frac{1}{2}, 3«cm»)', 'x^{2}+\\\\sqrt{3}\\\\le 2^{10}')
@@ -123,7 +124,7 @@ def normalize(text: str) -> str:
 
 @lru_cache(maxsize=65536)
 def normalize_cached(text: str) -> str:
-    """`normalize` for golds and short answers, which come again and again."""
+    """`normalize` with a cache, for golds and short answers, which are often repeated."""
     return _normalize(text)
 
 
@@ -234,11 +235,11 @@ def _spell_command(match: re.Match) -> str:
 
 
 def _open_texts(text: str) -> str:
-    """`\\text{…}` as marked words, or as plain text where it holds the answer itself with its numbers."""
+    """`\\text{…}` as marked words, or as plain text if it contains the answer itself."""
     pieces = []
     start = 0
     for match in TEXT_COMMAND.finditer(text):
-        if match.start() < start:  # within the one before
+        if match.start() < start:  # inside the previous one
             continue
         end = closing_index(text, match.end())
         if not end:
@@ -252,7 +253,7 @@ def _open_texts(text: str) -> str:
 
 def _open_text(content: str) -> str:
     word = content.strip()
-    if word in FUNCTIONS and word != "min":  # which are minutes
+    if word in FUNCTIONS and word != "min":  # `min` means minutes here
         return f"\\{word} "
     if word.lower() in ("infinity", "infty"):
         return r"\infty "
@@ -262,11 +263,11 @@ def _open_text(content: str) -> str:
 
 
 def _brace_fractions(text: str) -> str:
-    """`\\frac12` as `\\frac{1}{2}`, whatever the arguments are."""
+    """`\\frac12` as `\\frac{1}{2}`, for any arguments."""
     pieces = []
     start = 0
     for match in FRACTION_COMMAND.finditer(text):
-        if match.start() < start:  # within the arguments of the one before
+        if match.start() < start:  # inside the arguments of the previous one
             continue
         arguments, end = _two_arguments(text, match.end())
         if len(arguments) < 2:
@@ -299,7 +300,7 @@ def _two_arguments(text: str, start: int) -> tuple[list[str], int]:
 
 
 def _brace_arguments(text: str) -> str:
-    """`sqrt(…)` and `^(…)` with the braces that LaTeX wants, for parentheses within parentheses too."""
+    """`sqrt(…)` and `^(…)` with the braces that LaTeX requires, including nested ones."""
     for _ in range(MOST_NESTED_ARGUMENTS):
         match = PARENTHESIZED_ARGUMENT.search(text)
         if not match:
@@ -328,7 +329,7 @@ def _mark_words(text: str) -> str:
 
 
 def _mark_word(match: re.Match) -> str:
-    """A word between « and »; what may be a product of variables (`xy`, `mgh`) stays."""
+    """Puts a word between « and », unless it may be a product of variables (`xy`, `mgh`)."""
     word = match[0]
     if word[0] in "«\\":
         return word
@@ -369,7 +370,7 @@ def _mark_han_word(word: str) -> str:
 
 
 def _tidy_words(match: re.Match) -> str:
-    """Marked words without blanks and dots at their ends; without the marks where they are no words."""
+    """Strips blanks and dots from marked words, and removes the marks if the content is not words."""
     content = match[1].strip(" .")
     if IS_WORD.search(content) and not IS_FORMULA.search(content):
         return f"«{content}»"
@@ -384,7 +385,7 @@ def _without_blanks(match: re.Match) -> str:
 
 
 def _drop_comments(text: str) -> str:
-    """An answer without what announces, describes or restricts it."""
+    """Removes text that introduces, describes or restricts an answer."""
     text = ANNOUNCEMENT.sub("", text).strip()
     text = DESCRIPTION.sub("", text)
     text = BASE.sub(_spell_base, text)
@@ -406,7 +407,7 @@ def _spell_base(match: re.Match) -> str:
 
 
 def _strip(text: str) -> str:
-    """An answer without the marks at its ends and the braces around it."""
+    """Removes punctuation at the ends of an answer, and braces around it."""
     before = None
     while text != before:
         before = text

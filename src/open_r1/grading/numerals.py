@@ -1,4 +1,4 @@
-"""Numbers as they are written, in digits, in English or in Chinese, and their exact values."""
+"""Parses the exact values of numbers in digits, English words and Chinese characters."""
 
 import re
 from fractions import Fraction
@@ -82,7 +82,7 @@ SCIENTIFIC = re.compile(
 
 @lru_cache(maxsize=65536)
 def parse_rational(text: str) -> Fraction | None:
-    """The exact value of a number as written: whole, decimal, recurring, fraction, mixed, scientific; else `None`.
+    """The exact value of a number: integer, decimal, recurring, fraction, mixed or scientific; `None` for other text.
 
     >>> parse_rational("-1,234.50"), parse_rational(r"1\\frac{1}{2}")
     (Fraction(-2469, 2), Fraction(3, 2))
@@ -145,7 +145,7 @@ def _parse_scientific(text: str) -> Fraction | None:
 
 
 def parse_han_number(text: str) -> Fraction | None:
-    """The value of a number in Chinese characters, up to hundreds of millions; `None` if the text is none.
+    """The value of a number in Chinese characters, up to hundreds of millions; `None` for other text.
 
     >>> parse_han_number("三百零五"), parse_han_number("三分之一"), parse_han_number("一点五"), parse_han_number("三角形")
     (Fraction(305, 1), Fraction(1, 3), Fraction(3, 2), None)
@@ -210,7 +210,7 @@ def parse_english_number(text: str) -> Fraction | None:
 
 
 def _english_denominator(words: list[str]) -> int | None:
-    """What the last word divides by: 3 in `two thirds`, and in `a third`, but not in `twenty third`."""
+    """The denominator given by the last word: 3 in `two thirds` and `a third`; `None` in `twenty third`."""
     if not words:
         return None
     if words[:-1] in (["one"], ["a"], ["an"]):
@@ -239,7 +239,7 @@ def _parse_english_whole_number(words: list[str]) -> int | None:
 
 
 def _may_follow(section: int, value: int) -> bool:
-    """Whether a number may be said after others: five after twenty or three hundred, not after fifteen."""
+    """Whether a number word may follow others: five may follow twenty or three hundred, but not fifteen."""
     if section % 100 == 0:
         return True
     return section % 10 == 0 and 0 < value < 10

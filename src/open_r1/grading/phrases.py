@@ -1,14 +1,14 @@
-"""The phrases by which a text states, withdraws, denies or hedges an answer, in English and Chinese.
+"""Patterns for phrases that state, withdraw, deny or hedge an answer, in English and Chinese.
 
-A new wording goes here. All patterns match in linear time: a repetition is bounded, or ends where something else
-begins.
+Add new wordings here. All patterns match in linear time: repetitions are bounded, or the text after them cannot be
+part of them.
 """
 
 import re
 
 
 def _any_of(*phrases: str, others: str = "") -> re.Pattern:
-    """A pattern for any of these English phrases (`…` for any ending of a word), or for `others`, a pattern itself."""
+    """A pattern for any of these English phrases (`…` is any ending of a word), or for the pattern `others`."""
     english = "|".join(phrases).replace("…", r"\w*")
     pattern = rf"\b(?:{english})\b"
     if others:
@@ -16,9 +16,9 @@ def _any_of(*phrases: str, others: str = "") -> re.Pattern:
     return re.compile(pattern, re.IGNORECASE)
 
 
-# Several answers in one text: do they stand side by side, or does the last one replace the others?
+# If a text has several answers: are they alternatives, or does the last one replace the others?
 
-# An answer given before is taken back.
+# An earlier answer is withdrawn.
 WITHDRAWN = _any_of(
     "wait",
     "actually",
@@ -62,9 +62,9 @@ WITHDRAWN = _any_of(
     "correct that",
     others=r"\bno[,.!:]|更正|不对|错了|有误|修正|纠正|重新|应该是|应为|作废|不是",
 )
-# What takes its place is a guess.
+# The new answer is only a guess.
 GUESSED = re.compile(r"\b(?:maybe|perhaps|might|possibly)\b[^.\n]{0,25}$", re.IGNORECASE)
-# Several answers are offered side by side.
+# Several answers are offered as alternatives.
 OFFERED = _any_of(
     "or",
     "either",
@@ -85,7 +85,7 @@ OFFERED = _any_of(
     "candidate…",
     others=r"或|也可能|也许|可能|另一",
 )
-# So are two boxes if each comes after one of these.
+# Two boxes are alternatives if each of them comes after one of these.
 PARALLEL = _any_of(
     "case…",
     "if",
@@ -101,7 +101,7 @@ PARALLEL = _any_of(
     "possib…",
     others=r"情况|若|如果|方法",
 )
-# Unless the last of them puts the others together.
+# Exception: the last box combines the others.
 TOTAL = _any_of(
     "add",
     "adding",
@@ -113,7 +113,7 @@ TOTAL = _any_of(
     "final",
     others=r"总共|一共|相加|合计|共有",
 )
-# What comes next follows from what came before.
+# The following text is derived from the text before.
 STEP = _any_of(
     "step",
     "first…",
@@ -163,14 +163,14 @@ STEP = _any_of(
 NUMBERED_STEP = re.compile(
     r"\bstep\s*\d|\bfirst(?:ly)?\b|\bintermediate\b|\bauxiliary\b|第\s*[一二三四五\d]\s*步|首先", re.IGNORECASE
 )
-# What follows is said to be the answer.
+# The following text is called the answer.
 ANSWER_WORD = _any_of(
     "answer",
     "solution is",
     others=r"答案",
 )
 
-# A value and what stands right before or after it.
+# Text right before or after a value
 
 # Right before a value: it is denied, as in `it is not 5`.
 DENIED = re.compile(
@@ -182,7 +182,7 @@ DENIED = re.compile(
 BOUND = re.compile(
     r"\b(?:at (?:least|most)|(?:less|more|greater|fewer|smaller|larger) than|至少|至多)[\s$\\(]*$", re.IGNORECASE
 )
-# Right before a statement: it is not true, or was true in other circumstances.
+# Right before a statement: it is false or hypothetical.
 UNTRUE = re.compile(
     r"\b(?:false|untrue|not true|incorrect|wrong|doubt\w*|deny|denied|assume|suppose|contradiction|"
     r"(?:if (?:we|one|you) (?:\w+ )?(?:ignor|neglect|forg[eo]t|drop|skip|assum|pretend)"
@@ -202,7 +202,7 @@ DENIED_AFTER = re.compile(
     r"|不对|不正确|是错的)",
     re.IGNORECASE,
 )
-# Right after an answer: another value corrects it, or holds in another case.
+# Right after an answer: another value corrects it, or applies in another case.
 CORRECTED = re.compile(
     r"[\s$.)\]*}]*(?:however|but|correction|wait|hmm+|actually|oops)\b.{0,120}?"
     r"(?:correct (?:value|answer)(?: is)?|should be|the answer is|so it is|correction:)"
@@ -227,7 +227,7 @@ ALTERNATIVE = re.compile(
     re.IGNORECASE,
 )
 
-# What is boxed is only a part of a formula.
+# The box contains only a part of a formula.
 
 # Right before a box: `2\boxed{5}`, `x > \boxed{5}`
 PART_BEFORE = re.compile(
@@ -247,7 +247,7 @@ PART_AFTER = re.compile(
     r"|,\s?-?(?:\d{1,9}|[a-z])\s?(?:\)|,)"  # a component of a point
     r"|\s*!(?=[\s$.]*$|\$)"  # a factorial
 )
-# Right after a box, and belongs to it: `\boxed{5}\%`
+# Right after a box, and part of the answer: `\boxed{5}\%`
 SUFFIX = re.compile(
     r"\s*(?:\\?%|\^\s*(?:\{[^{}]*\}|\\circ|\w)|\\times\s*10\s*\^\s*\{?-?\d+\}?"
     r"|\$?\s*(?:thousand|million|billion|万|亿)(?![a-zA-Z]))"
@@ -272,7 +272,7 @@ _IS = (
     r"[ \t]*[:：]?)"
 )
 _VALUE = r"\s{0,8}(?:\\\[|\$\$)?\s{0,8}(?=(?P<%s>[^\n]{1,400}))"
-# The group that matches says how the answer is stated.
+# The name of the matching group tells how the answer is stated.
 STATED = re.compile(
     r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
     + rf"|{_ANSWER}{_IS}{_VALUE % 'said'}"
@@ -285,26 +285,26 @@ STATED = re.compile(
     r"[ \t]*(?P<chosen>[(（]?[A-J][)）]?(?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))",
     re.IGNORECASE,
 )
-# A statement about something else than the question.
+# A statement about something other than the question.
 ELSEWHERE = re.compile(
     r"\bwould\b|\b(?:to|of|for)\b.*(?:\bpart\b|\bfirst\b|\bsecond\b|\bequation\b|\([a-c]\))", re.IGNORECASE
 )
-# What is stated is no value.
+# The statement does not give a value.
 NO_VALUE = re.compile(r"(?:not|in the form|of the form|不是|obtained|given|found|as follows|below)\b", re.IGNORECASE)
 # The end of a sentence.
 SENTENCE_END = re.compile(r"(?:(?<!\d)\.|\.(?!\d)|[!?。！？；])(?=\s|$|[\"'*)])|。|；|，(?=所以|因为|故|即)|\n")
-# What may follow a value in its sentence.
+# Text that may follow a value in its sentence.
 REMARK = re.compile(
     r"[,，]?\s*\b(?:because|since|as (?:we|shown|required|desired)|which|so that|where|who|hence|after|given|by the"
     r"|i\.e\.|that is|according)\b.*$"
     r"|[,，]\s*(?:as|so|and (?:this|that|we|it)|with|if|but|not)\b.*$|\s*\(not\b[^)]*\)\s*$",
     re.DOTALL | re.IGNORECASE,
 )
-# What may come before a value in the last line of a text.
+# Text that may come before a value in the last line of a text.
 CONCLUSION = re.compile(
     r"^(?:therefore|thus|hence|so|finally|in conclusion|consequently|因此|所以|故|综上)[,，]?"
     r"\s*(?:we (?:get|have|find|obtain)\s*)?[,:]?\s*",
     re.IGNORECASE,
 )
-# A line that is nothing but `x = 5`.
+# A line that consists only of `x = 5`.
 NAMED_VALUE = re.compile(r"(?:\$|\\\()?\s*[a-zA-Z](?:_\w)?\s*=\s*[^=<>\n]{1,60}?(?:\$|\\\))?[.。]?")

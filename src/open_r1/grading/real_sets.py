@@ -1,7 +1,7 @@
-"""Sets of real numbers: `(0, 1) ∪ (1, ∞)`, `x > 0, x ≠ 1` and `(0, ∞) ∖ {1}` are one set.
+"""Sets of real numbers: `(0, 1) ∪ (1, ∞)`, `x > 0, x ≠ 1` and `(0, ∞) ∖ {1}` are the same set.
 
-`parse_real_set` brings them into one form, intervals less single points. Their ends are texts: `equality` compares
-them.
+`parse_real_set` converts them to one form: intervals without some single points. The end points are kept as text;
+`equality` compares them.
 """
 
 import re
@@ -56,7 +56,7 @@ class Interval(NamedTuple):
 
 @dataclass
 class RealSet:
-    """A set of real numbers: disjoint intervals, less single points."""
+    """A set of real numbers: disjoint intervals without some single points."""
 
     intervals: list[Interval]
     holes: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ ALL_REALS = Interval(MINUS_INFINITY, False, INFINITY, False)
 
 
 def parse_real_set(text: str) -> RealSet | None:
-    """The set of real numbers that a text stands for; `None` if it stands for no such set.
+    """Parses a set of real numbers; `None` if the text does not describe one.
 
     >>> parse_real_set("(0,1)") == parse_real_set("0<x<1"), parse_real_set("x+1")
     (True, None)
@@ -84,7 +84,7 @@ def parse_real_set(text: str) -> RealSet | None:
 
 
 def _parse_conditions(conditions: list[str]) -> RealSet | None:
-    """The set where all conditions hold. Two half-lines without a common point are alternatives even so."""
+    """The set where all conditions hold. Two half-lines without a common point are taken as alternatives instead."""
     sets = []
     for condition in conditions:
         real_set = _parse_condition(unwrap(condition))
@@ -109,7 +109,7 @@ def _parse_conditions(conditions: list[str]) -> RealSet | None:
 
 
 def _intersect_half_lines(first: Interval, second: Interval) -> Interval | None:
-    """What `x < 5` and `x > 2` have in common; `None` if nothing, or if the two are not opposite half-lines."""
+    """The intersection of half-lines such as `x < 5` and `x > 2`; `None` if it is empty or they are not opposite."""
     below, above = first, second
     if below.lower.strip() != r"-\infty":
         below, above = second, first
@@ -123,7 +123,7 @@ def _intersect_half_lines(first: Interval, second: Interval) -> Interval | None:
 
 
 def _join_touching(intervals: list[Interval], holes: list[str]) -> RealSet:
-    """Intervals that touch made one, with a hole where neither includes the point."""
+    """Joins intervals that touch, with a hole at the common end point if neither includes it."""
     for i, left in enumerate(intervals):
         for j, right in enumerate(intervals):
             if i == j or comparison_key(left.upper) != comparison_key(right.lower):

@@ -1,6 +1,6 @@
-"""The tables of `notation`: how characters, commands and words are spelled. The order of the rows matters.
+"""The tables of `notation`: replacements for characters, commands and words. The order of the rows matters.
 
-All patterns match in linear time: no repetition contains another, and what follows a repetition cannot be part of it.
+All patterns match in linear time: repetitions are not nested, and the text after a repetition cannot be part of it.
 """
 
 import re
@@ -26,7 +26,7 @@ def _greek_commands() -> dict[str, str]:
     return commands
 
 
-# Single characters. What Unicode's NFKC does right (full-width letters and digits, ％, ∶) is left to it.
+# Single characters, except those that Unicode's NFKC handles (full-width letters and digits, ％, ∶).
 CHARACTERS = str.maketrans(
     {
         **dict.fromkeys("−–—‐‑‒―﹣－➖", "-"),
@@ -91,7 +91,7 @@ CURRENCIES = {
     "¥": "yuan",
 }
 
-# What stands for LaTeX commands, and these commands.
+# Replacements for LaTeX commands, and the commands that they replace.
 _COMMANDS = [
     (
         "",
@@ -150,7 +150,7 @@ def _compile(rows: list[tuple]) -> list[tuple]:
     return [(re.compile(pattern), replacement) for pattern, replacement in rows]
 
 
-# What is replaced in LaTeX, and by what.
+# Replacements in LaTeX: pattern and replacement.
 LATEX_SPELLINGS = _compile(
     [
         # layout
@@ -200,7 +200,7 @@ LATEX_SPELLINGS = _compile(
     ]
 )
 
-# What people and programs write instead of LaTeX.
+# Replacements for plain text that people and programs write instead of LaTeX.
 PLAIN_SPELLINGS = _compile(
     [
         # relations

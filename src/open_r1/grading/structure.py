@@ -1,7 +1,6 @@
-"""What an answer consists of: the values that it lists, points, relations, labels, matrices, cases.
+"""Splits an answer into its parts: listed values, points, relations, labels, matrices, cases.
 
-All of it is found by the signs that stand outside brackets, in the notation of `notation.normalize`; nothing is
-compared.
+Answers must be in the notation of `notation.normalize`. They are split at signs outside of brackets.
 """
 
 import re
@@ -48,8 +47,8 @@ CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(
 CONDITION_WORD = re.compile(r"^«(?:if|when|for|where)»")
 NEW_ROW = r"\\"
 
-# What `unwrap` takes off
-# `n = 2k + 1, k ∈ ℤ`: what everybody reads into k
+# Parts that `unwrap` removes
+# `n = 2k + 1, k ∈ ℤ`: that k is an integer is implied
 PARAMETER_RANGE = re.compile(
     r"(?<=.),?\s*\(?(?<![\w\\])[kmnt]"
     r"(?:\\in\s*(?:\\mathbb\{[ZN]\}|[ZN])(?:[_^]\{?[+*]\}?)?"
@@ -75,14 +74,14 @@ class Bracketed(NamedTuple):
 
 
 class Relation(NamedTuple):
-    """A chain such as `a < x \\le b`; without a sign it is a single value."""
+    """A chain of relations such as `a < x \\le b`, or a single value if there are no signs."""
 
     members: list[str]
     signs: list[str]
 
 
 def unwrap(text: str) -> str:
-    """An answer without what only introduces it: the braces of a set, the brackets of a condition, `x ∈`.
+    """Removes parts that only introduce an answer: the braces of a set, set-builder notation, `x ∈`, a point's name.
 
     >>> unwrap(r"\\{x|x>2\\}"), unwrap(r"x\\in [0,1]"), unwrap("P(2,5)")
     ('x>2', '[0,1]', '(2,5)')
@@ -116,7 +115,7 @@ def unwrap(text: str) -> str:
 
 
 def _without_approximation(text: str) -> str:
-    """`√53 ≈ 7.28` as `√53`, unless the decimal is of another value; `x ≈ 7.28` stays."""
+    """`√53 ≈ 7.28` as `√53`, unless the decimal has a different value. `x ≈ 7.28` is left unchanged."""
     match = APPROXIMATION.match(text)
     if not match:
         return text
@@ -127,7 +126,7 @@ def _without_approximation(text: str) -> str:
 
 
 def may_round_to(exact: str, decimal: str) -> bool:
-    """Whether a value may round to a decimal; `True` if the value is not a plain number."""
+    """Whether a value may round to a decimal; `True` if one of them is not a plain number."""
     decimal_text, unit = split_unit(decimal)
     value = parse_rational(exact)
     rounded = parse_rational(decimal_text)
@@ -140,7 +139,7 @@ def may_round_to(exact: str, decimal: str) -> bool:
 
 
 def split_restatement(text: str) -> list[str]:
-    """`1.5 hours (90 minutes)` as the two values that it calls equal; any other text alone.
+    """Splits `1.5 hours (90 minutes)` into its two values. Other text is returned as the only item.
 
     >>> split_restatement("1.5«hours»(90«minutes»)"), split_restatement("2(x+1)")
     (['1.5«hours»', '90«minutes»'], ['2(x+1)'])
@@ -156,7 +155,7 @@ def split_restatement(text: str) -> list[str]:
 
 
 def split_values(text: str) -> list[str]:
-    """The values that a text lists; `±` stands for two.
+    """Splits a list into its values. A value with `±` becomes two values.
 
     >>> split_values("x=1,2"), split_values(r"\\pm 3"), split_values("(1,2)")
     (['1', '2'], ['3', '-3'], ['(1,2)'])
@@ -193,7 +192,7 @@ def _lower_sign(match: re.Match) -> str:
 
 
 def split_brackets(text: str) -> Bracketed | None:
-    """A point or an interval as its brackets and components; `None` if the text is neither.
+    """Splits a point or an interval into brackets and components; `None` if the text is neither.
 
     >>> split_brackets("(1,2]"), split_brackets("(1)")
     (Bracketed(opening='(', components=['1', '2'], closing=']'), None)
@@ -219,7 +218,7 @@ def matrix_rows(text: str) -> list[list[str]] | None:
 
 
 def split_relation(text: str) -> Relation:
-    """A chain of relations as its members and its signs.
+    """Splits a chain of relations into members and signs.
 
     >>> split_relation(r"a<x\\le b")
     Relation(members=['a', 'x', 'b'], signs=['<', '\\\\le'])
@@ -238,7 +237,7 @@ def mirrored(relation: Relation) -> Relation:
 
 
 def relation_unknown(relation: Relation) -> str | None:
-    """The variable that a relation is about, the first of its members that is one; `|x|` counts as `x`."""
+    """The variable that a relation is about: the first member that is a variable, where `|x|` counts as `x`."""
     for member in relation.members:
         name = member.strip("|")
         if NAME.match(name) and VARIABLE.search(name):
@@ -247,7 +246,7 @@ def relation_unknown(relation: Relation) -> str | None:
 
 
 def split_cases(text: str) -> list[tuple[str, str]] | None:
-    """A function defined by cases, as pairs of value and condition; `None` if the text is none."""
+    """Splits a function defined by cases into pairs of value and condition; `None` if the text is not one."""
     match = CASES.match(text)
     if not match:
         return None
@@ -264,7 +263,7 @@ def split_cases(text: str) -> list[tuple[str, str]] | None:
 
 
 def split_coordinates(text: str) -> list[str]:
-    """`(x, y) = (2, 3)` as `x = 2` and `y = 3`; any other text alone.
+    """Splits `(x, y) = (2, 3)` into `x = 2` and `y = 3`. Other text is returned as the only item.
 
     >>> split_coordinates("(x,y)=(2,3)"), split_coordinates("x=2")
     (['x=2', 'y=3'], ['x=2'])
@@ -279,7 +278,7 @@ def split_coordinates(text: str) -> list[str]:
 
 
 def split_label(text: str) -> tuple[str | None, str]:
-    """A name and what it is said to be, `x = 5` as `x` and `5`; without a name, `None` and the whole text.
+    """Splits `x = 5` into the name `x` and the value `5`. Without a name, returns `None` and the whole text.
 
     >>> split_label("x=5"), split_label("5")
     (('x', '5'), (None, '5'))

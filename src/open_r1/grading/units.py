@@ -1,6 +1,6 @@
 """Units in answers: `5 cm`, `500 mm`, `10%`, `90°`, `18 dollars`, `3厘米`.
 
-A unit that only one side writes is forgiven; two that disagree are not, and two of one kind are converted.
+If only one of the answers has a unit, it is ignored. Units of the same kind are converted; other units must agree.
 """
 
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 
-# Name, kind, size in the base unit of its kind, other names. Units of different kinds are never converted.
+# Name, kind, size in the base unit of the kind, other names. Units of different kinds are never converted.
 _UNITS = [
     ("m", "length", "1", "meter meters metre metres 米 公尺"),
     ("cm", "length", "1/100", "centimeter centimeters centimetre centimetres 厘米"),
@@ -83,13 +83,13 @@ MAGNITUDES = {
 }
 POWERS = {"square": 2, "sq": 2, "平方": 2, "cubic": 3, "cu": 3, "立方": 3}
 DIVISION_WORDS = ("/", "per", "每")
-# Words beside a unit that change nothing.
+# Words next to a unit that are ignored.
 EMPTY_WORDS = set("倍 unit units 个 squared cubed total in only per the of a each exactly".split())
-# Words that make another statement of a number than its value.
+# Words that are not units and change the meaning of a number.
 NOT_UNITS = set(
     # alternatives and negations
     "or and not no if possibly maybe either neither both except but when where unless "
-    # about how much
+    # approximations and comparisons
     "roughly circa more less fewer least most than about around approximately nearly almost between to through from "
     "over under above below up at greater smaller larger "
     # arithmetic
@@ -98,7 +98,7 @@ NOT_UNITS = set(
     "is are equals equal was because since so then other "
     # alternatives in other languages
     "ou oder oppure или либо または あるいは もしくは 또는 或是 或者 或 和 与 且 "
-    # about how much, in Chinese
+    # approximations and comparisons in Chinese
     "以上 以下 左右 至少 至多 大约 约 不 到 多 及 以内 超过 不足 有余".split()
 )
 COUNTER = re.compile("«?[个只本张条件棵辆支枚]»?")
@@ -123,14 +123,14 @@ WORD_AND_EXPONENT = re.compile(r"([a-zA-Z]+|[㐀-鿿]+|/)[»\s]*(?:\^?\{?(-?[123
 
 @dataclass
 class Unit:
-    """A unit, taken apart.
+    """A parsed unit.
 
     Args:
         factor (`Fraction`, *optional*, defaults to 1): Its size in the base units of its kinds.
         magnitude (`Fraction`, *optional*, defaults to 1):
-            Million or dozen: counts even where the other side has no unit.
+            Factor of words such as million or dozen, which matters even if the other answer has no unit.
         kinds (`dict[str, int]`, *optional*): The powers of its kinds: `{"length": 2}` for an area.
-        words (`set[str]`, *optional*): The words that are not known units.
+        words (`set[str]`, *optional*): Words that are not known units.
     """
 
     factor: Fraction = Fraction(1)
@@ -140,7 +140,7 @@ class Unit:
 
 
 def join_compound_units(text: str) -> str:
-    """`3 hours and 20 minutes` as one value in the smaller unit; any other text unchanged.
+    """Converts `3 hours and 20 minutes` to one value in the smaller unit. Other text is returned unchanged.
 
     >>> join_compound_units("3«hours and»20«minutes»")
     '200«minutes»'
@@ -158,7 +158,7 @@ def join_compound_units(text: str) -> str:
 
 
 def split_unit(text: str) -> tuple[str, str | None]:
-    """A value and the unit after it, or the whole text and `None` if there is no unit.
+    """Splits a value from the unit after it. Without a unit, returns the whole text and `None`.
 
     >>> split_unit("5«cm»^{2}"), split_unit("10%"), split_unit("3«or more»")
     (('5', '«cm»^{2}'), ('10', '%'), ('3«or more»', None))
@@ -176,7 +176,7 @@ def split_unit(text: str) -> tuple[str, str | None]:
 
 
 def parse_unit(unit: str | None) -> Unit:
-    """What a unit is made of.
+    """Parses a unit.
 
     >>> parse_unit("«square centimeters»")
     Unit(factor=Fraction(1, 10000), magnitude=Fraction(1, 1), kinds={'length': 2}, words=set())
@@ -186,7 +186,7 @@ def parse_unit(unit: str | None) -> Unit:
         return parsed
     text = HAN_POWER.sub(r"\1 ", unit).replace("°", " degree ").replace("¢", " cent ")
     text = MILES_PER_HOUR.sub("mile/h", text)
-    power = 1  # what `square` says of the next unit
+    power = 1  # of the next unit, if `square` or `cubic` comes before it
     sign = 1
     for word, exponent in WORD_AND_EXPONENT.findall(text):
         name = UNIT_NAMES.get(word) or UNIT_NAMES.get(word.lower()) or word.lower()
@@ -208,7 +208,7 @@ def parse_unit(unit: str | None) -> Unit:
 
 
 def conversion_factor(gold_unit: str | None, answer_unit: str | None) -> Fraction | None:
-    """What to multiply the answer by to have it in the gold's unit; `None` if the units contradict each other.
+    """Factor that converts the answer to the gold's unit; `None` if the units contradict each other.
 
     >>> conversion_factor("«m»", "«cm»"), conversion_factor("«cm»", None)
     (Fraction(1, 100), Fraction(1, 1))

@@ -1,4 +1,4 @@
-"""Answers that are not formulas: the options of a multiple choice, words, and names of segments and triangles."""
+"""Compares answers that are not formulas: options of a multiple choice, words, and names of segments and triangles."""
 
 import re
 
@@ -74,7 +74,7 @@ SYNONYMS = [
 
 
 def is_choice(gold: str) -> bool:
-    """Whether a gold is an option of a multiple choice, or several.
+    """Whether a gold is one or several options of a multiple choice.
 
     >>> is_choice("C"), is_choice("(C) 42"), is_choice("ABD"), is_choice("CAB"), is_choice("42")
     (True, True, True, False, False)
@@ -88,7 +88,7 @@ def is_choice(gold: str) -> bool:
 
 
 def is_text(gold: str) -> bool:
-    """Whether a gold is words rather than a formula."""
+    """Whether a gold consists of words rather than a formula."""
     if gold == r"\emptyset":
         return True
     if "«" not in gold:
@@ -138,10 +138,10 @@ def _without_announcement(answer: str) -> str:
 
 
 def same_points(gold: str, answer: str) -> bool | None:
-    """Compares segments and triangles, whatever the order of their points, and angles by their vertex.
+    """Compares names of segments, triangles and angles, ignoring the order of points but not the vertex of an angle.
 
     Returns:
-        `bool`, *optional*: Whether both name the same figure, or `None` if the gold names none of these.
+        `bool`, *optional*: Whether both name the same figure, or `None` if the gold does not name one.
 
     >>> same_points(r"\\triangle ABC", r"\\triangle CAB"), same_points(r"\\angle ABC", r"\\angle CAB")
     (True, False)
@@ -162,7 +162,7 @@ def same_points(gold: str, answer: str) -> bool | None:
 
 
 def same_text(gold: str, answer: str) -> bool:
-    """Whether two texts say the same: equal but for case, articles and marks, synonyms, or lists in another order.
+    """Whether two texts are equal up to case, articles, punctuation, synonyms and the order of a list.
 
     >>> same_text("«Monday and Tuesday»", "«Tuesday, Monday»"), same_text("«no solution»", r"\\emptyset")
     (True, True)
