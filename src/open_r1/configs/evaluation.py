@@ -31,7 +31,7 @@ class EvaluationArguments(GenerateArguments):
     )
     published: list[str] = field(
         default_factory=list,
-        metadata={"help": "Models of the paper's tables to show beside ours, such as DeepSeek-R1."},
+        metadata={"help": "Models from the paper's tables to show next to ours, such as DeepSeek-R1."},
     )
     thought_opened: bool = field(
         default=False, metadata={"help": "Whether the prompts end with `<think>`, which the completions then lack."}

@@ -126,7 +126,7 @@ class RecipeParser:
         self.options = STAGES[stage].options()
 
     def parse(self, argv: list[str] | None = None) -> tuple:
-        """`read` and `build` in one, for callers that have imported torch already. The environment stays as it is.
+        """`read` and `build` in one, for callers that have already imported torch. The environment is not changed.
 
         Args:
             argv (`list[str]`, *optional*): The command line; by default that of the process.

@@ -24,13 +24,13 @@ IDLE_SECONDS = 1.0  # time without a completion after which `generate` yields `N
 
 
 class ServerClient:
-    """Generates completions on servers. Each request goes to the server with the fewest requests under way.
+    """Generates completions on servers. Each request goes to the server with the fewest active requests.
 
     Args:
         urls (`list[str]`): Base URLs of the servers, with `/v1`.
         model (`str`): The served model.
         sampling (`dict`): `temperature`, `top_p`, `top_k`, `min_p`, `max_tokens`, `stop`.
-        concurrency (`int`, *optional*, defaults to 64): Requests under way at once, over all servers.
+        concurrency (`int`, *optional*, defaults to 64): Number of concurrent requests, over all servers.
         attempts (`int`, *optional*, defaults to 5): Attempts per completion. Rate limits (429), server errors (5xx),
             lost connections and empty answers are retried, with growing pauses.
         timeout (`float`, *optional*, defaults to 3600): Seconds that one request may take.
@@ -74,16 +74,16 @@ class ServerClient:
             RecipeError: If a server cannot be reached, or does not serve the model.
         """
         clients = [self._connect(url) for url in self.urls]
-        requests_under_way = [0] * len(clients)
+        active_requests = [0] * len(clients)
         waiting = iter(requests)
         results: asyncio.Queue = asyncio.Queue(self.concurrency)
 
         async def work() -> None:
             for request in waiting:
-                server = requests_under_way.index(min(requests_under_way))
-                requests_under_way[server] += 1
+                server = active_requests.index(min(active_requests))
+                active_requests[server] += 1
                 completion = await self._complete(clients[server], request)
-                requests_under_way[server] -= 1
+                active_requests[server] -= 1
                 await results.put((request, completion))
             await results.put(None)  # this worker has ended
 

@@ -86,7 +86,7 @@ class HubPushes(TrainerCallback):
         self.write_card = write_card
         self.evaluations = evaluations
         self.tasks: list[Task] = []  # any thread appends, only the worker removes
-        self.running: tuple[Task, subprocess.Popen] | None = None  # the evaluation under way
+        self.running: tuple[Task, subprocess.Popen] | None = None  # the current evaluation
         self.pushed: list[str] = []  # revisions
         self.failed: dict[str, str] = {}  # revisions that are not on the Hub, and why
         self.hub_is_down = False  # whether the last push failed
