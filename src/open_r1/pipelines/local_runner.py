@@ -90,7 +90,7 @@ class LocalRunner:
                 self._start_task(item.task, item.reason)
 
     def _start_task(self, task: Task, reason: str) -> None:
-        self._print(f"{_clock()}  {task.label}: {reason}\n  {task}")
+        self._print(f"{_clock()}  {task.label} starts: {reason}\n  {task}")
         process = StageProcess(task, reason, self.finished[task.seed], self.console)
         self.running.append(process)
 
