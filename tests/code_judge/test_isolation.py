@@ -69,7 +69,7 @@ def test_running_without_isolation_is_explicit_and_logged(caplog, tmp_path):
     text = "```python\nimport os\nprint(os.path.exists('/etc/passwd'), os.environ.get('HF_TOKEN'))\n```"
     tests = [[{"input": "", "output": "True None"}]]
     assert asyncio.run(code([text], test_cases=tests)) == [1.0]
-    assert "ALL YOUR RIGHTS" in caplog.text
+    assert "WITH YOUR PERMISSIONS" in caplog.text
     loop = (
         "```python\nimport os\nif os.fork() == 0: os.execv('/bin/sleep', ['sleep', '7654.325'])\nwhile True: pass\n```"
     )

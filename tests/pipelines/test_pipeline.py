@@ -119,7 +119,7 @@ def test_each_seed_uses_its_own_folders_in_all_keys(arguments):
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ([BASE, BASE], "two of the name 'base'"),
+        ([BASE, BASE], "found the name 'base' twice"),
         ([ZERO], "'zero' needs 'base', which is not a stage before it"),
         ([BASE, ZERO | {"needs": []}], "'zero' reads outputs/tiny/base, which 'base' makes; add 'base' to its needs"),
         ([BASE | {"config": "recipes/tiny/sft/config_bass.yaml"}], "config of 'base': no file"),

@@ -188,7 +188,7 @@ def test_incomplete_or_contradictory_claims_are_refused(claim, message):
 
 
 def test_duplicate_names_are_refused(done):
-    with pytest.raises(RecipeError, match="there are two that say 'better'"):
+    with pytest.raises(RecipeError, match="found 'better' twice"):
         PipelineArguments(output_dir="outputs/tiny", stages=done.stages, claims=[CLAIMS[0], CLAIMS[0]])
     again = {
         "name": "again",

@@ -94,7 +94,7 @@ def test_reward_with_a_domain_needs_the_domain_column():
 def test_domains_of_recipe_and_data_must_match():
     rewards = Composition([RewardSpec("accuracy", domain=["math", "stem"])]).rewards
     check_domains(rewards, ["math", "stem"])
-    with pytest.raises(RecipeError, match="domain 'stem', of which the data set has no rows; it has: math"):
+    with pytest.raises(RecipeError, match="domain 'stem', but the data set has no such rows; it has: math"):
         check_domains(rewards, ["math"])
     with pytest.raises(RecipeError, match="rows of the domain 'code' have no reward"):
         check_domains(rewards, ["math", "stem", "code"])

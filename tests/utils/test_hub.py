@@ -125,7 +125,7 @@ def test_failed_push_of_a_checkpoint_is_logged_and_retried_by_the_next_run(hub, 
     hub.faults = [Fault("POST .*/commit/main-step-000000002", times=4)]
     outcome = script("sft", *argv)
     assert outcome.code == 0, outcome.err
-    assert "main-step-000000002 is not on the Hub" in caplog.text and "training goes on" in caplog.text
+    assert "main-step-000000002 is not on the Hub" in caplog.text and "training continues" in caplog.text
     assert hub.branches("me/base")["main"][-1] == "The finished model"
     assert script("sft", *argv).code == 0
     assert hub.branches("me/base")["main-step-000000002"][-1] == "Checkpoint after 2 steps"

@@ -221,7 +221,7 @@ def run_training(command: list[str], output_dir: Path, job: SlurmJob, server: Se
         server (`Server`, *optional*): The server that the script needs.
 
     Raises:
-        RecipeError: If the job has not got beyond the step at which the previous job stopped.
+        RecipeError: If the job has not progressed beyond the step at which the previous job stopped.
     """
     previous_step = read_stop_note(output_dir).get("step", 0)
     (output_dir / STOPPED).unlink(missing_ok=True)
@@ -236,7 +236,7 @@ def run_training(command: list[str], output_dir: Path, job: SlurmJob, server: Se
         return JobResult(STATUS_STOPPED, requeue=False)
     if step <= previous_step:
         raise RecipeError(
-            f"{output_dir}: a whole job has not got beyond step {previous_step}; give it more time (sbatch --time)."
+            f"{output_dir}: no progress beyond step {previous_step} in a whole job; give it more time (sbatch --time)."
         )
     logger.info("stopped after step %d", step)
     return JobResult(STATUS_STOPPED, requeue=True)
@@ -290,7 +290,7 @@ def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJ
     if status == 0 or not job.warned:
         return JobResult(status, requeue=False)
     if size_of_completed_work(output_dir) <= previous_size:
-        raise RecipeError(f"{output_dir}: a whole job has written nothing; give it more time (sbatch --time).")
+        raise RecipeError(f"{output_dir}: a whole job wrote nothing; give it more time (sbatch --time).")
     return JobResult(status, requeue=True)
 
 

@@ -94,7 +94,7 @@ class SlurmJob:
             name, _, value = word.partition("=")
             if name == "NodeAddr":
                 return value
-        raise RecipeError(f"scontrol does not say the address (NodeAddr) of {node}: {description}")
+        raise RecipeError(f"scontrol does not report the address (NodeAddr) of {node}: {description}")
 
     @property
     def shard(self) -> str | None:

@@ -136,7 +136,7 @@ class ProgramJudge:
             return import_object(self.provider_path)(**self.provider_params)
         if self.isolation == "none":
             logger.warning(
-                "isolation: none. Generated programs run with ALL YOUR RIGHTS: your files, keys and network."
+                "isolation: none. Generated programs run WITH YOUR PERMISSIONS: your files, keys and network."
             )
             return ColdSandboxes(Unisolated(self.python))
         bubblewrap = Bubblewrap(self.python)

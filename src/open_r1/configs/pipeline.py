@@ -47,7 +47,7 @@ class PipelineStage(Entry):
         for key, value in self.set.items():
             if value is None:
                 raise RecipeError(
-                    f"stages: {self.name!r}: set: {key} is null, which a command line cannot say; use another recipe."
+                    f"stages: {self.name!r}: set: {key} is null, which no command line can say; use another recipe."
                 )
         self.require_file("config")
 
@@ -162,7 +162,7 @@ class PipelineArguments(StageArguments):
         claims = [claimed.claim for claimed in self.claimed]
         for claim in claims:
             if claims.count(claim) > 1:
-                raise RecipeError(f"claims: there are two that say {claim!r}.")
+                raise RecipeError(f"claims: found {claim!r} twice; expected different ones.")
         names = self._check_order()
         for option, name in {"only": self.only, "from": self.from_stage}.items():
             if name and name not in names:
@@ -173,7 +173,7 @@ class PipelineArguments(StageArguments):
         names: list[str] = []
         for stage in self.steps:
             if stage.name in names:
-                raise RecipeError(f"stages: there are two of the name {stage.name!r}.")
+                raise RecipeError(f"stages: found the name {stage.name!r} twice; expected different ones.")
             for need in stage.needs:
                 if need not in names:
                     raise RecipeError(

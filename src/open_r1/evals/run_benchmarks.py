@@ -122,7 +122,9 @@ def run_benchmark(
     if args.dry_run:
         return None
     if failed:
-        raise RecipeError(f"{benchmark.name}: {failed:,} completions are missing; the same command asks again.")
+        raise RecipeError(
+            f"{benchmark.name}: {failed:,} completions are missing; run the same command again to generate them."
+        )
     folder = Path(generation_args.output_dir)
     scored = grade_completions(folder, benchmark, args.thought_opened, console.is_terminal)
     write_rows(scored, folder.with_name(f"{folder.name}.parquet"))

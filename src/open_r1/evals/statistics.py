@@ -263,4 +263,4 @@ def _require_samples(samples: Sequence[Sequence], k: int) -> None:
         raise ValueError("no problem has been judged")
     fewest = _fewest_samples(samples)
     if not 1 <= k <= fewest:
-        raise ValueError(f"k is {k}; expected 1 to {fewest}, the samples of the problem that has fewest")
+        raise ValueError(f"k is {k}; expected 1 to {fewest}, the smallest number of samples of a problem")

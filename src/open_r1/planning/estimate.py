@@ -95,7 +95,7 @@ class Plan:
         gpu_hours = self.hours * self.gpus
         verdict = ""
         if memory > self.capacity:
-            verdict = ": IT DOES NOT FIT"
+            verdict = ": does NOT fit"
         lines = [f"memory of a GPU that trains: {memory:,.1f} of {self.capacity:g} GiB{verdict}"]
         for name, gib in self.memory.items():
             lines.append(f"  {name:<26}{gib:>10,.2f} GiB")
@@ -110,7 +110,7 @@ class Plan:
             f"= {gpu_hours:,.0f} GPU hours, ${gpu_hours * self.price:,.0f}"
         )
         bottleneck = max(self.seconds, key=self.seconds.__getitem__)
-        lines.append(f"what takes the longest: {bottleneck}")
+        lines.append(f"bottleneck: {bottleneck}")
         lines.append("assumed:")
         for assumption in self.assumptions:
             lines.append(f"  {assumption}")
@@ -215,12 +215,10 @@ def _training_operations(model_args: ModelConfig, args: Any) -> float:
 def _generation_assumptions(workload: Workload, rates: Rates, replicas: int, completions: float) -> list[str]:
     place = "on the GPUs that train, in turn"
     if workload.generating_gpus:
-        place = (
-            f"on {workload.generating_gpus} GPUs of their own, which wait while the others train, and these for them"
-        )
+        place = f"on {workload.generating_gpus} separate GPUs; these and the training GPUs wait for each other"
     return [
         f"{replicas} engines of {workload.engine_gpus}, {place}; {completions:,.0f} completions at once, "
-        "lengths falling off exponentially",
+        "exponentially distributed lengths",
         f"{rates.reading:.0%} of the bandwidth is used; {rates.per_layer * 1e6:g} µs a layer and token, "
         f"{rates.all_to_all * 1e6:g} more for experts on several nodes",
     ]

@@ -49,7 +49,7 @@ def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
     training_gpus = gpus - generating_gpus
     if training_gpus < 1:
         raise RecipeError(
-            f"--nodes: found {options.nodes}, of which {script_args.vllm_nodes} generate; none is left to train."
+            f"--nodes: found {options.nodes}, of which {script_args.vllm_nodes} generate; none is left for training."
         )
     shape = read_shape(model_args, args.seed)
     workload = _workload(script_args, args, training_gpus, options)
@@ -87,7 +87,9 @@ def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
 def _workload(script_args: ScriptArguments, args: Any, training_gpus: int, options: Namespace) -> Workload:
     """The work of a training run, from its arguments and the options of `plan.py`."""
     if args.max_steps <= 0 and options.rows is None:
-        raise RecipeError("max_steps: the recipe has none; say how many rows its data set has: --rows 10000.")
+        raise RecipeError(
+            "max_steps: the recipe has none; give the number of rows of its data set, such as --rows 10000."
+        )
     generates = hasattr(args, "max_completion_length")
     longest = args.max_completion_length if generates else args.max_length
     if longest is None:

@@ -111,7 +111,7 @@ def _draw_lines(panel: Axes, lines: pd.DataFrame, colors: dict[int, str]) -> Non
         panel.text(
             0.5,
             0.5,
-            "not a reward here",
+            "not a reward of this stage",
             transform=panel.transAxes,
             horizontalalignment="center",
             color="gray",
@@ -170,7 +170,7 @@ def repair_lines(runs: Runs, examples: int) -> list[str]:
                     shown.append(f"{stage}, seed {seed}, step {first_step}:  {prompt}  {first['completion']}")
             rows.append([str(seed), stage, first_step, f"{share:.4f}"])
     lines = [
-        "## A slip noticed and repaired",
+        "## Mistakes that the model notices and corrects",
         "",
         markdown_table(["seed", "stage", "first step", "share of right completions"], rows),
         "",

@@ -161,8 +161,9 @@ def _claim_lines(claims: list[PaperClaim], results: Results) -> list[str]:
     return [
         "## What the paper found, and whether it shows here",
         "",
-        "A difference or ratio has its 95% interval over resampled problems, the same for both sides. What must hold",
-        "throughout has the lowest and the highest evaluation during training. *NO* means that it does not show here.",
+        "A difference or ratio has its 95% interval over resampled problems, the same for both sides. For what must",
+        "hold throughout training, the lowest and the highest evaluation are shown. *NO* means that it does not show",
+        "here.",
         "",
         claim_table(claims, results),
         "",
@@ -216,4 +217,4 @@ def _minutes_lines(tasks_by_seed: dict[int, list[Task]]) -> list[str]:
             minutes = task.state()["seconds"] / 60
             row.append(f"{minutes:.1f}")
     table = markdown_table(header, rows.values())
-    return ["## Minutes", "", "Of all attempts, start and end included.", "", table, ""]
+    return ["## Minutes", "", "All attempts, including start-up.", "", table, ""]

@@ -55,7 +55,7 @@ def check_domains(rewards: list[Reward], domains: list[str]) -> None:
         rewarded.update(reward.spec.domain or existing)
         for domain in set(reward.spec.domain) - existing:
             raise RecipeError(
-                f"reward_funcs: {reward.label!r} is for the domain {domain!r}, of which the data set has no rows; it "
+                f"reward_funcs: {reward.label!r} is for the domain {domain!r}, but the data set has no such rows; it "
                 f"has: {', '.join(sorted(existing))}{did_you_mean(domain, existing)}"
             )
     unrewarded = existing - rewarded

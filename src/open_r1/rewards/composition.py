@@ -128,7 +128,9 @@ class Reward:
             if len(scores) != len(completions):
                 raise ValueError(f"returned {len(scores)} rewards for {len(completions)} completions")
         except Exception as error:  # a user's reward may raise anything, and must not crash a long run
-            logger.warning("reward %r failed, this batch goes without it: %r", self.label, error)
+            logger.warning(
+                "reward %r failed on this batch, whose completions it leaves unjudged: %r", self.label, error
+            )
             return [None] * len(completions)
         return scores
 

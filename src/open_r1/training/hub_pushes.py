@@ -288,7 +288,7 @@ class HubPushes(TrainerCallback):
 
     def _report_failure(self, revision: str, reason: str) -> None:
         self.failed[revision] = reason
-        logger.error("%s is not on the Hub: %s; training goes on", revision, reason)
+        logger.error("%s is not on the Hub: %s; training continues", revision, reason)
 
 
 def stage(model: Path, folder: Path, write_card: Callable[[Path], None] | None = None) -> None:

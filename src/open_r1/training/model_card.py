@@ -115,7 +115,7 @@ METRICS = {
     ACCURACY: "accuracy, held out",
     "eval_rewards/format/mean": "format reward, held out",
     "eval_completions/mean_length": "tokens of a completion, held out, mean",
-    "eval_completions/clipped_ratio": "share of completions cut off, held out",
+    "eval_completions/clipped_ratio": "share of truncated completions, held out",
     "eval_accuracy": "accuracy on pairs, held out",
     "eval_mean_token_accuracy": "token accuracy, held out",
     "eval_loss": "loss, held out",
