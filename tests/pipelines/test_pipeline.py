@@ -228,7 +228,7 @@ def test_a_killed_pipeline_resumes(small, run_pipeline, tmp_path):
     outcome = run_pipeline("--config", small)
     assert outcome.returncode == 0, outcome.stderr
     still_running = "is still running, started by a pipeline that was killed" in outcome.stdout
-    assert still_running or "one (seed 42): it was stopped" in outcome.stdout
+    assert still_running or "one (seed 42) starts: it was stopped" in outcome.stdout
     assert "2 stages run" in outcome.stdout
     rows = [json.loads(line) for line in completions.read_text().splitlines()]
     assert len({(row["prompt_id"], row["sample"]) for row in rows}) == len(rows) == 240
@@ -238,7 +238,7 @@ def test_a_killed_pipeline_resumes(small, run_pipeline, tmp_path):
     assert again.returncode == 0 and "0 stages run" in again.stdout
 
     again = run_pipeline("--config", small, "--from", "two")
-    assert again.returncode == 0 and "two (seed 42): requested" in again.stdout and "1 stages run" in again.stdout
+    assert again.returncode == 0 and "two (seed 42) starts: requested" in again.stdout and "1 stages run" in again.stdout
     assert (tmp_path / "out/two.old-1").is_dir() and (tmp_path / "out/two").is_dir()
 
 
