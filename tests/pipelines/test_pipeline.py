@@ -238,7 +238,9 @@ def test_a_killed_pipeline_resumes(small, run_pipeline, tmp_path):
     assert again.returncode == 0 and "0 stages run" in again.stdout
 
     again = run_pipeline("--config", small, "--from", "two")
-    assert again.returncode == 0 and "two (seed 42) starts: requested" in again.stdout and "1 stages run" in again.stdout
+    assert (
+        again.returncode == 0 and "two (seed 42) starts: requested" in again.stdout and "1 stages run" in again.stdout
+    )
     assert (tmp_path / "out/two.old-1").is_dir() and (tmp_path / "out/two").is_dir()
 
 
