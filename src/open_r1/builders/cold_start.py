@@ -6,7 +6,7 @@ whose completions another model then rewrites into a thought in the question's l
 rewrite.jinja). This builder takes the completions, verifies them by the rewards that training uses, drops what is
 unreadable, has the rest rewritten if the recipe asks for it, verifies again, and writes `messages`.
 
-What it simplifies: nobody edits by hand, which the paper's annotators did.
+One simplification: in the paper, annotators also edit the result by hand.
 
 Examples:
 
