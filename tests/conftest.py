@@ -104,6 +104,12 @@ USER_REWARDS = """
 import asyncio
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import torch
 
 def shout(completions, **kwargs):
     return [float(c.isupper()) for c in completions]
@@ -140,8 +146,11 @@ CONSTANT = 5
 def broken(completions, **kwargs):
     raise RuntimeError("reward server is gone")
 
-def short(completions, **kwargs):
-    return [1.0]
+def picky(completions, **kwargs):
+    return [1.0 / (completion != "no number") for completion in completions]
+
+def returns(completions, expression="[]", **kwargs):
+    return eval(expression)
 
 def unsure(completions, **kwargs):
     return [None if "?" in c else float("nan") if "nan" in c else 1.0 for c in completions]

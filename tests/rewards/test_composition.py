@@ -1,9 +1,11 @@
 """The rewards of a recipe combined: domains, `only_if`, and rows excluded from training."""
 
 import asyncio
+import logging
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,12 +28,106 @@ def test_thought_opened_by_the_prompt_is_completed(compose):
     assert compose("format", prefill="<think>").score(completion) == [[1.0]]
 
 
-@pytest.mark.parametrize("name", ["broken", "short"])
-def test_a_failing_reward_gives_none_and_is_logged(compose, name, caplog):
+def test_a_failing_reward_gives_none_and_is_logged_with_its_traceback(compose, caplog):
     metrics = {}
-    assert compose(name).score(["a", "b"], log_metric=metrics.__setitem__) == [[None, None]]
-    assert metrics == {f"rewards/{name}/none": 1.0, "rewards/unjudged": 1.0}
-    assert name in caplog.text
+    rewards = compose("broken")
+    state = SimpleNamespace(global_step=7)
+    assert rewards.score(["a", "b"], log_metric=metrics.__setitem__, trainer_state=state) == [[None, None]]
+    assert metrics == {"rewards/broken/none": 1.0, "rewards/unjudged": 1.0}
+    for words in ("'broken' failed at step 7", "2 completions", "Traceback", 'raise RuntimeError("reward server is gone")'):
+        assert words in caplog.text
+    caplog.clear()
+    rewards.score(["a", "b"])
+    assert "'broken' failed" in caplog.text and "Traceback" not in caplog.text, "the traceback is shown once"
+
+
+def test_a_failing_reward_is_logged_with_the_completion_that_it_fails_for(compose, caplog):
+    rewards = compose({"name": "picky", "domain": "math"})
+    columns = {"domain": ["chat", "math", "math", "math"], "log_metric": lambda name, value: None}
+    assert rewards.score(["a", "b", "no number", "d"], **columns) == [[None] * 4]
+    assert "It fails for completion 2 of 3: 'no number'" in caplog.text
+    assert rewards.score(["b", "c", "d", "e"], **columns) == [[None, 1.0, 1.0, 1.0]], "the next batch is judged"
+
+
+def test_a_reward_that_always_fails_stops_the_run(compose):
+    rewards = compose("broken", "accuracy", max_unjudged=1.0)
+    for _ in range(2):
+        rewards.score(["a"], solution=["4"])
+    with pytest.raises(RecipeError, match=r"'broken' raised an exception in each of its 3 calls.*server is gone"):
+        rewards.score(["a"], solution=["4"])
+
+
+def test_a_reward_that_fails_now_and_then_does_not_stop_the_run(compose):
+    rewards = compose("picky", max_unjudged=1.0)
+    rewards.score(["a"])
+    for _ in range(9):
+        assert rewards.score(["no number"]) == [[None]]
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("[1.0]", "returned 1 value for 2 completions"),
+        ("[1.0] * 3", "returned 3 values for 2 completions"),
+        ("None", "returned None; expected a list"),
+        ("0.5", r"returned 0.5 \(float\); expected a list"),
+        ("'10'", r"returned '10' \(str\); expected a list"),
+        ("{'a': 1.0, 'b': 0.0}", "returned {'a': 1.0, 'b': 0.0}"),
+        ("np.float64(1)", "expected a list"),
+        ("torch.tensor(1.0)", "expected a list"),
+        ("[1.0, 'good']", r"returned 'good' \(str\) for completion 2 of 2"),
+        ("['1.0', '0.5']", "for completion 1 of 2"),
+        ("[[1.0], [0.0]]", "for completion 1 of 2"),
+        ("np.ones((2, 1))", "for completion 1 of 2"),
+        ("torch.ones(2, 1)", "for completion 1 of 2"),
+        ("[1.0, 1j]", "for completion 2 of 2"),
+        ("[pd.NA, 1.0]", "for completion 1 of 2"),
+        ("np.array(['a', 'b'])", "for completion 1 of 2"),
+        ("len", r"<built-in function len> \(builtin_function_or_method\); expected a list"),
+    ],
+)
+def test_what_is_not_one_number_per_completion_stops_the_run(compose, returned, message):
+    rewards = compose({"name": "returns", "expression": returned})
+    with pytest.raises(RecipeError, match=f"reward_funcs: 'returns' .*{message}"):
+        rewards.score(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        ("[True, False]", [1.0, 0.0]),
+        ("(1, 0)", [1.0, 0.0]),
+        ("(float(x) for x in (1, 0))", [1.0, 0.0]),
+        ("np.array([1, 0], dtype=np.float32)", [1.0, 0.0]),
+        ("[np.bool_(True), np.int64(0)]", [1.0, 0.0]),
+        ("torch.tensor([1.0, 0.0], dtype=torch.bfloat16, requires_grad=True)", [1.0, 0.0]),
+        ("[torch.tensor(1), np.array(0)]", [1.0, 0.0]),
+        ("pd.Series([1.0, 0.0], index=[5, 3])", [1.0, 0.0]),
+        ("[Fraction(1, 2), Decimal('0.5')]", [0.5, 0.5]),
+        ("[None, np.nan]", [None, None]),
+        ("[torch.tensor(float('nan')), Decimal('NaN')]", [None, None]),
+        ("[10**400, float('-inf')]", [None, None]),
+    ],
+)
+def test_numbers_of_every_kind_are_scores(compose, returned, expected):
+    assert compose({"name": "returns", "expression": returned}).score(["a", "b"]) == [expected]
+
+
+def test_the_first_completions_without_judgement_are_explained(compose, caplog):
+    rewards = compose("accuracy", "format")
+    columns = {"log_metric": lambda name, value: None, "trainer_state": SimpleNamespace(global_step=3)}
+    for _ in range(2):
+        rewards.score([RIGHT, RIGHT], solution=["4", "see figure"], **columns)
+    [record] = [record for record in caplog.records if "'accuracy' returned None" in record.message]
+    assert "1 of 2 completions at step 3" in record.message and "solution 'see figure'" in record.message
+
+
+def test_trl_does_not_blame_the_rewards_for_rows_without_judgement(compose, caplog):
+    compose("format").for_trainer()
+    logger = logging.getLogger("trl.trainer.grpo_trainer")
+    logger.warning("All reward functions returned None for the following kwargs:\n{}")
+    logger.warning("another warning")
+    assert [record.message for record in caplog.records] == ["another warning"]
 
 
 def test_an_unjudged_row_gets_none_from_every_reward(compose):

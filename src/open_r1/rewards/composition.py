@@ -18,7 +18,6 @@ import asyncio
 import functools
 import inspect
 import logging
-import math
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
@@ -27,7 +26,9 @@ from dataclasses import dataclass
 
 from open_r1.configs import RewardSpec
 from open_r1.grading import shared_grader
+from open_r1.rewards.failures import CallCount
 from open_r1.rewards.registry import FROM_TRAINER, REWARDS, SHAPING, required_parameters, resolve
+from open_r1.rewards.scores import Scores, to_scores
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import text_of
 
@@ -35,7 +36,6 @@ from open_r1.utils.text import text_of
 logger = logging.getLogger(__name__)
 
 WATCHED = 512  # number of last completions to which the limit `max_unjudged` applies
-Scores = list[float | None]  # return value of a reward: one score per completion
 
 
 class Reward:
@@ -50,6 +50,7 @@ class Reward:
         trainer_columns (`set[str]`): Arguments that it needs from TRL besides the data set columns.
         takes_solution (`bool`): Whether it takes the column `solution`.
         is_shaping (`bool`): Whether it scores the form of a completion rather than whether it is right.
+        calls (`CallCount`): How often it was called, and how often it raised an exception.
 
     Raises:
         RecipeError: If the name is unknown or the parameters do not fit.
@@ -70,6 +71,7 @@ class Reward:
         self.is_registered = spec.name in REWARDS
         self.is_shaping = spec.name in SHAPING
         self.is_async = _is_async(self.function)
+        self.calls = CallCount(self.label)
         # TRL's and users' rewards run in the main thread: they may use signals or libraries that are not thread-safe.
         self.runs_in_thread = self.is_registered or self.is_async
 
@@ -119,20 +121,48 @@ class Reward:
         prefill: str,
         kwargs: dict,
     ) -> Scores:
-        """Calls the function. If it fails, the run continues and all scores are `None`."""
+        """Calls the function. If it raises an exception, the run continues and all scores are `None`."""
         try:
-            scores = self.function(completions=self._convert(completions, prefill), **kwargs)
-            if self.is_async:
-                scores = asyncio.run(scores)
-            scores = list(map(_finite_or_none, scores))
-            if len(scores) != len(completions):
-                raise ValueError(f"returned {len(scores)} rewards for {len(completions)} completions")
+            scores = self.evaluate(completions, prefill, kwargs)
+        except RecipeError:
+            raise
         except Exception as error:  # a user's reward may raise anything, and must not crash a long run
-            logger.warning(
-                "reward %r failed on this batch, whose completions it leaves unjudged: %r", self.label, error
-            )
+
+            def score_one(row: int) -> None:
+                self.evaluate([completions[row]], prefill, _select_row(kwargs, row, len(completions)))
+
+            self.calls.add_failure(error, completions, _step_of(kwargs), score_one)
             return [None] * len(completions)
+        self.calls.add_success()
+        is_training = "log_metric" in kwargs
+        if is_training and not self.is_shaping:
+            judged_by = {name: kwargs[name] for name in sorted(self.columns)}
+            self.calls.explain_none(scores, completions, judged_by, _step_of(kwargs))
         return scores
+
+    def evaluate(
+        self,
+        completions: list,
+        prefill: str,
+        kwargs: dict,
+    ) -> Scores:
+        """Calls the function and checks what it returns. Whatever it raises is raised here.
+
+        Args:
+            completions (`list`): Completions as text or messages.
+            prefill (`str`): Beginning of the completions that is part of the prompt, such as `<think>`.
+            kwargs (`dict`): The columns of these completions, and everything else that TRL passes.
+
+        Raises:
+            RecipeError: If it does not return one number or `None` per completion.
+        """
+        returned = self.function(completions=self._convert(completions, prefill), **kwargs)
+        if self.is_async:
+            returned = asyncio.run(returned)
+        try:
+            return to_scores(returned, len(completions))
+        except RecipeError as error:
+            raise RecipeError(f"reward_funcs: {self.label!r} {error}.") from error
 
     def _convert(self, completions: list, prefill: str) -> list:
         """Converts completions for the function: text for our rewards, messages for TRL's, unchanged for a user's."""
@@ -217,6 +247,10 @@ class Composition:
         max_unjudged (`float`, *optional*, defaults to 1):
             Largest share of the last 512 completions that may be unjudged.
 
+    Attributes:
+        seen (`int`): Number of completions so far.
+        judged (`int`): Number of them that could be judged.
+
     >>> specs = RewardSpec.parse_all(["accuracy", {"name": "format", "only_if": "accuracy"}])
     >>> texts = ["<think>2+2</think><answer>4</answer>", "<think>2+2</think><answer>5</answer>", "<think>2+2</think>4"]
     >>> Composition(specs).score(texts, solution=["4"] * 3)
@@ -232,6 +266,8 @@ class Composition:
         self.rewards = [Reward(spec) for spec in specs]
         self.prefill = prefill
         self.max_unjudged = max_unjudged
+        self.seen = 0
+        self.judged = 0
         self._last_judged: deque[bool] = deque(maxlen=WATCHED)
         self._last_batch: ScoredBatch | None = None
         self._lock = threading.Lock()
@@ -280,6 +316,8 @@ class Composition:
         TRL weights, sums and logs the rewards.
         """
         self.start()
+        trl_logger = logging.getLogger("trl.trainer.grpo_trainer")
+        trl_logger.addFilter(_is_not_about_unjudged_rows)
         return [RewardFunction(self, index) for index in range(len(self.rewards))]
 
     def score_for_trainer(
@@ -348,6 +386,8 @@ class Composition:
         return [results[reward] for reward in self.rewards]
 
     def _stop_if_too_many_unjudged(self, results: list[BatchScores], judged: list[bool]) -> None:
+        self.seen += len(judged)
+        self.judged += judged.count(True)
         self._last_judged.extend(judged)
         unjudged = self._last_judged.count(False)
         if len(self._last_judged) < WATCHED or unjudged <= self.max_unjudged * WATCHED:
@@ -403,6 +443,14 @@ class ScoredBatch:
         return all(new is known for new, known in zip(lists, self.lists, strict=True))
 
 
+def _is_not_about_unjudged_rows(record: logging.LogRecord) -> bool:
+    """Hides TRL's warning about rows that no reward could judge, which blames the rewards and prints whole rows.
+
+    Such rows are intended here; they are explained once (`CallCount.explain_none`) and counted in the metrics.
+    """
+    return not record.getMessage().startswith("All reward functions returned None")
+
+
 def _is_async(function: Callable) -> bool:
     """Whether a function, a `functools.partial` of one, or a callable object is asynchronous."""
     if isinstance(function, functools.partial):
@@ -410,12 +458,6 @@ def _is_async(function: Callable) -> bool:
     elif not inspect.isroutine(function):
         function = type(function).__call__
     return inspect.iscoroutinefunction(function)
-
-
-def _finite_or_none(score: float | None) -> float | None:
-    if score is None or not math.isfinite(score):
-        return None
-    return float(score)
 
 
 def _select_columns(
@@ -435,6 +477,24 @@ def _select_columns(
     if kwargs.get("log_extra") is not None:
         kwargs["log_extra"] = functools.partial(_log_extra, columns["log_extra"], rows, batch_size)
     return kwargs
+
+
+def _select_row(kwargs: dict, row: int, batch_size: int) -> dict:
+    """The keyword arguments for a single completion, whose metrics are not logged."""
+    kwargs = _select_columns(kwargs, [row], batch_size)
+    for name in ("log_metric", "log_extra"):
+        if name in kwargs:
+            kwargs[name] = _ignore
+    return kwargs
+
+
+def _ignore(name: str, value: object) -> None:
+    """Stands for TRL's functions for logging."""
+
+
+def _step_of(kwargs: dict) -> int | None:
+    """The step of the run, if a trainer has passed it."""
+    return getattr(kwargs.get("trainer_state"), "global_step", None)
 
 
 def _log_extra(

@@ -1,0 +1,89 @@
+"""Checks what a reward function returned, and converts it to one score per completion."""
+
+import math
+from collections.abc import Iterable, Mapping, Set
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+from open_r1.utils.errors import RecipeError
+
+
+Scores = list[float | None]  # one score per completion; `None` where it cannot be judged
+
+EXPECTED = "expected a list with one number per completion, or None for one that cannot be judged"
+MAX_SHOWN = 80  # characters of a value in an error message
+
+
+def to_scores(returned: Any, count: int) -> Scores:
+    """Converts the return value of a reward function.
+
+    Numbers of numpy and torch count as numbers, booleans as 0 and 1; NaN and infinity as `None`.
+
+    Args:
+        returned (`Any`): The return value, normally a list.
+        count (`int`): Number of completions.
+
+    Raises:
+        RecipeError: If it is not one number or `None` per completion. The caller adds the name of the reward.
+
+    >>> to_scores([1, True, None, float("nan")], 4)
+    [1.0, 1.0, None, None]
+    """
+    values = _to_list(returned)
+    if len(values) != count:
+        raise RecipeError(f"returned {len(values)} {_plural('value', len(values))} for {count} completions; {EXPECTED}")
+    scores = []
+    for index, value in enumerate(values):
+        try:
+            scores.append(_to_score(value))
+        except TypeError as error:
+            raise RecipeError(
+                f"returned {_describe(value)} for completion {index + 1} of {count}; {EXPECTED}"
+            ) from error
+    return scores
+
+
+def _to_list(returned: Any) -> list:
+    """The values of a list, a tuple, an array, a generator …, in order."""
+    is_unordered = isinstance(returned, str | bytes | Mapping | Set)
+    is_single = getattr(returned, "shape", None) == ()  # an array or tensor of one number, which cannot be iterated
+    if is_unordered or is_single or not isinstance(returned, Iterable):
+        raise RecipeError(f"returned {_describe(returned)}; {EXPECTED}")
+    return list(returned)
+
+
+def _to_score(value: Any) -> float | None:
+    """One score as a float.
+
+    Raises:
+        TypeError: If the value is not a number.
+    """
+    if value is None:
+        return None
+    is_array_number = getattr(value, "shape", None) == ()  # of numpy or torch
+    if not is_array_number and not isinstance(value, Real | Decimal):
+        raise TypeError
+    if is_array_number:
+        value = value.item()
+        if not isinstance(value, Real):  # an array may hold text or a complex number
+            raise TypeError
+    try:
+        score = float(value)
+    except (OverflowError, ValueError):  # 10**400, or a signalling NaN of `decimal`
+        return None
+    return score if math.isfinite(score) else None
+
+
+def _describe(value: Any) -> str:
+    """The value and its type, for an error message."""
+    if value is None:
+        return "None"
+    text = repr(value)
+    if len(text) > MAX_SHOWN:
+        text = text[: MAX_SHOWN - 1] + "…"
+    return f"{text} ({type(value).__name__})"
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
