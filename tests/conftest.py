@@ -102,6 +102,7 @@ def reward_model(checkpoint, tmp_path_factory):
 
 USER_REWARDS = """
 import asyncio
+import random
 import threading
 import time
 from decimal import Decimal
@@ -119,6 +120,14 @@ class Brevity:
         self.max_words = max_words
     def __call__(self, completions, **kwargs):
         return [float(len(c.split()) <= self.max_words) for c in completions]
+
+class Server:
+    def check(self):
+        raise OSError("no server")
+    def start(self):
+        raise OSError("not started")
+    def __call__(self, completions, **kwargs):
+        raise OSError("called")
 
 def capped(completions, cap=1.0, **kwargs):
     return [min(cap, float(len(c))) for c in completions]

@@ -34,7 +34,12 @@ def test_a_failing_reward_gives_none_and_is_logged_with_its_traceback(compose, c
     state = SimpleNamespace(global_step=7)
     assert rewards.score(["a", "b"], log_metric=metrics.__setitem__, trainer_state=state) == [[None, None]]
     assert metrics == {"rewards/broken/none": 1.0, "rewards/unjudged": 1.0}
-    for words in ("'broken' failed at step 7", "2 completions", "Traceback", 'raise RuntimeError("reward server is gone")'):
+    for words in (
+        "'broken' failed at step 7",
+        "2 completions",
+        "Traceback",
+        'raise RuntimeError("reward server is gone")',
+    ):
         assert words in caplog.text
     caplog.clear()
     rewards.score(["a", "b"])
@@ -125,7 +130,7 @@ def test_the_first_completions_without_judgement_are_explained(compose, caplog):
 def test_trl_does_not_blame_the_rewards_for_rows_without_judgement(compose, caplog):
     compose("format").for_trainer()
     logger = logging.getLogger("trl.trainer.grpo_trainer")
-    logger.warning("All reward functions returned None for the following kwargs:\n{}")
+    logger.warning("[RANK 0] All reward functions returned None for the following kwargs:\n{}")
     logger.warning("another warning")
     assert [record.message for record in caplog.records] == ["another warning"]
 

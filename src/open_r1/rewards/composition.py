@@ -106,6 +106,23 @@ class Reward:
                 scores[row] = score
         return BatchScores(self, rows, scores)
 
+    def probe(
+        self,
+        completions: list,
+        prefill: str,
+        columns: dict,
+    ) -> Scores:
+        """Scores the rows of a batch to which this reward applies, and raises whatever the function raises.
+
+        Takes the arguments of `score_rows`.
+
+        Returns:
+            `list[float | None]`: Scores of these rows only.
+        """
+        rows = self._select_rows(completions, columns.get("domain"))
+        selected = [completions[row] for row in rows]
+        return self._evaluate(selected, prefill, _select_columns(columns, rows, len(completions)))
+
     def _select_rows(self, completions: list, domains: list | None) -> list[int]:
         """The rows that have a completion and belong to one of the reward's domains."""
         rows = []
@@ -123,13 +140,13 @@ class Reward:
     ) -> Scores:
         """Calls the function. If it raises an exception, the run continues and all scores are `None`."""
         try:
-            scores = self.evaluate(completions, prefill, kwargs)
+            scores = self._evaluate(completions, prefill, kwargs)
         except RecipeError:
             raise
         except Exception as error:  # a user's reward may raise anything, and must not crash a long run
 
             def score_one(row: int) -> None:
-                self.evaluate([completions[row]], prefill, _select_row(kwargs, row, len(completions)))
+                self._evaluate([completions[row]], prefill, _select_row(kwargs, row, len(completions)))
 
             self.calls.add_failure(error, completions, _step_of(kwargs), score_one)
             return [None] * len(completions)
@@ -140,22 +157,13 @@ class Reward:
             self.calls.explain_none(scores, completions, judged_by, _step_of(kwargs))
         return scores
 
-    def evaluate(
+    def _evaluate(
         self,
         completions: list,
         prefill: str,
         kwargs: dict,
     ) -> Scores:
-        """Calls the function and checks what it returns. Whatever it raises is raised here.
-
-        Args:
-            completions (`list`): Completions as text or messages.
-            prefill (`str`): Beginning of the completions that is part of the prompt, such as `<think>`.
-            kwargs (`dict`): The columns of these completions, and everything else that TRL passes.
-
-        Raises:
-            RecipeError: If it does not return one number or `None` per completion.
-        """
+        """Calls the function, and checks that it returns one number or `None` per completion."""
         returned = self.function(completions=self._convert(completions, prefill), **kwargs)
         if self.is_async:
             returned = asyncio.run(returned)
@@ -268,12 +276,13 @@ class Composition:
         self.max_unjudged = max_unjudged
         self.seen = 0
         self.judged = 0
+        self._has_started = False
         self._last_judged: deque[bool] = deque(maxlen=WATCHED)
         self._last_batch: ScoredBatch | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"_lock": None, "_last_batch": None}
+        return self.__dict__ | {"_lock": None, "_last_batch": None, "_has_started": False}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__ = state | {"_lock": threading.Lock()}
@@ -290,14 +299,17 @@ class Composition:
         self._call_hooks("check")
 
     def start(self) -> None:
-        """Starts the grader's worker processes and calls the method `start` of each reward.
+        """Starts the grader's worker processes and calls the method `start` of each reward, once.
 
         Raises:
             RecipeError: If a reward cannot start.
         """
+        if self._has_started:
+            return
         if any(reward.takes_solution and reward.runs_in_thread for reward in self.rewards):
             shared_grader().workers.start()
         self._call_hooks("start")
+        self._has_started = True
 
     def _call_hooks(self, name: str) -> None:
         """Calls a method on all rewards that have it."""
@@ -369,6 +381,16 @@ class Composition:
         for result in results:
             result.drop_unjudged(judged)
         return [result.scores for result in results]
+
+    def require_working(self) -> None:
+        """Checks that each reward has returned at least once.
+
+        Raises:
+            RecipeError: If a reward has raised an exception in all of its calls.
+        """
+        for reward in self.rewards:
+            if reward.calls.always_failed:
+                raise RecipeError(reward.calls.describe())
 
     def _call_rewards(self, completions: list, columns: dict) -> list[BatchScores]:
         """Calls all rewards: registered and asynchronous ones in threads, the others in turn in this thread."""
@@ -448,7 +470,7 @@ def _is_not_about_unjudged_rows(record: logging.LogRecord) -> bool:
 
     Such rows are intended here; they are explained once (`CallCount.explain_none`) and counted in the metrics.
     """
-    return not record.getMessage().startswith("All reward functions returned None")
+    return "All reward functions returned None" not in record.getMessage()
 
 
 def _is_async(function: Callable) -> bool:

@@ -52,7 +52,7 @@ def score_dataset(
         `Dataset`: The data set with the new columns. Existing columns with the same names are replaced.
 
     Raises:
-        RecipeError: If a reward needs a column that the data set does not have.
+        RecipeError: If a reward needs a column that the data set does not have, or raises an exception in each call.
     """
     check_scorable(dataset.column_names, rewards)
     new_columns: dict[str, Scores] = defaultdict(list)
@@ -66,6 +66,7 @@ def score_dataset(
             new_columns[f"rewards/{reward.label}"] += column
         for row in zip(*scores, strict=True):
             new_columns["reward"].append(_weighted_sum(row, rewards))
+    rewards.require_working()
     return _with_columns(dataset, new_columns)
 
 

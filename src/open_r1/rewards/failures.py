@@ -1,7 +1,7 @@
 """Keeps count of the exceptions that a reward raises, and explains the first exception and the first `None`.
 
-One exception does not stop a run: the completions of its batch are not judged. A reward that has raised an exception in
-each of its calls so far is broken, and stops the run.
+One exception does not stop a run: the completions of its batch are not judged. A reward that has raised one in each of
+its calls so far is broken, and stops the run.
 """
 
 import logging
@@ -107,13 +107,13 @@ class CallCount:
         """The error message for a reward that has always failed."""
         last = "" if error is None else f", last {type(error).__name__}: {error}"
         return (
-            f"reward_funcs: {self.label!r} raised an exception in each of its {self.calls} calls{last}. The traceback of "
-            "the first one is in the log. Return None for a completion that cannot be judged."
+            f"reward_funcs: {self.label!r} raised an exception in each of its {self.calls} calls{last}. The traceback "
+            "of the first one is in the log. Return None for a completion that cannot be judged."
         )
 
 
 def _find_culprit(completions: list, score_one: Callable[[int], object]) -> str:
-    """Describes the first completion for which the reward fails alone. Empty if none does, or if the search is slow."""
+    """Describes the first completion for which the reward fails alone. Empty if none is found in time."""
     deadline = time.monotonic() + SECONDS_TO_SEARCH
     for index, completion in enumerate(completions):
         if time.monotonic() > deadline:

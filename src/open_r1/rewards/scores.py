@@ -32,7 +32,9 @@ def to_scores(returned: Any, count: int) -> Scores:
     """
     values = _to_list(returned)
     if len(values) != count:
-        raise RecipeError(f"returned {len(values)} {_plural('value', len(values))} for {count} completions; {EXPECTED}")
+        raise RecipeError(
+            f"returned {len(values)} {_plural('value', len(values))} for {count} completions; {EXPECTED}"
+        )
     scores = []
     for index, value in enumerate(values):
         try:

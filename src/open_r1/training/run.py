@@ -40,6 +40,7 @@ from open_r1.training.hub_pushes import HubPushes
 from open_r1.training.model_card import write_model_card
 from open_r1.training.preemption import Preemption
 from open_r1.training.process_group import end_process_group
+from open_r1.training.reward_guard import RewardGuard
 from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard
 from open_r1.utils.errors import RunStopped
 from open_r1.utils.files import write_text_atomically
@@ -218,6 +219,8 @@ def add_callbacks(trainer: Trainer, run: Run, preemption: Preemption) -> None:
     trainer.add_callback(ProgressLog())
     trainer.add_callback(LogHistory(run.training_args.output_dir))
     trainer.add_callback(preemption)
+    if isinstance(run.script_args, GRPOScriptArguments):
+        trainer.add_callback(RewardGuard(trainer.reward_funcs[0].composition))
     trainer.add_callback(NonFiniteGuard(run.script_args.max_non_finite))
     trainer.add_callback(DiskFullGuard(run.script_args.when_disk_is_full))
     trainer.add_callback(CheckpointManifest())
