@@ -572,6 +572,37 @@ def test_texts_as_models_write_them(gold, completion, reward):
     assert grade(completion, gold) == reward
 
 
+# A value of 72 stated in another language, or in a sentence.
+STATED_OTHERWISE = [
+    "Ответ: 72", "Окончательный ответ: **72**", "Réponse : 72", "La réponse est 72.", "**Réponse finale :** 72",
+    "Respuesta: 72", "La respuesta es 72.", "Respuesta final: 72", "Antwort: 72", "Die Antwort ist 72.",
+    "Das Ergebnis beträgt 72 cm.", "정답: 72", "답은 72입니다.", "최종 답: 72", "答え: 72", "答えは72です。",
+    "最終的な答えは72になります。", "الجواب: ٧٢", "الإجابة النهائية هي 72", "उत्तर: ७२", "उत्तर 72 है।",
+    "The answer is 72, altogether.", "**Final Answer:** 72 ✅", "<answer>72 ✅</answer>", "<answer>Ann sold 72 clips.</answer>",
+    "<answer>There are 72 apples.</answer>", "<answer>He earned $72 in total.</answer>", "The answer is 72 ∎",
+    r"\boxed{72} and so $\boxed",
+]  # fmt: skip
+NOT_STATED = [
+    "Ответ не 72", "La réponse n'est pas 72.", "La respuesta no es 72", "Die Antwort ist nicht 72", "답은 72가 아닙니다",
+    "答えは72ではない", "答えは72ではありません。", "उत्तर 72 नहीं है", "Ответ: 71. Ответ: 72", "Antwort: 71\nAntwort: 72",
+    "Die Antwort ist 72 oder 73", "respuesta: 72 o 73", "Ответ: 73", "答えは73です。",
+    "<answer>Ann sold at least 72 clips.</answer>", "<answer>Ann did not sell 72 clips.</answer>",
+    "<answer>Ann sold 72 or 73 clips.</answer>", "<answer>Ann sold twice 72 clips.</answer>",
+    "<answer>It is the square root of 72.</answer>", "<answer>It costs 72 per hour.</answer>",
+    "<answer>Ann sold 72 clips in 3 days.</answer>", "<answer>She has 71 apples left.</answer>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("completion", STATED_OTHERWISE)
+def test_answers_stated_in_other_languages_and_in_sentences(completion):
+    assert grade(completion, "72") == 1.0
+
+
+@pytest.mark.parametrize("completion", NOT_STATED)
+def test_answers_denied_or_doubted_in_other_languages_and_in_sentences(completion):
+    assert grade(completion, "72") == 0.0
+
+
 def test_only_the_part_after_the_last_thought_counts():
     assert split_thought("<think>a</think>b<think>c</think>d").answer == "d"
     assert split_thought("<think>a</think>b<think>c").answer is None

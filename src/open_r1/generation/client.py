@@ -12,7 +12,7 @@ from openai.types.chat.chat_completion import Choice
 
 from open_r1.generation.completion_store import Completion, Request
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.text import CLOSE, OPEN
+from open_r1.utils.text import OPEN, join_thought
 
 
 for name in ("openai", "httpx", "httpx2"):  # they log every request
@@ -180,7 +180,7 @@ def _choice_text(choice: CompletionChoice | Choice) -> str | None:
         return message.content
     if message.content is None:
         return f"{OPEN}{thought}"
-    return f"{OPEN}{thought}{CLOSE}{message.content}"
+    return join_thought(thought, message.content)
 
 
 def _describe(error: Exception) -> str:

@@ -19,16 +19,20 @@ from open_r1.grading.phrases import (
     DENIED,
     DENIED_AFTER,
     ELSEWHERE,
+    FINAL_VERB,
     GUESSED,
     NAMED_VALUE,
+    NEGATION,
     NO_VALUE,
     NUMBERED_STEP,
     OFFERED,
     PARALLEL,
     PART_AFTER,
     PART_BEFORE,
+    QUALIFIED,
     REMARK,
     SENTENCE_END,
+    SENTENCE_WITH_VALUE,
     STATED,
     STEP,
     SUFFIX,
@@ -83,8 +87,8 @@ THREE_LETTERS = re.compile(r"[^\W\d_]{3,}")
 NUMBER_OPTION_OR_EQUATION = re.compile(r"\d|^\W*[A-J]\W*$|^\W*[a-z]\W*=")
 LINE_BREAK = re.compile(r"\s*\n\s*")
 BLANKS_IN_LINE = re.compile(r"[^\S\n]+")
-ALWAYS_FINAL = ("hash", "option", "chosen")  # groups of STATED
-SENTENCE_GROUPS = ("said", "chinese")  # groups of STATED that match the rest of the line
+ALWAYS_FINAL = ("hash", "option", "chosen", "other_language")  # groups of STATED
+SENTENCE_GROUPS = ("said", "chinese", "other_language")  # groups of STATED that match the rest of the line
 
 
 @dataclass
@@ -224,6 +228,10 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
     lines = [line for line in lines if line and line not in DISPLAY_MARKS]
     if not lines:
         return None
+    if is_block and len(lines) == 1:
+        sentence = SENTENCE_WITH_VALUE.fullmatch(lines[0])
+        if sentence and not QUALIFIED.search(lines[0]):
+            return ExtractedAnswer(sentence["value"])
     last_line = CONCLUSION.sub("", lines[-1])
     is_formula = bool(NAMED_VALUE.fullmatch(last_line) or FORMULA.fullmatch(last_line))
     earlier_values = [line for line in lines[:-1] if _is_value_without_name(line)]
@@ -413,6 +421,10 @@ def find_statements(text: str) -> list[StatedAnswer]:
         if group in SENTENCE_GROUPS:
             value = REMARK.sub("", _first_sentence(value))
         end = match.start(group) + len(value)
+        if group == "other_language":
+            if NEGATION.search(value):
+                continue
+            value = FINAL_VERB.sub("", value)
         value = value.strip().strip("*_`\"'").strip()
         before = text[max(0, match.start() - BEFORE_UNTRUE_STATEMENT) : match.start()]
         is_question = text[end : end + 1] in ("?", "？")

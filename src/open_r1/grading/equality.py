@@ -9,6 +9,7 @@ computer algebra and should therefore run in a worker.
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
 from open_r1.grading.brackets import comparison_key
 from open_r1.grading.letters import use_letters_of
@@ -34,7 +35,7 @@ from open_r1.grading.structure import (
     unwrap,
 )
 from open_r1.grading.units import conversion_factor, join_compound_units, parse_unit, split_unit
-from open_r1.grading.words import is_choice, is_text, same_choice, same_points, same_text
+from open_r1.grading.words import drop_option, is_choice, is_text, same_choice, same_points, same_text
 
 
 CURVE_VARIABLES = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
@@ -44,6 +45,7 @@ DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
 BETWEEN_INTERVALS = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")
 MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?\d+\}?\)?$")
+DOTS = "..."
 NUMBER = re.compile(r"\d+")
 WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)")
 RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
@@ -79,6 +81,7 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
     Returns:
         `bool`, *optional*: Whether they are equal, or `None` if deciding that needs structure or algebra.
     """
+    answer = drop_option(gold, answer)
     if not answer:
         return False
     if comparison_key(gold) == comparison_key(answer):
@@ -87,6 +90,8 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
         return same_choice(gold, answer)
     if "textcircled" in gold:
         return "textcircled" in answer and set(NUMBER.findall(gold)) == set(NUMBER.findall(answer))
+    if gold in REAL_NUMBERS:
+        return None
     if is_text(gold):
         return same_text(gold, answer)
     points_are_same = same_points(gold, answer)
@@ -129,13 +134,14 @@ def equal(gold: str, answer: str, same_value: SameValue) -> bool:
         answer (`str`): The answer to grade.
         same_value (`Callable[[str, str], bool]`): Decides whether two formulas have the same value.
     """
-    answer = use_letters_of(gold, answer)
+    answer = use_letters_of(gold, drop_option(gold, answer))
     restated = split_restatement(answer)
     if len(restated) > 1 and len(split_restatement(gold)) == 1:
         value, other_value = restated
-        if not equal(value, other_value, same_value):
+        if equal(value, other_value, same_value):
+            return equal(gold, value, same_value) or equal(gold, other_value, same_value)
+        if split_unit(value)[1]:
             return False
-        return equal(gold, value, same_value) or equal(gold, other_value, same_value)
     decided = equal_at_once(gold, answer)
     if decided is not None:
         return decided
@@ -163,6 +169,7 @@ def _same_percentage(percentage: Fraction, number: Fraction) -> bool:
 
 def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
     """Compares two answers: splits them into lists of values, and compares these or the single values."""
+    is_set = r"\{" in gold
     gold = unwrap(gold)
     answer = unwrap(answer)
     if r"\cup" in gold + answer:
@@ -187,11 +194,11 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
         return _same_real_set(gold_set, answer_set, same_value)
     if len(golds) == 1:
         return _one_is_all(gold, answers, same_value)
-    return _same_lists(golds, answers, same_value)
+    return _same_lists(golds, answers, same_value, is_set)
 
 
-def _same_lists(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
-    """Compares several gold values with one or several values."""
+def _same_lists(golds: list[str], answers: list[str], same_value: SameValue, is_set: bool) -> bool:
+    """Compares several gold values with one or several values. In a set, repeated values do not count."""
     if len(answers) == 1:
         point = _as_point(answers[0])
         if point and _have_names(golds) and not _have_repeated_names(golds):
@@ -199,7 +206,33 @@ def _same_lists(golds: list[str], answers: list[str], same_value: SameValue) -> 
     if len(golds) == len(answers) and _name_different_unknowns(golds):
         if not any(_names(answers)):  # `1, 2` for `x = 1, y = 2`
             return _same_in_order(_values_by_name(golds), answers, same_value)
+    if DOTS in golds and DOTS in answers:
+        return _same_progression(golds, answers, same_value)
+    if not is_set and len(_without_repeats(golds)) < len(golds):  # the multiplicity of a root
+        return _match_up(golds, answers, _same_single, same_value)
     return _same_in_any_order(golds, answers, same_value)
+
+
+def _same_progression(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
+    """Whether two lists with dots go on in the same way: `1, 2, …, n` and `1, 2, 3, …, n`."""
+    gold_dots = golds.index(DOTS)
+    dots = answers.index(DOTS)
+    if not _same_in_order(golds[gold_dots:], answers[dots:], same_value):
+        return False
+    heads = sorted([golds[:gold_dots], answers[:dots]], key=len)
+    shorter, longer = heads
+    if not _same_in_order(shorter, longer[: len(shorter)], same_value):
+        return False
+    return len(shorter) == len(longer) or (len(shorter) > 1 and _is_arithmetic(longer))
+
+
+def _is_arithmetic(terms: list[str]) -> bool:
+    """Whether numbers have the same distance from one to the next."""
+    numbers = [parse_rational(term) for term in terms]
+    if None in numbers:
+        return False
+    distances = {second - first for first, second in pairwise(numbers)}
+    return len(distances) == 1
 
 
 def _one_is_all(gold: str, answers: list[str], same_value: SameValue) -> bool:
@@ -313,7 +346,8 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
     gold_relation = split_relation(gold)
     relation = split_relation(answer)
     has_relation = bool(gold_relation.signs or relation.signs)
-    if has_relation or r"\cup" in gold + answer or r"\mathbb" in gold + answer:
+    names_reals = gold in REAL_NUMBERS or answer in REAL_NUMBERS
+    if has_relation or names_reals or r"\cup" in gold + answer or r"\mathbb" in gold + answer:
         gold_set = parse_real_set(gold)
         answer_set = parse_real_set(answer)
         if gold_set is not None and answer_set is not None:
@@ -324,6 +358,10 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
         return _same_relation(gold_relation, relation, same_value)
     if r"\cup" in gold:
         return False
+    gold_rows = matrix_rows(gold)
+    rows = matrix_rows(answer)
+    if gold_rows and rows:
+        return _same_matrix(gold_rows, rows, same_value)
     gold_point = split_brackets(gold)
     point = split_brackets(answer)
     if gold_point and point:
@@ -333,10 +371,6 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
     answer_ratio = answer.replace("«to»", ":")
     if ":" in gold and ":" in answer_ratio:
         return _same_ratio(gold.split(":"), answer_ratio.split(":"), same_value)
-    gold_rows = matrix_rows(gold)
-    rows = matrix_rows(answer)
-    if gold_rows and rows:
-        return _same_matrix(gold_rows, rows, same_value)
     gold_digits = DIGITS_OF_BASE.match(gold)
     digits = DIGITS_OF_BASE.match(answer)
     if gold_digits:

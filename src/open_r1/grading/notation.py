@@ -54,6 +54,8 @@ TEXT_COMMAND = re.compile(
     r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)"
 )
 ANSWER_IN_TEXT = re.compile(r"[\d=+*^()$\\]|或|和")  # a \text{…} with one of these contains the answer itself
+# `\text{D}` or `\text{A and C}` at the beginning of an answer; elsewhere a letter may be a unit
+OPTIONS_IN_TEXT = re.compile(r"\s*\(?[A-J]\)?[.:]?(?:\s*(?:,|;|&|\band\b|或|和)\s*\(?[A-J]\)?)*\s*")
 POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # `2**3`, but not Markdown's bold
 BOLD = re.compile(r"\*\*")
 FRACTION_COMMAND = re.compile(r"\\(?:frac|binom)(?![a-zA-Z])")
@@ -245,7 +247,11 @@ def _open_texts(text: str) -> str:
         if not end:
             continue
         content = text[match.end() + 1 : end]
-        pieces += [text[start : match.start()], " ", _open_text(content), " "]
+        before = text[start : match.start()]
+        if OPTIONS_IN_TEXT.fullmatch(content) and before.strip() in ("", "(") and start == 0:
+            pieces += [before, content]
+        else:
+            pieces += [before, " ", _open_text(content), " "]
         start = end + 1
     pieces.append(text[start:])
     return "".join(pieces)

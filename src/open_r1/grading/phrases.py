@@ -1,5 +1,7 @@
 """Patterns for phrases that state, withdraw, deny or hedge an answer, in English and Chinese.
 
+In other languages, only the phrases that state an answer are known, and their negations.
+
 Add new wordings here. All patterns match in linear time: repetitions are bounded, or the text after them cannot be
 part of them.
 """
@@ -272,6 +274,29 @@ _IS = (
     r"[ \t]*[:：]?)"
 )
 _VALUE = r"\s{0,8}(?:\\\[|\$\$)?\s{0,8}(?=(?P<%s>[^\n]{1,400}))"
+# The same in other languages: the answer, what it may be called besides, and what joins it to the value.
+_OTHER_LANGUAGES = [
+    (r"\b(?:End)?antwort|\b(?:End)?ergebnis|\bLösung", "", "ist|lautet|beträgt"),  # German
+    (r"\b(?:respuesta|resultado|solución)", "final|correcta", "es"),  # Spanish
+    (r"\b(?:réponse|résultat|solution)", "finale?|correcte", "est|vaut"),  # French
+    (r"\b(?:resposta|resultado|solução)", "final|correta", "é"),  # Portuguese
+    (r"\b(?:risposta|risultato|soluzione)", "finale|corretta", "è"),  # Italian
+    (r"\b(?:ответ|результат)", "", "равен|равно|—|–"),  # Russian
+    ("(?:ال)?(?:جواب|إجابة|اجابة|نتيجة)", "النهائية|النهائي|الصحيحة|الصحيح", "هو|هي"),  # Arabic
+    ("उत्तर|जवाब", "", "(?=[0-9०-९$])"),  # Hindi: the verb comes last
+    ("答え|解答|回答", "", "は"),  # Japanese
+    ("정답|답", "", "은|는"),  # Korean
+]
+
+
+def _in_other_languages() -> str:
+    statements = []
+    for noun, adjective, verb in _OTHER_LANGUAGES:
+        qualifier = rf"(?:[ \t]+(?:{adjective}))?" if adjective else ""
+        statements.append(rf"(?:{noun}){qualifier}[ \t]*(?:[:：]|(?:{verb})(?!\w*[a-zа-яё])[:：]?)")
+    return rf"(?:{'|'.join(statements)})[ \t]*\**"
+
+
 # The name of the matching group tells how the answer is stated.
 STATED = re.compile(
     r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
@@ -281,8 +306,17 @@ STATED = re.compile(
     + r"|\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)"
     r"[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer)\b(?!\s*\?)"
     + rf"|(?:答案|结果|答)(?:应该|应)?(?:是|为|等于|[:：])+[ \t]*[:：]?{_VALUE % 'chinese'}"
+    + rf"|{_in_other_languages()}{_VALUE % 'other_language'}"
     + r"|(?:选(?!项)择?(?:是|为)?[ \t]*[:：]?|选项(?=\s*[A-J]\s*是?正确)|正确(?:选项|的)是?为?[:：]?)"
     r"[ \t]*(?P<chosen>[(（]?[A-J][)）]?(?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))",
+    re.IGNORECASE,
+)
+# Around a value in another language: the verb that ends the sentence, and a negation.
+FINAL_VERB = re.compile(
+    r"\s*(?:です|である|だ|となります|になります|となる|になる|입니다|이다|이에요|예요|है|हैं|होगा)?[\s.。।]*$"
+)
+NEGATION = re.compile(
+    r"(?<!\w)(?:nicht|kein\w*|pas|no|non|não|не|ليست?|नहीं)(?!\w)|नहीं|では(?:ない|ありません)|じゃない|아니|아닙|않",
     re.IGNORECASE,
 )
 # A statement about something other than the question.
@@ -297,6 +331,7 @@ SENTENCE_END = re.compile(r"(?:(?<!\d)\.|\.(?!\d)|[!?。！？；])(?=\s|$|[\"'*
 REMARK = re.compile(
     r"[,，]?\s*\b(?:because|since|as (?:we|shown|required|desired)|which|so that|where|who|hence|after|given|by the"
     r"|i\.e\.|that is|according)\b.*$"
+    r"|[,，]\s*(?:altogether|in total|in all|overall|exactly|respectively)\s*$"
     r"|[,，]\s*(?:as|so|and (?:this|that|we|it)|with|if|but|not)\b.*$|\s*\(not\b[^)]*\)\s*$",
     re.DOTALL | re.IGNORECASE,
 )
@@ -305,6 +340,24 @@ CONCLUSION = re.compile(
     r"^(?:therefore|thus|hence|so|finally|in conclusion|consequently|因此|所以|故|综上)[,，]?"
     r"\s*(?:we (?:get|have|find|obtain)\s*)?[,:]?\s*",
     re.IGNORECASE,
+)
+# A sentence with a verb and one number: `Ann sold 72 clips.`
+_VERB = (
+    r"(?:[a-z]{2,12}ed|[a-z]{2,12}s|have|had|sold|made|paid|got|spent|took|gave|ran|read|wrote|bought|ate|drank|drove|won"
+    r"|found|left|lost|kept|were|are|(?:will|can|must|should|could)[ ][a-z]{2,12})"
+)
+SENTENCE_WITH_VALUE = re.compile(
+    rf"(?:[A-Z][a-z']{{0,20}}[ ])(?:[a-zA-Z']{{1,15}}[ ]){{0,5}}?{_VERB}[ ](?:[a-z']{{1,12}}[ ]){{0,2}}?"
+    r"(?P<value>\\?\$?-?\d[\d.,/]{0,20}%?(?:[ ][a-z]{2,15}){0,4})\.?"
+)
+# What makes the number of a sentence another one than the answer.
+QUALIFIED = _any_of(
+    *"not no never or either if maybe perhaps instead wrong incorrect".split(),
+    *"about around roughly nearly almost approximately between over under above below from at".split(),
+    *"more less fewer than least most each per every until before after another other".split(),
+    *"times twice double… triple… half third quarter percent multiple… ratio".split(),
+    *"sum difference product minus plus root square… cube… power".split(),
+    others="n't",
 )
 # A line that consists only of `x = 5`.
 NAMED_VALUE = re.compile(r"(?:\$|\\\()?\s*[a-zA-Z](?:_\w)?\s*=\s*[^=<>\n]{1,60}?(?:\$|\\\))?[.。]?")

@@ -18,6 +18,7 @@ from open_r1.grading.structure import (
     mirrored,
     split_brackets,
     split_relation,
+    split_values,
     unwrap,
 )
 
@@ -27,7 +28,12 @@ REAL_NUMBERS = {
     "R",
     "«all real numbers»",
     "«all reals»",
+    "«the reals»",
     "«real numbers»",
+    "«the real numbers»",
+    "«all real values»",
+    "«the set of real numbers»",
+    "«the set of all real numbers»",
     "«全体实数»",
     "«实数集»",
     r"(-\infty,\infty)",
@@ -68,6 +74,8 @@ ALL_REALS = Interval(MINUS_INFINITY, False, INFINITY, False)
 def parse_real_set(text: str) -> RealSet | None:
     """Parses a set of real numbers; `None` if the text does not describe one.
 
+    A single point, `{5}` in `(0, 1) ∪ {5}`, is a closed interval from itself to itself.
+
     >>> parse_real_set("(0,1)") == parse_real_set("0<x<1"), parse_real_set("x+1")
     (True, None)
     """
@@ -76,11 +84,20 @@ def parse_real_set(text: str) -> RealSet | None:
     holes = []
     for alternative in split_outside_brackets(text, UNION_OR_ALTERNATIVE):
         real_set = _parse_conditions(split_outside_brackets(alternative, COMMA_OR_CONJUNCTION))
+        if real_set is None and alternative != text:
+            real_set = _parse_points(alternative)
         if real_set is None:
             return None
         intervals += real_set.intervals
         holes += real_set.holes
     return _join_touching(intervals, holes)
+
+
+def _parse_points(text: str) -> RealSet | None:
+    """The single points of `{1, 2}`."""
+    if not text.startswith(r"\{"):
+        return None
+    return RealSet([Interval(point, True, point, True) for point in split_values(unwrap(text))])
 
 
 def _parse_conditions(conditions: list[str]) -> RealSet | None:

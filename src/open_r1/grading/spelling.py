@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 
+BASIC_MULTILINGUAL_PLANE = 2**16  # code points
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
 ).split()
@@ -26,6 +27,15 @@ def _greek_commands() -> dict[str, str]:
     return commands
 
 
+def _decimal_digits() -> dict[str, str]:
+    """The digits of all scripts that are still written, `٧` as `7`."""
+    digits = {}
+    for code in range(128, BASIC_MULTILINGUAL_PLANE):
+        if unicodedata.category(chr(code)) == "Nd":
+            digits[chr(code)] = str(unicodedata.digit(chr(code)))
+    return digits
+
+
 # Single characters, except those that Unicode's NFKC handles (full-width letters and digits, ％, ∶).
 CHARACTERS = str.maketrans(
     {
@@ -34,6 +44,10 @@ CHARACTERS = str.maketrans(
         **dict.fromkeys("÷∕⁄／", "/"),
         **dict.fromkeys("，、﹐､", ","),
         **dict.fromkeys('“”„"‘’`$\u200b\u200c\u200d\u2060\ufeff\u00ad【】「」', ""),
+        **dict.fromkeys("✅✔✓☑🎉✨👍💯🏆🎯∎■\ufe0e\ufe0f", ""),  # decorations
+        **_decimal_digits(),
+        "٫": ".",
+        "٬": ",",
         **dict.fromkeys("º˚ᵒ", "°"),
         **dict.fromkeys("⟨〖", "("),
         **dict.fromkeys("⟩〗", ")"),
@@ -119,6 +133,7 @@ _COMMANDS = [
     ("...", "ldots dots cdots dotsc"),
     ("\\emptyset ", "varnothing O"),
     ("\\setminus ", "backslash"),
+    ("", "checkmark blacksquare qed qedsymbol"),
     ("\\to ", "implies Rightarrow iff Leftrightarrow longrightarrow rightarrow"),
     (" «or» ", "lor vee"),
     (" «and» ", "land wedge"),
@@ -187,7 +202,8 @@ LATEX_SPELLINGS = _compile(
         (r"(?<![a-zA-Z\\{])[AP]_\{?(\d+)\}?\^\{?(\d+)\}?(?!\w)", r"(\\frac{\1!}{(\1-\2)!})"),
         # words beside numbers
         (r"^\s*(\d+)\s*(?:\\text\s*\{\s*|\\ )?(?:in|out\s+of)(?:\s*\}|\\ )?\s*(\d+)\s*$", r"\\frac{\1}{\2}"),  # 1 in 3
-        (r"(\d{1,2})\s*:\s*(\d\d)\s*[«{]?\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])\s*[»}]?", _spell_clock),
+        (r"(\d{1,2})\s*:\s*(\d\d)\s*[«{]\s*([aApP])\.?\s?[mM]\.?\s*[»}]", _spell_clock),
+        (r"(\d{1,2})\s*:\s*(\d\d)\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])", _spell_clock),
         (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),  # June 20th
         (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-"),
         (r"(?<=\d)\s*又\s*(?=[\d\\])", " "),  # 2又1/3
@@ -216,6 +232,8 @@ PLAIN_SPELLINGS = _compile(
         (r"(?<![a-zA-Z\\«])a(sin|cos|tan)(?![a-zA-Z])", r"\\arc\1 "),
         (r"(?<![a-zA-Z\\«])(" + "|".join(FUNCTIONS) + r")(?![a-zA-Z»])(?=\s*[\d(\\^_{a-z])", r"\\\1 "),
         (r"(?<![a-zA-Z\\])U(?=\s*[(\[])(?<=[)\]\s]U)", r"\\cup "),  # (0, 1) U (2, 3)
+        (r"(?<![\w.])(\d+\.\d*)\((\d+)\)$", r"\1\\overline{\2}"),  # 0.1(6), a recurring decimal
+        (r"(?<=\d)j(?![a-zA-Z])", "i"),  # Python's 2-1j
         # powers and indices
         (r"(?<=[\w)}\]])\^\s*([+-]?\d+(?:\.\d+)?)(?!\w*\})", r"^{\1}"),
         (r"(?<=[\w)}\]])_(\d+)", r"_{\1}"),

@@ -15,8 +15,9 @@ from open_r1.grading.units import split_unit
 # Lists
 COMMA_OR_SEMICOLON = re.compile("[,;]")
 COMMA_AND_BLANK = re.compile(r",\s")
-VALUE_SEPARATOR = re.compile(r",|;|«(?:and|or|或|和|与|及|且|或者)»|\\quad")
+VALUE_SEPARATOR = re.compile(r",|;|«,?\s*(?:and|or|或|和|与|及|且|或者)»|\\quad")
 PLUS_MINUS = re.compile(r"\\(pm|mp)(?![a-zA-Z])\s*")
+LEADING_PLUS_MINUS = re.compile(r"(?:[a-zA-Z]=)?\\pm(?![a-zA-Z])")
 LEADING_PLUS = re.compile(r"(^|=)\+")
 
 # Relations and names
@@ -62,6 +63,7 @@ MEMBERSHIP = re.compile(r"^(?:[a-zA-Z]|\([a-z](?:,\s*[a-z])*\))\\in ")  # x ∈ 
 NAMED_SET = re.compile(r"^[^=<>]{1,30}=\s*(\\\{.*\\\}|\\emptyset\s*)$")  # A = {1, 2}
 SET_WITHOUT_BRACES = re.compile(r"^[a-zA-Z]\s*\|\s*(.*[<>=\\].*)$")  # x | x > 2
 SET_CONDITION = re.compile(r"^(?:[a-zA-Z]|\([^()]*\))(?:\\in \\mathbb\{R\})?\s*[|:]\s*(.*)$")  # {x ∈ ℝ | x > 2}
+FUNCTION_OR_LETTER = re.compile(r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:[_^](?:\{[^{}]*\}|\w))* $")  # `\log_{2} `
 RESTATEMENT = re.compile(r"^([^()]*\d[^()]*)\(([^(),]*\d[^(),]*)\)((?:«[^»]*»)?)$")
 
 
@@ -148,7 +150,7 @@ def split_restatement(text: str) -> list[str]:
     if not match:
         return [text]
     value, restated, unit = match.groups()
-    is_measured = split_unit(value)[1] or value.endswith(" ")
+    is_measured = split_unit(value)[1] or (value.endswith(" ") and not FUNCTION_OR_LETTER.search(value))
     if not is_measured or parse_rational(split_unit(restated)[0]) is None:
         return [text]
     return [value.strip() + unit, restated]
@@ -166,7 +168,7 @@ def split_values(text: str) -> list[str]:
     values = []
     for piece in split_outside_brackets(text, VALUE_SEPARATOR):
         if PLUS_MINUS.search(piece):
-            values += _both_signs(piece)
+            values += _all_signs(piece)
         elif piece:
             values.append(piece)
     if len(values) > 1:
@@ -174,6 +176,16 @@ def split_values(text: str) -> list[str]:
         if name and NAME.match(name) and not any(split_label(other)[0] for other in values[1:]):
             values[0] = value  # `x = 1, 2`
     return values
+
+
+def _all_signs(text: str) -> list[str]:
+    """The values of `a ± b`, which has two, and of `±a ± b`, which has four."""
+    has_two_signs = PLUS_MINUS.findall(text) == ["pm", "pm"]
+    if not has_two_signs or not LEADING_PLUS_MINUS.match(text):
+        return _both_signs(text)
+    upper = PLUS_MINUS.sub("+", text, count=1)
+    lower = PLUS_MINUS.sub("-", text, count=1)
+    return _both_signs(upper) + _both_signs(lower)
 
 
 def _both_signs(text: str) -> list[str]:
@@ -206,7 +218,13 @@ def split_brackets(text: str) -> Bracketed | None:
 
 
 def matrix_rows(text: str) -> list[list[str]] | None:
-    """The entries of a matrix, row by row; `None` if the text is not one. A determinant is a number, not a matrix."""
+    """The entries of a matrix, row by row; `None` if the text is not one. A determinant is a number, not a matrix.
+
+    >>> matrix_rows(r"\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}"), matrix_rows("[[1,2],[3,4]]")
+    ([['1', '2'], ['3', '4']], [['1', '2'], ['3', '4']])
+    """
+    if text.startswith("[["):
+        return _nested_lists(text)
     match = MATRIX.match(text)
     if not match or match[1] in DETERMINANTS:
         return None
@@ -215,6 +233,17 @@ def matrix_rows(text: str) -> list[list[str]] | None:
         if row.strip():
             rows.append([cell.strip() for cell in row.split("&")])
     return rows
+
+
+def _nested_lists(text: str) -> list[list[str]] | None:
+    """`[[1,2],[3,4]]` as rows."""
+    outer = split_brackets(text)
+    if outer is None:
+        return None
+    rows = [split_brackets(row) for row in outer.components]
+    if not all(row and row.opening == "[" and row.closing == "]" for row in rows):
+        return None
+    return [row.components for row in rows]
 
 
 def split_relation(text: str) -> Relation:

@@ -16,6 +16,7 @@ OPTION_AND_TEXT = re.compile(r"^[(\[]?([A-J])[)\]]?(?:\s*[.:)]?\s*(.*))?$")
 SEVERAL_OPTIONS = re.compile(
     r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&]|«(?:and|or|和|与|或)»)*[(\[]?[A-J][)\]]?)*$"  # ABD; A, B and D
 )
+OPTION_IN_PARENTHESES = re.compile(r"^\(([A-J])\)[.:]?\s*([^\s(].*)$")  # (B) 73
 SMALL_OPTION = re.compile(r"[(\[]?([a-j])[)\]]?")
 CHOICE_LEAD = re.compile(
     r"^«?(?:the |option|choice|answer|correct|is|letter|选项?|选择|答案|故选)*[»:\s]*", re.IGNORECASE
@@ -85,6 +86,18 @@ def is_choice(gold: str) -> bool:
         return False
     letters = OPTION.findall(gold)
     return len(letters) > 1 and letters == sorted(set(letters))
+
+
+def drop_option(gold: str, answer: str) -> str:
+    """The text of an option where the gold is not a letter: `(B) 73` as `73`.
+
+    >>> drop_option("73", "(B) 73"), drop_option("B", "(B) 73"), drop_option("2B", "(B) 73")
+    ('73', '(B) 73', '(B) 73')
+    """
+    match = OPTION_IN_PARENTHESES.match(answer)
+    if not match or match[1] in gold or is_choice(gold):
+        return answer
+    return match[2]
 
 
 def is_text(gold: str) -> bool:

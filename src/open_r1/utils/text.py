@@ -44,6 +44,15 @@ def split_thought(completion: str) -> SplitCompletion:
     return SplitCompletion(inside, after)
 
 
+def join_thought(thought: str, answer: str) -> str:
+    """A completion whose thought was kept apart from its answer.
+
+    >>> join_thought("2+2", "4")
+    '<think>2+2</think>4'
+    """
+    return f"{OPEN}{thought}{CLOSE}{answer}"
+
+
 def split_answer_blocks(text: str) -> tuple[list[str], str]:
     """The contents of all non-blank `<answer>` blocks of a text, and the text around the blocks.
 
@@ -106,7 +115,7 @@ def _message_text(message: dict) -> str:
     content = _content(message)
     thought = message.get("reasoning_content")
     if thought:
-        return f"{OPEN}{thought}{CLOSE}{content}"
+        return join_thought(thought, content)
     return content
 
 
