@@ -48,6 +48,7 @@ CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(
 CONDITION_WORD = re.compile(r"^«(?:if|when|for|where)»")
 NEW_ROW = r"\\"
 
+SET_BRACE = re.compile(r"\\[{}]")
 # Parts that `unwrap` removes
 # `n = 2k + 1, k ∈ ℤ`: that k is an integer is implied
 PARAMETER_RANGE = re.compile(
@@ -109,11 +110,23 @@ def unwrap(text: str) -> str:
     condition = SET_WITHOUT_BRACES.match(text)
     if condition:
         return condition[1]
-    if text.startswith(r"\{") and text.endswith(r"\}"):
+    if _is_one_set(text):
         inner = text[2:-2].strip()
         condition = SET_CONDITION.match(inner)
         return condition[1] if condition else inner
     return text
+
+
+def _is_one_set(text: str) -> bool:
+    """Whether the first brace of a set is closed by the last one, unlike in `{5} ∪ {6}`."""
+    if not text.startswith(r"\{") or not text.endswith(r"\}"):
+        return False
+    depth = 0
+    for match in SET_BRACE.finditer(text):
+        depth += 1 if match[0] == r"\{" else -1
+        if depth == 0:
+            return match.end() == len(text)
+    return False
 
 
 def _without_approximation(text: str) -> str:
