@@ -219,6 +219,16 @@ def test_checkpoints_of_other_programs_can_be_resumed(folder, convert, stateful_
     assert find_defect(checkpoint) is None
 
 
+@pytest.mark.parametrize("shards", ["pytorch_model_fsdp_0", "optimizer_0"])
+def test_shards_of_fsdp_need_their_metadata(folder, shards):
+    checkpoint = folder / "checkpoint-4"
+    (checkpoint / MANIFEST).unlink()
+    convert_to_fsdp(checkpoint)
+    assert find_defect(checkpoint) is None
+    (checkpoint / shards / ".metadata").unlink()
+    assert find_defect(checkpoint) == f"no {shards}/.metadata"
+
+
 def test_manifest_lists_every_file_with_its_size(folder):
     checkpoint = folder / "checkpoint-4"
     sizes = json.loads((checkpoint / MANIFEST).read_text())

@@ -184,6 +184,9 @@ def _find_defect_without_manifest(checkpoint: Path) -> str | None:
     for name in _random_states(checkpoint):
         if not (checkpoint / name).is_file():
             return f"no {name}"
+    for folder in sorted({path.parent for path in checkpoint.rglob("*.distcp")}):  # FSDP's shards
+        if not (folder / ".metadata").is_file():
+            return f"no {folder.relative_to(checkpoint)}/.metadata"
     for path in sorted(checkpoint.rglob("*")):
         if path.is_file() and _is_cut_off(path):
             return f"{path.relative_to(checkpoint)} is cut off"
