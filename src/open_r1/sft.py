@@ -29,6 +29,7 @@ def main() -> None:
 
     from open_r1.data.conversations import check_conversations
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
+    from open_r1.data.training_rows import to_training_rows
     from open_r1.models.chat_template import use_chat_template
     from open_r1.training.run import prepare, train
     from open_r1.training.start_up_box import show_start_up_box
@@ -41,6 +42,9 @@ def main() -> None:
     # Load the data
     dataset, held_out = load_train_and_eval(script_args.dataset, script_args, args)
     hide_short_progress_bars(dataset)
+    dataset = to_training_rows(dataset, script_args, args.dataset_text_field)
+    if held_out:
+        held_out = to_training_rows(held_out, script_args, args.dataset_text_field)
     lengths = check_conversations(dataset, tokenizer, args)
 
     # Show what is about to run

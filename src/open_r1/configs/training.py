@@ -19,6 +19,9 @@ OBJECTIVES = ("helpfulness", "harmlessness")
 LONG_COMPLETION = 4096  # tokens
 
 
+DATASET_FORMATS = ("messages", "sharegpt", "prompt_completion", "alpaca", "text")
+
+
 @dataclass
 class RunArguments(ScriptArguments):
     """What every trainer takes: how processes share the model, when a run stops, what evaluates checkpoints."""
@@ -75,6 +78,24 @@ class RunArguments(ScriptArguments):
 @dataclass
 class SFTScriptArguments(RunArguments):
     """Supervised fine-tuning. TRL's `SFTConfig` has everything else."""
+
+    dataset_format: str = field(
+        default="auto",
+        metadata={
+            "help": "Layout of the rows: `messages`, `sharegpt` (`conversations` with `from` and `value`), "
+            "`prompt_completion`, `alpaca` (`instruction`, `input`, `output`) or `text`; `auto` goes by the columns."
+        },
+    )
+    dataset_messages_column: str | None = field(
+        default=None, metadata={"help": "Column of conversations; by default `messages`, or `conversations`."}
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dataset_format not in ("auto", *DATASET_FORMATS):
+            raise RecipeError(
+                f"dataset_format: found {self.dataset_format!r}; expected auto, {', '.join(DATASET_FORMATS)}."
+            )
 
 
 @dataclass

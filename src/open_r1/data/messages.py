@@ -1,7 +1,7 @@
 """Reads conversations in the layouts that people store them in, and returns the one that TRL and chat templates take.
 
 Read here are OpenAI's layout (`role`, `content`, `reasoning_content`, content in parts), ShareGPT's (`from`, `value`),
-and either of them as JSON text. What cannot be read raises `ValueError` with the reason; callers add the row.
+and either of them as JSON text. What cannot be read raises `InvalidRow` with the reason; callers add the row.
 """
 
 import json
@@ -26,6 +26,10 @@ THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
 TOOL_KEYS = ("tool_calls", "tool_call_id", "name")
 
 
+class InvalidRow(ValueError):
+    """A row that cannot be used. The message says why; whoever reads all rows adds which one it is."""
+
+
 def read_messages(value: Any) -> list[dict]:
     """A conversation as messages whose `role` and `content` are text; a thought of its own is put into the content.
 
@@ -33,25 +37,25 @@ def read_messages(value: Any) -> list[dict]:
         value (`Any`): The conversation, as a data set has it.
 
     Raises:
-        ValueError: If it is not a conversation, naming the message and what is wrong with it.
+        InvalidRow: If it is not a conversation, naming the message and what is wrong with it.
 
     >>> read_messages([{"from": "human", "value": "2+2?"}])
     [{'role': 'user', 'content': '2+2?'}]
-    >>> read_messages('[{"role": "assistant", "reasoning_content": "2+2", "content": [{"type": "text", "text": "4"}]}]')
+    >>> read_messages([{"role": "assistant", "reasoning_content": "2+2", "content": [{"type": "text", "text": "4"}]}])
     [{'role': 'assistant', 'content': '<think>2+2</think>4'}]
     """
     if isinstance(value, str):
         value = parse_conversation(value)
     if not isinstance(value, list):
-        raise ValueError(f"found {_describe(value)}; expected a list of messages")
+        raise InvalidRow(f"found {_describe(value)}; expected a list of messages")
     if not value:
-        raise ValueError("the conversation is empty")
+        raise InvalidRow("the conversation is empty")
     messages = []
     for number, message in enumerate(value, start=1):
         try:
             messages.append(_read_message(message))
-        except ValueError as error:
-            raise ValueError(f"message {number} of {len(value)}: {error}") from error
+        except InvalidRow as error:
+            raise InvalidRow(f"message {number} of {len(value)}: {error}") from error
     return messages
 
 
@@ -78,13 +82,13 @@ def _has_role(message: dict) -> bool:
 
 def _read_message(message: Any) -> dict:
     if not isinstance(message, dict):
-        raise ValueError(f"found {_describe(message)}; expected `role` and `content`")
+        raise InvalidRow(f"found {_describe(message)}; expected `role` and `content`")
     role = _first_of(message, "role", "from")
     if not isinstance(role, str):
-        raise ValueError(f"found the keys {', '.join(message)}; expected `role` and `content`, or `from` and `value`")
+        raise InvalidRow(f"found the keys {', '.join(message)}; expected `role` and `content`, or `from` and `value`")
     role = OTHER_NAMES_OF_ROLES.get(role, role)
     if role not in ROLES:
-        raise ValueError(f"role: found {role!r}; expected one of {', '.join(ROLES)}")
+        raise InvalidRow(f"role: found {role!r}; expected one of {', '.join(ROLES)}")
     tools = {key: message[key] for key in TOOL_KEYS if message.get(key)}
     content = _first_of(message, "content", "value")
     if content is None and "tool_calls" in tools:
@@ -101,13 +105,13 @@ def _read_content(content: Any) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise ValueError(f"content: found {_describe(content)}; expected text")
+        raise InvalidRow(f"content: found {_describe(content)}; expected text")
     texts = []
     for part in content:
         text = part.get("text") if isinstance(part, dict) else part
         if not isinstance(text, str):
             kind = part.get("type") if isinstance(part, dict) else _describe(part)
-            raise ValueError(f"content: found a part of type {kind}; only text is supported")
+            raise InvalidRow(f"content: found a part of type {kind}; only text is supported")
         texts.append(text)
     return "".join(texts)
 

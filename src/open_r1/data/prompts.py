@@ -2,13 +2,14 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from datasets import Dataset
 
 from open_r1.configs import PromptArguments
 from open_r1.data.load import existing_columns, rename_column, require_column
+from open_r1.data.messages import InvalidRow, parse_conversation, read_messages
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import require_file
 from open_r1.utils.text import prompt_messages
@@ -19,6 +20,14 @@ if TYPE_CHECKING:  # these import torch, which builders do without
     from trl import GRPOConfig
 
 logger = logging.getLogger(__name__)
+
+SAMPLE = 1000  # rows
+# TRL gives these columns a meaning: a conversation (trl.data_utils.is_conversational), pictures, or the keyword
+# arguments that it passes to rewards itself.
+COLUMNS_OF_THE_TRAINER = (
+    *("messages", "completion", "chosen", "rejected", "image", "images", "prompts", "completions", "completion_ids"),
+    *("trainer_state", "log_extra", "log_metric", "environments"),
+)
 
 
 def to_prompts(
@@ -44,28 +53,98 @@ def to_prompts(
     elif args.prompt_template:
         template = read_template(args.prompt_template, "prompt_template")
 
-    def write_prompt(row: dict) -> dict:
-        question = row[args.dataset_prompt_column]
-        if not question or not isinstance(question, str | list):
-            raise RecipeError(f"dataset_prompt_column: found the question {question!r}; expected text or messages.")
-        if template is not None:
-            question = _render(template, row, question, args)
-        if args.prompt_template:
-            return {"prompt": question}
-        messages = prompt_messages(question)
-        if args.system_prompt:
-            messages = [{"role": "system", "content": args.system_prompt}, *messages]
-        return {"prompt": messages}
+    def write_prompt(row: dict, index: int) -> dict:
+        try:
+            return {"prompt": _write_prompt(row, args, template)}
+        except InvalidRow as error:
+            raise RecipeError(f"dataset_prompt_column: row {index + 1} of {len(dataset)}: {error}.") from error
 
-    # TRL takes a `messages` or `completion` column for the conversation itself (trl.data_utils.is_conversational).
-    misleading = existing_columns(dataset, ("messages", "completion"))
-    dataset = dataset.map(write_prompt, remove_columns=misleading, desc="Writing prompts")
+    _warn_about_answers(dataset, args.dataset_prompt_column)
+    dataset = dataset.map(
+        write_prompt,
+        with_indices=True,
+        remove_columns=existing_columns(dataset, COLUMNS_OF_THE_TRAINER),
+        desc="Writing prompts",
+    )
     if args.max_prompt_length:
         dataset = drop_overlong(dataset, tokenizer, args.max_prompt_length)
     return dataset
 
 
-def _render(template: jinja2.Template, row: dict, question: str | list[dict], args: PromptArguments) -> str:
+def _write_prompt(row: dict, args: PromptArguments, template: jinja2.Template | None) -> str | list[dict]:
+    """The prompt of a row, as text for base models and as messages for others.
+
+    Raises:
+        InvalidRow: If the row has no question, or one that does not fit the recipe.
+    """
+    question = read_question(row[args.dataset_prompt_column])
+    if args.prompt_template:
+        return _render(template, row, only_message(question, "prompt_template"), args)
+    messages = prompt_messages(question)
+    if template is not None:
+        content = _render(template, row, messages[-1]["content"], args)
+        messages = [*messages[:-1], {**messages[-1], "content": content}]
+    if args.system_prompt:
+        if messages[0]["role"] == "system":
+            raise InvalidRow("the row has a system message and the recipe a system_prompt; remove one of them")
+        messages = [{"role": "system", "content": args.system_prompt}, *messages]
+    return messages
+
+
+def read_question(value: Any) -> str | list[dict]:
+    """What a row asks, as text or as messages that end before the assistant's answer.
+
+    Raises:
+        InvalidRow: If it asks nothing.
+
+    >>> read_question([{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}])
+    [{'role': 'user', 'content': '2+2?'}]
+    """
+    if isinstance(value, str):
+        value = parse_conversation(value)
+    if isinstance(value, str):
+        if not value.strip():
+            raise InvalidRow("the question is empty")
+        return value
+    messages = read_messages(value)
+    while messages and messages[-1]["role"] == "assistant":
+        messages.pop()
+    if not messages or not messages[-1]["content"].strip():
+        raise InvalidRow("the conversation has no question before the assistant's answer")
+    return messages
+
+
+def only_message(question: str | list[dict], option: str) -> str:
+    """The text of a question for a template of plain text, which has no room for a conversation.
+
+    Args:
+        question (`str` or `list[dict]`): The question.
+        option (`str`): The recipe's key that names the template, for the error message.
+
+    Raises:
+        InvalidRow: If the question is a conversation of several messages.
+    """
+    if isinstance(question, str):
+        return question
+    if len(question) > 1:
+        roles = ", ".join(message["role"] for message in question)
+        raise InvalidRow(
+            f"{option} takes a single question, but the prompt is a conversation ({roles}); use a chat template"
+        )
+    return question[0]["content"]
+
+
+def _warn_about_answers(dataset: Dataset, column: str) -> None:
+    """Says that answers of the assistant at the end of prompts are left out, if the first rows have any."""
+    for value in dataset[:SAMPLE][column]:
+        if isinstance(value, list) and value and isinstance(value[-1], dict) and value[-1].get("role") == "assistant":
+            logger.warning(
+                "%s: the conversations end with an answer of the assistant; it is left out of the prompts", column
+            )
+            return
+
+
+def _render(template: jinja2.Template, row: dict, question: str, args: PromptArguments) -> str:
     """The template, filled in with a row's columns and its question as `prompt`."""
     try:
         return template.render({**row, "prompt": question})
@@ -131,7 +210,7 @@ def prompt_length(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase"
     return len(tokenizer(text, add_special_tokens=is_plain_text)["input_ids"])
 
 
-def longest_prompt(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", sample: int = 1000) -> int:
+def longest_prompt(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", sample: int = SAMPLE) -> int:
     """Tokens of the longest prompt among the first `sample` rows."""
     return max(prompt_length(prompt, tokenizer) for prompt in dataset[:sample]["prompt"])
 

@@ -1,0 +1,66 @@
+"""Conversations in the layouts that people store them in, and rows that cannot be used."""
+
+import pytest
+
+from open_r1.data.messages import InvalidRow, parse_conversation, read_messages
+
+
+USER = {"role": "user", "content": "2+2?"}
+ASSISTANT = {"role": "assistant", "content": "4"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [USER, ASSISTANT],
+        [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}],
+        [{"role": "user", "content": "2+2?", "from": None, "value": None}, ASSISTANT],
+        '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]',
+        '[{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]',
+        [{"role": "user", "content": [{"type": "text", "text": "2+"}, {"type": "text", "text": "2?"}]}, ASSISTANT],
+        [{**USER, "weight": 0}, {**ASSISTANT, "reasoning_content": None}],
+    ],
+)
+def test_layouts_of_the_same_conversation(value):
+    assert read_messages(value) == [USER, ASSISTANT]
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_thought_of_its_own_is_put_before_the_answer(key):
+    assert read_messages([{**ASSISTANT, key: "2+2"}])[0]["content"] == "<think>2+2</think>4"
+    written = {"role": "assistant", "content": "<think>2+2</think>4", key: "2+2"}
+    assert read_messages([written])[0]["content"] == "<think>2+2</think>4"
+
+
+def test_calls_of_tools_are_kept():
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "add", "arguments": {}}}]}
+    result = {"role": "tool", "content": "4", "name": "add"}
+    assert read_messages([call, result]) == [{**call, "content": ""}, result]
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        (None, "found null; expected a list of messages"),
+        ([], "the conversation is empty"),
+        ("2+2?", "found str '2+2\\?'; expected a list of messages"),
+        (4, "found int 4"),
+        ([USER, None], "message 2 of 2: found null"),
+        (["2+2?"], "message 1 of 1: found str"),
+        ([{"text": "2+2?"}], "message 1 of 1: found the keys text; expected `role` and `content`"),
+        ([{"role": "user", "content": None}], "message 1 of 1: content: found null; expected text"),
+        ([{"role": "user"}], "content: found null"),
+        ([{"role": "alien", "content": "4"}], "role: found 'alien'; expected one of system"),
+        ([{"role": 1, "content": "4"}], "found the keys role, content"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "found a part of type image; only text is supported"),
+        ([{"role": "user", "content": 4}], "content: found int 4"),
+    ],
+)
+def test_what_is_wrong_with_a_row(value, says):
+    with pytest.raises(InvalidRow, match=says):
+        read_messages(value)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "[", "[]", "[0,1]", '["a"]', '[{"a": 1}]', "a]"])
+def test_other_texts_in_brackets_are_not_conversations(text):
+    assert parse_conversation(text) == text

@@ -1,0 +1,74 @@
+"""Rows of fine-tuning: which columns are trained on, and what is said of a row that cannot be."""
+
+import pytest
+from datasets import Dataset
+
+from open_r1.configs import SFTScriptArguments
+from open_r1.data.training_rows import to_training_rows
+from open_r1.utils.errors import RecipeError
+
+
+MESSAGES = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]
+SHAREGPT = [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]
+
+
+def read(rows, **options):
+    args = SFTScriptArguments(dataset_name="rows", **options)
+    return to_training_rows(Dataset.from_list(rows), args, "text")[:]
+
+
+@pytest.mark.parametrize(
+    "row, options",
+    [
+        ({"messages": MESSAGES}, {}),
+        ({"messages": SHAREGPT}, {}),
+        ({"conversations": SHAREGPT}, {}),
+        ({"conversations": MESSAGES}, {"dataset_format": "sharegpt"}),
+        ({"dialogue": SHAREGPT}, {"dataset_messages_column": "dialogue"}),
+        ({"instruction": "2+2?", "input": "", "output": "4"}, {}),
+        ({"instruction": "2+2?", "input": None, "output": "4"}, {"dataset_format": "alpaca"}),
+        ({"messages": MESSAGES, "prompt": "another question", "text": "another text"}, {}),
+        ({"messages": MESSAGES, "image": None, "images": [], "completions": "x"}, {}),
+    ],
+)
+def test_conversations(row, options):
+    assert read([row], **options) == {"messages": [MESSAGES]}
+
+
+def test_prompt_and_completion():
+    assert read([{"prompt": "2+2=", "completion": "4", "text": "x"}]) == {"prompt": ["2+2="], "completion": ["4"]}
+    conversational = {"prompt": [MESSAGES[:1]], "completion": [MESSAGES[1:]]}
+    assert read([{"prompt": MESSAGES[:1], "completion": "4"}]) == conversational
+    assert read([{"prompt": "2+2?", "completion": MESSAGES[1:]}]) == conversational
+    assert read([{"prompt": MESSAGES[:1], "completion": MESSAGES[1:], "messages_count": 2}]) == conversational
+
+
+def test_text_is_used_where_prompt_has_no_completion():
+    assert read([{"prompt": "2+2=", "text": "2+2=4"}]) == {"text": ["2+2=4"]}
+
+
+@pytest.mark.parametrize(
+    "good, bad, says",
+    [
+        ({"messages": MESSAGES}, {"messages": None}, "found null; expected a list of messages"),
+        ({"messages": MESSAGES}, {"messages": []}, "the conversation is empty"),
+        ({"messages": MESSAGES}, {"messages": MESSAGES[:1]}, "ends with a message of the user; expected the assistant"),
+        ({"messages": MESSAGES}, {"messages": [{"role": "assistant", "content": None}]}, "content: found null"),
+        ({"prompt": "2", "completion": "4"}, {"prompt": "2", "completion": None}, "completion: found null"),
+        ({"prompt": "2", "completion": "4"}, {"prompt": None, "completion": "4"}, "prompt: found null"),
+        ({"text": "2"}, {"text": None}, "text: found null; expected text"),
+        ({"text": "2"}, {"text": ""}, "text: the text is empty"),
+        ({"instruction": "2", "output": "4"}, {"instruction": "2", "output": None}, "output: found null"),
+    ],
+)
+def test_every_row_is_read_and_named(good, bad, says):
+    rows = [*[good] * 279, bad, *[good] * 20]
+    with pytest.raises(RecipeError, match=f"dataset: row 280 of 300: .*{says}"):
+        read(rows)
+
+
+def test_unknown_columns():
+    with pytest.raises(RecipeError, match="found the columns question, answer; expected messages; conversations"):
+        read([{"question": "2+2?", "answer": "4"}])
+    with pytest.raises(RecipeError, match="dataset_format: found 'chat'; expected auto, messages, sharegpt"):
+        read([{"messages": MESSAGES}], dataset_format="chat")
