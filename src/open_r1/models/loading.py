@@ -76,6 +76,7 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
         raise RecipeError("model_name_or_path: missing. Name a Hub model, a folder or a function that builds one.")
     if is_function(source):
         model, tokenizer = import_object(source)(seed=seed)
+        _require_embeddings(source, model, tokenizer)
         return ModelInfo(source, model.config, tokenizer, model.num_parameters())
     if not is_path(source):
         go_offline_if_unreachable()
@@ -95,7 +96,22 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
             f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be loaded "
             f"from the Hub: {error}"
         ) from error
-    return ModelInfo(source, config, tokenizer, meta_model(config, trust_remote_code).num_parameters())
+    model = meta_model(config, trust_remote_code)
+    _require_embeddings(source, model, tokenizer)
+    return ModelInfo(source, config, tokenizer, model.num_parameters())
+
+
+def _require_embeddings(source: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Stops if the tokenizer has tokens that the model has no embedding for: training would fail at the first one."""
+    rows = model.get_input_embeddings().num_embeddings
+    tokens = {token_id: token for token, token_id in tokenizer.get_vocab().items()}
+    missing = sorted(token_id for token_id in tokens if token_id >= rows)
+    if missing:
+        raise RecipeError(
+            f"model_name_or_path: the tokenizer of {source!r} has {len(missing)} tokens beyond the {rows} embeddings of "
+            f"the model, such as {tokens[missing[0]]!r} (id {missing[0]}). Use the model's own tokenizer, or resize its "
+            "embeddings (`model.resize_token_embeddings`) and save both."
+        )
 
 
 def _load_info_of_missing_checkpoint(source: str, seed: int, trust_remote_code: bool) -> ModelInfo:
