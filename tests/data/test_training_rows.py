@@ -52,7 +52,11 @@ def test_text_is_used_where_prompt_has_no_completion():
     [
         ({"messages": MESSAGES}, {"messages": None}, "found null; expected a list of messages"),
         ({"messages": MESSAGES}, {"messages": []}, "the conversation is empty"),
-        ({"messages": MESSAGES}, {"messages": MESSAGES[:1]}, "ends with a message of the user; expected the assistant"),
+        (
+            {"messages": MESSAGES},
+            {"messages": MESSAGES[:1]},
+            "ends with a message of the user; expected the assistant",
+        ),
         ({"messages": MESSAGES}, {"messages": [{"role": "assistant", "content": None}]}, "content: found null"),
         ({"prompt": "2", "completion": "4"}, {"prompt": "2", "completion": None}, "completion: found null"),
         ({"prompt": "2", "completion": "4"}, {"prompt": None, "completion": "4"}, "prompt: found null"),

@@ -189,7 +189,16 @@ def test_gold_without_an_answer_gives_no_verdict(gold):
 
 @pytest.mark.parametrize(
     ("gold", "answer"),
-    [(18, "18"), (27.0, "27"), (["3", "5"], "5, 3"), (("1/2",), "0.5"), (0, "0"), (True, None), ({"a": 1}, None)],
+    [
+        (18, "18"),
+        (27.0, "27"),
+        (["3", "5"], "5, 3"),
+        (("1/2",), "0.5"),
+        (0, "0"),
+        (True, "true"),
+        (False, "False"),
+        ({"a": 1}, None),
+    ],
 )
 def test_golds_that_are_not_strings(gold, answer):
     assert grade(f"\\boxed{{{answer}}}", gold) == (None if answer is None else 1.0)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments  # imports torch, which filters do without
 
 MANY_ROWS = 50_000  # from here on, preparing the rows takes long enough to show a progress bar
+LARGEST_EXACT_INTEGER = 2**53  # larger ones are not all floating-point numbers
 FILE_FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -179,12 +180,39 @@ def rename_column(dataset: Dataset, column: str, name: str, option: str) -> Data
     Raises:
         RecipeError: If there is no such column.
     """
+    if name == "solution" and column in dataset.column_names:
+        require_exact_numbers(dataset, column, option)
     if column == name:
         return dataset
     require_column(dataset, column, option)
     if name in dataset.column_names:
         dataset = dataset.remove_columns(name)
     return dataset.rename_column(column, name)
+
+
+def require_exact_numbers(dataset: Dataset, column: str, option: str) -> None:
+    """Checks that no gold answer has lost digits when it was read as a floating-point number.
+
+    JSON readers take 12345678901234567890123 for 1.2345678901234568e22, CSV readers do so with all integers of a
+    column that has an empty cell.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        column (`str`): Name of the column.
+        option (`str`): The recipe's key that chooses it, for the error message.
+
+    Raises:
+        RecipeError: If there is such a number.
+    """
+    feature = dataset.features[column]
+    if not isinstance(feature, Value) or not feature.dtype.startswith("float"):
+        return
+    for index, number in enumerate(dataset[column]):
+        if number is not None and abs(number) > LARGEST_EXACT_INTEGER:
+            raise RecipeError(
+                f"{option}: row {index + 1} of {len(dataset)}: the gold answer was read as the floating-point number "
+                f"{number!r}, which has lost digits. Write it as text, in quotes."
+            )
 
 
 def rename_columns(dataset: Dataset, columns: dict[str, str]) -> Dataset:

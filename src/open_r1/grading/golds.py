@@ -51,7 +51,7 @@ def gold_answer(gold: Any) -> str | None:
         gold = _parse_list(gold)
     if isinstance(gold, list | tuple):
         return _join_parts(gold)
-    if isinstance(gold, bool) or not isinstance(gold, str | Number):
+    if not isinstance(gold, str | Number):
         return None
     text = str(gold).strip()
     answer = _find_answer(text)
