@@ -108,8 +108,8 @@ def _require_embeddings(source: str, model: PreTrainedModel, tokenizer: PreTrain
     missing = sorted(token_id for token_id in tokens if token_id >= rows)
     if missing:
         raise RecipeError(
-            f"model_name_or_path: {source!r} has {rows} embeddings, but {len(missing)} tokens of its tokenizer are beyond "
-            f"them, such as {tokens[missing[0]]!r} (id {missing[0]}). Use the model's own tokenizer, or resize the "
+            f"model_name_or_path: {source!r} has {rows} embeddings, but its tokenizer has {len(missing)} more tokens, "
+            f"such as {tokens[missing[0]]!r} (id {missing[0]}). Use the model's own tokenizer, or resize the "
             "embeddings (`model.resize_token_embeddings`) and save both."
         )
 
