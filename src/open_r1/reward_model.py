@@ -32,7 +32,7 @@ def main() -> None:
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
     from open_r1.data.preferences import to_pairs
     from open_r1.models.chat_template import use_chat_template
-    from open_r1.training.reward_models import PointwiseTrainer, check_and_measure
+    from open_r1.training.reward_models import PointwiseTrainer, check_pairs
     from open_r1.training.run import prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
@@ -47,7 +47,7 @@ def main() -> None:
     pairs = to_pairs(dataset, script_args, args.seed)
     if held_out:
         held_out = to_pairs(held_out, script_args, args.seed)
-    longest = check_and_measure(pairs, tokenizer)
+    longest = check_pairs(pairs, tokenizer, args)
 
     # Show what is about to run
     show_start_up_box(

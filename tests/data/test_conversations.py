@@ -19,11 +19,13 @@ ROW = {
 }
 
 
-def check(row, template=CHAT, **kwargs):
+def check(rows, template=CHAT, **kwargs):
+    if isinstance(rows, dict):
+        rows = [rows]
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
     args = SFTConfig(output_dir="unused", use_cpu=True, bf16=False, **kwargs)
-    return check_conversations(Dataset.from_list([row]), tokenizer, args)
+    return check_conversations(Dataset.from_list(rows), tokenizer, args)
 
 
 def test_lengths_of_the_three_formats():
@@ -48,11 +50,17 @@ def test_overlong_rows_are_counted(caplog):
     assert "1 of 1 rows have more than max_length = 5 tokens" in caplog.text
 
 
-def test_no_chat_template_or_no_known_columns():
+def test_no_chat_template():
     with pytest.raises(RecipeError, match="no chat template"):
         check(ROW, template=None)
-    with pytest.raises(RecipeError, match="found the columns question; SFT takes `messages`"):
-        check({"question": "1+1"})
+
+
+def test_every_row_is_written():
+    """A template may refuse a conversation that comes late, such as one in which roles do not alternate."""
+    refusing = CHAT + "{% if messages|length > 2 %}{{ raise_exception('two turns only') }}{% endif %}"
+    late = {"messages": [*ROW["messages"], *ROW["messages"]]}
+    with pytest.raises(RecipeError, match="dataset: row 301 of 301: .*the chat template fails: two turns only"):
+        check([*[ROW] * 300, late], refusing)
 
 
 def test_text_outside_the_vocabulary_is_refused():

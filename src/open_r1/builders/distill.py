@@ -21,9 +21,11 @@ Examples:
 import math
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, Features, List, Value, concatenate_datasets
 from rich.console import Console
 
 from open_r1.builders.filters import Duplicates, Empty
@@ -35,9 +37,11 @@ from open_r1.configs import DistillArguments, Source
 from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.filter_report import FilterReport, format_reports
 from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split
+from open_r1.data.messages import read_completion, read_messages, read_text_or_messages
+from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.text import conversation_text, split_thought, text_of
+from open_r1.utils.text import conversation_text, prompt_messages, split_thought, text_of
 
 
 EMPTY_THOUGHT = "<think>\n\n</think>\n\n"  # what R1 itself writes where there is nothing to think about
@@ -97,21 +101,10 @@ def read_source(source: Source, args: DistillArguments) -> Dataset:
     """
     rows = load_split(source.dataset, args.seed, dry_run=args.dry_run)
     hide_short_progress_bars(rows)
-    prompt_column = source.dataset_prompt_column
-    completion_column = source.dataset_completion_column
-    has_both = prompt_column in rows.column_names and completion_column in rows.column_names
-    if "messages" not in rows.column_names and not has_both:
-        raise RecipeError(
-            f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, or "
-            f"{prompt_column!r} and {completion_column!r} (see dataset_prompt_column and dataset_completion_column)."
-        )
+    read_exchange = _choose_reader(rows, source)
 
     def read_row(row: dict) -> dict:
-        if "messages" in row:
-            prompt, answer = _split_conversation(row["messages"])
-        else:
-            prompt = plain_messages(row[prompt_column] or [])
-            answer = text_of(row[completion_column]) or ""
+        prompt, answer = read_exchange(row)
         if not source.thought and not source.teacher:
             answer = _with_thought(answer)
         return {
@@ -121,15 +114,58 @@ def read_source(source: Source, args: DistillArguments) -> Dataset:
             "source": source.dataset_name,
         }
 
-    num_proc = args.num_proc if len(rows) > 10_000 else None
-    return rows.map(read_row, remove_columns=rows.column_names, num_proc=num_proc)
+    texts = dict.fromkeys(("completion", "domain", "source"), Value("string"))
+    return convert_rows(
+        rows,
+        read_row,
+        f"sources: {source.dataset_name}",
+        remove_columns=rows.column_names,
+        features=Features({"prompt": List({"role": Value("string"), "content": Value("string")})} | texts),
+        num_proc=args.num_proc if len(rows) > 10_000 else None,
+        description="Reading conversations",
+    )
 
 
-def _split_conversation(messages: list[dict]) -> tuple[list[dict], str]:
+def _choose_reader(rows: Dataset, source: Source) -> Callable[[dict], tuple[list[dict], str]]:
+    """A function that returns the prompt (messages) and the answer (text) of a row; empty ones if there are none.
+
+    Raises:
+        RecipeError: If there are no columns that it could read.
+    """
+    for column in ("messages", "conversations"):
+        if column in rows.column_names:
+            return lambda row: _split_conversation(row[column])
+    prompt_column = source.dataset_prompt_column
+    completion_column = source.dataset_completion_column
+    if prompt_column not in rows.column_names or completion_column not in rows.column_names:
+        raise RecipeError(
+            f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, or "
+            f"{prompt_column!r} and {completion_column!r} (see dataset_prompt_column and dataset_completion_column)."
+        )
+    return lambda row: (
+        _plain_prompt(row[prompt_column] or []),
+        read_completion(row[completion_column] or None) or "",
+    )
+
+
+def _split_conversation(value: Any) -> tuple[list[dict], str]:
     """The prompt of a conversation and its last answer; without an answer, which a teacher may give, that is empty."""
-    if not messages or messages[-1]["role"] != "assistant":
-        return plain_messages(messages), ""
-    return plain_messages(messages[:-1]), text_of(messages[-1:]) or ""
+    if not value:
+        return [], ""
+    messages = read_messages(value)
+    if messages[-1]["role"] != "assistant":
+        return _plain_prompt(messages), ""
+    return _plain_prompt(messages[:-1]), text_of(messages[-1:])
+
+
+def _plain_prompt(value: Any) -> list[dict]:
+    """A prompt as messages of text; blank if there is none, since such rows are filtered out."""
+    if not value:
+        return []
+    messages = prompt_messages(read_text_or_messages(value, "prompt"))
+    if any("tool_calls" in message for message in messages):
+        raise InvalidRow("the conversation has calls of tools, which mixtures cannot have yet; leave such rows out")
+    return plain_messages(messages)
 
 
 def _with_thought(answer: str) -> str:

@@ -9,14 +9,16 @@ import hashlib
 import json
 from zlib import crc32
 
-from datasets import Dataset, Value
+from datasets import Dataset, Features, Value
 
 from open_r1.builders.filters import Duplicates
 from open_r1.configs import BuilderArguments, SelectionArguments
 from open_r1.data.conversations import as_text
 from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split, rename_columns, require_column
+from open_r1.data.messages import conversation_type, is_conversation, read_completion, read_text_or_messages
+from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.models.chat_template import use_chat_template
-from open_r1.utils.text import OPEN, prompt_messages, text_of
+from open_r1.utils.text import OPEN, prompt_messages
 
 
 COLUMNS_TO_DROP = ("prompt", "completion", "finish_reason", "prompt_tokens", "seed")
@@ -45,28 +47,48 @@ def load_completions(args: SelectionArguments) -> Dataset:
 
 
 def _is_normalized(rows: Dataset) -> bool:
-    """Whether completions and prompt ids are text already, as `generate.py` writes them."""
+    """Whether all columns are as builders need them, as `generate.py` writes them."""
     for column in ("completion", "prompt_id"):
         if column not in rows.column_names or rows.features[column] != Value("string"):
             return False
-    return rows.data.column("prompt_id").null_count == 0
+    if rows.data.column("prompt_id").null_count > 0:
+        return False
+    try:
+        return all(read_text_or_messages(prompt, "prompt") == prompt for prompt in rows["prompt"])
+    except InvalidRow:
+        return False
 
 
 def _normalize(rows: Dataset, args: SelectionArguments) -> Dataset:
-    """Completions as text that starts with the thought, and an id for each prompt."""
+    """Completions as text that starts with the thought, prompts as text or messages, and an id for each prompt."""
+    types = {"completion": Value("string"), "prompt_id": Value("string"), "prompt": Value("string")}
+    has_messages = is_conversation(rows[0]["prompt"])
+    if has_messages:
+        types["prompt"] = conversation_type(rows, "prompt")
 
     def normalize(row: dict) -> dict:
-        completion = text_of(row["completion"]) or ""
+        completion = read_completion(row["completion"]) or ""
         if args.thought_opened and not completion.startswith(OPEN):
             completion = OPEN + completion
+        prompt = read_text_or_messages(row["prompt"], "prompt")
+        if has_messages:
+            prompt = prompt_messages(prompt)
+        elif isinstance(prompt, list):
+            raise InvalidRow("prompt: some rows have text and others have messages; bring them into the same form")
         prompt_id = row.get("prompt_id")
         if prompt_id is None:
-            prompt = json.dumps(row["prompt"], sort_keys=True)
-            prompt_id = hashlib.sha256(prompt.encode()).hexdigest()[:16]
-        return {"completion": completion, "prompt_id": str(prompt_id)}
+            text = json.dumps(prompt, sort_keys=True)
+            prompt_id = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return {"completion": completion, "prompt": prompt, "prompt_id": str(prompt_id)}
 
-    num_proc = args.num_proc if len(rows) > 10_000 else None
-    return rows.map(normalize, num_proc=num_proc, desc="Reading completions")
+    return convert_rows(
+        rows,
+        normalize,
+        "dataset",
+        features=Features(rows.features | types),
+        num_proc=args.num_proc if len(rows) > 10_000 else None,
+        description="Reading completions",
+    )
 
 
 def _select_shard(rows: Dataset, part: int, parts: int) -> Dataset:
@@ -105,7 +127,9 @@ def to_messages(rows: Dataset, args: BuilderArguments) -> Dataset:
 
     to_drop = existing_columns(rows, COLUMNS_TO_DROP)
     num_proc = args.num_proc if len(rows) > 1000 else None
-    return rows.map(write_messages, remove_columns=to_drop, num_proc=num_proc, desc="Writing messages")
+    return convert_rows(
+        rows, write_messages, "messages", remove_columns=to_drop, num_proc=num_proc, description="Writing messages"
+    )
 
 
 def plain_messages(prompt: str | list[dict]) -> list[dict]:

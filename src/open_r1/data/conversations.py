@@ -1,46 +1,53 @@
 """Checks supervised data before training: TRL can read it, the template keeps thoughts, and the end is trained on."""
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from datasets import Dataset
+from datasets.utils import tqdm as progress_bar
 
+from open_r1.data.rows import InvalidRow, describe_row
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import split_thought
 
 
 if TYPE_CHECKING:  # these import torch, which builders do without
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase, TrainingArguments
     from trl import SFTConfig
 
 
 logger = logging.getLogger(__name__)
 
-CHECKED_ROWS = 256
+MEASURED_ROWS = 256
+ROUND_TRIPS = 8  # texts with which the tokenizer is checked
 
 
 def check_conversations(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> list[int]:
-    """Checks the first rows as TRL will write them.
+    """Checks rows as TRL will write them, all of them in the main process, and measures the first ones.
 
     Args:
-        dataset (`Dataset`): With the columns that TRL's SFTTrainer takes.
+        dataset (`Dataset`): With the columns that TRL's SFTTrainer takes, see `to_training_rows`.
         tokenizer (`PreTrainedTokenizerBase`): With the chat template that will be used.
         args (`SFTConfig`): For `max_length` and `eos_token`.
 
     Returns:
-        `list[int]`: Their lengths in tokens.
+        `list[int]`: The lengths of the first rows in tokens.
 
     Raises:
-        RecipeError: If columns are missing, a thought does not survive the template, or a turn does not end with the
-            end-of-sequence token (the model would never learn to stop).
+        RecipeError: If a thought does not survive the template, or a turn does not end with the end-of-sequence token
+            (the model would never learn to stop), with the row's number.
     """
-    rows = dataset.select(range(min(CHECKED_ROWS, len(dataset))))
-    texts = [_training_text(row, tokenizer, args) for row in rows]
-    from open_r1.models.loading import check_round_trip
+    end = args.eos_token or tokenizer.eos_token
+    if not end or end not in tokenizer.get_vocab():
+        raise RecipeError(f"eos_token: {end!r} is not in the tokenizer's vocabulary; name a token that is.")
 
-    check_round_trip(tokenizer, texts[:8])
-    lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    def write(row: dict) -> str:
+        return _training_text(row, tokenizer, args.dataset_text_field, end)
+
+    texts = write_all(dataset, write, args)
+    lengths = check_and_measure(texts, tokenizer)
     if args.max_length:
         overlong = [length for length in lengths if length > args.max_length]
         if overlong:
@@ -53,61 +60,88 @@ def check_conversations(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", 
     return lengths
 
 
-def _training_text(row: dict, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> str:
-    """A row as the text that is trained on, end-of-sequence token included."""
-    end = args.eos_token or tokenizer.eos_token
-    if not end or end not in tokenizer.get_vocab():
-        raise RecipeError(f"eos_token: {end!r} is not in the tokenizer's vocabulary; name a token that is.")
-    from trl.data_utils import is_conversational
+def write_all(dataset: Dataset, write: Callable[[dict], str], args: "TrainingArguments") -> list[str]:
+    """Writes rows as text, to see that this works for all of them, and returns the first texts.
 
-    if is_conversational(row):
-        return _conversation_text(row, tokenizer, end)
-    if "completion" in row and "prompt" in row:
-        return row["prompt"] + row["completion"] + end
-    if isinstance(row.get(args.dataset_text_field), str):
-        return row[args.dataset_text_field] + end
-    raise RecipeError(
-        f"dataset: found the columns {', '.join(row)}; SFT takes `messages`; `prompt` and `completion`; or `text`."
-    )
+    Only the main process writes all rows; the others would find the same.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        write (`Callable`): Returns the text of a row, or raises `InvalidRow`.
+        args (`TrainingArguments`): Tells which process this is.
+
+    Raises:
+        RecipeError: If a row cannot be written, with its number.
+    """
+    texts = []
+    if args.process_index > 0:
+        dataset = dataset.select(range(min(MEASURED_ROWS, len(dataset))))
+    for index, row in enumerate(progress_bar(dataset, desc="Checking rows", total=len(dataset))):
+        try:
+            text = write(row)
+        except InvalidRow as error:
+            raise RecipeError(f"dataset: {describe_row(dataset, index)}: {error}") from error
+        if len(texts) < MEASURED_ROWS:
+            texts.append(text)
+    return texts
 
 
-def _conversation_text(row: dict, tokenizer: "PreTrainedTokenizerBase", end: str) -> str:
-    """A conversation as text, after a check that its last turn ends with the end-of-sequence token."""
+def check_and_measure(texts: list[str], tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """The lengths of texts in tokens, after a check that the tokenizer does not change them."""
+    from open_r1.models.loading import check_round_trip
+
+    check_round_trip(tokenizer, texts[:ROUND_TRIPS])
+    return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+
+
+def _training_text(row: dict, tokenizer: "PreTrainedTokenizerBase", text_field: str, end: str) -> str:
+    """A row as the text that is trained on, end-of-sequence token included.
+
+    Raises:
+        InvalidRow: If the chat template does not write it as it should.
+    """
+    if text_field in row:
+        return row[text_field] + end
     if "messages" in row:
         messages = row["messages"]
+    elif isinstance(row["prompt"], str):
+        return row["prompt"] + row["completion"] + end
     else:
         messages = row["prompt"] + row["completion"]
-    text = as_text(messages, tokenizer)
+    template_variables = row.get("chat_template_kwargs") or {}
+    text = as_text(messages, tokenizer, tools=row.get("tools"), **template_variables)
     if not text.rstrip().endswith(end):
-        raise RecipeError(
-            f"eos_token: a conversation ends with {text[-20:]!r}, not with the end-of-sequence token {end!r}, so the "
-            "model would never learn to stop. Set `eos_token` to the token that ends an assistant's turn."
+        raise InvalidRow(
+            f"the conversation ends with {text[-20:]!r}, not with the end-of-sequence token {end!r}, so the model "
+            "would never learn to stop. Set `eos_token` to the token that ends an assistant's turn."
         )
     return text
 
 
-def as_text(messages: list[dict], tokenizer: "PreTrainedTokenizerBase") -> str:
+def as_text(messages: list[dict], tokenizer: "PreTrainedTokenizerBase", **variables: Any) -> str:
     """A conversation as the tokenizer's chat template writes it.
 
+    Args:
+        messages (`list[dict]`): The conversation.
+        tokenizer (`PreTrainedTokenizerBase`): With the chat template.
+        **variables: Further variables of the template, such as `tools`.
+
     Raises:
-        RecipeError: If there is no template, if it fails, or if it drops the thought of the last turn.
+        RecipeError: If there is no template.
+        InvalidRow: If the template fails, or if it drops the thought of the last turn.
     """
     if not tokenizer.chat_template:
         raise RecipeError(
             "chat_template_path: the tokenizer has no chat template; name one, see recipes/chat_templates."
         )
-    if not messages or not all(isinstance(message.get("content"), str) for message in messages):
-        raise RecipeError(
-            f"dataset: found the conversation {str(messages)[:200]}; expected messages with text as content."
-        )
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False)
-    except jinja2.TemplateError as error:
-        raise RecipeError(f"chat_template_path: the chat template fails on the first rows: {error}") from error
+        text = tokenizer.apply_chat_template(messages, tokenize=False, **variables)
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        raise InvalidRow(f"chat_template_path: the chat template fails: {error}") from error
     last_turn = split_thought(messages[-1]["content"])
     has_closed_thought = last_turn.thought is not None and last_turn.answer is not None
     if has_closed_thought and last_turn.thought.strip() not in text:
-        raise RecipeError(
+        raise InvalidRow(
             "chat_template_path: the chat template drops the thought (`<think>…</think>`) from what is trained on. "
             "Name a template that keeps it, see recipes/chat_templates."
         )

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import datasets
-from datasets import Dataset, DatasetDict, Features, Value
+from datasets import Dataset, DatasetDict, Features, Json, List, Value
+from datasets.features.features import FeatureType
 
 from open_r1.configs import DatasetSpec, ScriptArguments
 from open_r1.configs.recipes import find_producer
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments  # imports torch, which filters do without
 
 MANY_ROWS = 50_000  # from here on, preparing the rows takes long enough to show a progress bar
-LARGEST_EXACT_INTEGER = 2**53  # larger ones are not all floating-point numbers
+FIRST_INEXACT_INTEGER = 2**53  # from here on, not every integer is a floating-point number
+GOLD_TYPES = ("string", "large_string", "string_view", "bool", "int", "uint", "float", "null")
 FILE_FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
@@ -181,7 +183,7 @@ def rename_column(dataset: Dataset, column: str, name: str, option: str) -> Data
         RecipeError: If there is no such column.
     """
     if name == "solution" and column in dataset.column_names:
-        require_exact_numbers(dataset, column, option)
+        require_exact_golds(dataset, column, option)
     if column == name:
         return dataset
     require_column(dataset, column, option)
@@ -190,11 +192,11 @@ def rename_column(dataset: Dataset, column: str, name: str, option: str) -> Data
     return dataset.rename_column(column, name)
 
 
-def require_exact_numbers(dataset: Dataset, column: str, option: str) -> None:
-    """Checks that no gold answer has lost digits when it was read as a floating-point number.
+def require_exact_golds(dataset: Dataset, column: str, option: str) -> None:
+    """Checks that gold answers are as their file has them, and not what a reader took them for.
 
-    JSON readers take 12345678901234567890123 for 1.2345678901234568e22, CSV readers do so with all integers of a
-    column that has an empty cell.
+    JSON readers take 12345678901234567890123 for 1.2345678901234568e22, and columns of dates for points in time; CSV
+    readers take all integers of a column with an empty cell for floating-point numbers.
 
     Args:
         dataset (`Dataset`): The rows.
@@ -202,17 +204,44 @@ def require_exact_numbers(dataset: Dataset, column: str, option: str) -> None:
         option (`str`): The recipe's key that chooses it, for the error message.
 
     Raises:
-        RecipeError: If there is such a number.
+        RecipeError: If a gold answer is not text, a number, a truth value or a list of those, or has lost digits.
     """
-    feature = dataset.features[column]
-    if not isinstance(feature, Value) or not feature.dtype.startswith("float"):
+    type_name = _gold_type(dataset.features[column])
+    if type_name is None:
+        raise RecipeError(
+            f"{option}: the column {column!r} was read as {dataset.features[column]}; expected text, numbers or lists "
+            "of them. (Readers of JSON take texts such as 2024-01-31 for points in time; write 'January 31, 2024', or "
+            "store the rows as Parquet.)"
+        )
+    if not type_name.startswith("float"):
         return
-    for index, number in enumerate(dataset[column]):
-        if number is not None and abs(number) > LARGEST_EXACT_INTEGER:
-            raise RecipeError(
-                f"{option}: row {index + 1} of {len(dataset)}: the gold answer was read as the floating-point number "
-                f"{number!r}, which has lost digits. Write it as text, in quotes."
-            )
+    for index, gold in enumerate(dataset[column]):
+        for number in _numbers_in(gold):
+            if abs(number) >= FIRST_INEXACT_INTEGER:
+                raise RecipeError(
+                    f"{option}: row {index + 1} of {len(dataset)}: the gold answer was read as the floating-point "
+                    f"number {number!r}, which may have lost digits. Write it as text, in quotes."
+                )
+
+
+def _numbers_in(gold: float | list | None) -> Iterator[float]:
+    """The numbers of a gold answer, which may be a list of them."""
+    if isinstance(gold, list):
+        for item in gold:
+            yield from _numbers_in(item)
+    elif gold is not None:
+        yield gold
+
+
+def _gold_type(feature: FeatureType) -> str | None:
+    """The type of gold answers, or of the items of those that are lists; `None` if it is not one of answers."""
+    if isinstance(feature, List):
+        return _gold_type(feature.feature)
+    if isinstance(feature, Json):
+        return "json"
+    if isinstance(feature, Value) and feature.dtype.rstrip("0123456789") in GOLD_TYPES:
+        return feature.dtype
+    return None
 
 
 def rename_columns(dataset: Dataset, columns: dict[str, str]) -> Dataset:

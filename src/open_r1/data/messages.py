@@ -1,13 +1,16 @@
 """Reads conversations in the layouts that people store them in, and returns the one that TRL and chat templates take.
 
 Read here are OpenAI's layout (`role`, `content`, `reasoning_content`, content in parts), ShareGPT's (`from`, `value`),
-and either of them as JSON text. What cannot be read raises `InvalidRow` with the reason; callers add the row.
+and either of them as JSON text. What cannot be read raises `InvalidRow` with the reason.
 """
 
 import json
 from typing import Any
 
-from open_r1.utils.text import CLOSE, OPEN, join_thought
+from datasets import Dataset, Json, List, Value
+
+from open_r1.data.rows import InvalidRow
+from open_r1.utils.text import CLOSE, OPEN, join_thought, text_of
 
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -23,11 +26,7 @@ OTHER_NAMES_OF_ROLES = {
     "function_response": "tool",
 }
 THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
-TOOL_KEYS = ("tool_calls", "tool_call_id", "name")
-
-
-class InvalidRow(ValueError):
-    """A row that cannot be used. The message says why; whoever reads all rows adds which one it is."""
+TOOL_KEYS = {"tool_calls": list, "tool_call_id": str, "name": str}
 
 
 def read_messages(value: Any) -> list[dict]:
@@ -57,6 +56,80 @@ def read_messages(value: Any) -> list[dict]:
         except InvalidRow as error:
             raise InvalidRow(f"message {number} of {len(value)}: {error}") from error
     return messages
+
+
+def read_text_or_messages(value: Any, column: str) -> str | list[dict]:
+    """A value that may be text or a conversation, such as a prompt; a conversation stored as JSON text is parsed.
+
+    Args:
+        value (`Any`): The value.
+        column (`str`): Its column, for the error message.
+
+    Raises:
+        InvalidRow: If it is neither.
+    """
+    if isinstance(value, str):
+        value = parse_conversation(value)
+    if isinstance(value, str):
+        return value
+    try:
+        return read_messages(value)
+    except InvalidRow as error:
+        raise InvalidRow(f"{column}: {error}") from error
+
+
+def is_conversation(value: Any) -> bool:
+    """Whether a value is a list of messages, or one that is stored as JSON text.
+
+    >>> is_conversation('[{"role": "user", "content": "2+2?"}]'), is_conversation("2+2?")
+    (True, False)
+    """
+    if isinstance(value, str):
+        value = parse_conversation(value)
+    return isinstance(value, list)
+
+
+def read_completion(value: Any) -> str | None:
+    """The text of a completion, which may be stored as messages; `None` stays `None`.
+
+    Raises:
+        InvalidRow: If it is anything else, such as a list of several completions.
+
+    >>> read_completion([{"role": "assistant", "content": "4", "reasoning_content": "2+2"}])
+    '<think>2+2</think>4'
+    """
+    if value is None:
+        return None
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        raise InvalidRow(f"found a list of {len(value)} texts; expected one completion per row")
+    completion = read_text_or_messages(value, "the completion")
+    if isinstance(completion, str):
+        return completion
+    if all(message["role"] != "assistant" for message in completion):
+        raise InvalidRow("found a conversation without a message of the assistant")
+    return text_of(completion)
+
+
+def conversation_type(dataset: Dataset, column: str) -> List:
+    """How conversations of a column are stored once they are read.
+
+    Their messages have two texts each. If some call tools, messages are stored as JSON, which does not add the keys of
+    one message to all others: chat templates look for `tool_calls`.
+    """
+    texts = List({"role": Value("string"), "content": Value("string")})
+    stored = dataset.features[column]
+    if isinstance(stored, List) and isinstance(stored.feature, dict) and TOOL_KEYS.keys().isdisjoint(stored.feature):
+        return texts
+    for value in dataset[column]:
+        if isinstance(value, str):
+            value = parse_conversation(value)
+        if isinstance(value, list) and any(_calls_tools(message) for message in value):
+            return List(Json())
+    return texts
+
+
+def _calls_tools(message: Any) -> bool:
+    return isinstance(message, dict) and any(message.get(key) for key in TOOL_KEYS)
 
 
 def parse_conversation(text: str) -> list | str:
@@ -89,7 +162,7 @@ def _read_message(message: Any) -> dict:
     role = OTHER_NAMES_OF_ROLES.get(role, role)
     if role not in ROLES:
         raise InvalidRow(f"role: found {role!r}; expected one of {', '.join(ROLES)}")
-    tools = {key: message[key] for key in TOOL_KEYS if message.get(key)}
+    tools = _read_tool_keys(message)
     content = _first_of(message, "content", "value")
     if content is None and "tool_calls" in tools:
         content = ""
@@ -98,6 +171,32 @@ def _read_message(message: Any) -> dict:
     if thought and role == "assistant" and OPEN not in content and CLOSE not in content:
         content = join_thought(thought, content)
     return {"role": role, "content": content, **tools}
+
+
+def _read_tool_keys(message: dict) -> dict:
+    """What a message says of tools: the calls of an assistant, or which call a result answers."""
+    tools = {}
+    for key, expected in TOOL_KEYS.items():
+        value = message.get(key)
+        if not value:
+            continue
+        if not isinstance(value, expected):
+            raise InvalidRow(f"{key}: found {_describe(value)}; expected {expected.__name__}")
+        tools[key] = without_nulls(value)
+    return tools
+
+
+def without_nulls(value: Any) -> Any:
+    """A nested value without the keys that are null, with which data sets fill up what only some rows have.
+
+    >>> without_nulls([{"name": "add", "arguments": {"x": 1, "y": None}}])
+    [{'name': 'add', 'arguments': {'x': 1}}]
+    """
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _read_content(content: Any) -> str:

@@ -10,13 +10,15 @@ import logging
 import random
 from itertools import cycle, islice
 
-from datasets import Dataset
+from datasets import Dataset, Features, Json, List
 
 from open_r1.configs import DatasetSpec, RewardModelScriptArguments
 from open_r1.data.filter_report import FilterReport
-from open_r1.data.load import load_split, require_column
+from open_r1.data.load import existing_columns, load_split, require_column
+from open_r1.data.messages import conversation_type, read_text_or_messages
+from open_r1.data.rows import InvalidRow, convert_rows, describe_row
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.text import prompt_messages, split_thought, text_of
+from open_r1.utils.text import split_thought
 
 
 logger = logging.getLogger(__name__)
@@ -53,13 +55,23 @@ def _preference_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int
         require_column(rows, column, "dataset_name")
 
     rows, gap_report = _drop_narrow_gaps(rows, args.min_gap)
-    pairs = rows.map(
-        lambda row: {
+
+    def read_pair(row: dict) -> dict:
+        return {
             "chosen": _judged_conversation(row, "chosen", args),
             "rejected": _judged_conversation(row, "rejected", args),
         }
+
+    conversation = _conversation_type(rows, ["chosen", "rejected", "prompt"])
+    pairs = convert_rows(
+        rows,
+        read_pair,
+        "dataset",
+        remove_columns=rows.column_names,
+        features=Features({"chosen": conversation, "rejected": conversation}),
+        description="Reading pairs",
     )
-    pairs, choice_report = _drop_without_choice(pairs.select_columns(["chosen", "rejected"]))
+    pairs, choice_report = _drop_without_choice(pairs)
     balance_report = FilterReport("length balance", len(pairs))
     if args.balance_lengths:
         balanced = balance_by_length(_length_differences(pairs), seed)
@@ -79,6 +91,9 @@ def _drop_narrow_gaps(rows: Dataset, min_gap: float) -> tuple[Dataset, FilterRep
         require_column(rows, column, "min_gap")
     kept = []
     for i, (better, worse) in enumerate(zip(rows["score_chosen"], rows["score_rejected"], strict=True)):
+        for score in (better, worse):
+            if not isinstance(score, int | float):
+                raise RecipeError(f"dataset: {describe_row(rows, i)}: found the score {score!r}; expected a number.")
         if better - worse > min_gap:
             kept.append(i)
     report.reasons[f"not above {min_gap:g}"] = len(rows) - len(kept)
@@ -157,27 +172,36 @@ def _labelled_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) 
     rng.shuffle(safe)
     rng.shuffle(unsafe)
 
-    def judge_whole_answer(row: dict) -> dict:
-        column = "completion"
-        if "messages" in row:
-            column = "messages"
+    column = "completion"
+    if "messages" in rows.column_names:
+        column = "messages"
+    require_column(rows, column, "dataset_name")
+
+    def read_answer(row: dict) -> dict:
         return {"judged": _judged_conversation(row, column, args)}
 
-    conversations = rows.map(judge_whole_answer, remove_columns=rows.column_names)
-    return Dataset.from_dict(
-        {"chosen": conversations.select(safe)["judged"], "rejected": conversations.select(unsafe)["judged"]}
+    conversations = convert_rows(
+        rows,
+        read_answer,
+        "dataset",
+        remove_columns=rows.column_names,
+        features=Features({"judged": _conversation_type(rows, [column, "prompt"])}),
+        description="Reading answers",
     )
+    pairs = {"chosen": conversations.select(safe)["judged"], "rejected": conversations.select(unsafe)["judged"]}
+    types = Features(dict.fromkeys(pairs, conversations.features["judged"]))
+    return Dataset.from_dict(pairs, features=types)
 
 
 def _rows_by_label(rows: Dataset, dataset_name: str) -> tuple[list[int], list[int]]:
     """The safe rows and the unsafe ones; stops if there is another label, or if one does not occur."""
     require_column(rows, "label", "dataset_name")
     rows_by_label: dict[str, list[int]] = {SAFE: [], UNSAFE: []}
-    labels = rows["label"]
-    unknown = set(labels) - rows_by_label.keys()
-    if unknown:
-        raise RecipeError(f"dataset_name: found the label {min(map(str, unknown))!r}; expected {SAFE} or {UNSAFE}.")
-    for i, label in enumerate(labels):
+    for i, label in enumerate(rows["label"]):
+        if label not in (SAFE, UNSAFE):
+            raise RecipeError(
+                f"dataset: {describe_row(rows, i)}: found the label {label!r}; expected {SAFE} or {UNSAFE}."
+            )
         rows_by_label[label].append(i)
     for label, labelled_rows in rows_by_label.items():
         if not labelled_rows:
@@ -190,24 +214,43 @@ def _repeat_to(items: list[int], count: int) -> list[int]:
     return list(islice(cycle(items), count))
 
 
+def _conversation_type(rows: Dataset, columns: list[str]) -> List:
+    """How conversations made of some columns are stored: as JSON if one of them has calls of tools."""
+    for column in existing_columns(rows, columns):
+        stored = conversation_type(rows, column)
+        if stored == List(Json()):
+            break
+    return stored
+
+
 def _judged_conversation(row: dict, column: str, args: RewardModelScriptArguments) -> list[dict]:
     """A conversation that ends with what is judged: the summary for helpfulness, the whole answer for harmlessness."""
-    messages = _conversation(row, column)
-    answer = text_of(messages[-1:]) or ""
+    messages = _read_conversation(row, column)
+    answer = messages[-1]["content"]
     if args.objective == "helpfulness":
         summary = split_thought(answer).answer or ""
         answer = summary.strip()
     return [*messages[:-1], {"role": "assistant", "content": answer}]
 
 
-def _conversation(row: dict, column: str) -> list[dict]:
+def _read_conversation(row: dict, column: str) -> list[dict]:
     """A conversation that ends with an answer: the column itself, or the row's prompt and the column."""
-    messages = row[column]
-    if isinstance(messages, str):
-        messages = [{"role": "assistant", "content": messages}]
-    if messages[0]["role"] == "assistant":
-        return [*prompt_messages(row.get("prompt") or []), *messages]
-    return messages
+    messages = _read_messages(row, column, "assistant")
+    if messages[-1]["role"] != "assistant":
+        raise InvalidRow(f"{column}: ends with a message of the {messages[-1]['role']}; expected the assistant")
+    if messages[0]["role"] != "assistant":
+        return messages
+    if "prompt" not in row:
+        raise InvalidRow(f"{column}: found an answer alone; expected a conversation, or a column `prompt` beside it")
+    return [*_read_messages(row, "prompt", "user"), *messages]
+
+
+def _read_messages(row: dict, column: str, role: str) -> list[dict]:
+    """The messages of a column; text is one message of a role."""
+    value = read_text_or_messages(row[column], column)
+    if isinstance(value, str):
+        return [{"role": role, "content": value}]
+    return value
 
 
 def beavertails(split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "330k") -> Dataset:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 
 from open_r1.configs import PromptArguments
 from open_r1.data.load import existing_columns, rename_column, require_column
-from open_r1.data.messages import InvalidRow, parse_conversation, read_messages
+from open_r1.data.messages import conversation_type, read_text_or_messages
+from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import require_file
 from open_r1.utils.text import prompt_messages
@@ -53,18 +54,21 @@ def to_prompts(
     elif args.prompt_template:
         template = read_template(args.prompt_template, "prompt_template")
 
-    def write_prompt(row: dict, index: int) -> dict:
-        try:
-            return {"prompt": _write_prompt(row, args, template)}
-        except InvalidRow as error:
-            raise RecipeError(f"dataset_prompt_column: row {index + 1} of {len(dataset)}: {error}.") from error
+    def write_prompt(row: dict) -> dict:
+        return {"prompt": _write_prompt(row, args, template)}
 
     _warn_about_answers(dataset, args.dataset_prompt_column)
-    dataset = dataset.map(
+    types = dataset.features | {"prompt": Value("string")}
+    if not args.prompt_template:
+        types["prompt"] = conversation_type(dataset, args.dataset_prompt_column)
+    to_drop = existing_columns(dataset, COLUMNS_OF_THE_TRAINER)
+    dataset = convert_rows(
+        dataset,
         write_prompt,
-        with_indices=True,
-        remove_columns=existing_columns(dataset, COLUMNS_OF_THE_TRAINER),
-        desc="Writing prompts",
+        "dataset_prompt_column",
+        remove_columns=to_drop,
+        features=Features({name: feature for name, feature in types.items() if name not in to_drop}),
+        description="Writing prompts",
     )
     if args.max_prompt_length:
         dataset = drop_overlong(dataset, tokenizer, args.max_prompt_length)
@@ -100,13 +104,11 @@ def read_question(value: Any) -> str | list[dict]:
     >>> read_question([{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}])
     [{'role': 'user', 'content': '2+2?'}]
     """
-    if isinstance(value, str):
-        value = parse_conversation(value)
-    if isinstance(value, str):
-        if not value.strip():
+    messages = read_text_or_messages(value, "the question")
+    if isinstance(messages, str):
+        if not messages.strip():
             raise InvalidRow("the question is empty")
-        return value
-    messages = read_messages(value)
+        return messages
     while messages and messages[-1]["role"] == "assistant":
         messages.pop()
     if not messages or not messages[-1]["content"].strip():
@@ -137,7 +139,11 @@ def only_message(question: str | list[dict], option: str) -> str:
 def _warn_about_answers(dataset: Dataset, column: str) -> None:
     """Says that answers of the assistant at the end of prompts are left out, if the first rows have any."""
     for value in dataset[:SAMPLE][column]:
-        if isinstance(value, list) and value and isinstance(value[-1], dict) and value[-1].get("role") == "assistant":
+        try:
+            question = read_text_or_messages(value, column)
+        except InvalidRow:
+            return  # is reported with the row's number when all rows are read
+        if isinstance(question, list) and question[-1]["role"] == "assistant":
             logger.warning(
                 "%s: the conversations end with an answer of the assistant; it is left out of the prompts", column
             )

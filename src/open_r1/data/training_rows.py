@@ -4,14 +4,22 @@ Left to itself, TRL chooses a format by the names of all columns, and reads a co
 a column of that name. Here the format is chosen first, every row is read, and all other columns are dropped.
 """
 
+import json
 import logging
-from collections.abc import Callable
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, Features, Json, List, Value
 
 from open_r1.configs import SFTScriptArguments
-from open_r1.data.messages import InvalidRow, parse_conversation, read_messages
+from open_r1.data.load import existing_columns
+from open_r1.data.messages import (
+    conversation_type,
+    is_conversation,
+    read_messages,
+    read_text_or_messages,
+    without_nulls,
+)
+from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import prompt_messages
 
@@ -26,7 +34,8 @@ FORMATS = {
     "alpaca": ("instruction", "output"),
     "text": ("text",),
 }
-KEPT = "tools"  # a column that chat templates take beside the messages
+# Columns that TRL gives to the chat template, beside the messages.
+TEMPLATE_COLUMNS = ("tools", "chat_template_kwargs")
 
 
 def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str) -> Dataset:
@@ -42,26 +51,37 @@ def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str
     """
     format_name = _find_format(dataset, args, text_field)
     columns = _columns_of(format_name, args, text_field)
-    readers: dict[str, Callable[[dict], dict]] = {
-        "messages": lambda row: _read_conversation(row[columns[0]]),
-        "sharegpt": lambda row: _read_conversation(row[columns[0]]),
-        "prompt_completion": _read_prompt_and_completion,
-        "alpaca": _read_alpaca,
-        "text": lambda row: {text_field: _read_text(row[text_field], text_field)},
-    }
-    read = readers[format_name]
+    types = _types_of(format_name, columns, dataset)
+    has_messages = any(isinstance(feature, List) for feature in types.values())
+    template_columns = []
+    if has_messages:
+        template_columns = existing_columns(dataset, TEMPLATE_COLUMNS)
+    types |= dict.fromkeys(template_columns, Json())
 
-    def convert(row: dict, index: int) -> dict:
-        try:
-            return read(row)
-        except InvalidRow as error:
-            raise RecipeError(f"dataset: row {index + 1} of {len(dataset)}: {error}.") from error
+    def convert(row: dict) -> dict:
+        if format_name == "prompt_completion":
+            converted = _read_prompt_and_completion(row, has_messages)
+        elif format_name == "alpaca":
+            converted = _read_alpaca(row)
+        elif format_name == "text":
+            converted = {text_field: _read_text(row[text_field], text_field)}
+        else:
+            converted = _read_conversation(row[columns[0]])
+        for name in template_columns:
+            converted[name] = _read_template_column(row[name], name)
+        return converted
 
-    dropped = [name for name in dataset.column_names if name not in (*columns, KEPT)]
-    if dropped:
-        logger.info("training on the columns %s; not used: %s", ", ".join(columns), ", ".join(dropped))
-    to_remove = [name for name in dataset.column_names if name != KEPT]
-    return dataset.map(convert, with_indices=True, remove_columns=to_remove, desc="Reading rows")
+    not_used = [name for name in dataset.column_names if name not in (*columns, *template_columns)]
+    if not_used:
+        logger.info("training on the columns %s; not used: %s", ", ".join(columns), ", ".join(not_used))
+    return convert_rows(
+        dataset,
+        convert,
+        "dataset",
+        remove_columns=dataset.column_names,
+        features=Features(types),
+        description="Reading rows",
+    )
 
 
 def _find_format(dataset: Dataset, args: SFTScriptArguments, text_field: str) -> str:
@@ -87,35 +107,53 @@ def _columns_of(format_name: str, args: SFTScriptArguments, text_field: str) -> 
     return FORMATS[format_name]
 
 
+def _types_of(format_name: str, columns: tuple[str, ...], dataset: Dataset) -> dict[str, Any]:
+    """The types of the columns that a format is brought into."""
+    if format_name == "text":
+        return {columns[0]: Value("string")}
+    if format_name == "alpaca":
+        return {"messages": List({"role": Value("string"), "content": Value("string")})}
+    if format_name in ("messages", "sharegpt"):
+        return {"messages": conversation_type(dataset, columns[0])}
+    first_row = dataset[0]
+    if any(is_conversation(first_row[name]) for name in columns):
+        return {name: conversation_type(dataset, name) for name in columns}
+    return dict.fromkeys(columns, Value("string"))
+
+
 def _read_conversation(value: Any) -> dict:
     messages = read_messages(value)
-    if messages[-1]["role"] != "assistant":
-        raise InvalidRow(f"the conversation ends with a message of the {messages[-1]['role']}; expected the assistant")
+    _require_answer(messages)
     return {"messages": messages}
 
 
-def _read_prompt_and_completion(row: dict) -> dict:
+def _require_answer(messages: list[dict]) -> None:
+    """Stops if a conversation does not end with an answer of the assistant, which is what is learnt."""
+    last = messages[-1]
+    if last["role"] != "assistant":
+        raise InvalidRow(f"the conversation ends with a message of the {last['role']}; expected the assistant")
+    if not last["content"].strip() and "tool_calls" not in last:
+        raise InvalidRow("the conversation ends with an empty answer")
+
+
+def _read_prompt_and_completion(row: dict, has_messages: bool) -> dict:
     """Both as text, or both as messages if one of them is."""
-    prompt = _read_part(row["prompt"], "prompt")
-    completion = _read_part(row["completion"], "completion")
-    if isinstance(prompt, str) and isinstance(completion, str):
+    prompt = read_text_or_messages(row["prompt"], "prompt")
+    completion = read_text_or_messages(row["completion"], "completion")
+    if not completion:
+        raise InvalidRow("completion: the text is empty")
+    is_text = isinstance(prompt, str) and isinstance(completion, str)
+    if is_text != (not has_messages):
+        raise InvalidRow("some rows have text and others have messages; bring all of them into the same form")
+    if is_text:
         return {"prompt": prompt, "completion": completion}
     if isinstance(completion, str):
         completion = [{"role": "assistant", "content": completion}]
-    if completion[-1]["role"] != "assistant":
-        raise InvalidRow(f"completion: ends with a message of the {completion[-1]['role']}; expected the assistant")
-    return {"prompt": prompt_messages(prompt), "completion": completion}
-
-
-def _read_part(value: Any, name: str) -> str | list[dict]:
-    if isinstance(value, str):
-        value = parse_conversation(value)
-    if isinstance(value, str):
-        return value
     try:
-        return read_messages(value)
+        _require_answer(completion)
     except InvalidRow as error:
-        raise InvalidRow(f"{name}: {error}") from error
+        raise InvalidRow(f"completion: {error}") from error
+    return {"prompt": prompt_messages(prompt), "completion": completion}
 
 
 def _read_alpaca(row: dict) -> dict:
@@ -129,6 +167,22 @@ def _read_alpaca(row: dict) -> dict:
     messages.append({"role": "user", "content": question})
     messages.append({"role": "assistant", "content": _read_text(row["output"], "output")})
     return {"messages": messages}
+
+
+def _read_template_column(value: Any, name: str) -> Any:
+    """A column for the chat template, which may be stored as JSON text: the tools, or further variables."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise InvalidRow(f"{name}: found text that is not JSON ({error})") from error
+    if name == "tools":
+        if value is not None and not isinstance(value, list):
+            raise InvalidRow(f"tools: found {type(value).__name__}; expected a list of tools")
+        return without_nulls(value)
+    if value is not None and not isinstance(value, dict):
+        raise InvalidRow(f"{name}: found {type(value).__name__}; expected variables of the chat template by name")
+    return without_nulls(value or {})
 
 
 def _read_text(value: Any, name: str) -> str:

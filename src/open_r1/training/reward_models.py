@@ -6,31 +6,33 @@ import torch
 from datasets import Dataset
 from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerBase
-from trl import RewardTrainer
+from trl import RewardConfig, RewardTrainer
 
-from open_r1.data.conversations import as_text
-from open_r1.models.loading import check_round_trip
-
-
-SAMPLE = 256  # number of pairs whose length is measured
-ROUND_TRIPS = 8  # number of texts with which the tokenizer is checked
+from open_r1.data.conversations import as_text, check_and_measure, write_all
 
 
-def check_and_measure(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Checks that the tokenizer does not change the texts of the first pairs, and measures their length.
+def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase, args: RewardConfig) -> int:
+    """Checks that all pairs can be written, and measures the first ones.
 
     Returns:
         `int`: The length of the longest text, in tokens.
 
     Raises:
-        RecipeError: If the tokenizer changes a text.
+        RecipeError: If the chat template fails on a pair, with its number, or the tokenizer changes a text.
     """
-    texts = []
-    for row in pairs.select(range(min(SAMPLE, len(pairs)))):
-        texts.append(as_text(row["chosen"], tokenizer))
-        texts.append(as_text(row["rejected"], tokenizer))
-    check_round_trip(tokenizer, texts[:ROUND_TRIPS])
-    return max(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"])
+    lengths = _check_and_measure(pairs, "chosen", tokenizer, args)
+    lengths += _check_and_measure(pairs, "rejected", tokenizer, args)
+    return max(lengths)
+
+
+def _check_and_measure(
+    pairs: Dataset, column: str, tokenizer: PreTrainedTokenizerBase, args: RewardConfig
+) -> list[int]:
+    def write(row: dict) -> str:
+        return as_text(row[column], tokenizer)
+
+    texts = write_all(pairs, write, args)
+    return check_and_measure(texts, tokenizer)
 
 
 class PointwiseTrainer(RewardTrainer):
