@@ -42,6 +42,7 @@ from open_r1.training.preemption import Preemption
 from open_r1.training.process_group import end_process_group
 from open_r1.training.reward_guard import RewardGuard
 from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard
+from open_r1.training.tied_weights import expect_tied_weights
 from open_r1.utils.errors import RunStopped
 from open_r1.utils.files import write_text_atomically
 from open_r1.utils.stop_files import INTERRUPTED
@@ -209,6 +210,7 @@ def build_trainer(
     )
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
+    expect_tied_weights(trainer)
     # TRL calls this when it saves a checkpoint.
     trainer.create_model_card = lambda **kwargs: save_model_card(trainer, run, Path(run.training_args.output_dir))
     return trainer
