@@ -29,7 +29,7 @@ def main() -> None:
     from open_r1.data.prompts import longest_prompt, to_prompts
     from open_r1.models.chat_template import use_chat_template
     from open_r1.models.loading import load_teacher_info
-    from open_r1.training.run import prepare, train
+    from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
     # Check the recipe
@@ -46,6 +46,7 @@ def main() -> None:
     dataset = to_prompts(dataset, script_args, tokenizer, with_solution=False)
     if held_out:
         held_out = to_prompts(held_out, script_args, tokenizer, with_solution=False)
+    check_resume(run, dataset)
 
     # Show what is about to run
     prompt_length = script_args.max_prompt_length or longest_prompt(dataset, tokenizer)

@@ -37,7 +37,7 @@ def main() -> None:
     from open_r1.rewards import Composition
     from open_r1.training.reward_probe import probe_rewards
     from open_r1.training.rl_prompts import load_prompts
-    from open_r1.training.run import prepare, train
+    from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
     # Check the recipe
@@ -52,6 +52,7 @@ def main() -> None:
     rewards = Composition(script_args.rewards, max_unjudged=script_args.max_unjudged)
     dataset, held_out = load_prompts(script_args, args, tokenizer, rewards)
     require_full_batch(dataset, args)
+    check_resume(run, dataset)
     probe_rewards(rewards, dataset, tokenizer, args.num_generations, script_args.dry_run)
 
     # Set up generation

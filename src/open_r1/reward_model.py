@@ -33,7 +33,7 @@ def main() -> None:
     from open_r1.data.preferences import to_pairs
     from open_r1.models.chat_template import use_chat_template
     from open_r1.training.reward_models import PointwiseTrainer, check_pairs
-    from open_r1.training.run import prepare, train
+    from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
     # Check the recipe
@@ -48,6 +48,7 @@ def main() -> None:
     if held_out:
         held_out = to_pairs(held_out, script_args, args.seed)
     longest = check_pairs(pairs, tokenizer, args)
+    check_resume(run, pairs)
 
     # Show what is about to run
     show_start_up_box(

@@ -31,7 +31,7 @@ def main() -> None:
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
     from open_r1.data.training_rows import to_training_rows
     from open_r1.models.chat_template import use_chat_template
-    from open_r1.training.run import prepare, train
+    from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
     # Check the recipe
@@ -46,6 +46,7 @@ def main() -> None:
     if held_out:
         held_out = to_training_rows(held_out, script_args, args.dataset_text_field)
     lengths = check_conversations(dataset, tokenizer, args)
+    check_resume(run, dataset)
 
     # Show what is about to run
     mean, longest = sum(lengths) / len(lengths), max(lengths)

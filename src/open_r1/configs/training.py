@@ -43,6 +43,14 @@ class RunArguments(ScriptArguments):
         metadata={"help": "If a checkpoint does not fit on the disk: `stop`, or `skip` it and continue."},
     )
 
+    resume_with_changes: bool = field(
+        default=False,
+        metadata={
+            "help": "Resume from the last checkpoint even if the model, the data, the rewards or other keys that give "
+            "the run its meaning have changed since then."
+        },
+    )
+
     license: str | None = field(
         default=None, metadata={"help": "License of the trained model (`apache-2.0`), for its model card."}
     )

@@ -1,6 +1,5 @@
 """Runs a `generate` recipe, for `generate.py` and for the data builders that query a model."""
 
-import hashlib
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from open_r1.generation.completion_store import (
 )
 from open_r1.generation.loops import GenerationProgress, build_requests, generate_in_batches, generate_on_servers
 from open_r1.models.chat_template import use_chat_template
+from open_r1.utils.digests import hash_texts, hash_weights
 from open_r1.utils.errors import RecipeError
 
 
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from open_r1.models.loading import ModelInfo
 
 logger = logging.getLogger(__name__)
-
-HASHED_BYTES = 2**20  # of each weight file, at its end
 
 
 def generate_completions(args: GenerateArguments, model_args: "ModelConfig", console: Console) -> int:
@@ -71,7 +69,7 @@ def generate_completions(args: GenerateArguments, model_args: "ModelConfig", con
         return 0
 
     description = _describe_run(args, model_args, tokenizer, rows[0]["prompt"])
-    description["prompts_digest"] = _hash_texts(all_ids)
+    description["prompts_digest"] = hash_texts(all_ids)
     with CompletionStore(Path(args.output_dir), args.part, args.parts, description) as store:
         store.write_prompts({**row, "prompt_id": prompt_id} for prompt_id, row in zip(ids, rows, strict=True))
         store.write_manifest(ids, args.num_generations, rows.features.to_dict())
@@ -201,10 +199,10 @@ def _describe_run(
     """Everything that the completions depend on, except for the prompts."""
     weights = None
     if args.backend != "server":
-        weights = _hash_weights(Path(model_args.model_name_or_path))
+        weights = hash_weights(Path(model_args.model_name_or_path))
     chat_template = None  # servers have their own
     if tokenizer is not None and not isinstance(first_prompt, str):
-        chat_template = _hash_texts([str(tokenizer.chat_template)])
+        chat_template = hash_texts([str(tokenizer.chat_template)])
     return {
         "model": model_args.model_name_or_path,
         "weights": weights,
@@ -222,22 +220,4 @@ def _hash_requests(requests: Dataset, args: GenerateArguments, model_args: "Mode
     texts = prompt_ids(prompts)
     texts += [str(model_args.model_name_or_path), json.dumps(args.sampling, sort_keys=True), str(args.num_generations)]
     texts += [json.dumps(row, default=str) for row in requests]
-    return _hash_texts(texts)
-
-
-def _hash_weights(folder: Path) -> str | None:
-    """A hash of a local checkpoint; `None` if there is none.
-
-    It changes if a checkpoint is trained again in the same folder. Only the end of each file is read.
-    """
-    texts = []
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            stream.seek(max(0, size - HASHED_BYTES))
-            texts.append(f"{path.name} {size} {hashlib.sha256(stream.read()).hexdigest()}")
-    return _hash_texts(texts) if texts else None
-
-
-def _hash_texts(texts: list[str]) -> str:
-    return hashlib.sha256(" ".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hash_texts(texts)

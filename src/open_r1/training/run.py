@@ -1,14 +1,14 @@
 """The steps that all trainers share: check the recipe, build TRL's trainer, train or resume, save, push.
 
-A script parses its recipe, calls [`prepare`], loads its data, shows the start-up box and passes TRL's trainer class to
-[`train`]. Errors in the recipe or the data are reported before any weights are loaded.
+A script parses its recipe, calls [`prepare`], loads its data, calls [`check_resume`], shows the start-up box and
+passes TRL's trainer class to [`train`]. Errors in the recipe or the data are reported before any weights are loaded.
 """
 
 import logging
 import os
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from open_r1.training.model_card import write_model_card
 from open_r1.training.preemption import Preemption
 from open_r1.training.process_group import end_process_group
 from open_r1.training.reward_guard import RewardGuard
+from open_r1.training.run_record import Change, RunRecord, compare_with_checkpoint, describe_run
 from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard
 from open_r1.training.tied_weights import expect_tied_weights
 from open_r1.utils.errors import RunStopped
@@ -63,6 +64,8 @@ class Run:
         model_info (`ModelInfo`): The model's configuration and tokenizer, without weights.
         resume_from (`str`, *optional*): The checkpoint to resume from.
         repo (`str`, *optional*): The Hub repository that the model is pushed to.
+        record (`dict`): What gives the run its meaning; see [`check_resume`].
+        changes (`list[Change]`): What has changed since the checkpoint to resume from.
     """
 
     stage: str
@@ -72,6 +75,8 @@ class Run:
     model_info: ModelInfo
     resume_from: str | None
     repo: str | None
+    record: dict[str, Any] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
 
     @property
     def global_batch(self) -> int:
@@ -82,7 +87,10 @@ class Run:
     @property
     def recipe(self) -> dict[str, Any]:
         """The keys that the recipe and the command line set, which are enough to repeat the run."""
-        return {key: value for key, value in self.script_args.keys.items() if key != "dry_run"}
+        keys = dict(self.script_args.keys)
+        for key in ("dry_run", "resume_with_changes"):  # of one call, not of the run
+            keys.pop(key, None)
+        return keys
 
 
 def prepare(
@@ -118,6 +126,21 @@ def prepare(
     training_args.logging_nan_inf_filter = False  # it would log the last finite loss instead of a NaN
     set_seed(training_args.seed)
     return Run(stage, script_args, training_args, model_args, model_info, resume_checkpoint(training_args), repo)
+
+
+def check_resume(run: Run, dataset: Dataset) -> None:
+    """Records what gives the run its meaning, and compares it with the checkpoint that the run resumes from.
+
+    Args:
+        run (`Run`): From [`prepare`]; its `record` and `changes` are set.
+        dataset (`Dataset`): The training set.
+
+    Raises:
+        RecipeError: If the run would get another meaning than it had, and the recipe does not ask for it.
+    """
+    run.record = describe_run(run, dataset)
+    if run.resume_from:
+        run.changes = compare_with_checkpoint(run, run.record)
 
 
 def train(
@@ -157,6 +180,8 @@ def train(
         prepare_output_dir(run)
     if run.resume_from:
         logger.info("resuming from %s", run.resume_from)
+        for change in run.changes:
+            logger.info("since then, %s", change)
     with logging_redirect_tqdm():
         result = trainer.train(resume_from_checkpoint=run.resume_from)
     if preemption.reason:
@@ -225,6 +250,7 @@ def add_callbacks(trainer: Trainer, run: Run, preemption: Preemption) -> None:
         trainer.add_callback(RewardGuard(trainer.reward_funcs[0].composition))
     trainer.add_callback(NonFiniteGuard(run.script_args.max_non_finite))
     trainer.add_callback(DiskFullGuard(run.script_args.when_disk_is_full))
+    trainer.add_callback(RunRecord(run.record))
     trainer.add_callback(CheckpointManifest())
     if isinstance(run.script_args, GRPOScriptArguments):
         trainer.add_callback(ShowCompletions(trainer, run.script_args.show_completions_every))

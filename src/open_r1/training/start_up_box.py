@@ -50,7 +50,7 @@ def show_start_up_box(
         "output": run.training_args.output_dir,
         "tracker": ", ".join(run.training_args.report_to) or "none",
         "Hub": _describe_hub(run),
-        "resume": run.resume_from or "no checkpoint, from the start",
+        "resume": _describe_resume(run),
     }
     table = Table.grid(padding=(0, 2))
     for name, value in lines.items():
@@ -99,6 +99,14 @@ def _describe_memory(run: Run, sequence_length: int) -> str:
         share=sharding(run.script_args.accelerate_config),
     )
     return f"about {_format_bytes(sum(needs.values()))} per device ({device}), estimated"
+
+
+def _describe_resume(run: Run) -> str:
+    if not run.resume_from:
+        return "no checkpoint, from the start"
+    lines = [run.resume_from]
+    lines += [f"since then, {change}" for change in run.changes]
+    return "\n".join(lines)
 
 
 def _describe_hub(run: Run) -> str:

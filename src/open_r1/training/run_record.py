@@ -1,0 +1,289 @@
+"""A record of what gives a run its meaning, which each checkpoint holds as `run_record.json`.
+
+A run that resumes compares itself with the record of its checkpoint. What does not matter to the result, such as
+logging, is shown. What does, such as the rewards or the data, stops the run: one part of it would have been trained in
+one way and the rest in another. `resume_with_changes: true` accepts this.
+"""
+
+import json
+import logging
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset
+from transformers import TrainerCallback
+
+from open_r1.utils.digests import hash_texts, hash_weights
+from open_r1.utils.errors import RecipeError
+from open_r1.utils.files import write_text_atomically
+
+
+if TYPE_CHECKING:
+    from open_r1.training.run import Run
+
+logger = logging.getLogger(__name__)
+
+RECORD = "run_record.json"
+MAX_SHOWN = 120  # characters of a value
+SAMPLED_ROWS = 2000  # of the training set, evenly spaced
+FIRST_ROWS = 256  # of a mixture, whose later rows depend on the number of steps
+SECRETS = {"hub_token"}
+OF_ONE_CALL = {"dry_run", "output_dir", "resume_from_checkpoint", "resume_with_changes"}  # not worth a word
+
+# Options that may change: they change what is saved, shown, evaluated or used as hardware, or their effect is compared
+# in itself (the rows for what chooses them, the global batch for what it is made of).
+HARMLESS_PREFIXES = (
+    *("log_", "logging_", "save_", "eval_", "hub_", "push_", "trackio_", "dataloader_", "dataset_", "per_device_"),
+    *("ddp_", "fsdp", "torch_", "vllm_", "gradient_", "evaluation_"),
+)
+HARMLESS = {
+    # duration and names
+    *("max_steps", "num_train_epochs", "run_name", "project", "report_to", "license"),
+    "restore_callback_states_from_checkpoint",
+    # what is logged, evaluated or tolerated
+    *("disable_tqdm", "debug", "do_train", "do_eval", "do_predict", "max_eval_samples", "num_generations_eval"),
+    *("bf16_full_eval", "fp16_full_eval", "batch_eval_metrics", "include_for_metrics", "skip_memory_metrics"),
+    *("metric_for_best_model", "greater_is_better", "load_best_model_at_end", "include_num_input_tokens_seen"),
+    *("show_completions_every", "num_completions_to_print", "max_unjudged", "max_unusable_golds", "max_non_finite"),
+    *("when_disk_is_full", "enable_jit_checkpoint"),
+    # hardware and kernels
+    *("accelerate_config", "accelerator_config", "deepspeed", "parallelism_config", "local_rank", "use_cpu", "tf32"),
+    *("activation_offloading", "attn_implementation", "auto_find_batch_size", "cache_implementation", "padding_free"),
+    *("ds3_gather_for_generation", "full_determinism", "liger_kernel_config", "pad_to_multiple_of", "use_cache"),
+    *("transformers_continuous_batching_config", "use_transformers_continuous_batching", "use_transformers_paged"),
+    *("trust_remote_code", "use_liger_kernel", "use_vllm"),
+    # compared in another form
+    *("chat_template_path", "max_prompt_length", "prompt_template", "system_prompt", "user_template"),
+    *("generation_batch_size", "steps_per_generation", "reward_weights"),
+}
+SAMPLING_PREFIX = "vllm_importance_sampling_"  # part of the loss, unlike the other options of vLLM
+
+
+@dataclass
+class Change:
+    """Something that differs between a checkpoint and the run that resumes from it.
+
+    Args:
+        name (`str`): The recipe's key, or what was compared.
+        before (`Any`): In the run that wrote the checkpoint.
+        now (`Any`): In this run.
+        is_harmless (`bool`): Whether the run keeps its meaning.
+    """
+
+    name: str
+    before: Any
+    now: Any
+    is_harmless: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} was {_shorten(self.before)} and is {_shorten(self.now)}"
+
+
+class RunRecord(TrainerCallback):
+    """Writes the record of the run into each checkpoint.
+
+    Args:
+        record (`dict`): From [`describe_run`].
+    """
+
+    def __init__(self, record: dict[str, Any]):
+        self.record = record
+
+    def on_save(self, args, state, control, **kwargs) -> None:
+        """Writes the record. `CheckpointManifest`, which is called later, lists it among the checkpoint's files."""
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if state.is_world_process_zero and checkpoint.is_dir():
+            text = json.dumps(self.record, indent=1, ensure_ascii=False) + "\n"
+            write_text_atomically(checkpoint / RECORD, text)
+
+
+def describe_run(run: "Run", dataset: Dataset) -> dict[str, Any]:
+    """Describes everything that the result of a run depends on.
+
+    Args:
+        run (`Run`): The run.
+        dataset (`Dataset`): The rows that it trains on.
+
+    Returns:
+        `dict`: What JSON can hold: the values of all options, which of them the recipe sets, and digests.
+    """
+    args = run.training_args
+    options = {}
+    for arguments in (run.script_args, args, run.model_args):
+        for field in fields(arguments):
+            if field.init and field.name not in SECRETS:
+                options[field.name] = getattr(arguments, field.name)
+    mixture = getattr(run.script_args, "mixture", [])
+    rewards = getattr(run.script_args, "rewards", [])
+    options["reward_funcs"] = [asdict(spec) for spec in rewards]
+    options["sources"] = [asdict(source) for source in mixture]
+    batches = {"sequences per step": run.global_batch}
+    if hasattr(args, "generation_batch_size"):
+        batches["completions per round"] = args.generation_batch_size
+    record = {
+        "stage": run.stage,
+        "set_options": sorted(run.recipe),
+        "options": options,
+        "batches": batches,
+        "data": describe_rows(dataset, is_mixture=bool(mixture)),
+        "weights": hash_weights(Path(str(run.model_args.model_name_or_path))),
+        "chat_template": _hash_chat_template(run.model_info.tokenizer.chat_template),
+        "reward_files": _hash_reward_files([spec.name for spec in rewards]),
+    }
+    return json.loads(json.dumps(record, default=_to_json))
+
+
+def describe_rows(dataset: Dataset, is_mixture: bool) -> dict[str, Any]:
+    """Describes the rows that a run trains on, by their number and the contents of some of them.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        is_mixture (`bool`):
+            Whether the rows are those of a whole run, in the order of its steps: a longer run then has more of them,
+            after the same first ones.
+    """
+    if is_mixture:
+        first = dataset.select(range(min(FIRST_ROWS, len(dataset))))
+        return {"first_rows": [_hash_row(row)[:8] for row in first]}
+    step = max(1, len(dataset) // SAMPLED_ROWS)
+    sample = dataset.select(range(0, len(dataset), step))
+    return {"rows": len(dataset), "digest": hash_texts([_hash_row(row) for row in sample])}
+
+
+def find_changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+    """Compares two records. Of the options, only those count that one of the two recipes sets.
+
+    Args:
+        before (`dict`): The record of the checkpoint.
+        now (`dict`): The record of the run that resumes.
+    """
+    changes = []
+    same_weights = before["weights"] is not None and before["weights"] == now["weights"]
+    for name in sorted({*before["set_options"], *now["set_options"]} - OF_ONE_CALL):
+        if name not in before["options"] or name not in now["options"]:
+            continue
+        old = before["options"][name]
+        new = now["options"][name]
+        if old != new:
+            is_harmless = _is_harmless(name) or (name == "model_name_or_path" and same_weights)
+            changes.append(Change(name, old, new, is_harmless))
+    for name, old in before["batches"].items():
+        new = now["batches"].get(name)
+        if new != old:
+            changes.append(Change(name, old, new, is_harmless=False))
+    if not _are_same_rows(before["data"], now["data"]):
+        changes.append(Change("the training data", _name_rows(before), _name_rows(now), is_harmless=False))
+    if before["weights"] != now["weights"] and before["weights"] and now["weights"]:
+        changes.append(Change("digest of the model's weights", before["weights"], now["weights"], is_harmless=False))
+    if before["chat_template"] != now["chat_template"]:
+        old, new = before["chat_template"], now["chat_template"]
+        changes.append(Change("digest of the chat template", old, new, is_harmless=False))
+    for path, old in before["reward_files"].items():
+        new = now["reward_files"].get(path, old)  # another list of rewards is a change of `reward_funcs`
+        if new != old:
+            changes.append(Change(f"digest of {path}", old, new, is_harmless=True))
+    return changes
+
+
+def compare_with_checkpoint(run: "Run", record: dict[str, Any]) -> list[Change]:
+    """Finds what has changed since the checkpoint that a run resumes from.
+
+    Args:
+        run (`Run`): The run.
+        record (`dict`): Its record, from [`describe_run`].
+
+    Returns:
+        `list[Change]`: The changes. None if the checkpoint has no record, which is logged.
+
+    Raises:
+        RecipeError: If the run would get another meaning, and the recipe does not ask for it.
+    """
+    checkpoint = Path(run.resume_from)
+    before = read_record(checkpoint)
+    if before is None:
+        logger.warning("%s has no %s: whether the recipe has changed since then is not known", checkpoint, RECORD)
+        return []
+    changes = find_changes(before, record)
+    meaningful = [str(change) for change in changes if not change.is_harmless]
+    harmless = [str(change) for change in changes if change.is_harmless]
+    is_own = checkpoint.resolve().parent == Path(run.training_args.output_dir).resolve()
+    if meaningful and is_own and not run.script_args.resume_with_changes:
+        also = ""
+        if harmless:
+            also = f" (what may change: {'; '.join(harmless)})"
+        raise RecipeError(
+            f"output_dir: {run.training_args.output_dir} holds a run of another kind, which would resume from "
+            f"{checkpoint.name}: {'; '.join(meaningful)}{also}. Use another output_dir, or accept the changes: "
+            "--resume_with_changes true"
+        )
+    return changes
+
+
+def read_record(checkpoint: Path) -> dict[str, Any] | None:
+    """The record of a checkpoint; `None` if it was written without one, by an earlier version or another program."""
+    path = checkpoint / RECORD
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text())
+
+
+def _is_harmless(name: str) -> bool:
+    if name.startswith(SAMPLING_PREFIX):
+        return False
+    return name in HARMLESS or name.startswith(HARMLESS_PREFIXES)
+
+
+def _are_same_rows(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether two descriptions of rows agree; those of a mixture as far as both go."""
+    if "first_rows" not in before or "first_rows" not in now:
+        return before == now
+    pairs = zip(before["first_rows"], now["first_rows"], strict=False)
+    return all(old == new for old, new in pairs)
+
+
+def _name_rows(record: dict[str, Any]) -> str:
+    """Names the data set of a record, its number of rows and its digest."""
+    name = record["options"].get("dataset_name") or "a mixture"
+    data = record["data"]
+    if "rows" not in data:
+        return name
+    return f"{name}, {data['rows']:,} rows ({data['digest']})"
+
+
+def _hash_row(row: dict[str, Any]) -> str:
+    return hash_texts([json.dumps(row, sort_keys=True, default=_to_json)])
+
+
+def _hash_chat_template(template: str | dict | None) -> str | None:
+    return hash_texts([str(template)]) if template else None
+
+
+def _hash_reward_files(names: list[str]) -> dict[str, str]:
+    """Digests of the files that hold a user's own rewards."""
+    digests = {}
+    for name in names:
+        path = name.rpartition(":")[0]
+        if path.endswith(".py"):
+            digests[path] = hash_texts([Path(path).read_text(errors="replace")])
+    return digests
+
+
+def _to_json(value: Any) -> Any:
+    """A value that JSON lacks, in a form that is the same in every process."""
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, bytes):
+        return hash_texts([value.hex()])
+    if isinstance(value, date):  # also a time
+        return value.isoformat()
+    text = str(value)
+    return type(value).__name__ if " at 0x" in text else text
+
+
+def _shorten(value: Any) -> str:
+    text = str(value)
+    if len(text) > MAX_SHOWN:
+        text = text[: MAX_SHOWN - 1] + "…"
+    return text
