@@ -18,6 +18,7 @@ from open_r1.grading.spelling import (
     FUNCTIONS,
     LATEX_SPELLINGS,
     PLAIN_SPELLINGS,
+    SET_SPELLINGS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
 )
@@ -31,8 +32,10 @@ MOST_NESTED_COMMANDS = 3
 MOST_NESTED_ARGUMENTS = 20
 
 # Characters
+TAG = re.compile(r"</?(?:b|i|u|em|strong|mark|p|br|div|span|center)\s*/?>", re.IGNORECASE)
+LEADING_ARROW = re.compile(r"^\s*(?:=>|-+>|[→➡⇒∴]\ufe0f?|\\(?:to|[Rr]ightarrow|implies|therefore)(?![a-zA-Z]))")
 LEADING_TILDE = re.compile(r"^\s*~\s*(?=\d)(?!.*~\s*$)")  # `~5`, but not `~5~`
-CURRENCY = re.compile(r"(\\\$|\\pounds|\\euro|US\$|[€£￥¥])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
+CURRENCY = re.compile(r"((?:US)?\\\$|\\pounds|\\euro|US\$|USD\b|[€£￥¥₹₩])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
 CIRCLED_NUMBER = re.compile("[①-⑳]")
 BEFORE_CIRCLED_ONE = ord("①") - 1
 VULGAR_FRACTION = re.compile(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])")
@@ -60,13 +63,18 @@ POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  
 BOLD = re.compile(r"\*\*")
 FRACTION_COMMAND = re.compile(r"\\(?:frac|binom)(?![a-zA-Z])")
 ARGUMENT = re.compile(r"\s*(\{|\d|[a-zA-Z]|\\[a-zA-Z]+(?:\{\w*\})?)")
-PARENTHESIZED_ARGUMENT = re.compile(r"(?:(?:\\?sqrt|\\?cbrt|√)\s*(?:\[\d+\]\s*)?|\^\s*)\(")
+PARENTHESIZED_ARGUMENT = re.compile(
+    r"(?:(?:\\?sqrt|\\?cbrt|√)\s*(?:\[\d+\]\s*)?|\^\s*|(?<![a-zA-Z\\])(?:abs|floor|ceil)\s*)\("
+)
+PYTHON_BRACKETS = {"abs": ("|", "|"), "floor": ("\\lfloor ", "\\rfloor "), "ceil": ("\\lceil ", "\\rceil ")}
 
 # Words
 WORD = re.compile(
     r"«[^»]*»"  # already marked
     r"|\\[a-zA-Z]+"  # a command
     r"|[㐀-鿿]+"  # Chinese
+    r"|[a-zA-Z]+[À-ɏ][a-zA-ZÀ-ɏ]*|[À-ɏ][a-zA-ZÀ-ɏ]+"  # with an accent
+    r"|[Ѐ-῿\u3040-ヿ가-힣]+"  # other scripts
     r"|(?<![a-zA-Z_^{\\])[a-zA-Z]{2,}(?:[-'][a-zA-Z]+)*"
 )
 SHORT_WORDS = set(
@@ -99,6 +107,7 @@ ANNOUNCEMENT = re.compile(
     r"|(?<=^«)the answer is (?=\w)",
     re.IGNORECASE,
 )
+UNIT_IN_PARENTHESES = re.compile(r"(?<=[\d}])\s*\((«[^»]*»)\)$")  # `72 (clips)`
 DESCRIPTION = re.compile(r"\s*\(an? ?«[^»]*»\)$")  # `x^2+y^2=4 (a circle)`
 BASE = re.compile(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*\(?«(?:in )?base»\s*(\d+)\)?$")  # `204 (base 5)`
 ABOUT = re.compile(r"«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)")
@@ -147,7 +156,7 @@ def _normalize(text: str) -> str:
     text = BLANKS_AROUND_SIGN.sub(_without_blanks, text)
     text = FRACTION_OF_WORDS.sub(r"\1/\2", text)
     text = _drop_comments(text)
-    return _strip(text)
+    return _spell_set(_strip(text))
 
 
 def _depth(text: str) -> int:
@@ -165,6 +174,8 @@ def _depth(text: str) -> int:
 
 
 def _spell_characters(text: str) -> str:
+    text = TAG.sub(" ", text)
+    text = LEADING_ARROW.sub("", text)
     text = LEADING_TILDE.sub(r"\\approx ", text)
     text = CURRENCY.sub(_spell_currency, text)
     text = CIRCLED_NUMBER.sub(_spell_circled_number, text)
@@ -306,7 +317,7 @@ def _two_arguments(text: str, start: int) -> tuple[list[str], int]:
 
 
 def _brace_arguments(text: str) -> str:
-    """`sqrt(…)` and `^(…)` with the braces that LaTeX requires, including nested ones."""
+    """`sqrt(…)`, `^(…)` and `abs(…)` with the brackets that LaTeX requires, including nested ones."""
     for _ in range(MOST_NESTED_ARGUMENTS):
         match = PARENTHESIZED_ARGUMENT.search(text)
         if not match:
@@ -314,8 +325,9 @@ def _brace_arguments(text: str) -> str:
         end = closing_index(text, match.end() - 1)
         if not end:
             break
-        command = _root_or_power(match[0][:-1].strip())
-        text = f"{text[: match.start()]}{command}{{{text[match.end() : end]}}}{text[end + 1 :]}"
+        command = match[0][:-1].strip()
+        opening, closing = PYTHON_BRACKETS.get(command) or (_root_or_power(command) + "{", "}")
+        text = f"{text[: match.start()]}{opening}{text[match.end() : end]}{closing}{text[end + 1 :]}"
     return text
 
 
@@ -341,6 +353,8 @@ def _mark_word(match: re.Match) -> str:
         return word
     if "\u3400" <= word[0] <= "\u9fff":
         return _mark_han_word(word)
+    if not word.isascii():
+        return f" «{word}» "
     text = match.string
     if text[match.end() : match.end() + 1] in ("^", "_"):  # at^2
         return word
@@ -394,6 +408,7 @@ def _drop_comments(text: str) -> str:
     """Removes text that introduces, describes or restricts an answer."""
     text = ANNOUNCEMENT.sub("", text).strip()
     text = DESCRIPTION.sub("", text)
+    text = UNIT_IN_PARENTHESES.sub(r"\1", text)
     text = BASE.sub(_spell_base, text)
     text = ABOUT.sub(r"\\approx ", text)
     condition = CONDITION.search(text)
@@ -401,6 +416,17 @@ def _drop_comments(text: str) -> str:
         text = text[: condition.start()]
     if "mod" not in text:
         text = EQUIVALENCE.sub("=", text)
+    return text
+
+
+def _spell_set(text: str) -> str:
+    """`all real numbers` as `\\mathbb{R}`."""
+    if "«" not in text and "mathbb" not in text:
+        return text
+    for pattern, replacement in SET_SPELLINGS:
+        match = pattern.fullmatch(text)
+        if match:
+            return match.expand(replacement)
     return text
 
 

@@ -23,21 +23,7 @@ from open_r1.grading.structure import (
 )
 
 
-REAL_NUMBERS = {
-    r"\mathbb{R}",
-    "R",
-    "«all real numbers»",
-    "«all reals»",
-    "«the reals»",
-    "«real numbers»",
-    "«the real numbers»",
-    "«all real values»",
-    "«the set of real numbers»",
-    "«the set of all real numbers»",
-    "«全体实数»",
-    "«实数集»",
-    r"(-\infty,\infty)",
-}
+REAL_NUMBERS = {r"\mathbb{R}", "R", r"(-\infty,\infty)"}
 UNION_OR_ALTERNATIVE = re.compile(r"\\cup(?![a-zA-Z])|«(?:or|或|或者)»")
 COMMA_OR_CONJUNCTION = re.compile(r",|«(?:and|且|和)»")
 WITHOUT_POINTS = re.compile(r"^(.+?)\s*(?:\\setminus|(?<=[R}])-|\\)\s*\\\{(.*)\\\}$")  # ℝ ∖ {1, 2}

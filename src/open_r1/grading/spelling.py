@@ -8,11 +8,14 @@ import unicodedata
 
 
 BASIC_MULTILINGUAL_PLANE = 2**16  # code points
+DECORATIONS = [(0x25A0, 0x25A1), (0x2600, 0x2653), (0x2668, 0x27BF), (0x1F300, 0x1FAFF)]  # ranges of emoji and marks
+MEANINGFUL_MARKS = "✗✘❌❎❓❔❗⛔🚫👎🤔🤷🙅➕➖➗"
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
 ).split()
 FUNCTIONS = (
-    "arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh sin cos tan cot sec csc "
+    "arcsin arccos arctan arccot arcsec arccsc arsinh arcosh artanh arcsinh arccosh arctanh "
+    "sinh cosh tanh coth sech csch sin cos tan cot sec csc "
     "log ln lg exp min max gcd lcm det mod binom lim"
 ).split()
 
@@ -36,16 +39,27 @@ def _decimal_digits() -> dict[str, str]:
     return digits
 
 
+def _decorations() -> str:
+    """Emoji and other marks that only decorate an answer, unlike signs, and marks that reject or question it."""
+    decorations = []
+    for first, last in DECORATIONS:
+        for code in range(first, last + 1):
+            if unicodedata.category(chr(code)) == "So" and chr(code) not in MEANINGFUL_MARKS:
+                decorations.append(chr(code))
+    return "".join(decorations)
+
+
 # Single characters, except those that Unicode's NFKC handles (full-width letters and digits, ％, ∶).
 CHARACTERS = str.maketrans(
     {
+        **dict.fromkeys(_decorations() + "∎\ufe0e\ufe0f", ""),
         **dict.fromkeys("−–—‐‑‒―﹣－➖", "-"),
-        **dict.fromkeys("×·⋅∙•✕✖∗＊", "*"),
         **dict.fromkeys("÷∕⁄／", "/"),
         **dict.fromkeys("，、﹐､", ","),
         **dict.fromkeys('“”„"‘’`$\u200b\u200c\u200d\u2060\ufeff\u00ad【】「」', ""),
-        **dict.fromkeys("✅✔✓☑🎉✨👍💯🏆🎯∎■\ufe0e\ufe0f", ""),  # decorations
+        **dict.fromkeys("×·⋅∙•✕✖∗＊", "*"),
         **_decimal_digits(),
+        "٪": "%",
         "٫": ".",
         "٬": ",",
         **dict.fromkeys("º˚ᵒ", "°"),
@@ -96,13 +110,17 @@ SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ", "01
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 CURRENCIES = {
     "\\$": "dollar",
+    "US\\$": "dollar",
     "US$": "dollar",
+    "USD": "dollar",
     "€": "euro",
     "\\euro": "euro",
     "£": "pound",
     "\\pounds": "pound",
     "￥": "yuan",
     "¥": "yuan",
+    "₹": "rupee",
+    "₩": "won",
 }
 
 # Replacements for LaTeX commands, and the commands that they replace.
@@ -133,7 +151,7 @@ _COMMANDS = [
     ("...", "ldots dots cdots dotsc"),
     ("\\emptyset ", "varnothing O"),
     ("\\setminus ", "backslash"),
-    ("", "checkmark blacksquare qed qedsymbol"),
+    ("", "checkmark square blacksquare Box qed qedsymbol"),
     ("\\to ", "implies Rightarrow iff Leftrightarrow longrightarrow rightarrow"),
     (" «or» ", "lor vee"),
     (" «and» ", "land wedge"),
@@ -154,11 +172,18 @@ _GROUP = r"\s*\{([^{}]*)\}"
 
 
 def _spell_clock(match: re.Match) -> str:
-    """`6:45 p.m.` as `18:45`."""
+    """`6:45 p.m.` as `18:45`, `6 p.m.` as `18:00`."""
     hour = int(match[1]) % 12
     if match[3] in "pP":
         hour += 12
-    return f"{hour}:{match[2]}"
+    return f"{hour}:{match[2] or '00'}"
+
+
+def _spell_open_interval(match: re.Match) -> str:
+    """`]0, 1[` as `(0, 1)`."""
+    opening = "(" if match[0].startswith("]") else match[0][0]
+    closing = ")" if match[0].endswith("[") else match[0][-1]
+    return f"{opening}{match[0][1:-1]}{closing}"
 
 
 def _compile(rows: list[tuple]) -> list[tuple]:
@@ -169,6 +194,7 @@ def _compile(rows: list[tuple]) -> list[tuple]:
 LATEX_SPELLINGS = _compile(
     [
         # layout
+        (r"(\\mathbb\{[RZ]\})\s*\\\s+\\?\{([^{}]*)\}", r"\1\\setminus \\{\2\\}"),  # ℝ \ {0}
         (r"\\(?:left|right|middle)(?![a-zA-Z])(?:\s*\.(?!\d))?", ""),  # `\right.` draws no bracket
         (r"(?<![\^_}\w])\\(?:tiny|small|large|Large|LARGE|huge|Huge)(?![a-zA-Z])|(?<!\\)\\\s*$", ""),
         (r"\\(?:textcolor|colorbox)\s*\{[\w!]*\}\s*\{([^{}]*)\}", r"\1"),
@@ -182,9 +208,12 @@ LATEX_SPELLINGS = _compile(
         # fonts and boxes
         (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|ensuremath)" + _GROUP, r" \1 "),
         (r"\\(?:mathrm|mathsf|operatorname\*?|rm)\s*\{\s*([eid])\s*\}", r"{\1}"),
+        (r"\\color\s*\{[\w!]*\}", ""),
         (r"\\(?:boxed|fbox|framebox)" + _GROUP, r"\1"),
         # accents and signs
         (r"\\(vec|hat|tilde|bar|overline|overrightarrow|widehat)\s+([a-zA-Z])(?![a-zA-Z])", r"\\\1{\2}"),
+        (r"\\(?:hat|vec|widehat)\s*\{\s*\\?([ijk])(?:math)?\s*\}", r" \1 "),  # unit vectors
+        (r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
         (r"\\(?:overline|bar|dot)\s*(\d)|\\(?:bar|dot)\s*\{(\d+)\}", r"\\overline{\1\2}"),  # recurring decimals
         (r"\\not\s*=", r"\\ne "),
         (r"\\(?:mathbb|Bbb)\s*([A-Z])", r"\\mathbb{\1}"),
@@ -202,8 +231,11 @@ LATEX_SPELLINGS = _compile(
         (r"(?<![a-zA-Z\\{])[AP]_\{?(\d+)\}?\^\{?(\d+)\}?(?!\w)", r"(\\frac{\1!}{(\1-\2)!})"),
         # words beside numbers
         (r"^\s*(\d+)\s*(?:\\text\s*\{\s*|\\ )?(?:in|out\s+of)(?:\s*\}|\\ )?\s*(\d+)\s*$", r"\\frac{\1}{\2}"),  # 1 in 3
-        (r"(\d{1,2})\s*:\s*(\d\d)\s*[«{]\s*([aApP])\.?\s?[mM]\.?\s*[»}]", _spell_clock),
-        (r"(\d{1,2})\s*:\s*(\d\d)\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])", _spell_clock),
+        # clock times: 6:45 p.m., 6 PM, 06:45
+        (r"(?<![\d:.])(\d{1,2})(?:\s*:\s*(\d\d))?\s*[«{]\s*([aApP])\.?\s?[mM]\.?\s*[»}]", _spell_clock),
+        (r"(?<![\d:.])(\d{1,2})\s*:\s*(\d\d)\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])", _spell_clock),
+        (r"(?<![\d:.])(\d{1,2})()\s*([aApP])(?:\.\s?[mM]\.?|[mM])\s*$", _spell_clock),
+        (r"^\s*0(\d\s*:\s*\d\d)\s*$", r"\1"),
         (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),  # June 20th
         (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-"),
         (r"(?<=\d)\s*又\s*(?=[\d\\])", " "),  # 2又1/3
@@ -231,9 +263,19 @@ PLAIN_SPELLINGS = _compile(
         (r"(?<![a-zA-Z\\«])(?:cbrt)(?![a-zA-Z])", r"\\sqrt[3] "),
         (r"(?<![a-zA-Z\\«])a(sin|cos|tan)(?![a-zA-Z])", r"\\arc\1 "),
         (r"(?<![a-zA-Z\\«])(" + "|".join(FUNCTIONS) + r")(?![a-zA-Z»])(?=\s*[\d(\\^_{a-z])", r"\\\1 "),
+        (r"(?<![a-zA-Z\\«])a(sinh|cosh|tanh)(?![a-zA-Z])", r"\\ar\1 "),
+        (r"(?<![a-zA-Z\\])log(2|10)(?=\()", r"\\log_{\1}"),
+        (r"^(?:[a-z]+\.)?(?:Matrix|matrix|array)\((\[.*\])\)$", r"\1"),  # np.array([1, 2])
         (r"(?<![a-zA-Z\\])U(?=\s*[(\[])(?<=[)\]\s]U)", r"\\cup "),  # (0, 1) U (2, 3)
         (r"(?<![\w.])(\d+\.\d*)\((\d+)\)$", r"\1\\overline{\2}"),  # 0.1(6), a recurring decimal
-        (r"(?<=\d)j(?![a-zA-Z])", "i"),  # Python's 2-1j
+        (r"(\d)[\u0304\u0305\u0307](?:(\d)[\u0304\u0305\u0307])?", r"\\overline{\1\2}"),  # digits with a line above
+        # 0.1666... and 0.272727..., where the last digits occur several times
+        (r"(?<![\w.])(\d{0,9}\.\d{0,9}?)(?:([1-9])\2{2,}|(?!00)(\d\d)\3{2,}|(?!00)(\d{3,8}?)\4+)\.\.\.$", r"\1\\overline{\2\3\4}"),
+        (r"^(\(?(?:-?[\d.]+\s*[+-]\s*)?-?[\d.]+)j(\)?)$", r"\1i\2"),  # Python's 2-1j
+        (r"(\d)\s*x\s*(?=10\s*\^)", r"\1*"),  # 1.5x10^3
+        # sets without backslashes, French brackets
+        (r"(?<=\\cup)\s*\{([^{}]*)\}|^\{([^{}]*)\}(?=\s*\\cup)", r" \\{\1\2\\}"),
+        (r"(?:(?<![\w}])\]|\[)[^\[\]()]{1,60}[,;][^\[\]()]{1,60}[\[\]]", _spell_open_interval),
         # powers and indices
         (r"(?<=[\w)}\]])\^\s*([+-]?\d+(?:\.\d+)?)(?!\w*\})", r"^{\1}"),
         (r"(?<=[\w)}\]])_(\d+)", r"_{\1}"),
@@ -242,5 +284,30 @@ PLAIN_SPELLINGS = _compile(
         # arguments without braces
         (r"\\sqrt\s*(\[[^\]]*\])?\s*(\d+(?:\.\d+)?|[a-zA-Z](?![a-zA-Z]))", r"\\sqrt\1{\2}"),
         (r"\\(sqrt|frac|binom)\s+", r"\\\1"),
+    ]
+)
+
+_ALL = r"(?:(?:the set of|all|any|every|each|the|is|are|can be|may be) )+"
+
+
+def _real_numbers(adjective: str = "") -> str:
+    """A pattern for `all positive real numbers`, for example."""
+    return (
+        rf"(?i:[a-z]?«{_ALL}{adjective}real (?:number|value)s?(?: of)?»[a-z]?"  # all real values of x
+        rf"|«(?:{_ALL})?{adjective}(?:real numbers|reals)»"
+        rf"|«{_ALL}{adjective}real»[a-z])"  # all real x
+    )
+
+
+# Replacements for whole answers that name a set of numbers.
+SET_SPELLINGS = _compile(
+    [
+        (_real_numbers() + "|«全体实数»|«实数集»", r"\\mathbb{R}"),
+        (_real_numbers("positive ") + r"|\\mathbb\{R\}(?:[_^]\{?\+\}?|_\{?>0\}?)", r"(0,\\infty)"),
+        (_real_numbers("negative ") + r"|\\mathbb\{R\}(?:[_^]\{?-\}?|_\{?<0\}?)", r"(-\\infty,0)"),
+        (_real_numbers("non-?negative "), r"[0,\\infty)"),
+        (_real_numbers("non-?zero "), r"\\mathbb{R}\\setminus \\{0\\}"),
+        (rf"(?i:«(?:{_ALL})?integers»)", r"\\mathbb{Z}"),
+        (rf"(?i:«{_ALL}(?:real numbers|reals) (?:except|other than|but)(?: for)?»)(?:x=)?(.+)", r"\\mathbb{R}\\setminus \\{\1\\}"),
     ]
 )
