@@ -38,7 +38,12 @@ LARGEST_BOUND = 5  # of a sum or product
 
 # Conversion of formulas to the spelling that the parser needs
 RELATION_TO_ZERO = re.compile(r"^(=|<|>|\\le|\\ge|\\ne)\s(.*)$")
-TWO_NUMBERS = re.compile(r"\d\s+\d")
+UNREADABLE = re.compile(
+    r"\d\s+\d"  # neither the product of two numbers nor their concatenated digits
+    r"|\d'"  # neither minutes nor feet
+)
+RECIPROCAL_FUNCTION = re.compile(r"\\(coth|sech|csch)(?:\s*\^\s*\{?(\d)\}?)?")
+RECIPROCALS = {"coth": "tanh", "sech": "cosh", "csch": "sinh"}
 MARKED_WORDS = re.compile(r"«([^»]*)»")
 NO_LETTER = re.compile(r"\W")
 DECIMAL = re.compile(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])")
@@ -119,7 +124,7 @@ def parse(text: str) -> sympy.Basic | None:
     Raises:
         TooLarge: If it is a number with too many digits.
     """
-    if TWO_NUMBERS.search(text):  # means neither their product nor their concatenated digits
+    if UNREADABLE.search(text):
         return None
     text = _spell_for_parser(text)
     for parser in (_FastParser, _Latex2Sympy):
@@ -196,6 +201,7 @@ def _spell_for_parser(text: str) -> str:
     text = DEGREES.sub(r"(\1*\\frac{\\pi}{180})", text)
     text = text.replace("%", r"*\frac{1}{100}")
     text = FUNCTION_BEFORE_SLASH.sub(r"\1(\2)/", text)
+    text = RECIPROCAL_FUNCTION.sub(_spell_reciprocal, text)
     text = SHORT_LOGARITHM.sub(_spell_logarithm, text)
     return SYMBOL.sub(_spell_symbol, text)
 
@@ -211,6 +217,11 @@ def _spell_decimal(match: re.Match) -> str:
 
 def _spell_logarithm(match: re.Match) -> str:
     return r"\ln" if match[1] == "n" else r"\log_{10}"
+
+
+def _spell_reciprocal(match: re.Match) -> str:
+    """`\\coth x` as `\\tanh^{-1\\cdot 1} x`, since the parser takes `\\tanh^{-1} x` for the inverse function."""
+    return rf"\{RECIPROCALS[match[1]]}^{{-{match[2] or 1}\cdot 1}}"
 
 
 def _spell_symbol(match: re.Match) -> str:

@@ -9,6 +9,7 @@ answers is right only if all of them are.
 import re
 from dataclasses import dataclass, field
 
+from open_r1.grading.brackets import closing_brace
 from open_r1.grading.phrases import (
     ALTERNATIVE,
     ALTERNATIVE_BEFORE,
@@ -64,7 +65,6 @@ MOST_WORDS_ALONE = 8
 
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*(\{?)")
 BARE_BOX = re.compile(r"[^\s$.,\\]+")  # \boxed 5
-ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 # Content of a placeholder box, such as `\boxed{…}`
 EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
 # Right before a box: a tag as in `<b>\boxed{5}`, which is not a relation, or a minus as in `-\boxed{5}`
@@ -270,7 +270,7 @@ def find_boxes(text: str) -> list[StatedAnswer] | None:
             if bare:
                 boxes.append(StatedAnswer(bare[0], match.start(), match.end() + bare.end()))
             continue
-        closing = _closing_brace(text, match.end())
+        closing = closing_brace(text, match.end())
         if closing is None:
             return None
         end = closing + 1
@@ -279,19 +279,6 @@ def find_boxes(text: str) -> list[StatedAnswer] | None:
         if not EMPTY.fullmatch(content) and not DENIED.search(before):
             boxes.append(StatedAnswer(content, match.start(), end))
     return boxes[-MOST_ANSWERS:]
-
-
-def _closing_brace(text: str, start: int) -> int | None:
-    """The index of the brace that closes the group whose content starts at `start`."""
-    depth = 1
-    for match in ESCAPED_OR_BRACE.finditer(text, start):
-        if match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return match.start()
-    return None
 
 
 def _box_in_context(text: str, box: StatedAnswer) -> str | None:

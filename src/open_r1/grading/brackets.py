@@ -5,6 +5,7 @@ import re
 
 OPENING = "([{"
 CLOSING = ")]}"
+ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 GAP_BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
 BLANKS_AND_WORD_MARKS = re.compile(r"[\s«»]+")
 BRACES_AROUND_ONE_CHARACTER = re.compile(r"(?<!\\)\{(\w)\}")
@@ -46,6 +47,23 @@ def closing_index(text: str, start: int) -> int | None:
             depth -= 1
             if depth == 0:
                 return index
+    return None
+
+
+def closing_brace(text: str, start: int) -> int | None:
+    """The index of the brace that closes the group whose content starts at `start`, whatever other brackets it has.
+
+    >>> closing_brace("{B) {5}}", 1)
+    7
+    """
+    depth = 1
+    for match in ESCAPED_OR_BRACE.finditer(text, start):
+        if match[0] == "{":
+            depth += 1
+        elif match[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return match.start()
     return None
 
 

@@ -29,6 +29,7 @@ from open_r1.grading.structure import (
     split_cases,
     split_coordinates,
     split_label,
+    split_point,
     split_relation,
     split_restatement,
     split_values,
@@ -46,6 +47,7 @@ FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
 BETWEEN_INTERVALS = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")
 MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?\d+\}?\)?$")
 DOTS = "..."
+LONGEST_PROGRESSION = 200  # terms that are spelled out
 NUMBER = re.compile(r"\d+")
 WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)")
 RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
@@ -206,8 +208,10 @@ def _same_lists(golds: list[str], answers: list[str], same_value: SameValue, is_
     if len(golds) == len(answers) and _name_different_unknowns(golds):
         if not any(_names(answers)):  # `1, 2` for `x = 1, y = 2`
             return _same_in_order(_values_by_name(golds), answers, same_value)
-    if DOTS in golds and DOTS in answers:
-        return _same_progression(golds, answers, same_value)
+    if _name_different_unknowns(answers) and not any(_names(golds)):  # the other way round
+        return _same_in_order(golds, _values_by_name(answers), same_value)
+    if DOTS in golds or DOTS in answers:
+        return _same_progression(_spell_out(golds), _spell_out(answers), same_value)
     if not is_set and len(_without_repeats(golds)) < len(golds):  # the multiplicity of a root
         return _match_up(golds, answers, _same_single, same_value)
     return _same_in_any_order(golds, answers, same_value)
@@ -215,6 +219,8 @@ def _same_lists(golds: list[str], answers: list[str], same_value: SameValue, is_
 
 def _same_progression(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
     """Whether two lists with dots go on in the same way: `1, 2, …, n` and `1, 2, 3, …, n`."""
+    if DOTS not in golds or DOTS not in answers:
+        return _same_in_any_order(golds, answers, same_value)
     gold_dots = golds.index(DOTS)
     dots = answers.index(DOTS)
     if not _same_in_order(golds[gold_dots:], answers[dots:], same_value):
@@ -224,6 +230,25 @@ def _same_progression(golds: list[str], answers: list[str], same_value: SameValu
     if not _same_in_order(shorter, longer[: len(shorter)], same_value):
         return False
     return len(shorter) == len(longer) or (len(shorter) > 1 and _is_arithmetic(longer))
+
+
+def _spell_out(terms: list[str]) -> list[str]:
+    """`0, 1, …, 5` with all its terms. Other lists are returned unchanged."""
+    if terms.count(DOTS) != 1 or terms.index(DOTS) < 2 or terms[-1] == DOTS:
+        return terms
+    dots = terms.index(DOTS)
+    numbers = [parse_rational(term) for term in terms if term != DOTS]
+    if None in numbers or not _is_arithmetic(terms[:dots]):
+        return terms
+    distance = numbers[1] - numbers[0]
+    first, last = numbers[0], numbers[-1]
+    if not distance or (last - first) % distance or not 0 < (last - first) / distance < LONGEST_PROGRESSION:
+        return terms
+    count = int((last - first) / distance) + 1
+    spelled_out = [first + index * distance for index in range(count)]
+    if spelled_out[dots - len(terms) + 1 :] != numbers[dots:]:
+        return terms
+    return [str(number) for number in spelled_out]
 
 
 def _is_arithmetic(terms: list[str]) -> bool:
@@ -362,8 +387,8 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
     rows = matrix_rows(answer)
     if gold_rows and rows:
         return _same_matrix(gold_rows, rows, same_value)
-    gold_point = split_brackets(gold)
-    point = split_brackets(answer)
+    gold_point = split_point(gold)
+    point = split_point(answer)
     if gold_point and point:
         return _same_point(gold_point, point, same_value)
     if gold_point or point:
@@ -475,6 +500,8 @@ def _same_relation(gold: Relation, answer: Relation, same_value: SameValue) -> b
             if not _only_names_value(gold.members):
                 return False
             return _same_answer(gold.members[-1], answer.members[0], same_value)
+    if set(answer.signs) == {"="} and len(gold.members) == 2 and answer.members[0] == gold.members[0]:
+        answer = _without_steps(answer, same_value)
     if len(gold.members) != len(answer.members):
         return False
     if answer.signs[0] == MIRRORED.get(gold.signs[0]):
@@ -495,6 +522,14 @@ def _same_relation(gold: Relation, answer: Relation, same_value: SameValue) -> b
     if len(answer.members) > 2 or sign == r"\in":
         return False
     return same_value(_against_zero(gold), _against_zero(answer))
+
+
+def _without_steps(chain: Relation, same_value: SameValue) -> Relation:
+    """`x = 2 + 3 = 5` as `x = 5` if the steps are right."""
+    name, *steps = chain.members
+    if all(_same_answer(steps[-1], step, same_value) for step in steps[:-1]):
+        return Relation([name, steps[-1]], ["="])
+    return chain
 
 
 def _against_zero(relation: Relation) -> str:

@@ -28,9 +28,18 @@ def use_letters_of(gold: str, answer: str) -> str:
     >>> use_letters_of("n^{2}", "k^{2}")
     'k^{2}'
     """
+    answer = _rename_imaginary_unit(gold, answer)
     answer = _rename_parameter(gold, answer)
     answer = _rename_constant(gold, answer)
     return _rename_argument(gold, answer)
+
+
+def _rename_imaginary_unit(gold: str, answer: str) -> str:
+    """`3+4j` as `3+4i`, unless both letters occur, as in `3i+4j`, a vector."""
+    if _has_letter(gold, "i") and _has_letter(answer, "j"):
+        if not _has_letter(gold, "j") and not _has_letter(answer, "i"):
+            return _rename_letter(answer, "j", "i")
+    return answer
 
 
 def _rename_parameter(gold: str, answer: str) -> str:

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from open_r1.grading.brackets import CLOSING, OPENING, closing_index
+from open_r1.grading.brackets import CLOSING, OPENING, closing_brace, closing_index
 from open_r1.grading.numerals import ENGLISH_NUMBER, parse_english_number, parse_han_number
 from open_r1.grading.spelling import (
     CHARACTERS,
@@ -58,7 +58,7 @@ TEXT_COMMAND = re.compile(
 )
 ANSWER_IN_TEXT = re.compile(r"[\d=+*^()$\\]|或|和")  # a \text{…} with one of these contains the answer itself
 # `\text{D}` or `\text{A and C}` at the beginning of an answer; elsewhere a letter may be a unit
-OPTIONS_IN_TEXT = re.compile(r"\s*\(?[A-J]\)?[.:]?(?:\s*(?:,|;|&|\band\b|或|和)\s*\(?[A-J]\)?)*\s*")
+OPTIONS_IN_TEXT = re.compile(r"\s*\(?[A-J]\)?[.:]?(?:\s*(?:,\s*and\b|,|;|&|\band\b|或|和)\s*\(?[A-J]\)?)*\s*")
 POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # `2**3`, but not Markdown's bold
 BOLD = re.compile(r"\*\*")
 FRACTION_COMMAND = re.compile(r"\\(?:frac|binom)(?![a-zA-Z])")
@@ -86,7 +86,7 @@ COUNTERS = set("个倍人只本张次种条件名棵辆支块枚")  # measure wo
 HAN_NUMBER_AND_WORD = re.compile(r"([零一二两三四五六七八九十百千点]+)(.+)$")
 BETWEEN_WORDS = re.compile(r"»\s*«")
 MARKED_WORDS = re.compile(r"«\s*([^»]*?)\s*»")
-IS_WORD = re.compile(r"[^\W\d_]{2}|[㐀-鿿]|^[a-zA-Z]$")
+IS_WORD = re.compile(r"[^\W\d_]{2}|[㐀-鿿가-힣]|^[a-zA-Z]$")
 IS_FORMULA = re.compile(r"[\\{}=]")
 
 # Blanks
@@ -254,8 +254,8 @@ def _open_texts(text: str) -> str:
     for match in TEXT_COMMAND.finditer(text):
         if match.start() < start:  # inside the previous one
             continue
-        end = closing_index(text, match.end())
-        if not end:
+        end = closing_brace(text, match.end() + 1)
+        if end is None:
             continue
         content = text[match.end() + 1 : end]
         before = text[start : match.start()]

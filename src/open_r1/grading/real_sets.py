@@ -28,6 +28,7 @@ UNION_OR_ALTERNATIVE = re.compile(r"\\cup(?![a-zA-Z])|«(?:or|或|或者)»")
 COMMA_OR_CONJUNCTION = re.compile(r",|«(?:and|且|和)»")
 WITHOUT_POINTS = re.compile(r"^(.+?)\s*(?:\\setminus|(?<=[R}])-|\\)\s*\\\{(.*)\\\}$")  # ℝ ∖ {1, 2}
 WITHOUT_INTERVAL = re.compile(r"^(?:\\mathbb\{R\}|R)\s*(?:\\setminus|-)\s*([(\[].*[)\]])$")  # ℝ ∖ [1, 2]
+NAMED_POINT = re.compile(r"^[a-z]=([^=<>,]+)$")  # x = 1
 ABSOLUTE_VALUE = re.compile(r"^\|[a-z]\|$")
 COMMA = re.compile(",")
 BELOW = ("<", r"\le")
@@ -80,7 +81,10 @@ def parse_real_set(text: str) -> RealSet | None:
 
 
 def _parse_points(text: str) -> RealSet | None:
-    """The single points of `{1, 2}`."""
+    """The single points of `{1, 2}` and of `x = 1`."""
+    point = NAMED_POINT.match(text)
+    if point:
+        return RealSet([Interval(point[1], True, point[1], True)])
     if not text.startswith(r"\{"):
         return None
     return RealSet([Interval(point, True, point, True) for point in split_values(unwrap(text))])

@@ -262,9 +262,9 @@ PLAIN_SPELLINGS = _compile(
         (r"(?<![a-zA-Z\\«])(sqrt|" + "|".join(GREEK) + r")(?![a-zA-Z»])", r"\\\1 "),
         (r"(?<![a-zA-Z\\«])(?:cbrt)(?![a-zA-Z])", r"\\sqrt[3] "),
         (r"(?<![a-zA-Z\\«])a(sin|cos|tan)(?![a-zA-Z])", r"\\arc\1 "),
+        (r"(?<![a-zA-Z\\])log(2|10)(?=\()", r"\\log_{\1}"),
         (r"(?<![a-zA-Z\\«])(" + "|".join(FUNCTIONS) + r")(?![a-zA-Z»])(?=\s*[\d(\\^_{a-z])", r"\\\1 "),
         (r"(?<![a-zA-Z\\«])a(sinh|cosh|tanh)(?![a-zA-Z])", r"\\ar\1 "),
-        (r"(?<![a-zA-Z\\])log(2|10)(?=\()", r"\\log_{\1}"),
         (r"^(?:[a-z]+\.)?(?:Matrix|matrix|array)\((\[.*\])\)$", r"\1"),  # np.array([1, 2])
         (r"(?<![a-zA-Z\\])U(?=\s*[(\[])(?<=[)\]\s]U)", r"\\cup "),  # (0, 1) U (2, 3)
         (r"(?<![\w.])(\d+\.\d*)\((\d+)\)$", r"\1\\overline{\2}"),  # 0.1(6), a recurring decimal

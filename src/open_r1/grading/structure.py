@@ -15,7 +15,7 @@ from open_r1.grading.units import split_unit
 # Lists
 COMMA_OR_SEMICOLON = re.compile("[,;]")
 COMMA_AND_BLANK = re.compile(r",\s")
-VALUE_SEPARATOR = re.compile(r",|;|«,?\s*(?:and|or|或|和|与|及|且|或者)»|\\quad")
+VALUE_SEPARATOR = re.compile(r",|;|«,?\s*(?:and|or|或|和|与|及|且|或者)»|\\quad|&")
 PLUS_MINUS = re.compile(r"\\(pm|mp)(?![a-zA-Z])\s*")
 LEADING_PLUS_MINUS = re.compile(r"(?:[a-zA-Z]=)?\\pm(?![a-zA-Z])")
 LEADING_PLUS = re.compile(r"(^|=)\+")
@@ -42,7 +42,10 @@ INDEX_OR_ARGUMENT = re.compile(r"_\{?\d\}?$|(?<=^[a-zA-Z])\([a-z]\)$")
 WORDS_AND_COLON = re.compile(r"^(«[^»]*»):(.+)$")
 
 # Environments
-MATRIX = re.compile(r"^\\begin\{([pbBvV]?matrix|array|smallmatrix)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
+MATRIX = re.compile(
+    r"^[(\[]?\\begin\{([pbBvV]?matrix|array|smallmatrix)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}[)\]]?$", re.DOTALL
+)
+TRANSPOSED = re.compile(r"^(\(.*\)|\[.*\]|\\begin.*\\end\{\w+\})\^\{?(?:T|t|\\top)\}?$", re.DOTALL)
 DETERMINANTS = ("vmatrix", "Vmatrix")
 CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
 CONDITION_WORD = re.compile(r"^«(?:if|when|for|where)»")
@@ -57,7 +60,10 @@ PARAMETER_RANGE = re.compile(
     r"|(?<=,[nk])\\ge\s*\d|(?<=, [nk])\\ge\s*\d|(?<=\([nk])\\ge\s*\d)\)?$"
 )
 CONSTANT_RANGE = re.compile(r"(?<=.),\s*[cCk]\\in\s*(?:\\mathbb\{R\}|R)$")  # `f(x) = cx, c ∈ ℝ`
-APPROXIMATION = re.compile(r"^(.+?)\s*\\approx(?![a-zA-Z])\s*(.*)$")  # `√53 ≈ 7.28`
+APPROXIMATION = re.compile(
+    r"^(.+?)\s*\(\\approx(?![a-zA-Z])\s*([^()]*)\)$"  # `√53 (≈ 7.28)`
+    r"|^(.+?)\s*\\approx(?![a-zA-Z])\s*(.*)$"  # `√53 ≈ 7.28`
+)
 NAMED_LINE = re.compile(r"^(?:[a-zA-Z]|\\\{[a-z]_\{?n\}?\\\}):(?=.*=)(.*)$")  # the line l: x + y = 5
 NAMED_POINT = re.compile(r"^[A-Z]'?\s*(\(.*,.*\))$")  # the point P(2, 5)
 MEMBERSHIP = re.compile(r"^(?:[a-zA-Z]|\([a-z](?:,\s*[a-z])*\))\\in ")  # x ∈ …, (x, y) ∈ …
@@ -134,7 +140,8 @@ def _without_approximation(text: str) -> str:
     match = APPROXIMATION.match(text)
     if not match:
         return text
-    exact, decimal = match.groups()
+    exact = match[1] or match[3]
+    decimal = match[2] or match[4]
     if NAME.match(exact) or not may_round_to(exact, decimal):
         return text
     return exact
@@ -236,6 +243,9 @@ def matrix_rows(text: str) -> list[list[str]] | None:
     >>> matrix_rows(r"\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}"), matrix_rows("[[1,2],[3,4]]")
     ([['1', '2'], ['3', '4']], [['1', '2'], ['3', '4']])
     """
+    transposed = TRANSPOSED.match(text)
+    if transposed:
+        return _transpose(transposed[1])
     if text.startswith("[["):
         return _nested_lists(text)
     match = MATRIX.match(text)
@@ -248,15 +258,43 @@ def matrix_rows(text: str) -> list[list[str]] | None:
     return rows
 
 
+def _transpose(text: str) -> list[list[str]] | None:
+    """The columns of a matrix or of a single row such as `(1, 2)`; `None` if the text is neither."""
+    rows = matrix_rows(text)
+    if rows is None:
+        row = split_brackets(text)
+        if row is None:
+            return None
+        rows = [row.components]
+    if any(len(row) != len(rows[0]) for row in rows):
+        return None
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def split_point(text: str) -> Bracketed | None:
+    """Splits a point, an interval or a column vector into components; `None` if the text is none of these.
+
+    >>> split_point(r"\\begin{pmatrix}1\\\\2\\end{pmatrix}")
+    Bracketed(opening='(', components=['1', '2'], closing=')')
+    """
+    rows = matrix_rows(text)
+    if rows is None:
+        return split_brackets(text)
+    if len(rows) < 2 or any(len(row) > 1 for row in rows):
+        return None
+    return Bracketed("(", [row[0] for row in rows], ")")
+
+
 def _nested_lists(text: str) -> list[list[str]] | None:
     """`[[1,2],[3,4]]` as rows."""
-    outer = split_brackets(text)
-    if outer is None:
+    if closing_index(text, 0) != len(text) - 1:
         return None
-    rows = [split_brackets(row) for row in outer.components]
-    if not all(row and row.opening == "[" and row.closing == "]" for row in rows):
-        return None
-    return [row.components for row in rows]
+    rows = []
+    for row in split_outside_brackets(text[1:-1], COMMA_OR_SEMICOLON):
+        if not row.startswith("[") or closing_index(row, 0) != len(row) - 1:
+            return None
+        rows.append(split_outside_brackets(row[1:-1], COMMA_OR_SEMICOLON))
+    return rows
 
 
 def split_relation(text: str) -> Relation:

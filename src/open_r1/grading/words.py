@@ -14,9 +14,11 @@ OPTION_ALONE_OR_WITH_TEXT = re.compile(
 )
 OPTION_AND_TEXT = re.compile(r"^[(\[]?([A-J])[)\]]?(?:\s*[.:)]?\s*(.*))?$")
 SEVERAL_OPTIONS = re.compile(
-    r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&]|«(?:and|or|和|与|或)»)*[(\[]?[A-J][)\]]?)*$"  # ABD; A, B and D
+    r"^[(\[]?[A-J][)\]]?(?:(?:[\s,;/&«»]|and|or|和|与|或)*[(\[]?[A-J][)\]]?)*$"  # ABD; A, B and D
 )
-OPTION_IN_PARENTHESES = re.compile(r"^\(([A-J])\)[.:]?\s*([^\s(].*)$")  # (B) 73
+EITHER = re.compile(r"\bor\b|或")
+SET_OF_OPTIONS = re.compile(r"^\\\{(.*)\\\}$")
+LABELLED_TEXT = re.compile(r"^(?:\(([A-J])\)[.:]?|([A-J])[.)](?!\w))\s*([^\s(].*)$")  # (B) 73, B. 73
 SMALL_OPTION = re.compile(r"[(\[]?([a-j])[)\]]?")
 CHOICE_LEAD = re.compile(
     r"^«?(?:the |option|choice|answer|correct|is|letter|选项?|选择|答案|故选)*[»:\s]*", re.IGNORECASE
@@ -24,7 +26,7 @@ CHOICE_LEAD = re.compile(
 CHOICE_TAIL = re.compile(r"«?\s*(?:选项|项)»?$")
 CHOSEN_OPTION = re.compile(
     r"^(?:[(\[]([A-J])[)\]]"  # (C)
-    r"|([A-J])\s*(?:[.:),-]|(?=«?is»?)|$|(?=\s\d)))"  # C. and C is …
+    r"|([A-J])\s*(?:[.:),-]|(?=«?is»?)|$|(?=\s\d)|(?=\()))"  # C. and C is …, C (42)
     r"\s*(.*)$"
 )
 DOUBT = re.compile(r"\b(?:not|incorrect|wrong|false|no|isn't|doubt\w*|maybe)\b|不|错", re.IGNORECASE)
@@ -45,7 +47,7 @@ WEEKDAY = re.compile(r"(?:周|礼拜)(?=[一二三四五六日天])")
 MARKS = re.compile(r"[«»{}\\'\"]|[.,!]$")
 OPTION_LABEL = re.compile(r"^\s*[a-j][.:)]|而")
 NO_SUCH = re.compile(r"^\W*no such \w+( exists?)?\W*$", re.IGNORECASE)
-LEADING_SMALL_WORDS = re.compile(r"^(?:(?:the|a|an|it|is|there|are|due|to)\s+)+")
+LEADING_SMALL_WORDS = re.compile(r"^(?:(?:the|a|an|it|is|there|are|due|to|on|in)\s+)+")
 SYNONYMS = [
     {
         "no solution",
@@ -54,6 +56,7 @@ SYNONYMS = [
         "no real solutions",
         r"\emptyset",
         "no such",
+        "none",
         "empty set",
         "the empty set",
         "无解",
@@ -70,7 +73,7 @@ SYNONYMS = [
     {"充要", "充要条件", "充分必要条件"},  # necessary and sufficient
     {"既不充分也不必要", "既不充分也不必要条件"},  # neither
     {"none", "none of these", "none of the above"},
-    {"infinitely many", "infinitely many solutions", "无数个", "无穷多个"},
+    {"infinitely many", "infinitely many solutions", "infty", "无数个", "无穷多个"},
 ]
 
 
@@ -94,10 +97,10 @@ def drop_option(gold: str, answer: str) -> str:
     >>> drop_option("73", "(B) 73"), drop_option("B", "(B) 73"), drop_option("2B", "(B) 73")
     ('73', '(B) 73', '(B) 73')
     """
-    match = OPTION_IN_PARENTHESES.match(answer)
-    if not match or match[1] in gold or is_choice(gold):
+    match = LABELLED_TEXT.match(answer)
+    if not match or (match[1] or match[2]) in gold or is_choice(gold):
         return answer
-    return match[2]
+    return match[3]
 
 
 def is_text(gold: str) -> bool:
@@ -122,6 +125,8 @@ def same_choice(gold: str, answer: str) -> bool:
     if SEVERAL_OPTIONS.match(gold):
         gold_letters = OPTION.findall(gold)
         if SEVERAL_OPTIONS.match(text):
+            if EITHER.search(text) and not EITHER.search(gold):
+                return False
             letters = OPTION.findall(text)
             if set(letters) == set(gold_letters):
                 return len(set(letters)) == len(letters)
@@ -144,7 +149,10 @@ def same_choice(gold: str, answer: str) -> bool:
 
 
 def _without_announcement(answer: str) -> str:
-    """`the correct option is C` as `C`."""
+    """`the correct option is C` and `{C}` as `C`."""
+    options = SET_OF_OPTIONS.match(answer)
+    if options:
+        return options[1].strip()
     if answer.startswith("«"):
         answer = CHOICE_LEAD.sub("", answer).replace("«", " ").replace("»", " ").strip()
     return CHOICE_TAIL.sub("", answer).strip()
