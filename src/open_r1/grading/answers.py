@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from open_r1.grading.brackets import closing_brace
+from open_r1.grading.languages import FINAL_VERB, NEGATION, OPTION_WORD
 from open_r1.grading.phrases import (
     ALTERNATIVE,
     ALTERNATIVE_BEFORE,
@@ -17,13 +18,12 @@ from open_r1.grading.phrases import (
     BOUND,
     CONCLUSION,
     CORRECTED,
+    DECORATED_END,
     DENIED,
     DENIED_AFTER,
     ELSEWHERE,
-    FINAL_VERB,
     GUESSED,
     NAMED_VALUE,
-    NEGATION,
     NO_VALUE,
     NUMBERED_STEP,
     OFFERED,
@@ -76,7 +76,7 @@ NAME_OF_BOX = re.compile(r"([^$\n,.;:=]{1,40})=[^$\n]*$")
 # A line that is a single formula, and the beginning of a displayed formula
 FORMULA = re.compile(r"\$\$?[^$]+\$\$?\.?|\\\[.+\\\]|\\\(.+\\\)\.?")
 DISPLAYED = re.compile(r"\\\[|\$\$|\\begin")
-DISPLAY_MARKS = ("$$", r"\[", r"\]")
+DISPLAY_MARKS = ("$$", r"\[", r"\]", "---")
 COMMAND_OR_FORMULA = re.compile(r"\\[a-zA-Z]+|\$[^$]*\$")
 TEXT_OR_COMMAND = re.compile(r"\\text\s*\{[^{}]*\}|\\[a-zA-Z]+")
 TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
@@ -88,7 +88,7 @@ NUMBER_OPTION_OR_EQUATION = re.compile(r"\d|^\W*[A-J]\W*$|^\W*[a-z]\W*=")
 LINE_BREAK = re.compile(r"\s*\n\s*")
 BLANKS_IN_LINE = re.compile(r"[^\S\n]+")
 ALWAYS_FINAL = ("hash", "option", "chosen", "other_language")  # groups of STATED
-SENTENCE_GROUPS = ("said", "chinese", "other_language")  # groups of STATED that match the rest of the line
+SENTENCE_GROUPS = ("said", "headed", "chinese", "other_language")  # groups of STATED that match the rest of the line
 
 
 @dataclass
@@ -213,6 +213,9 @@ def _extract_from_statements(text: str, statements: list[StatedAnswer]) -> Extra
     last = statements[-1]
     other_answers = []
     for statement in statements[:-1]:
+        lead = text[statement.start : statement.end].removesuffix(statement.text)
+        if ELSEWHERE.search(lead):  # the answer to another part
+            continue
         if _still_stands(text, statement, last.start):
             other_answers.append(statement.text)
     for line in text[last.end :].splitlines()[1:]:
@@ -229,8 +232,9 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
     if not lines:
         return None
     if is_block and len(lines) == 1:
-        sentence = SENTENCE_WITH_VALUE.fullmatch(lines[0])
-        if sentence and not QUALIFIED.search(lines[0]):
+        line = DECORATED_END.sub("", lines[0].replace("**", ""))
+        sentence = SENTENCE_WITH_VALUE.fullmatch(line)
+        if sentence and not QUALIFIED.search(line):
             return ExtractedAnswer(sentence["value"])
     last_line = CONCLUSION.sub("", lines[-1])
     is_formula = bool(NAMED_VALUE.fullmatch(last_line) or FORMULA.fullmatch(last_line))
@@ -411,8 +415,8 @@ def find_statements(text: str) -> list[StatedAnswer]:
         if group == "other_language":
             if NEGATION.search(value):
                 continue
-            value = FINAL_VERB.sub("", value)
-        value = value.strip().strip("*_`\"'").strip()
+            value = OPTION_WORD.sub("", FINAL_VERB.sub("", value))
+        value = _without_unmatched_brace(value.strip()).strip("*_`\"'").strip()
         before = text[max(0, match.start() - BEFORE_UNTRUE_STATEMENT) : match.start()]
         is_question = text[end : end + 1] in ("?", "？")
         if not value or is_question or NO_VALUE.match(value) or UNTRUE.search(before):
@@ -420,6 +424,15 @@ def find_statements(text: str) -> list[StatedAnswer]:
         is_final = group in ALWAYS_FINAL or _is_about_the_question(match[0].lower())
         statements.append(StatedAnswer(value, match.start(), end, is_final))
     return statements
+
+
+def _without_unmatched_brace(value: str) -> str:
+    """`72}` as `72`: the end of `\\textbf{Answer: 72}` and of `\\textbf{Answer:} 72`."""
+    if value.count("}") <= value.count("{"):
+        return value
+    if value.startswith("}"):
+        return value[1:].strip()
+    return value.removesuffix("}")
 
 
 def _is_about_the_question(statement: str) -> bool:

@@ -1,12 +1,14 @@
 """Patterns for phrases that state, withdraw, deny or hedge an answer, in English and Chinese.
 
-In other languages, only the phrases that state an answer are known, and their negations.
+`languages` has the phrases that state an answer in other languages.
 
 Add new wordings here. All patterns match in linear time: repetitions are bounded, or the text after them cannot be
 part of them.
 """
 
 import re
+
+from open_r1.grading.languages import CONCLUSIONS, STATED_IN_OTHER_LANGUAGES
 
 
 def _any_of(*phrases: str, others: str = "") -> re.Pattern:
@@ -187,9 +189,10 @@ BOUND = re.compile(
 # Right before a statement: it is false or hypothetical.
 UNTRUE = re.compile(
     r"\b(?:false|untrue|not true|incorrect|wrong|doubt\w*|deny|denied|assume|suppose|contradiction|"
+    r"(?:might|may|could|would) (?:think|say|guess|claim|believe)|tempted to (?:think|say)|whether|if|not sure|unsure|"
     r"(?:if (?:we|one|you) (?:\w+ )?(?:ignor|neglect|forg[eo]t|drop|skip|assum|pretend)"
     r"|if [^.\n]{0,30}\b(?:were|had|instead)\b|had|were)[^.\n]{0,60},)"
-    r"(?: that)?(?: then)?(?: the)?\W*$",
+    r"(?: that)?(?: then)?(?: the)?(?:[^\w.!?。\n]*|:\s*)$",
     re.IGNORECASE,
 )
 # Right after a value: it is denied, as in `5 is wrong`.
@@ -266,7 +269,8 @@ _ANSWER = (
     r"(?:,[^,.\n]{0,40},|[ \t]*\([^)\n]{0,30}\))?"  # , therefore,
 )
 _IS = (
-    r"[ \t]*(?:\**[ \t]*[:：=][ \t]*\**|(?<=[aA]ns)\.[ \t]+|(?<=nswer)[ \t]+-[ \t]+"
+    r"[ \t]*(?:[*_]*[ \t]*(?:[:：]|=>?|-+>|[→➡⇒]\ufe0f?|[—–](?=[ \t]*[*$\\\d]))[ \t]*[*_]*"
+    r"|(?<=[aA]ns)\.[ \t]+|(?<=nswer)[ \t]+-[ \t]+"
     r"|[ \t]+(?:is|are|equals|must be|should be|would be|will be|comes? (?:out )?to(?: be)?|"
     r"turns out to be|therefore is)\b"
     r"(?:[ \t]+(?:therefore|thus|simply|then|clearly|indeed|exactly|just|actually|obviously"
@@ -274,49 +278,20 @@ _IS = (
     r"[ \t]*[:：]?)"
 )
 _VALUE = r"\s{0,8}(?:\\\[|\$\$)?\s{0,8}(?=(?P<%s>[^\n]{1,400}))"
-# The same in other languages: the answer, what it may be called besides, and what joins it to the value.
-_OTHER_LANGUAGES = [
-    (r"\b(?:End)?antwort|\b(?:End)?ergebnis|\bLösung", "", "ist|lautet|beträgt"),  # German
-    (r"\b(?:respuesta|resultado|solución)", "final|correcta", "es"),  # Spanish
-    (r"\b(?:réponse|résultat|solution)", "finale?|correcte", "est|vaut"),  # French
-    (r"\b(?:resposta|resultado|solução)", "final|correta", "é"),  # Portuguese
-    (r"\b(?:risposta|risultato|soluzione)", "finale|corretta", "è"),  # Italian
-    (r"\b(?:ответ|результат)", "", "равен|равно|—|–"),  # Russian
-    ("(?:ال)?(?:جواب|إجابة|اجابة|نتيجة)", "النهائية|النهائي|الصحيحة|الصحيح", "هو|هي"),  # Arabic
-    ("उत्तर|जवाब", "", "(?=[0-9०-९$])"),  # Hindi: the verb comes last
-    ("答え|解答|回答", "", "は"),  # Japanese
-    ("정답|답", "", "은|는"),  # Korean
-]
-
-
-def _in_other_languages() -> str:
-    statements = []
-    for noun, adjective, verb in _OTHER_LANGUAGES:
-        qualifier = rf"(?:[ \t]+(?:{adjective}))?" if adjective else ""
-        statements.append(rf"(?:{noun}){qualifier}[ \t]*(?:[:：]|(?:{verb})(?!\w*[a-zа-яё])[:：]?)")
-    return rf"(?:{'|'.join(statements)})[ \t]*\**"
-
-
 # The name of the matching group tells how the answer is stated.
 STATED = re.compile(
     r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
     + rf"|{_ANSWER}{_IS}{_VALUE % 'said'}"
+    # a heading, and the answer in the last line
+    + r"|(?:#[ \t]*|\*\*)(?:final )?answer:?\**[ \t]*\n\s*(?=(?P<headed>[*$\\(-]{0,4}\d[^\n]{0,60})\s*$)"
     + r"|(?P<first>\$[^$\n]{1,80}\$|(?<![\w.])-?\d[\d.,/]{0,30})"
     r"[ \t]+(?:is|as)[ \t]+(?:the|our|my)[ \t]+(?:final |correct )?answer\b(?!\s*to\b)"
     + r"|\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)"
     r"[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer)\b(?!\s*\?)"
     + rf"|(?:答案|结果|答)(?:应该|应)?(?:是|为|等于|[:：])+[ \t]*[:：]?{_VALUE % 'chinese'}"
-    + rf"|{_in_other_languages()}{_VALUE % 'other_language'}"
-    + r"|(?:选(?!项)择?(?:是|为)?[ \t]*[:：]?|选项(?=\s*[A-J]\s*是?正确)|正确(?:选项|的)是?为?[:：]?)"
+    + rf"|{STATED_IN_OTHER_LANGUAGES}{_VALUE % 'other_language'}"
+    + r"|(?:(?<!不)选(?!项)择?(?:是|为)?[ \t]*[:：]?|选项(?=\s*[A-J]\s*是?正确)|正确(?:选项|的)是?为?[:：]?)"
     r"[ \t]*(?P<chosen>[(（]?[A-J][)）]?(?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))",
-    re.IGNORECASE,
-)
-# Around a value in another language: the verb that ends the sentence, and a negation.
-FINAL_VERB = re.compile(
-    r"\s*(?:です|である|だ|となります|になります|となる|になる|입니다|이다|이에요|예요|है|हैं|होगा)?[\s.。।]*$"
-)
-NEGATION = re.compile(
-    r"(?<!\w)(?:nicht|kein\w*|pas|no|non|não|не|ليست?|नहीं)(?!\w)|नहीं|では(?:ない|ありません)|じゃない|아니|아닙|않",
     re.IGNORECASE,
 )
 # A statement about something other than the question.
@@ -328,36 +303,56 @@ NO_VALUE = re.compile(r"(?:not|in the form|of the form|不是|obtained|given|fou
 # The end of a sentence.
 SENTENCE_END = re.compile(r"(?:(?<!\d)\.|\.(?!\d)|[!?。！？；])(?=\s|$|[\"'*)])|。|；|，(?=所以|因为|故|即)|\n")
 # Text that may follow a value in its sentence.
+_ASIDE = (
+    r"altogether|in total|in all|overall|all told|exactly|precisely|respectively|naturally|obviously|clearly|indeed"
+    r"|quite simply|of course|then|done|I (?:believe|think)|thank(?:s| you)[^.\n]*|to be (?:exact|precise)"
+    r"|obtained\b.*|(?:and )?this (?:completes|proves|concludes|finishes|ends)\b.*"
+)
 REMARK = re.compile(
-    r"[,，]?\s*\b(?:because|since|as (?:we|shown|required|desired)|which|so that|where|who|hence|after|given|by the"
+    r"\s*\((?:because|since|as|see|checked|verified|which|not)\b[^)]*\)\s*$"
+    r"|[,，]?\s*\b(?:because|since|as (?:we|you|shown|required|desired|claimed|computed|expected|above)|which|so that|where|who|hence|after|given|by the"
     r"|i\.e\.|that is|according)\b.*$"
-    r"|[,，]\s*(?:altogether|in total|in all|overall|exactly|respectively)\s*$"
-    r"|[,，]\s*(?:as|so|and (?:this|that|we|it)|with|if|but|not)\b.*$|\s*\(not\b[^)]*\)\s*$",
+    rf"|\s*[,，;；—–]\s*(?:{_ASIDE})\s*$"
+    r"|[,，]\s*(?:as|so|and (?:this|that|we|it)|with|if|but|not[ ])\b.*$"
+    r"|\s+for this (?:problem|question)\s*$",
     re.DOTALL | re.IGNORECASE,
 )
 # Text that may come before a value in the last line of a text.
 CONCLUSION = re.compile(
-    r"^(?:therefore|thus|hence|so|finally|in conclusion|consequently|因此|所以|故|综上)[,，]?"
+    r"^(?:(?:therefore|thus|hence|so|finally|in conclusion|consequently)\b|因此|所以|故|综上"
+    rf"|(?:{CONCLUSIONS})(?:[ ](?:ist|est|é|è)\b)?)[,，、]?"
     r"\s*(?:we (?:get|have|find|obtain)\s*)?[,:]?\s*",
     re.IGNORECASE,
 )
-# A sentence with a verb and one number: `Ann sold 72 clips.`
+# A sentence with a verb and one number: `Ann sold 72 clips.`, `In total, the area is 72 square meters.`
+_LEAD = (
+    r"(?:(?:so|thus|therefore|hence|then|finally|altogether|overall|in total|in all|in conclusion|as a result),?[ ])?"
+)
 _VERB = (
-    r"(?:[a-z]{2,12}ed|[a-z]{2,12}s|have|had|sold|made|paid|got|spent|took|gave|ran|read|wrote|bought|ate|drank|drove|won"
-    r"|found|left|lost|kept|were|are|(?:will|can|must|should|could)[ ][a-z]{2,12})"
+    r"(?:[a-z]{2,12}ed|[a-z]{1,12}s|have|had|sold|made|paid|got|get|spent|took|gave|ran|read|wrote|bought|ate|drank"
+    r"|drove|won|found|find|left|lost|kept|were|are|need|(?:will|can|must|should|could)[ ][a-z]{2,12})"
 )
+_NO_UNIT = r"(?:a|an|altogether|total|in|on|for|during|this|that|last|left|old|by|to|of|when|with)"
 SENTENCE_WITH_VALUE = re.compile(
-    rf"(?:[A-Z][a-z']{{0,20}}[ ])(?:[a-zA-Z']{{1,15}}[ ]){{0,5}}?{_VERB}[ ](?:[a-z']{{1,12}}[ ]){{0,2}}?"
-    r"(?P<value>\\?\$?-?\d[\d.,/]{0,20}%?(?:[ ][a-z]{2,15}){0,4})\.?"
+    rf"{_LEAD}(?:[a-z'’]{{1,20}}[ ]){{1,7}}?{_VERB}[ ](?:[a-z'’]{{1,12}}[ ]){{0,4}}?"
+    rf"(?P<value>\\?\$?-?\d[\d.,/]{{0,20}}%?\$?(?:[ ](?!{_NO_UNIT}\b)[a-z]{{2,15}}){{0,3}})(?:[ ][a-z]{{1,15}}){{0,8}}",
+    re.IGNORECASE,
 )
+DECORATED_END = re.compile(r"[\s.!✅✔✓☑🎉∎\ufe0f]*$")
 # What makes the number of a sentence another one than the answer.
 QUALIFIED = _any_of(
-    *"not no never or either if maybe perhaps instead wrong incorrect".split(),
-    *"about around roughly nearly almost approximately between over under above below from at".split(),
+    *"not no never or either if perhaps instead wrong incorrect".split(),
+    *"nobody none fail… tried tries try considered checked examined looked wanted hoped planned expected".split(),
+    "may have",
+    "may be",
+    *"maybe might would guess… estimat… suppos… assum… seem… believ… but except without".split(),
+    *"about around roughly nearly almost approximately between over under above below from at up".split(),
     *"more less fewer than least most each per every until before after another other".split(),
-    *"times twice double… triple… half third quarter percent multiple… ratio".split(),
-    *"sum difference product minus plus root square… cube… power".split(),
-    others="n't",
+    *"times twice double… triple… minus plus modulo remainder step page equation case cases question chapter".split(),
+    *"one two three four five six seven eight nine ten eleven twelve dozen… hundred… thousand… million…".split(),
+    # the square root of 72, half of 72
+    others=r"n['’]t\b|\b(?:half|third|quarter|percent|multiple|ratio|sum|difference|product|root|square|cube|power)s?"
+    r"(?:[ ](?:of|to|between))?(?:[ ]the)?[ ][$\\]{0,2}\d",
 )
 # A line that consists only of `x = 5`.
 NAMED_VALUE = re.compile(r"(?:\$|\\\()?\s*[a-zA-Z](?:_\w)?\s*=\s*[^=<>\n]{1,60}?(?:\$|\\\))?[.。]?")

@@ -270,7 +270,10 @@ PLAIN_SPELLINGS = _compile(
         (r"(?<![\w.])(\d+\.\d*)\((\d+)\)$", r"\1\\overline{\2}"),  # 0.1(6), a recurring decimal
         (r"(\d)[\u0304\u0305\u0307](?:(\d)[\u0304\u0305\u0307])?", r"\\overline{\1\2}"),  # digits with a line above
         # 0.1666... and 0.272727..., where the last digits occur several times
-        (r"(?<![\w.])(\d{0,9}\.\d{0,9}?)(?:([1-9])\2{2,}|(?!00)(\d\d)\3{2,}|(?!00)(\d{3,8}?)\4+)\.\.\.$", r"\1\\overline{\2\3\4}"),
+        (
+            r"(?<![\w.])(\d{0,9}\.\d{0,9}?)(?:([1-9])\2{2,}|(?!00)(\d\d)\3{2,}|(?!00)(\d{3,8}?)\4+)\.\.\.$",
+            r"\1\\overline{\2\3\4}",
+        ),
         (r"^(\(?(?:-?[\d.]+\s*[+-]\s*)?-?[\d.]+)j(\)?)$", r"\1i\2"),  # Python's 2-1j
         (r"(\d)\s*x\s*(?=10\s*\^)", r"\1*"),  # 1.5x10^3
         # sets without backslashes, French brackets
@@ -308,6 +311,9 @@ SET_SPELLINGS = _compile(
         (_real_numbers("non-?negative "), r"[0,\\infty)"),
         (_real_numbers("non-?zero "), r"\\mathbb{R}\\setminus \\{0\\}"),
         (rf"(?i:«(?:{_ALL})?integers»)", r"\\mathbb{Z}"),
-        (rf"(?i:«{_ALL}(?:real numbers|reals) (?:except|other than|but)(?: for)?»)(?:x=)?(.+)", r"\\mathbb{R}\\setminus \\{\1\\}"),
+        (
+            rf"(?i:«{_ALL}(?:real numbers|reals) (?:except|other than|but)(?: for)?»)(?:x=)?(.+)",
+            r"\\mathbb{R}\\setminus \\{\1\\}",
+        ),
     ]
 )

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from open_r1.grading import languages
+
 
 # Name, kind, size in the base unit of the kind, other names. Units of different kinds are never converted.
 _UNITS = [
@@ -88,16 +90,17 @@ EMPTY_WORDS = set("倍 unit units 个 squared cubed total in only per the of a e
 # Words that are not units and change the meaning of a number.
 NOT_UNITS = set(
     # alternatives and negations
-    "or and not no if possibly maybe either neither both except but when where unless "
+    "or and not no isn aren wasn doesn can cannot never if possibly maybe either neither both except but when where unless "
     # approximations and comparisons
     "roughly circa more less fewer least most than about around approximately nearly almost between to through from "
     "over under above below up at greater smaller larger "
     # arithmetic
-    "minus plus times divided squared cubed another half third quarter twice "
+    "minus plus times divided squared cubed doubled tripled halved another half third quarter twice "
+    "halves thirds quarters fourths fifths sixths eighths tenths hundredths "
     # the rest of a sentence
     "is are equals equal was because since so then other "
-    # alternatives in other languages
-    "ou oder oppure или либо または あるいは もしくは 또는 或是 或者 或 和 与 且 "
+    # alternatives in Chinese
+    "或是 或者 或 和 与 且 "
     # approximations and comparisons in Chinese
     "以上 以下 左右 至少 至多 大约 约 不 到 多 及 以内 超过 不足 有余".split()
 )
@@ -113,6 +116,7 @@ VALUE_AND_UNIT = re.compile(
 VALUE_ENDS = "0123456789})|]abcdefghijklmnopqrstuvwxyz "
 FUNCTION_OF_AN_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?:\^\{?\d\}?)?\s*\(?[^-+*/]*$")
 WORD = re.compile(r"[^\W\d_]+")
+NUMBER_AFTER_WORD = re.compile(r"»\s?\d")
 MOST_WORDS = 5  # of a unit
 COMPOUND = re.compile(r"(\d+(?:\.\d+)?)(«[^»]*»)(?:and|,|\s)*(\d+(?:\.\d+)?)(«[^»]*»)$")
 AND = re.compile(r"\band\b")
@@ -170,9 +174,18 @@ def split_unit(text: str) -> tuple[str, str | None]:
     if value[-1] not in VALUE_ENDS or FUNCTION_OF_AN_ANGLE.search(value):  # the degree of `\sin 30°` is not its unit
         return text, None
     words = WORD.findall(unit)
-    if len(words) > MOST_WORDS or any(word.lower() in NOT_UNITS for word in words):
+    if len(words) > MOST_WORDS or any(_is_no_unit(word.lower()) for word in words):
+        return text, None
+    if NUMBER_AFTER_WORD.search(unit) and not parse_unit(unit).kinds:
         return text, None
     return value.strip(), unit
+
+
+def _is_no_unit(word: str) -> bool:
+    """Whether a word after a number gives an alternative, a bound or an approximation, say, rather than a unit."""
+    if word in NOT_UNITS or word in languages.NOT_UNITS:
+        return True
+    return not word.isascii() and languages.HEDGED.search(word) is not None
 
 
 def parse_unit(unit: str | None) -> Unit:
