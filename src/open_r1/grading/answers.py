@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from open_r1.grading.brackets import closing_brace
-from open_r1.grading.languages import FINAL_VERB, NEGATION, OPTION_WORD
+from open_r1.grading.languages import FINAL_VERB, HYPOTHETICAL, IN_TOTAL, NEGATION, OPTION_WORD
 from open_r1.grading.phrases import (
     ALTERNATIVE,
     ALTERNATIVE_BEFORE,
@@ -89,6 +89,8 @@ LINE_BREAK = re.compile(r"\s*\n\s*")
 BLANKS_IN_LINE = re.compile(r"[^\S\n]+")
 ALWAYS_FINAL = ("hash", "option", "chosen", "other_language")  # groups of STATED
 SENTENCE_GROUPS = ("said", "headed", "chinese", "other_language")  # groups of STATED that match the rest of the line
+
+HYPOTHETICAL_GROUPS = ("chinese", "other_language")
 
 
 @dataclass
@@ -232,10 +234,9 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
     if not lines:
         return None
     if is_block and len(lines) == 1:
-        line = DECORATED_END.sub("", lines[0].replace("**", ""))
-        sentence = SENTENCE_WITH_VALUE.fullmatch(line)
-        if sentence and not QUALIFIED.search(line):
-            return ExtractedAnswer(sentence["value"])
+        value = _value_of_sentence(lines[0])
+        if value:
+            return ExtractedAnswer(value)
     last_line = CONCLUSION.sub("", lines[-1])
     is_formula = bool(NAMED_VALUE.fullmatch(last_line) or FORMULA.fullmatch(last_line))
     earlier_values = [line for line in lines[:-1] if _is_value_without_name(line)]
@@ -245,6 +246,15 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
         return ExtractedAnswer(" ".join(lines))
     if is_formula or _is_value(last_line):
         return ExtractedAnswer(last_line, earlier_values)
+    return None
+
+
+def _value_of_sentence(text: str) -> str | None:
+    """The value that a single sentence gives, as `72` in `Ann sold 72 clips.`"""
+    text = DECORATED_END.sub("", text.replace("**", ""))
+    sentence = SENTENCE_WITH_VALUE.fullmatch(text)
+    if sentence and not QUALIFIED.search(text):
+        return sentence["value"]
     return None
 
 
@@ -415,12 +425,16 @@ def find_statements(text: str) -> list[StatedAnswer]:
         if group == "other_language":
             if NEGATION.search(value):
                 continue
-            value = OPTION_WORD.sub("", FINAL_VERB.sub("", value))
+            value = IN_TOTAL.sub("", OPTION_WORD.sub("", FINAL_VERB.sub("", value)))
         value = _without_unmatched_brace(value.strip()).strip("*_`\"'").strip()
         before = text[max(0, match.start() - BEFORE_UNTRUE_STATEMENT) : match.start()]
         is_question = text[end : end + 1] in ("?", "？")
         if not value or is_question or NO_VALUE.match(value) or UNTRUE.search(before):
             continue
+        if group in HYPOTHETICAL_GROUPS and HYPOTHETICAL.search(before):
+            continue
+        if group == "said":
+            value = _value_of_sentence(value) or value
         is_final = group in ALWAYS_FINAL or _is_about_the_question(match[0].lower())
         statements.append(StatedAnswer(value, match.start(), end, is_final))
     return statements

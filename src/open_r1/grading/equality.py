@@ -9,11 +9,11 @@ computer algebra and should therefore run in a worker.
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 
 from open_r1.grading.brackets import comparison_key
 from open_r1.grading.letters import use_letters_of
 from open_r1.grading.numerals import parse_rational
+from open_r1.grading.progressions import DOTS, continues, spell_out
 from open_r1.grading.real_sets import REAL_NUMBERS, Interval, RealSet, parse_real_set
 from open_r1.grading.structure import (
     MIRRORED,
@@ -44,10 +44,9 @@ NAMING_SIGNS = {"=", r"\approx", r"\in", r"\equiv"}  # possible signs between a 
 PARAMETERS = {"k", "n", "m"}  # arbitrary integers, as in `x = π/6 + 2kπ`
 DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
+NUMBER_AS_TERM = re.compile(r"(?:^|[+-])\s*\d+(?:\.\d+)?\s*(?:$|[+-])")
 BETWEEN_INTERVALS = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")
 MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?\d+\}?\)?$")
-DOTS = "..."
-LONGEST_PROGRESSION = 200  # terms that are spelled out
 NUMBER = re.compile(r"\d+")
 WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)")
 RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
@@ -211,7 +210,7 @@ def _same_lists(golds: list[str], answers: list[str], same_value: SameValue, is_
     if _name_different_unknowns(answers) and not any(_names(golds)):  # the other way round
         return _same_in_order(golds, _values_by_name(answers), same_value)
     if DOTS in golds or DOTS in answers:
-        return _same_progression(_spell_out(golds), _spell_out(answers), same_value)
+        return _same_progression(spell_out(golds), spell_out(answers), same_value)
     if not is_set and len(_without_repeats(golds)) < len(golds):  # the multiplicity of a root
         return _match_up(golds, answers, _same_single, same_value)
     return _same_in_any_order(golds, answers, same_value)
@@ -229,35 +228,7 @@ def _same_progression(golds: list[str], answers: list[str], same_value: SameValu
     shorter, longer = heads
     if not _same_in_order(shorter, longer[: len(shorter)], same_value):
         return False
-    return len(shorter) == len(longer) or (len(shorter) > 1 and _is_arithmetic(longer))
-
-
-def _spell_out(terms: list[str]) -> list[str]:
-    """`0, 1, …, 5` with all its terms. Other lists are returned unchanged."""
-    if terms.count(DOTS) != 1 or terms.index(DOTS) < 2 or terms[-1] == DOTS:
-        return terms
-    dots = terms.index(DOTS)
-    numbers = [parse_rational(term) for term in terms if term != DOTS]
-    if None in numbers or not _is_arithmetic(terms[:dots]):
-        return terms
-    distance = numbers[1] - numbers[0]
-    first, last = numbers[0], numbers[-1]
-    if not distance or (last - first) % distance or not 0 < (last - first) / distance < LONGEST_PROGRESSION:
-        return terms
-    count = int((last - first) / distance) + 1
-    spelled_out = [first + index * distance for index in range(count)]
-    if spelled_out[dots - len(terms) + 1 :] != numbers[dots:]:
-        return terms
-    return [str(number) for number in spelled_out]
-
-
-def _is_arithmetic(terms: list[str]) -> bool:
-    """Whether numbers have the same distance from one to the next."""
-    numbers = [parse_rational(term) for term in terms]
-    if None in numbers:
-        return False
-    distances = {second - first for first, second in pairwise(numbers)}
-    return len(distances) == 1
+    return len(shorter) == len(longer) or continues(shorter, longer)
 
 
 def _one_is_all(gold: str, answers: list[str], same_value: SameValue) -> bool:
@@ -415,10 +386,10 @@ def _same_point(gold: Bracketed, answer: Bracketed, same_value: SameValue) -> bo
 
 
 def _same_ratio(gold: list[str], answer: list[str], same_value: SameValue) -> bool:
-    """Compares ratios: `2 : 4 : 6` equals `1 : 2 : 3`. `5:00` is a time, so ratios with a zero do not count."""
+    """Compares ratios: `2 : 4 : 6` equals `1 : 2 : 3`. `5:00` and `5:05` are times."""
     if len(gold) != len(answer):
         return False
-    if any(parse_rational(part) == 0 for part in gold + answer):
+    if any(parse_rational(part) == 0 or part.startswith("0") for part in gold + answer):
         return False
     for gold_part, part in zip(gold[1:], answer[1:], strict=True):
         if not same_value(f"({gold_part})*({answer[0]})", f"({part})*({gold[0]})"):
@@ -583,6 +554,8 @@ def _is_plain_equation(name: str, value: str) -> bool:
         return are_sorted or not "".join(names.components).isalpha()
     if NAME.match(name) or name.startswith(DEFINITE_VALUES):
         return True
+    if value == "0" and NUMBER_AS_TERM.search(name):  # the equation of a line
+        return False
     return not VARIABLE.search(value)
 
 

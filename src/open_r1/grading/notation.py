@@ -86,7 +86,7 @@ COUNTERS = set("个倍人只本张次种条件名棵辆支块枚")  # measure wo
 HAN_NUMBER_AND_WORD = re.compile(r"([零一二两三四五六七八九十百千点]+)(.+)$")
 BETWEEN_WORDS = re.compile(r"»\s*«")
 MARKED_WORDS = re.compile(r"«\s*([^»]*?)\s*»")
-IS_WORD = re.compile(r"[^\W\d_]{2}|[㐀-鿿가-힣]|^[a-zA-Z]$")
+IS_WORD = re.compile(r"[^\W\d_]{2}|[㐀-鿿가-힣ऀ-ॿ]|^[a-zA-Z]$")
 IS_FORMULA = re.compile(r"[\\{}=]")
 
 # Blanks

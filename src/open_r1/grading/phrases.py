@@ -9,6 +9,7 @@ part of them.
 import re
 
 from open_r1.grading.languages import CONCLUSIONS, STATED_IN_OTHER_LANGUAGES
+from open_r1.grading.units import UNIT_NAMES
 
 
 def _any_of(*phrases: str, others: str = "") -> re.Pattern:
@@ -310,8 +311,8 @@ _ASIDE = (
 )
 REMARK = re.compile(
     r"\s*\((?:because|since|as|see|checked|verified|which|not)\b[^)]*\)\s*$"
-    r"|[,，]?\s*\b(?:because|since|as (?:we|you|shown|required|desired|claimed|computed|expected|above)|which|so that|where|who|hence|after|given|by the"
-    r"|i\.e\.|that is|according)\b.*$"
+    r"|[,，]?\s*\b(?:because|since|as (?:we|you|shown|required|desired|claimed|computed|expected|above)|which|so that"
+    r"|where|who|hence|after|given|by the|i\.e\.|that is|according)\b.*$"
     rf"|\s*[,，;；—–]\s*(?:{_ASIDE})\s*$"
     r"|[,，]\s*(?:as|so|and (?:this|that|we|it)|with|if|but|not[ ])\b.*$"
     r"|\s+for this (?:problem|question)\s*$",
@@ -324,35 +325,38 @@ CONCLUSION = re.compile(
     r"\s*(?:we (?:get|have|find|obtain)\s*)?[,:]?\s*",
     re.IGNORECASE,
 )
-# A sentence with a verb and one number: `Ann sold 72 clips.`, `In total, the area is 72 square meters.`
+# A sentence that gives one number: `Ann sold 72 clips.`, `In total, the area is 72 square meters.`
 _LEAD = (
     r"(?:(?:so|thus|therefore|hence|then|finally|altogether|overall|in total|in all|in conclusion|as a result),?[ ])?"
 )
 _VERB = (
     r"(?:[a-z]{2,12}ed|[a-z]{1,12}s|have|had|sold|made|paid|got|get|spent|took|gave|ran|read|wrote|bought|ate|drank"
-    r"|drove|won|found|find|left|lost|kept|were|are|need|(?:will|can|must|should|could)[ ][a-z]{2,12})"
+    r"|drove|won|found|find|left|lost|kept|were|are|need|(?:will|can|must)[ ][a-z]{2,12})"
 )
-_NO_UNIT = r"(?:a|an|altogether|total|in|on|for|during|this|that|last|left|old|by|to|of|when|with)"
+_BEFORE_NUMBER = r"(?:a total of|exactly|only|just|now|equal to|altogether|all|(?:his|her|their)(?:[ ]own)?)"
+_UNIT = "|".join(name for name in UNIT_NAMES if name.isalpha() and len(name) > 1 and name != "in")
 SENTENCE_WITH_VALUE = re.compile(
-    rf"{_LEAD}(?:[a-z'’]{{1,20}}[ ]){{1,7}}?{_VERB}[ ](?:[a-z'’]{{1,12}}[ ]){{0,4}}?"
-    rf"(?P<value>\\?\$?-?\d[\d.,/]{{0,20}}%?\$?(?:[ ](?!{_NO_UNIT}\b)[a-z]{{2,15}}){{0,3}})(?:[ ][a-z]{{1,15}}){{0,8}}",
+    rf"{_LEAD}(?:[a-z'’]{{1,20}}[ ]){{1,7}}?{_VERB}[ ](?:{_BEFORE_NUMBER}[ ])?"
+    r"(?P<value>\\?\$?-?\d[\d.,/]{0,20}%?\$?"
+    rf"(?:[ ](?:square|cubic))?(?:[ ](?:{_UNIT})\b(?:[ ]per[ ](?:{_UNIT})\b|/[a-z]{{1,3}})?)?)"
+    r"(?:[ ][a-z]{1,15}){0,8}",
     re.IGNORECASE,
 )
 DECORATED_END = re.compile(r"[\s.!✅✔✓☑🎉∎\ufe0f]*$")
 # What makes the number of a sentence another one than the answer.
 QUALIFIED = _any_of(
-    *"not no never or either if perhaps instead wrong incorrect".split(),
-    *"nobody none fail… tried tries try considered checked examined looked wanted hoped planned expected".split(),
+    *"not no never or either if perhaps instead wrong incorrect nobody nothing none fail…".split(),
+    *"tried tries try considered checked examined looked wanted hoped planned expected guess… estimat…".split(),
+    *"suppos… assum… seem… believ… maybe might would could but except without".split(),
     "may have",
     "may be",
-    *"maybe might would guess… estimat… suppos… assum… seem… believ… but except without".split(),
-    *"about around roughly nearly almost approximately between over under above below from at up".split(),
-    *"more less fewer than least most each per every until before after another other".split(),
-    *"times twice double… triple… minus plus modulo remainder step page equation case cases question chapter".split(),
+    *"about around roughly nearly almost approximately over under above below up".split(),
+    *"more less fewer than least most each every until before after another other".split(),
+    *"exceed… divid… approach… tend… uses add… subtract… multipl…".split(),
+    *"half halves third… quarter… percent times twice double… triple… minus plus modulo remainder".split(),
+    *"step page equation case cases question chapter".split(),
     *"one two three four five six seven eight nine ten eleven twelve dozen… hundred… thousand… million…".split(),
-    # the square root of 72, half of 72
-    others=r"n['’]t\b|\b(?:half|third|quarter|percent|multiple|ratio|sum|difference|product|root|square|cube|power)s?"
-    r"(?:[ ](?:of|to|between))?(?:[ ]the)?[ ][$\\]{0,2}\d",
+    others=r"n['’]t\b|(?<!miles )(?<!meters )(?<!kilometers )(?<!feet )\bper\b",
 )
 # A line that consists only of `x = 5`.
 NAMED_VALUE = re.compile(r"(?:\$|\\\()?\s*[a-zA-Z](?:_\w)?\s*=\s*[^=<>\n]{1,60}?(?:\$|\\\))?[.。]?")

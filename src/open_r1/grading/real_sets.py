@@ -28,9 +28,9 @@ UNION_OR_ALTERNATIVE = re.compile(r"\\cup(?![a-zA-Z])|«(?:or|或|或者)»")
 COMMA_OR_CONJUNCTION = re.compile(r",|«(?:and|且|和)»")
 WITHOUT_POINTS = re.compile(r"^(.+?)\s*(?:\\setminus|(?<=[R}])-|\\)\s*\\\{(.*)\\\}$")  # ℝ ∖ {1, 2}
 WITHOUT_INTERVAL = re.compile(r"^(?:\\mathbb\{R\}|R)\s*(?:\\setminus|-)\s*([(\[].*[)\]])$")  # ℝ ∖ [1, 2]
+UNEQUAL_TO = re.compile(r"^[a-z]\\ne ([^a-z=<>\\]*,[^a-z=<>\\]*)$")  # x ≠ 1, 2
 NAMED_POINT = re.compile(r"^[a-z]=([^=<>,]+)$")  # x = 1
 ABSOLUTE_VALUE = re.compile(r"^\|[a-z]\|$")
-COMMA = re.compile(",")
 BELOW = ("<", r"\le")
 ABOVE = (">", r"\ge")
 ORDER_SIGNS = (*BELOW, *ABOVE)
@@ -67,6 +67,9 @@ def parse_real_set(text: str) -> RealSet | None:
     (True, None)
     """
     text = unwrap(text)
+    unequal = UNEQUAL_TO.match(text)
+    if unequal:
+        return RealSet([ALL_REALS], split_values(unequal[1]))
     intervals = []
     holes = []
     for alternative in split_outside_brackets(text, UNION_OR_ALTERNATIVE):
@@ -150,7 +153,7 @@ def _parse_condition(text: str) -> RealSet | None:
     without_points = WITHOUT_POINTS.match(text)
     if without_points:
         whole = parse_real_set(without_points[1])
-        points = split_outside_brackets(without_points[2], COMMA)
+        points = split_values(without_points[2])
         return whole and RealSet(whole.intervals, whole.holes + points)
     without_interval = WITHOUT_INTERVAL.match(text)
     if without_interval:

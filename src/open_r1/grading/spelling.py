@@ -8,7 +8,13 @@ import unicodedata
 
 
 BASIC_MULTILINGUAL_PLANE = 2**16  # code points
-DECORATIONS = [(0x25A0, 0x25A1), (0x2600, 0x2653), (0x2668, 0x27BF), (0x1F300, 0x1FAFF)]  # ranges of emoji and marks
+DECORATIONS = [
+    (0x25A0, 0x25A1),
+    (0x2600, 0x2653),
+    (0x2668, 0x27BF),
+    (0x2B50, 0x2B50),
+    (0x1F300, 0x1FAFF),
+]  # ranges of emoji and marks
 MEANINGFUL_MARKS = "✗✘❌❎❓❔❗⛔🚫👎🤔🤷🙅➕➖➗"
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
@@ -96,6 +102,8 @@ CHARACTERS = str.maketrans(
         "∖": r"\setminus ",
         "⌊": r"\lfloor ",
         "⌋": r"\rfloor ",
+        "⌈": r"\lceil ",
+        "⌉": r"\rceil ",
         "ℝ": r"\mathbb{R}",
         "ℤ": r"\mathbb{Z}",
         "ℕ": r"\mathbb{N}",
@@ -277,8 +285,9 @@ PLAIN_SPELLINGS = _compile(
         (r"^(\(?(?:-?[\d.]+\s*[+-]\s*)?-?[\d.]+)j(\)?)$", r"\1i\2"),  # Python's 2-1j
         (r"(\d)\s*x\s*(?=10\s*\^)", r"\1*"),  # 1.5x10^3
         # sets without backslashes, French brackets
-        (r"(?<=\\cup)\s*\{([^{}]*)\}|^\{([^{}]*)\}(?=\s*\\cup)", r" \\{\1\2\\}"),
-        (r"(?:(?<![\w}])\]|\[)[^\[\]()]{1,60}[,;][^\[\]()]{1,60}[\[\]]", _spell_open_interval),
+        (r"(\\cup|\\setminus)\s*\{([^{}]*)\}", r"\1 \\{\2\\}"),
+        (r"^\{([^{}]*)\}(?=\s*\\cup)", r"\\{\1\\}"),
+        (r"(?:(?:(?<![\w}])|(?<=\\cup))\]|\[)[^\[\]()]{1,60}[,;][^\[\]()]{1,60}[\[\]]", _spell_open_interval),
         # powers and indices
         (r"(?<=[\w)}\]])\^\s*([+-]?\d+(?:\.\d+)?)(?!\w*\})", r"^{\1}"),
         (r"(?<=[\w)}\]])_(\d+)", r"_{\1}"),
@@ -290,7 +299,7 @@ PLAIN_SPELLINGS = _compile(
     ]
 )
 
-_ALL = r"(?:(?:the set of|all|any|every|each|the|is|are|can be|may be) )+"
+_ALL = r"(?:(?:for|the set of|all|any|every|each|the|is|are|can be|may be) )+"
 
 
 def _real_numbers(adjective: str = "") -> str:

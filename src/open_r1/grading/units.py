@@ -90,7 +90,8 @@ EMPTY_WORDS = set("倍 unit units 个 squared cubed total in only per the of a e
 # Words that are not units and change the meaning of a number.
 NOT_UNITS = set(
     # alternatives and negations
-    "or and not no isn aren wasn doesn can cannot never if possibly maybe either neither both except but when where unless "
+    "or and not no can cannot never if possibly maybe either neither both except "
+    "but when where unless "
     # approximations and comparisons
     "roughly circa more less fewer least most than about around approximately nearly almost between to through from "
     "over under above below up at greater smaller larger "
@@ -115,7 +116,7 @@ VALUE_AND_UNIT = re.compile(
 )
 VALUE_ENDS = "0123456789})|]abcdefghijklmnopqrstuvwxyz "
 FUNCTION_OF_AN_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?:\^\{?\d\}?)?\s*\(?[^-+*/]*$")
-WORD = re.compile(r"[^\W\d_]+")
+WORD = re.compile(r"[^\s«»\d_/^{}*°%]+")
 NUMBER_AFTER_WORD = re.compile(r"»\s?\d")
 MOST_WORDS = 5  # of a unit
 COMPOUND = re.compile(r"(\d+(?:\.\d+)?)(«[^»]*»)(?:and|,|\s)*(\d+(?:\.\d+)?)(«[^»]*»)$")
@@ -176,6 +177,8 @@ def split_unit(text: str) -> tuple[str, str | None]:
     words = WORD.findall(unit)
     if len(words) > MOST_WORDS or any(_is_no_unit(word.lower()) for word in words):
         return text, None
+    if not unit.isascii() and languages.WORDS_OF_OTHER_SCRIPTS.search(unit):
+        return text, None
     if NUMBER_AFTER_WORD.search(unit) and not parse_unit(unit).kinds:
         return text, None
     return value.strip(), unit
@@ -183,7 +186,7 @@ def split_unit(text: str) -> tuple[str, str | None]:
 
 def _is_no_unit(word: str) -> bool:
     """Whether a word after a number gives an alternative, a bound or an approximation, say, rather than a unit."""
-    if word in NOT_UNITS or word in languages.NOT_UNITS:
+    if word in NOT_UNITS or word in languages.NOT_UNITS or word.endswith(("n't", "n’t")):
         return True
     return not word.isascii() and languages.HEDGED.search(word) is not None
 
