@@ -47,7 +47,7 @@ def main() -> None:
     pairs = to_pairs(dataset, script_args, args.seed)
     if held_out:
         held_out = to_pairs(held_out, script_args, args.seed)
-    longest = check_pairs(pairs, tokenizer, args)
+    longest = check_pairs(pairs, tokenizer)
     check_resume(run, pairs)
 
     # Show what is about to run

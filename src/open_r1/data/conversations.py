@@ -14,7 +14,7 @@ from open_r1.utils.text import split_thought
 
 
 if TYPE_CHECKING:  # these import torch, which builders do without
-    from transformers import PreTrainedTokenizerBase, TrainingArguments
+    from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig
 
 
@@ -25,7 +25,7 @@ ROUND_TRIPS = 8  # texts with which the tokenizer is checked
 
 
 def check_conversations(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> list[int]:
-    """Checks rows as TRL will write them, all of them in the main process, and measures the first ones.
+    """Checks all rows as TRL will write them, and measures the first ones.
 
     Args:
         dataset (`Dataset`): With the columns that TRL's SFTTrainer takes, see `to_training_rows`.
@@ -46,7 +46,7 @@ def check_conversations(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", 
     def write(row: dict) -> str:
         return _training_text(row, tokenizer, args.dataset_text_field, end)
 
-    texts = write_all(dataset, write, args)
+    texts = write_all(dataset, write)
     lengths = check_and_measure(texts, tokenizer)
     if args.max_length:
         overlong = [length for length in lengths if length > args.max_length]
@@ -60,23 +60,18 @@ def check_conversations(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", 
     return lengths
 
 
-def write_all(dataset: Dataset, write: Callable[[dict], str], args: "TrainingArguments") -> list[str]:
-    """Writes rows as text, to see that this works for all of them, and returns the first texts.
-
-    Only the main process writes all rows; the others would find the same.
+def write_all(dataset: Dataset, write: Callable[[dict], str]) -> list[str]:
+    """Writes all rows as text, to see that this works, and returns the first texts.
 
     Args:
         dataset (`Dataset`): The rows.
         write (`Callable`): Returns the text of a row, or raises `InvalidRow`.
-        args (`TrainingArguments`): Tells which process this is.
 
     Raises:
         RecipeError: If a row cannot be written, with its number.
     """
     texts = []
-    if args.process_index > 0:
-        dataset = dataset.select(range(min(MEASURED_ROWS, len(dataset))))
-    for index, row in enumerate(progress_bar(dataset, desc="Checking rows", total=len(dataset))):
+    for index, row in enumerate(progress_bar(dataset, desc="Checking rows")):
         try:
             text = write(row)
         except InvalidRow as error:

@@ -8,6 +8,7 @@ import jinja2
 from datasets import Dataset, Features, Value
 
 from open_r1.configs import PromptArguments
+from open_r1.data.conversations import write_all
 from open_r1.data.load import existing_columns, rename_column, require_column
 from open_r1.data.messages import conversation_type, read_text_or_messages
 from open_r1.data.rows import InvalidRow, convert_rows
@@ -39,11 +40,12 @@ def to_prompts(
     Args:
         dataset (`Dataset`): Rows with the recipe's prompt column, and its solution column if `with_solution`.
         args (`PromptArguments`): Column names, template or system prompt, `max_prompt_length` in tokens.
-        tokenizer (`PreTrainedTokenizerBase`, *optional*): Counts the tokens; not needed without `max_prompt_length`.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*):
+            Writes all prompts, to see that its chat template does not fail; needed for `max_prompt_length`.
         with_solution (`bool`): Whether a reward needs the gold answers.
 
     Raises:
-        RecipeError: If a column is missing or if no prompt is short enough.
+        RecipeError: If a column is missing, if a row cannot be used, or if no prompt is short enough.
     """
     require_column(dataset, args.dataset_prompt_column, "dataset_prompt_column")
     if with_solution:
@@ -70,6 +72,8 @@ def to_prompts(
         features=Features({name: feature for name, feature in types.items() if name not in to_drop}),
         description="Writing prompts",
     )
+    if not args.prompt_template and tokenizer is not None and tokenizer.chat_template:
+        write_all(dataset, lambda row: prompt_text(row["prompt"], tokenizer))
     if args.max_prompt_length:
         dataset = drop_overlong(dataset, tokenizer, args.max_prompt_length)
     return dataset
@@ -195,7 +199,8 @@ def prompt_text(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase") 
     """What the model is given for a prompt, as TRL writes it.
 
     Raises:
-        RecipeError: If the prompt has messages and there is no chat template for them, or if the template fails.
+        RecipeError: If the prompt has messages and there is no chat template for them.
+        InvalidRow: If the template fails.
     """
     if isinstance(prompt, str):
         return prompt
@@ -205,8 +210,8 @@ def prompt_text(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase") 
         )
     try:
         return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
-    except jinja2.TemplateError as error:
-        raise RecipeError(f"the chat template fails on {str(prompt)[:200]}: {error}") from error
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        raise InvalidRow(f"the chat template fails on {str(prompt)[:200]}: {error}") from error
 
 
 def prompt_length(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase") -> int:

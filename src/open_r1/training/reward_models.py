@@ -6,12 +6,12 @@ import torch
 from datasets import Dataset
 from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerBase
-from trl import RewardConfig, RewardTrainer
+from trl import RewardTrainer
 
 from open_r1.data.conversations import as_text, check_and_measure, write_all
 
 
-def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase, args: RewardConfig) -> int:
+def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
     """Checks that all pairs can be written, and measures the first ones.
 
     Returns:
@@ -20,18 +20,16 @@ def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase, args: Reward
     Raises:
         RecipeError: If the chat template fails on a pair, with its number, or the tokenizer changes a text.
     """
-    lengths = _check_and_measure(pairs, "chosen", tokenizer, args)
-    lengths += _check_and_measure(pairs, "rejected", tokenizer, args)
+    lengths = _check_and_measure(pairs, "chosen", tokenizer)
+    lengths += _check_and_measure(pairs, "rejected", tokenizer)
     return max(lengths)
 
 
-def _check_and_measure(
-    pairs: Dataset, column: str, tokenizer: PreTrainedTokenizerBase, args: RewardConfig
-) -> list[int]:
+def _check_and_measure(pairs: Dataset, column: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     def write(row: dict) -> str:
         return as_text(row[column], tokenizer)
 
-    texts = write_all(pairs, write, args)
+    texts = write_all(pairs, write)
     return check_and_measure(texts, tokenizer)
 
 
