@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 from trl import SFTConfig
 
 from open_r1.configs import DatasetSpec, ScriptArguments
-from open_r1.data.load import load_split, load_train_and_eval, write_rows
+from open_r1.data.load import load_split, load_train_and_eval, rename_columns, write_rows
 from open_r1.utils.errors import RecipeError
 
 
@@ -148,3 +148,49 @@ def test_written_json_lines_are_human_readable(tmp_path):
     write_rows(Dataset.from_list(rows), tmp_path / "rows.jsonl")
     text = (tmp_path / "rows.jsonl").read_text()
     assert text == '{"completion": "<think>所以 2+2</think>4", "rewards/accuracy": null, "when": "2025-01-22"}\n'
+
+
+@pytest.mark.parametrize(
+    "name, content, says",
+    [
+        (
+            "a.jsonl",
+            '{"q": 1, "a": 12345678901234567890123}',
+            "row 1 of 1: .*1.2345678901234568e\\+22, which may have lost",
+        ),
+        (
+            "a.jsonl",
+            '{"q": 1, "a": [1, 12345678901234567890123]}',
+            "row 1 of 1: .*, which may have lost digits. Write it as text",
+        ),
+        ("a.csv", "q,a\n1,9007199254740993\n2,", "row 1 of 2: .*9007199254740992.0, which may have lost digits"),
+        (
+            "a.jsonl",
+            '{"q": 1, "a": "2024-01-31"}',
+            "the column 'a' was read as Value\\('timestamp.*store the rows as Parquet",
+        ),
+        ("a.jsonl", '{"q": 1, "a": {"value": 1}}', "the column 'a' was read as .*; expected text, numbers or lists"),
+    ],
+)
+def test_gold_answers_that_are_not_those_of_the_file_are_refused(tmp_path, name, content, says):
+    path = tmp_path / name
+    path.write_text(content + "\n")
+    with pytest.raises(RecipeError, match=f"dataset_solution_column: {says}"):
+        rename_columns(load(path), {"solution": "a"})
+
+
+@pytest.mark.parametrize(
+    "name, content, golds",
+    [
+        ("a.jsonl", '{"q": 1, "a": "12345678901234567890123"}', ["12345678901234567890123"]),
+        ("a.jsonl", '{"q": 1, "a": 9007199254740993}', [9007199254740993]),
+        ("a.csv", "q,a\n1,5\n2,", [5.0, None]),
+        ("a.jsonl", '{"q": 1, "a": "2024-01-31"}\n{"q": 1, "a": "May"}', ["2024-01-31", "May"]),
+        ("a.jsonl", '{"q": 1, "a": [[1, 2], [3, 4]]}', [[[1, 2], [3, 4]]]),
+        ("a.jsonl", '{"q": 1, "a": 3}\n{"q": 1, "a": "x"}', [3, "x"]),
+    ],
+)
+def test_other_gold_answers_are_kept(tmp_path, name, content, golds):
+    path = tmp_path / name
+    path.write_text(content + "\n")
+    assert rename_columns(load(path), {"solution": "a"})["solution"][:] == golds

@@ -91,6 +91,14 @@ def test_missing_column_is_named(files):
         load_sources(GRPOScriptArguments(sources=files), grpo_args(*NO_EVALUATION))
 
 
+def test_row_without_a_question_is_named_with_its_source(files):
+    path = files[1]["dataset_name"]
+    with open(path, "a") as file:
+        file.write('{"prompt": null, "domain": "general-helpful"}\n')
+    with pytest.raises(RecipeError, match="chat.jsonl: dataset_prompt_column: row 11 of 11: the question: found null"):
+        load_sources(GRPOScriptArguments(sources=files), grpo_args(*NO_EVALUATION))
+
+
 def test_rows_of_each_source_are_held_out_and_never_trained_on(files):
     args = GRPOScriptArguments(sources=files, eval_split_size=0.1)
     rows, held_out = load_sources(args, grpo_args())

@@ -98,3 +98,23 @@ def test_errors_name_what_is_missing(rows, kwargs, message):
 def test_unknown_objective():
     with pytest.raises(RecipeError, match="Did you mean 'helpfulness'"):
         arguments(objective="helpfullness")
+
+
+@pytest.mark.parametrize(
+    "bad, kwargs, says",
+    [
+        ({"score_chosen": None}, {"min_gap": 1.0}, "row 2 of 2: found the score None; expected a number"),
+        ({"label": None}, {"objective": "harmlessness"}, "row 2 of 2: found the label None; expected safe or unsafe"),
+        ({"prompt": None}, {}, "row 2 of 2: prompt: found null; expected text or a list of messages"),
+    ],
+)
+def test_row_that_cannot_be_used_is_named(bad, kwargs, says):
+    row = {"prompt": "q", "chosen": "a", "rejected": "b", "completion": "c", "label": "safe"}
+    row |= {"score_chosen": 9.0, "score_rejected": 1.0}
+    with pytest.raises(RecipeError, match=f"dataset: {says}"):
+        to_pairs(Dataset.from_list([row, row | bad]), arguments(**kwargs), seed=0)
+
+
+def test_answers_alone_have_no_question():
+    with pytest.raises(RecipeError, match="row 1 of 1: chosen: found an answer alone; expected a conversation, or"):
+        to_pairs(Dataset.from_list([{"chosen": "a", "rejected": "b"}]), arguments(), seed=0)

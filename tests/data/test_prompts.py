@@ -66,3 +66,44 @@ def test_missing_column_names_its_option_and_a_suggestion():
     args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column="questions")
     with pytest.raises(RecipeError, match="dataset_prompt_column.*'questions'.*Did you mean 'question'"):
         to_prompts(ROWS, args, tiny.tokenizer(), with_solution=False)
+
+
+def read(rows, template=None, **kwargs):
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template
+    return to_prompts(Dataset.from_list(rows), GRPOScriptArguments(dataset_name="rows", **kwargs), tokenizer, False)
+
+
+QUESTION = [{"role": "user", "content": "2+2?"}]
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+def test_messages_of_a_single_question_fill_a_template_of_text(tmp_path):
+    path = tmp_path / "q.jinja"
+    path.write_text("Q: {{ prompt }}\nA:")
+    assert read([{"prompt": QUESTION}], prompt_template=str(path))["prompt"][:] == ["Q: 2+2?\nA:"]
+    with pytest.raises(RecipeError, match="row 1 of 1: prompt_template takes a single question, .*system, user"):
+        read([{"prompt": [SYSTEM, *QUESTION]}], prompt_template=str(path))
+
+
+def test_answer_at_the_end_of_a_prompt_is_left_out(caplog):
+    rows = read([{"messages": [*QUESTION, {"role": "assistant", "content": "4"}]}], dataset_prompt_column="messages")
+    assert rows["prompt"][:] == [QUESTION] and rows.column_names == ["prompt"]
+    assert "the conversations end with an answer of the assistant; it is left out of the prompts" in caplog.text
+
+
+def test_two_system_messages_are_refused():
+    with pytest.raises(RecipeError, match="row 2 of 2: the row has a system message and the recipe a system_prompt"):
+        read([{"prompt": QUESTION}, {"prompt": [SYSTEM, *QUESTION]}], system_prompt="Think.")
+
+
+def test_chat_template_is_tried_on_every_prompt():
+    template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    rows = [*[{"prompt": QUESTION}] * 1500, {"prompt": [SYSTEM, *QUESTION]}]
+    with pytest.raises(RecipeError, match="row 1501 of 1501: the chat template fails on .*no system role"):
+        read(rows, template)
+
+
+@pytest.mark.parametrize("name", ["image", "images", "completions", "prompts", "completion_ids", "log_extra"])
+def test_columns_that_the_trainer_reads_by_name_are_dropped(name):
+    assert read([{"prompt": "2+2?", name: None, "level": 1}]).column_names == ["prompt", "level"]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 from datasets import Dataset
-from datasets.utils import tqdm as progress_bar
 
-from open_r1.data.rows import InvalidRow, describe_row
+from open_r1.data.rows import InvalidRow, read_rows
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import split_thought
 
@@ -71,11 +70,7 @@ def write_all(dataset: Dataset, write: Callable[[dict], str]) -> list[str]:
         RecipeError: If a row cannot be written, with its number.
     """
     texts = []
-    for index, row in enumerate(progress_bar(dataset, desc="Checking rows")):
-        try:
-            text = write(row)
-        except InvalidRow as error:
-            raise RecipeError(f"dataset: {describe_row(dataset, index)}: {error}") from error
+    for text in read_rows(dataset, write, "dataset"):
         if len(texts) < MEASURED_ROWS:
             texts.append(text)
     return texts
@@ -108,7 +103,7 @@ def _training_text(row: dict, tokenizer: "PreTrainedTokenizerBase", text_field: 
     if not text.rstrip().endswith(end):
         raise InvalidRow(
             f"the conversation ends with {text[-20:]!r}, not with the end-of-sequence token {end!r}, so the model "
-            "would never learn to stop. Set `eos_token` to the token that ends an assistant's turn."
+            "would never learn to stop. Set `eos_token` to the token that ends an assistant's turn"
         )
     return text
 
@@ -138,6 +133,6 @@ def as_text(messages: list[dict], tokenizer: "PreTrainedTokenizerBase", **variab
     if has_closed_thought and last_turn.thought.strip() not in text:
         raise InvalidRow(
             "chat_template_path: the chat template drops the thought (`<think>…</think>`) from what is trained on. "
-            "Name a template that keeps it, see recipes/chat_templates."
+            "Name a template that keeps it, see recipes/chat_templates"
         )
     return text

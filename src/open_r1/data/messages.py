@@ -72,6 +72,8 @@ def read_text_or_messages(value: Any, column: str) -> str | list[dict]:
         value = parse_conversation(value)
     if isinstance(value, str):
         return value
+    if not isinstance(value, list):
+        raise InvalidRow(f"{column}: found {_describe(value)}; expected text or a list of messages")
     try:
         return read_messages(value)
     except InvalidRow as error:

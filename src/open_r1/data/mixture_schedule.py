@@ -14,6 +14,7 @@ from trl import GRPOConfig
 
 from open_r1.configs import GRPOScriptArguments, PromptSource, steps_of_a_round
 from open_r1.data.load import load_train_and_eval, rename_column, require_column
+from open_r1.data.prompts import check_questions
 from open_r1.utils.errors import RecipeError
 
 
@@ -58,7 +59,9 @@ def _prepare_source(rows: Dataset, number: int, source: PromptSource, args: GRPO
         rows = rename_column(
             rows, column, args.columns[name], f"sources: {source.dataset_name}: dataset_{name}_column"
         )
-    require_column(rows, args.dataset_prompt_column, f"sources: {source.dataset_name}: dataset_prompt_column")
+    key = f"sources: {source.dataset_name}: dataset_prompt_column"
+    require_column(rows, args.dataset_prompt_column, key)
+    check_questions(rows, args.dataset_prompt_column, key)
     if source.domain:
         if "domain" in rows.column_names:
             rows = rows.remove_columns("domain")

@@ -11,7 +11,7 @@ from open_r1.configs import PromptArguments
 from open_r1.data.conversations import write_all
 from open_r1.data.load import existing_columns, rename_column, require_column
 from open_r1.data.messages import conversation_type, read_text_or_messages
-from open_r1.data.rows import InvalidRow, convert_rows
+from open_r1.data.rows import InvalidRow, convert_rows, read_rows
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import require_file
 from open_r1.utils.text import prompt_messages
@@ -118,6 +118,25 @@ def read_question(value: Any) -> str | list[dict]:
     if not messages or not messages[-1]["content"].strip():
         raise InvalidRow("the conversation has no question before the assistant's answer")
     return messages
+
+
+def check_questions(dataset: Dataset, column: str, key: str) -> None:
+    """Checks that all rows have a question, before they are mixed with those of other data sets.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        column (`str`): Column of the questions.
+        key (`str`): The recipe's key that chooses it, for the error message.
+
+    Raises:
+        RecipeError: If a row has none, with its number.
+    """
+
+    def read(row: dict) -> str | list[dict]:
+        return read_question(row[column])
+
+    for _ in read_rows(dataset.select_columns(column), read, key):
+        pass
 
 
 def only_message(question: str | list[dict], option: str) -> str:

@@ -1,8 +1,10 @@
 """Goes over all rows of a data set, and names the first one that cannot be used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from datasets import Dataset, Features
+from datasets.utils import tqdm as progress_bar
 
 from open_r1.utils.errors import RecipeError
 
@@ -55,6 +57,27 @@ def convert_rows(
         )
     except InvalidRow as error:
         raise RecipeError(f"{key}: {describe_row(dataset, error.index)}: {error}.") from error
+
+
+def read_rows(dataset: Dataset, read: Callable[[dict], Any], key: str) -> Iterator[Any]:
+    """Reads every row without changing the data set, with a progress bar.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        read (`Callable`): Takes a row and returns anything; raises `InvalidRow` if it cannot.
+        key (`str`): The recipe's key that chooses what is read, for the error message.
+
+    Yields:
+        What `read` returns for each row.
+
+    Raises:
+        RecipeError: If a row cannot be used, with its number.
+    """
+    for index, row in enumerate(progress_bar(dataset, desc="Checking rows")):
+        try:
+            yield read(row)
+        except InvalidRow as error:
+            raise RecipeError(f"{key}: {describe_row(dataset, index)}: {error}.") from error
 
 
 def describe_row(dataset: Dataset, index: int) -> str:

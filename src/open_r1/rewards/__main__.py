@@ -17,17 +17,14 @@ Examples:
 import logging
 from pathlib import Path
 
-from datasets import Dataset, Features, Value
 from rich.console import Console
 from rich.table import Table
 
 from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column, write_rows
-from open_r1.data.messages import read_completion
-from open_r1.data.rows import convert_rows
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
-from open_r1.rewards.dataset_scores import MeanScore, copy_scores, mean_scores, score_dataset
+from open_r1.rewards.dataset_scores import MeanScore, copy_scores, mean_scores, read_completions, score_dataset
 from open_r1.utils.text import OPEN
 
 
@@ -51,20 +48,6 @@ def main() -> None:
     if args.output_path:
         write_rows(copy_scores(scored, dataset), Path(args.output_path))
         console.print(f"wrote {args.output_path}", soft_wrap=True)
-
-
-def read_completions(rows: Dataset) -> Dataset:
-    """Completions as text; those that are null stay null, and are not judged.
-
-    Raises:
-        RecipeError: If a row has anything else, such as several completions.
-    """
-
-    def read(row: dict) -> dict:
-        return {"completion": read_completion(row["completion"])}
-
-    types = Features(rows.features | {"completion": Value("string")})
-    return convert_rows(rows, read, "dataset_completion_column", features=types, description="Reading completions")
 
 
 def as_table(means: list[MeanScore], title: str) -> Table:

@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from datasets import Dataset
+from datasets import Dataset, Features, Value
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from open_r1.data.messages import read_completion
+from open_r1.data.rows import convert_rows
 from open_r1.rewards.checks import check_columns
 from open_r1.rewards.composition import Composition, Scores
 from open_r1.utils.errors import RecipeError
@@ -32,6 +34,20 @@ class MeanScore(NamedTuple):
     completions: int
     mean: float | None
     unjudged: int
+
+
+def read_completions(rows: Dataset) -> Dataset:
+    """Completions as text; those that are null stay null, and are not judged.
+
+    Raises:
+        RecipeError: If a row has anything else, such as several completions.
+    """
+
+    def read(row: dict) -> dict:
+        return {"completion": read_completion(row["completion"])}
+
+    types = Features(rows.features | {"completion": Value("string")})
+    return convert_rows(rows, read, "dataset_completion_column", features=types, description="Reading completions")
 
 
 def score_dataset(
