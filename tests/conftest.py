@@ -155,6 +155,9 @@ CONSTANT = 5
 def broken(completions, **kwargs):
     raise RuntimeError("reward server is gone")
 
+def leaves(completions, **kwargs):
+    raise SystemExit(0)
+
 def picky(completions, **kwargs):
     return [1.0 / (completion != "no number") for completion in completions]
 

@@ -54,6 +54,11 @@ def test_a_failing_reward_is_logged_with_the_completion_that_it_fails_for(compos
     assert rewards.score(["b", "c", "d", "e"], **columns) == [[None, 1.0, 1.0, 1.0]], "the next batch is judged"
 
 
+def test_a_reward_cannot_end_the_run_as_if_it_had_finished(compose, caplog):
+    assert compose("leaves").score(["a"]) == [[None]]
+    assert "SystemExit" in caplog.text
+
+
 def test_a_reward_that_always_fails_stops_the_run(compose):
     rewards = compose("broken", "accuracy", max_unjudged=1.0)
     for _ in range(2):
@@ -83,8 +88,8 @@ def test_a_reward_that_fails_now_and_then_does_not_stop_the_run(compose):
         ("[1.0, 'good']", r"returned 'good' \(str\) for completion 2 of 2"),
         ("['1.0', '0.5']", "for completion 1 of 2"),
         ("[[1.0], [0.0]]", "for completion 1 of 2"),
-        ("np.ones((2, 1))", "for completion 1 of 2"),
-        ("torch.ones(2, 1)", "for completion 1 of 2"),
+        ("np.ones((2, 2))", "for completion 1 of 2"),
+        ("torch.ones(1, 2)", "returned 1 value for 2 completions"),
         ("[1.0, 1j]", "for completion 2 of 2"),
         ("[pd.NA, 1.0]", "for completion 1 of 2"),
         ("np.array(['a', 'b'])", "for completion 1 of 2"),
@@ -107,6 +112,8 @@ def test_what_is_not_one_number_per_completion_stops_the_run(compose, returned, 
         ("[np.bool_(True), np.int64(0)]", [1.0, 0.0]),
         ("torch.tensor([1.0, 0.0], dtype=torch.bfloat16, requires_grad=True)", [1.0, 0.0]),
         ("[torch.tensor(1), np.array(0)]", [1.0, 0.0]),
+        ("torch.tensor([[1.0], [0.0]])", [1.0, 0.0]),
+        ("np.array([[1.0], [0.0]])", [1.0, 0.0]),
         ("pd.Series([1.0, 0.0], index=[5, 3])", [1.0, 0.0]),
         ("[Fraction(1, 2), Decimal('0.5')]", [0.5, 0.5]),
         ("[None, np.nan]", [None, None]),

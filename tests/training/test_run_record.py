@@ -82,6 +82,7 @@ def test_an_unchanged_run_resumes_without_a_word(resume, tmp_path, caplog):
         ("sft", ["--learning_rate", "1e-3"], "learning_rate was"),
         ("sft", ["--lr_scheduler_type", "linear"], "lr_scheduler_type was"),
         ("sft", ["--seed", 5], "seed was"),
+        ("sft", ["--use_peft", "true"], "use_peft was False and is True"),
         ("sft", ["--max_length", 32], "max_length was"),
     ],
 )
@@ -111,7 +112,7 @@ def test_changes_can_be_accepted_once(resume, tmp_path, caplog):
 def test_what_does_not_change_the_meaning_is_accepted(resume):
     options = ["--per_device_train_batch_size", 8, "--gradient_accumulation_steps", 2, "--logging_steps", 5]
     options += ["--save_total_limit", 3, "--dataloader_num_workers", 1, "--show_completions_every", 0]
-    options += ["--gradient_checkpointing", "true", "--reward_funcs", "accuracy", "{name: format, weight: 1}"]
+    options += ["--gradient_checkpointing", "true", "--reward_funcs", "{name: format, weight: 1}", "accuracy"]
     outcome = resume("grpo", *options, dry_run=True)
     assert outcome.code == 0, outcome.err
     for words in ("per_device_train_batch_size was 16 and is 8", "show_completions_every was 10 and is 0"):
@@ -153,10 +154,26 @@ def test_a_run_may_start_from_the_checkpoint_of_another_kind_of_run(resume, tmp_
     assert "since then, num_generations was 8 and is 4" in caplog.text
 
 
+def test_the_checkpoint_of_another_stage_is_refused(resume, script, tmp_path, checkpoint):
+    resume("sft", dry_run=True)
+    recipe = [*ZERO, *SMALL_GRPO, "--model_name_or_path", checkpoint, "--dry_run", "true"]
+    outcome = script("grpo", *recipe, "--output_dir", tmp_path / "copy")
+    assert outcome.code == 1 and "the stage was sft and is grpo" in outcome.err
+
+
+def test_every_row_of_a_small_data_set_counts():
+    rows = [f"{n}+1" for n in range(5000)]
+    digests = {describe_rows(Dataset.from_dict({"prompt": rows}), is_mixture=False)["digest"]}
+    for index in (0, 1234, 4999):
+        changed = [*rows[:index], "?", *rows[index + 1 :]]
+        digests.add(describe_rows(Dataset.from_dict({"prompt": changed}), is_mixture=False)["digest"])
+    assert len(digests) == 4
+
+
 def test_a_longer_mixture_is_the_same_data():
     short, long = (describe_rows(Dataset.from_dict({"prompt": list("abcdefgh")[:n]}), is_mixture=True) for n in (4, 8))
     other = describe_rows(Dataset.from_dict({"prompt": list("abxd")}), is_mixture=True)
-    record = {"set_options": [], "options": {}, "batches": {}, "weights": None, "chat_template": None}
+    record = {"stage": "grpo", "set_options": [], "options": {}, "batches": {}, "weights": None, "chat_template": None}
     record |= {"reward_files": {}}
     assert find_changes(record | {"data": short}, record | {"data": long}) == []
     [change] = find_changes(record | {"data": short}, record | {"data": other})

@@ -143,7 +143,7 @@ class Reward:
             scores = self._evaluate(completions, prefill, kwargs)
         except RecipeError:
             raise
-        except Exception as error:  # a user's reward may raise anything, and must not crash a long run
+        except (Exception, SystemExit) as error:  # a user's reward may raise anything, and must not end a long run
 
             def score_one(row: int) -> None:
                 self._evaluate([completions[row]], prefill, _select_row(kwargs, row, len(completions)))

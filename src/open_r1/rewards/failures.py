@@ -47,7 +47,7 @@ class CallCount:
 
     def add_failure(
         self,
-        error: Exception,
+        error: BaseException,
         completions: list,
         step: int | None,
         score_one: Callable[[int], object],
@@ -55,7 +55,7 @@ class CallCount:
         """Counts a call that raised an exception. The first one is logged with its traceback.
 
         Args:
-            error (`Exception`): What the call raised.
+            error (`BaseException`): What the call raised.
             completions (`list`): The completions that it was called with.
             step (`int`, *optional*): Step of the run.
             score_one (`Callable`): Calls the reward with a single completion, by its index.
@@ -103,7 +103,7 @@ class CallCount:
             ", ".join(example),
         )
 
-    def describe(self, error: Exception | None = None) -> str:
+    def describe(self, error: BaseException | None = None) -> str:
         """The error message for a reward that has always failed."""
         last = "" if error is None else f", last {type(error).__name__}: {error}"
         return (
@@ -120,7 +120,7 @@ def _find_culprit(completions: list, score_one: Callable[[int], object]) -> str:
             return ""
         try:
             score_one(index)
-        except Exception:  # the one that is being looked for, whatever it is
+        except (Exception, SystemExit):  # the one that is being looked for, whatever it is
             return f". It fails for completion {index + 1} of {len(completions)}: {_shorten(completion)}"
     return ""
 

@@ -63,13 +63,12 @@ def _to_score(value: Any) -> float | None:
     """
     if value is None:
         return None
-    is_array_number = getattr(value, "shape", None) == ()  # of numpy or torch
-    if not is_array_number and not isinstance(value, Real | Decimal):
-        raise TypeError
-    if is_array_number:
-        value = value.item()
-        if not isinstance(value, Real):  # an array may hold text or a complex number
+    if hasattr(value, "shape") and hasattr(value, "item"):  # of numpy or torch
+        if math.prod(value.shape) != 1:
             raise TypeError
+        value = value.item()  # which may be text or a complex number
+    if not isinstance(value, Real | Decimal):
+        raise TypeError
     try:
         score = float(value)
     except (OverflowError, ValueError):  # 10**400, or a signalling NaN of `decimal`

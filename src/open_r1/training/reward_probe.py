@@ -132,7 +132,7 @@ def _probe(reward: Reward, prefill: str, completions: list, columns: dict, dry_r
         scores = reward.probe(completions, prefill, columns)
     except RecipeError as error:
         raise RecipeError(f"{error} It was called with made completions, before the training.") from error
-    except Exception as error:  # a user's reward may raise anything
+    except (Exception, SystemExit) as error:  # a user's reward may raise anything
         if dry_run and _is_about_connection(error):
             logger.warning("reward %r cannot reach its server from here, and was not tried: %r", reward.label, error)
             return

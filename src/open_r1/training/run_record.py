@@ -7,6 +7,7 @@ one way and the rest in another. `resume_with_changes: true` accepts this.
 
 import json
 import logging
+import math
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from pathlib import Path
@@ -27,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 RECORD = "run_record.json"
 MAX_SHOWN = 120  # characters of a value
-SAMPLED_ROWS = 2000  # of the training set, evenly spaced
+HASHED_ROWS = 20_000  # of the training set: all of a smaller one, otherwise evenly spaced ones
+BATCH_SIZE = 1000  # rows
 FIRST_ROWS = 256  # of a mixture, whose later rows depend on the number of steps
 SECRETS = {"hub_token"}
 OF_ONE_CALL = {"dry_run", "output_dir", "resume_from_checkpoint", "resume_with_changes"}  # not worth a word
@@ -117,7 +119,7 @@ def describe_run(run: "Run", dataset: Dataset) -> dict[str, Any]:
                 options[field.name] = getattr(arguments, field.name)
     mixture = getattr(run.script_args, "mixture", [])
     rewards = getattr(run.script_args, "rewards", [])
-    options["reward_funcs"] = [asdict(spec) for spec in rewards]
+    options["reward_funcs"] = [asdict(spec) for spec in sorted(rewards, key=lambda spec: spec.name)]
     options["sources"] = [asdict(source) for source in mixture]
     batches = {"sequences per step": run.global_batch}
     if hasattr(args, "generation_batch_size"):
@@ -146,10 +148,13 @@ def describe_rows(dataset: Dataset, is_mixture: bool) -> dict[str, Any]:
     """
     if is_mixture:
         first = dataset.select(range(min(FIRST_ROWS, len(dataset))))
-        return {"first_rows": [_hash_row(row)[:8] for row in first]}
-    step = max(1, len(dataset) // SAMPLED_ROWS)
+        return {"first_rows": [_hash_columns(row)[:8] for row in first]}
+    step = math.ceil(len(dataset) / HASHED_ROWS)
     sample = dataset.select(range(0, len(dataset), step))
-    return {"rows": len(dataset), "digest": hash_texts([_hash_row(row) for row in sample])}
+    digests = []
+    for start in range(0, len(sample), BATCH_SIZE):
+        digests.append(_hash_columns(sample[start : start + BATCH_SIZE]))
+    return {"rows": len(dataset), "digest": hash_texts(digests)}
 
 
 def find_changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
@@ -159,6 +164,8 @@ def find_changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
         before (`dict`): The record of the checkpoint.
         now (`dict`): The record of the run that resumes.
     """
+    if before["stage"] != now["stage"]:
+        return [Change("the stage", before["stage"], now["stage"], is_harmless=False)]
     changes = []
     same_weights = before["weights"] is not None and before["weights"] == now["weights"]
     for name in sorted({*before["set_options"], *now["set_options"]} - OF_ONE_CALL):
@@ -223,10 +230,12 @@ def compare_with_checkpoint(run: "Run", record: dict[str, Any]) -> list[Change]:
 
 def read_record(checkpoint: Path) -> dict[str, Any] | None:
     """The record of a checkpoint; `None` if it was written without one, by an earlier version or another program."""
-    path = checkpoint / RECORD
-    if not path.is_file():
+    try:
+        return json.loads((checkpoint / RECORD).read_text())
+    except FileNotFoundError:
         return None
-    return json.loads(path.read_text())
+    except ValueError as error:
+        raise RecipeError(f"output_dir: {checkpoint / RECORD} cannot be read: {error}. Remove this file.") from error
 
 
 def _is_harmless(name: str) -> bool:
@@ -252,8 +261,9 @@ def _name_rows(record: dict[str, Any]) -> str:
     return f"{name}, {data['rows']:,} rows ({data['digest']})"
 
 
-def _hash_row(row: dict[str, Any]) -> str:
-    return hash_texts([json.dumps(row, sort_keys=True, default=_to_json)])
+def _hash_columns(columns: dict[str, Any]) -> str:
+    """A hash of one row, or of several as lists by column."""
+    return hash_texts([json.dumps(columns, sort_keys=True, default=_to_json)])
 
 
 def _hash_chat_template(template: str | dict | None) -> str | None:
