@@ -79,6 +79,74 @@ def test_very_short_problem_must_match_the_full_text():
     assert HELD_OUT.find("find x")[1] == "Find $x$."
 
 
+POWER = "What is the remainder when $7^{2024}$ is divided by $100$?"
+SEQUENCE = (
+    r"A sequence is defined by $x_1 = 2$ and $x_{n+1} = x_n^2 - \frac{1}{2}$. Determine $\pi \times \sqrt{x_{10}}$ "
+    r"if $\alpha \leq x_n$."
+)
+QUADRATIC = r"The quadratic formula is $x = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}$. How many values of $b$ make both roots integers?"
+CUBE = "Expand $(x+y)^3 = x^3 + 3x^2y + 3xy^2 + y^3$ and substitute $x = 2$ to find the coefficient of $y$."
+SQUARE = "Simplify $(a+b)^2$."
+TEMPLATE = (
+    "Solve the following math problem step by step. The last line of your response should be of the form Answer: "
+    "$Answer (without quotes) where $Answer is the answer to the problem.\n\n{}\n\n"
+    'Remember to put your answer on its own line after "Answer:".'
+)
+BAKERY = "A bakery sells 12 muffins in a box and 5 boxes in a crate. How many muffins are in 7 crates?"
+SPELLINGS = ProblemIndex({"math": [POWER, SEQUENCE, QUADRATIC, CUBE, SQUARE, TEMPLATE.format(BAKERY)]})
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (POWER, "What is the remainder when 7²⁰²⁴ is divided by 100?"),
+        (POWER, "<p>What is the remainder when <i>7</i><sup>2024</sup> is divided by&nbsp;<b>100</b>?</p>"),
+        (POWER, "What is the remainder when 7&sup2;&#8304;&#178;&#8308; is divided by 100?"),
+        (
+            SEQUENCE,
+            "A sequence is defined by x₁ = 2 and xₙ₊₁ = xₙ² − ½. Determine π × √x₁₀ if α ≤ xₙ.",
+        ),
+        (
+            SEQUENCE,
+            '<div class="problem">A sequence is defined by x<sub>1</sub> = 2 and x<sub>n+1</sub> = x<sub>n</sub>'
+            "<sup>2</sup> &minus; &frac12;. Determine &pi; &times; &radic;x<sub>10</sub> if &alpha; &le; x<sub>n</sub>."
+            "</div>",
+        ),
+        (SEQUENCE, SEQUENCE.replace(r"\frac", r"\dfrac").replace(r"\leq", r"\le")),
+        (
+            QUADRATIC,
+            "The quadratic formula is x = (−b ± √(b² − 4ac))/2a. How many values of b make both roots integers?",
+        ),
+        (SQUARE, "Please simplify (a+b)²"),
+        (TEMPLATE.format(BAKERY), BAKERY),
+        (TEMPLATE.format(BAKERY), TEMPLATE.format(BAKERY)),
+    ],
+)
+def test_finds_problem_in_unicode_and_html(problem, text):
+    assert SPELLINGS.find(text)[1] == problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is the remainder when 7²⁰²³ is divided by 13?",
+        r"Use the quadratic formula $x = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}$ to solve $3x^2 + 5x + 1 = 0$.",
+        r"Prove the identity $(x+y)^3 = x^3 + 3x^2y + 3xy^2 + y^3$ by induction.",
+        "Simplify $(a+b)^2 - (a-b)^2$.",
+        TEMPLATE.format("A farmer has 30 cows and sells a third of them. How many cows does he keep?"),
+        "Let $7<x$ and $2024>y$.",
+    ],
+)
+def test_well_known_formula_and_instructions_are_no_problem(text):
+    """The text shares a formula or an instruction with a problem, but asks something else."""
+    assert SPELLINGS.find(text) is None
+
+
+def test_problem_in_many_benchmarks_is_not_boilerplate():
+    index = ProblemIndex({name: [BAKERY] for name in ("a", "b", "c", "d")})
+    assert index.find(BAKERY) == ("a", BAKERY)
+
+
 def test_word_hashes():
     """One hash per word; equal words have equal hashes."""
     for text, others in (

@@ -1,9 +1,10 @@
 """Finds problems of benchmarks by their word n-grams, as GPT-3 (2005.14165, app. C) did, only stricter and faster.
 
-A problem is found in a text if half of its 8-grams occur there, together or apart; a shorter problem if all of it
-does. Words are compared without case and punctuation, so a problem with other punctuation is found. An n-gram that
-three or more problems share ("where m and n are relatively prime positive integers") is boilerplate and does not
-count.
+A problem is found in a text if half of its 8-grams occur there, together or apart, and with them half of its words
+outside of formulas, since a formula may be well known. A shorter problem is found if all of it occurs there, and its
+formula does not go on. Words are compared without case and punctuation, and `problem_text` spells LaTeX, Unicode and
+HTML alike. Boilerplate does not count: sentences that say how to answer ("Put your final answer in a box."), and
+n-grams that three or more problems share ("where m and n are relatively prime positive integers").
 
 What it simplifies: translated or paraphrased problems are not found.
 """
@@ -16,12 +17,15 @@ from itertools import chain
 
 import numpy as np
 
+from open_r1.builders.problem_text import LAYOUT, drop_instructions, is_prose, plain_problem
+
 
 NGRAM = 8  # words; the recipes of open-r1 and DeepSeek-R1 compare 8 or 10
 MIN_WORDS = 4  # a problem of fewer words must be the whole text
 BOILERPLATE = 3  # problems that share an n-gram make it boilerplate
-MIN_OVERLAP = 0.5  # share of a problem's n-grams
+MIN_OVERLAP = 0.5  # share of a problem's n-grams, and of its words outside of formulas
 MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio (Knuth); odd, so that it has an inverse modulo 2^64
+LAYOUT_BITS = 16  # so that no two words of LAYOUT begin with the same bits
 FEW_CHARACTERS = 24  # up to this number of different characters, replacing each in turn is faster
 
 NON_ASCII = re.compile(r"[^\x00-\x7f]")
@@ -128,6 +132,33 @@ def ngram_hashes(words: np.ndarray, n: int) -> np.ndarray:
     return hashes * np.uint64(MULTIPLIER)
 
 
+def problem_hashes(text: str) -> np.ndarray:
+    """The hashes of the words of a problem, spelled alike in LaTeX, Unicode and HTML.
+
+    >>> problem_hashes("7²⁰²⁴ < ½").tolist() == problem_hashes(r"7^{2024} < \\frac{1}{2}").tolist()
+    True
+    """
+    hashes = word_hashes(plain_problem(text))
+    table = _layout_hashes()
+    counts = table.take(_first_bits(hashes, LAYOUT_BITS)) != hashes
+    return hashes[counts]
+
+
+def problem_words(text: str) -> list[str]:
+    """The words that `problem_hashes` hashes."""
+    words = plain_bytes(plain_problem(text)).translate(LETTERS).decode("utf-8", "replace").split("\0")
+    return [word for word in words if word and word not in LAYOUT]
+
+
+@lru_cache(maxsize=1)
+def _layout_hashes() -> np.ndarray:
+    """The hashes of words that do not count, each at the index that its first bits give."""
+    hashes = word_hashes(" ".join(LAYOUT))
+    table = np.zeros(2**LAYOUT_BITS, dtype=np.uint64)
+    table[_first_bits(hashes, LAYOUT_BITS)] = hashes
+    return table
+
+
 class ProblemIndex:
     """Finds the problems of benchmarks in texts.
 
@@ -141,6 +172,7 @@ class ProblemIndex:
 
     def __init__(self, problems: dict[str, list[str]]):
         self._problems: list[tuple[str, str]] = []  # benchmark and text; the numbers below count these
+        self._known: set[bytes] = set()  # all words of each problem
         self._tiny: dict[bytes, int] = {}  # problems of fewer than MIN_WORDS words, by all of their words
         # Problems of fewer than NGRAM words and their words, by the hash of the first MIN_WORDS words.
         self._short: dict[int, list[tuple[np.ndarray, int]]] = defaultdict(list)
@@ -154,11 +186,14 @@ class ProblemIndex:
         self._long_prefilter = _make_prefilter(self._long)
 
     def _add(self, benchmark: str, text: str) -> None:
+        words = problem_hashes(drop_instructions(text))
+        if len(words) < MIN_WORDS:
+            words = problem_hashes(text)
+        if not len(words) or words.tobytes() in self._known:
+            return
+        self._known.add(words.tobytes())
         number = len(self._problems)
         self._problems.append((benchmark, text))
-        words = word_hashes(text)
-        if not len(words):
-            return
         if len(words) < MIN_WORDS:
             self._tiny[words.tobytes()] = number
         elif len(words) < NGRAM:
@@ -179,22 +214,23 @@ class ProblemIndex:
         Returns:
             `tuple[str, str] | None`: Its benchmark and its own text; `None` if there is none.
         """
-        words = word_hashes(text)
+        words = problem_hashes(text)
         if len(words) < MIN_WORDS:
             number = self._tiny.get(words.tobytes())
         else:
-            number = self._find_short(words)
+            number = self._find_short(words, text)
             if number is None:
                 number = self._find_long(words)
         if number is None:
             return None
         return self._problems[number]
 
-    def _find_short(self, words: np.ndarray) -> int | None:
-        """The first problem of fewer than `NGRAM` words all of which occurs in the text."""
+    def _find_short(self, words: np.ndarray, text: str) -> int | None:
+        """The first problem of fewer than `NGRAM` words that occurs as a whole, and whose formula ends there."""
         for start, beginning in _candidates(words, MIN_WORDS, self._short_prefilter):
             for problem, number in self._short.get(beginning, ()):
-                if np.array_equal(words[start : start + len(problem)], problem):
+                end = start + len(problem)
+                if np.array_equal(words[start:end], problem) and not _is_part_of_formula(text, start, end):
                     return number
         return None
 
@@ -210,7 +246,32 @@ class ProblemIndex:
         best = max(counts, key=lambda number: counts[number] / self._ngram_counts[number])
         if counts[best] < MIN_OVERLAP * self._ngram_counts[best]:
             return None
+        if self._share_of_prose(best, ngrams) < MIN_OVERLAP:
+            return None
         return best
+
+    def _share_of_prose(self, number: int, ngrams: set[int]) -> float:
+        """The share of a problem's words outside of formulas that the n-grams of a text cover; 1 if it has none."""
+        _, problem = self._problems[number]
+        is_prose_word = np.array([is_prose(word) for word in problem_words(problem)])
+        is_counted = np.zeros(len(is_prose_word), dtype=bool)
+        is_covered = np.zeros(len(is_prose_word), dtype=bool)
+        for start, ngram in enumerate(ngram_hashes(problem_hashes(problem), NGRAM).tolist()):
+            if number in self._long.get(ngram, ()):
+                is_counted[start : start + NGRAM] = True
+                is_covered[start : start + NGRAM] |= ngram in ngrams
+        prose = is_prose_word & is_counted  # neither boilerplate nor an instruction
+        if not prose.any():
+            return 1.0
+        return float(is_covered[prose].mean())
+
+
+def _is_part_of_formula(text: str, start: int, end: int) -> bool:
+    """Whether the words from `start` to `end` begin or end within a formula."""
+    words = problem_words(text)
+    goes_on = end < len(words) and not is_prose(words[end]) and not is_prose(words[end - 1])
+    began_before = start > 0 and not is_prose(words[start - 1]) and not is_prose(words[start])
+    return goes_on or began_before
 
 
 def _make_prefilter(hashes: dict[int, list]) -> np.ndarray:
