@@ -10,11 +10,12 @@ from conftest import ZERO
 from datasets import Dataset
 
 from open_r1.models.loading import load_tokenizer
+from open_r1.rewards import REWARDS
 from open_r1.training.reward_probe import make_batch, probe_rewards
 from open_r1.utils.errors import RecipeError
 
 
-REWARDS = """
+JUDGES = """
 import json
 import urllib.request
 from pathlib import Path
@@ -60,11 +61,11 @@ SMALL += "--eval_strategy no --eval_on_start false --report_to none".split()
 @pytest.fixture
 def grpo(script, checkpoint, tmp_path):
     """Trains two steps with one of the rewards above."""
-    (tmp_path / "judges.py").write_text(REWARDS)
+    (tmp_path / "judges.py").write_text(JUDGES)
     paths = ["--model_name_or_path", checkpoint, "--output_dir", tmp_path / "out"]
 
     def run(*rewards: str, options: str = "--max_steps 2 --save_steps 1"):
-        names = [name if name in ("accuracy", "format") else f"{tmp_path}/judges.py:{name}" for name in rewards]
+        names = [name if name in REWARDS else f"{tmp_path}/judges.py:{name}" for name in rewards]
         return script("grpo", *ZERO, *paths, *SMALL, "--reward_funcs", *names, *options.split())
 
     return run
@@ -114,6 +115,11 @@ def test_a_run_without_any_judgement_fails_and_saves_nothing(reward, message, gr
     assert ("KeyError: 'verdict'" in caplog.text) == (reward == "fails_in_training")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert not names & {"checkpoint-1", "checkpoint-2", "model.safetensors", "README.md", "train_results.json"}
+
+
+def test_a_run_with_shaping_rewards_only_fails_too_if_they_have_no_scores(grpo):
+    outcome = grpo("language_consistency")
+    assert outcome.code == 1 and "none of the 32 completions of this run could be judged" in outcome.err
 
 
 def test_a_made_batch_looks_like_one_in_training(grpo, tmp_path):

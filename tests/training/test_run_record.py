@@ -134,6 +134,18 @@ def test_the_same_rows_from_another_file_are_the_same_data(script, checkpoint, t
     assert outcome.code == 1 and "the training data was" in outcome.err and "other.jsonl, 32 rows" in outcome.err
 
 
+def test_a_reward_file_that_has_changed_is_named(script, checkpoint, tmp_path):
+    reward = "def length(completions, **kwargs):\n    return [float(len(completion)) for completion in completions]\n"
+    path = tmp_path / "mine.py"
+    path.write_text(reward)
+    options = [*ZERO, *SMALL_GRPO, "--model_name_or_path", checkpoint, "--output_dir", tmp_path / "out"]
+    options += ["--save_steps", 1, "--reward_funcs", f"{path}:length"]
+    assert script("grpo", *options, "--max_steps", 1).code == 0
+    path.write_text(reward + "# better\n")
+    outcome = script("grpo", *options, "--max_steps", 2, "--dry_run", "true")
+    assert outcome.code == 0 and "since then, digest of" in " ".join(outcome.out.replace("│", " ").split())
+
+
 def test_a_checkpoint_without_a_record_is_resumed_with_a_warning(resume, tmp_path, caplog):
     resume("grpo", dry_run=True)
     for step in (1, 2):

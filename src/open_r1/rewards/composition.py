@@ -257,7 +257,7 @@ class Composition:
 
     Attributes:
         seen (`int`): Number of completions so far.
-        judged (`int`): Number of them that could be judged.
+        judged (`int`): Number of them that could be judged and have a score.
 
     >>> specs = RewardSpec.parse_all(["accuracy", {"name": "format", "only_if": "accuracy"}])
     >>> texts = ["<think>2+2</think><answer>4</answer>", "<think>2+2</think><answer>5</answer>", "<think>2+2</think>4"]
@@ -380,6 +380,7 @@ class Composition:
         self._stop_if_too_many_unjudged(results, judged)
         for result in results:
             result.drop_unjudged(judged)
+        self._count(results, len(completions))
         return [result.scores for result in results]
 
     def require_working(self) -> None:
@@ -407,9 +408,14 @@ class Composition:
                 results[reward] = future.result()
         return [results[reward] for reward in self.rewards]
 
+    def _count(self, results: list[BatchScores], batch_size: int) -> None:
+        """Counts the completions of a batch, and those that have a score, even if only for their form."""
+        self.seen += batch_size
+        for row in range(batch_size):
+            if any(result.scores[row] is not None for result in results):
+                self.judged += 1
+
     def _stop_if_too_many_unjudged(self, results: list[BatchScores], judged: list[bool]) -> None:
-        self.seen += len(judged)
-        self.judged += judged.count(True)
         self._last_judged.extend(judged)
         unjudged = self._last_judged.count(False)
         if len(self._last_judged) < WATCHED or unjudged <= self.max_unjudged * WATCHED:

@@ -66,7 +66,7 @@ class RewardGuard(TrainerCallback):
         if seen and not judged:
             raise RecipeError(
                 f"reward_funcs: none of the {seen:,} completions of this run could be judged; the model has not "
-                "learnt anything and is not saved. The log says why for the first ones."
+                "learnt anything and is not saved. The reasons that rewards give are in the log, once each."
             )
 
     def _skip_useless_checkpoint(self, args, state, control) -> None:
