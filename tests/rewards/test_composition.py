@@ -63,7 +63,7 @@ def test_a_reward_that_always_fails_stops_the_run(compose):
     rewards = compose("broken", "accuracy", max_unjudged=1.0)
     for _ in range(2):
         rewards.score(["a"], solution=["4"])
-    with pytest.raises(RecipeError, match=r"'broken' raised an exception in each of its 3 calls.*server is gone"):
+    with pytest.raises(RecipeError, match=r"'broken' raised an exception in all of its calls .3..*server is gone"):
         rewards.score(["a"], solution=["4"])
 
 

@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from open_r1.utils.errors import RecipeError
 
 JUDGES = """
 import json
+import os
 import urllib.request
 from pathlib import Path
 
@@ -48,6 +51,10 @@ def fails_in_training(completions, trainer_state, **kwargs):
 
 def never_judges_in_training(completions, trainer_state, **kwargs):
     return [None if trainer_state.max_steps else 0.0] * len(completions)
+
+def only_the_second_process_judges(completions, trainer_state, **kwargs):
+    is_judged = os.environ["RANK"] == "1" or not trainer_state.max_steps
+    return [0.0 if is_judged else None] * len(completions)
 
 def records(completions, **kwargs):
     with CALLS.open("a") as file:
@@ -104,7 +111,7 @@ def test_a_reward_that_judges_no_made_completion_is_named(grpo, caplog):
     ("reward", "message"),
     [
         ("never_judges_in_training", "none of the 32 completions of this run could be judged"),
-        ("fails_in_training", "'fails_in_training' raised an exception in each of its 2 calls"),
+        ("fails_in_training", "'fails_in_training' raised an exception in all of its calls (2)"),
     ],
 )
 def test_a_run_without_any_judgement_fails_and_saves_nothing(reward, message, grpo, tmp_path, caplog):
@@ -115,6 +122,20 @@ def test_a_run_without_any_judgement_fails_and_saves_nothing(reward, message, gr
     assert ("KeyError: 'verdict'" in caplog.text) == (reward == "fails_in_training")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert not names & {"checkpoint-1", "checkpoint-2", "model.safetensors", "README.md", "train_results.json"}
+
+
+def test_a_run_of_several_processes_fails_only_if_none_of_them_judged_anything(checkpoint, tmp_path):
+    (tmp_path / "judges.py").write_text(JUDGES)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29513"]
+    options = [*ZERO, "--model_name_or_path", checkpoint, *SMALL, "--max_steps", "1"]
+    for reward, status in (("never_judges_in_training", 1), ("only_the_second_process_judges", 0)):
+        out = tmp_path / reward
+        rewards = ["--reward_funcs", f"{tmp_path}/judges.py:{reward}"]
+        command = [*torchrun, "src/open_r1/grpo.py", *options, *rewards, "--output_dir", out]
+        run = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        assert run.returncode == status, run.stderr[-3000:]
+        assert ("none of the 32 completions" in run.stderr) == (status == 1)
+        assert (out / "model.safetensors").exists() == (status == 0)
 
 
 def test_a_run_with_shaping_rewards_only_fails_too_if_they_have_no_scores(grpo):

@@ -107,8 +107,8 @@ class CallCount:
         """The error message for a reward that has always failed."""
         last = "" if error is None else f", last {type(error).__name__}: {error}"
         return (
-            f"reward_funcs: {self.label!r} raised an exception in each of its {self.calls} calls{last}. The traceback "
-            "of the first one is in the log. Return None for a completion that cannot be judged."
+            f"reward_funcs: {self.label!r} raised an exception in all of its calls ({self.calls}){last}. The "
+            "traceback of the first one is in the log. Return None for a completion that cannot be judged."
         )
 
 
