@@ -284,7 +284,7 @@ def test_grpo(write, tokenizer, grpo, data):
             load(path)
         return None
     loaded = load(path)
-    assert set(loaded.column_names) & set(OTHER_COLUMNS) <= {"id", "meta", "self"}
+    assert set(loaded.column_names) & set(OTHER_COLUMNS) <= {"id", "meta"}
     assert loaded["solution"][:] == ["72"] * count
     if uses_template:
         assert all(prompt[0][1] in text and "role" not in text for text in loaded["prompt"])

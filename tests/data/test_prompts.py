@@ -104,6 +104,6 @@ def test_chat_template_is_tried_on_every_prompt():
         read(rows, template)
 
 
-@pytest.mark.parametrize("name", ["image", "images", "completions", "prompts", "completion_ids", "log_extra"])
+@pytest.mark.parametrize("name", ["image", "images", "completions", "prompts", "completion_ids", "log_extra", "self"])
 def test_columns_that_the_trainer_reads_by_name_are_dropped(name):
     assert read([{"prompt": "2+2?", name: None, "level": 1}]).column_names == ["prompt", "level"]

@@ -24,11 +24,23 @@ if TYPE_CHECKING:  # these import torch, which builders do without
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1000  # rows
-# TRL gives these columns a meaning: a conversation (trl.data_utils.is_conversational), pictures, or the keyword
-# arguments that it passes to rewards itself.
+# TRL gives these columns a meaning: a conversation (trl.data_utils.is_conversational), pictures, or the arguments with
+# which it calls rewards.
 COLUMNS_OF_THE_TRAINER = (
-    *("messages", "completion", "chosen", "rejected", "image", "images", "prompts", "completions", "completion_ids"),
-    *("trainer_state", "log_extra", "log_metric", "environments"),
+    "messages",
+    "completion",
+    "chosen",
+    "rejected",
+    "image",
+    "images",
+    "prompts",
+    "completions",
+    "completion_ids",
+    "trainer_state",
+    "log_extra",
+    "log_metric",
+    "environments",
+    "self",
 )
 
 
