@@ -60,3 +60,16 @@ def test_find_producer_names_the_recipe_that_trains_a_checkpoint():
 def test_missing_models_are_errors(name):
     with pytest.raises(RecipeError):
         load_model_info(ModelConfig(model_name_or_path=name), seed=0)
+
+
+def test_tokens_without_an_embedding_are_refused(checkpoint, tmp_path):
+    """Training would fail at the first one, with an IndexError from within the model."""
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint, folder)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    rows = len(tokenizer)
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"])
+    tokenizer.save_pretrained(folder)
+    says = rf"has {rows} embeddings, but its tokenizer has 2 more tokens, such as '<\|im_start\|>' \(id {rows}\)"
+    with pytest.raises(RecipeError, match=says):
+        load_model_info(ModelConfig(model_name_or_path=str(folder)), seed=0)

@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
-from open_r1.rewards.dataset_scores import mean_scores, score_dataset
+from open_r1.rewards.dataset_scores import mean_scores, read_completions, score_dataset
 from open_r1.utils.errors import RecipeError
 
 
@@ -107,3 +107,30 @@ def test_rewards_are_weighted_and_summed_as_in_training():
 def test_missing_column_is_an_error_before_any_work():
     with pytest.raises(RecipeError, match="'accuracy' needs the dataset column 'solution'"):
         score_dataset(Dataset.from_list([{"completion": "4"}]), Composition([RewardSpec("accuracy")]))
+
+
+def test_prompts_and_completions_are_read_in_any_layout():
+    prompt = [{"role": "user", "content": "2+2?"}]
+    completion = [{"role": "assistant", "content": "4", "reasoning_content": "2+2"}]
+    rows = [
+        {"prompt": json.dumps(prompt), "completion": json.dumps(completion)},
+        {"prompt": "2+2?", "completion": "<think>2+2</think>4"},
+        {"prompt": None, "completion": None},
+    ]
+    read = read_completions(Dataset.from_list(rows))
+    assert read["completion"][:] == ["<think>2+2</think>4"] * 2 + [None]
+    assert read["prompt"][:] == [prompt, prompt, None]
+
+
+@pytest.mark.parametrize(
+    "completion, says",
+    [
+        (["4", "5"], "found a list of 2 texts; expected one completion per row"),
+        ({"text": "4"}, "found dict {'text': '4'}; expected text or a list of messages"),
+        (4, "found int 4; expected text or a list of messages"),
+        ([{"role": "user", "content": "2+2?"}], "found a conversation without a message of the assistant"),
+    ],
+)
+def test_what_is_no_completion_is_refused(completion, says):
+    with pytest.raises(RecipeError, match=f"dataset_completion_column: row 1 of 1: .*{says}"):
+        read_completions(Dataset.from_list([{"completion": completion}]))

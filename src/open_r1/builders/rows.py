@@ -10,6 +10,7 @@ import json
 from zlib import crc32
 
 from datasets import Dataset, Features, Value
+from pyarrow import compute
 
 from open_r1.builders.filters import Duplicates
 from open_r1.configs import BuilderArguments, SelectionArguments
@@ -22,6 +23,7 @@ from open_r1.utils.text import OPEN, prompt_messages
 
 
 COLUMNS_TO_DROP = ("prompt", "completion", "finish_reason", "prompt_tokens", "seed")
+STARTS_LIKE_MESSAGES = r"^\s*\["  # the beginning of a list in JSON
 SAME_COMPLETION = Duplicates("completion", within="prompt_id")  # the same completion of the same prompt
 
 
@@ -52,6 +54,8 @@ def _is_normalized(rows: Dataset) -> bool:
         if column not in rows.column_names or rows.features[column] != Value("string"):
             return False
     if rows.data.column("prompt_id").null_count > 0:
+        return False
+    if compute.any(compute.match_substring_regex(rows.data.column("completion"), STARTS_LIKE_MESSAGES)).as_py():
         return False
     try:
         return all(read_text_or_messages(prompt, "prompt") == prompt for prompt in rows["prompt"])

@@ -9,7 +9,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import datasets
 from datasets import Dataset, DatasetDict, Features, Json, List, Value
@@ -213,10 +213,10 @@ def require_exact_golds(dataset: Dataset, column: str, option: str) -> None:
             "of them. (Readers of JSON take texts such as 2024-01-31 for points in time; write 'January 31, 2024', or "
             "store the rows as Parquet.)"
         )
-    if not type_name.startswith("float"):
+    if not type_name.startswith(("float", "json")):
         return
     for index, gold in enumerate(dataset[column]):
-        for number in _numbers_in(gold):
+        for number in _floats_in(gold):
             if abs(number) >= FIRST_INEXACT_INTEGER:
                 raise RecipeError(
                     f"{option}: row {index + 1} of {len(dataset)}: the gold answer was read as the floating-point "
@@ -224,12 +224,12 @@ def require_exact_golds(dataset: Dataset, column: str, option: str) -> None:
                 )
 
 
-def _numbers_in(gold: float | list | None) -> Iterator[float]:
-    """The numbers of a gold answer, which may be a list of them."""
+def _floats_in(gold: Any) -> Iterator[float]:
+    """The floating-point numbers of a gold answer, which may be a list."""
     if isinstance(gold, list):
         for item in gold:
-            yield from _numbers_in(item)
-    elif gold is not None:
+            yield from _floats_in(item)
+    elif isinstance(gold, float):
         yield gold
 
 

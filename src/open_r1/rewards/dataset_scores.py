@@ -7,11 +7,12 @@ from typing import NamedTuple
 from datasets import Dataset, Features, Value
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from open_r1.data.messages import read_completion
+from open_r1.data.messages import conversation_type, is_conversation, read_completion, read_text_or_messages
 from open_r1.data.rows import convert_rows
 from open_r1.rewards.checks import check_columns
 from open_r1.rewards.composition import Composition, Scores
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.text import prompt_messages
 
 
 BATCH_SIZE = 512  # completions; within a batch, rewards run in parallel and each distinct answer is graded once
@@ -37,17 +38,32 @@ class MeanScore(NamedTuple):
 
 
 def read_completions(rows: Dataset) -> Dataset:
-    """Completions as text; those that are null stay null, and are not judged.
+    """Completions as text, and prompts as text or messages; those that are null stay null.
+
+    Args:
+        rows (`Dataset`): A column `completion`, and perhaps `prompt`.
 
     Raises:
         RecipeError: If a row has anything else, such as several completions.
     """
+    types = rows.features | {"completion": Value("string")}
+    has_prompts = "prompt" in rows.column_names
+    has_messages = has_prompts and any(is_conversation(prompt) for prompt in rows["prompt"])
+    if has_messages:
+        types["prompt"] = conversation_type(rows, "prompt")
 
     def read(row: dict) -> dict:
-        return {"completion": read_completion(row["completion"])}
+        new_columns = {"completion": read_completion(row["completion"])}
+        if has_prompts and row["prompt"] is not None:
+            prompt = read_text_or_messages(row["prompt"], "prompt")
+            if has_messages:
+                prompt = prompt_messages(prompt)
+            new_columns["prompt"] = prompt
+        return new_columns
 
-    types = Features(rows.features | {"completion": Value("string")})
-    return convert_rows(rows, read, "dataset_completion_column", features=types, description="Reading completions")
+    return convert_rows(
+        rows, read, "dataset_completion_column", features=Features(types), description="Reading completions"
+    )
 
 
 def score_dataset(
