@@ -3,8 +3,10 @@
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import pytest
+import yaml
 from conftest import BASE, ZERO
 from datasets import Dataset
 
@@ -70,8 +72,8 @@ def test_an_unchanged_run_resumes_without_a_word(resume, tmp_path, caplog):
     ("stage", "options", "message"),
     [
         ("grpo", ["--num_generations", 4], "num_generations was 8 and is 4"),
-        ("grpo", ["--reward_funcs", "accuracy"], "reward_funcs was [{'name': 'accuracy'"),
-        ("grpo", ["--reward_funcs", "accuracy", "{name: format, weight: 0.5}"], "reward_funcs was"),
+        ("grpo", ["--reward_funcs", "accuracy"], "reward_funcs was ['accuracy', 'format'] and is ['accuracy']"),
+        ("grpo", ["--reward_funcs", "accuracy", "{name: format, weight: 0.5}"], "{'name': 'format', 'weight': 0.5}]"),
         ("grpo", ["--beta", "0.1"], "beta was 0.0 and is 0.1"),
         ("grpo", ["--loss_type", "dr_grpo"], "loss_type was"),
         ("grpo", ["--max_completion_length", 9], "max_completion_length was 8 and is 9"),
@@ -180,6 +182,32 @@ def test_every_row_of_a_small_data_set_counts():
         changed = [*rows[:index], "?", *rows[index + 1 :]]
         digests.add(describe_rows(Dataset.from_dict({"prompt": changed}), is_mixture=False)["digest"])
     assert len(digests) == 4
+
+
+def test_the_weights_of_a_mixture_are_part_of_its_meaning(script, checkpoint, tmp_path):
+    for name in ("sums", "products"):
+        rows = [{"problem": f"{name} {n}", "solution": str(n)} for n in range(32)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    recipe = yaml.safe_load(Path(ZERO[1]).read_text())
+    for key in ("dataset_name", "dataset_params"):
+        recipe.pop(key, None)
+    recipe["sources"] = [
+        {"dataset_name": str(tmp_path / "sums.jsonl"), "weight": 3},
+        {"dataset_name": str(tmp_path / "products.jsonl")},
+    ]
+    path = tmp_path / "grpo/config_mixture.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(recipe))
+    options = ["--config", path, *SMALL_GRPO[:6], *SMALL_GRPO[8:], "--model_name_or_path", checkpoint]
+    options += ["--output_dir", tmp_path / "out", "--save_steps", 1]
+    outcome = script("grpo", *options, "--max_steps", 2)
+    assert outcome.code == 0, outcome.err
+    outcome = script("grpo", *options, "--max_steps", 4)
+    assert outcome.code == 0, outcome.err
+    recipe["sources"][0]["weight"] = 1
+    path.write_text(yaml.safe_dump(recipe))
+    outcome = script("grpo", *options, "--max_steps", 4)
+    assert outcome.code == 1 and "sources was [{'dataset_name':" in outcome.err and "'weight': 3" in outcome.err
 
 
 def test_a_longer_mixture_is_the_same_data():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RECORD = "run_record.json"
-MAX_SHOWN = 120  # characters of a value
+MAX_SHOWN = 200  # characters of a value
 HASHED_ROWS = 20_000  # of the training set: all of a smaller one, otherwise evenly spaced ones
 BATCH_SIZE = 1000  # rows
 FIRST_ROWS = 256  # of a mixture, whose later rows depend on the number of steps
@@ -119,8 +119,8 @@ def describe_run(run: "Run", dataset: Dataset) -> dict[str, Any]:
                 options[field.name] = getattr(arguments, field.name)
     mixture = getattr(run.script_args, "mixture", [])
     rewards = getattr(run.script_args, "rewards", [])
-    options["reward_funcs"] = [asdict(spec) for spec in sorted(rewards, key=lambda spec: spec.name)]
-    options["sources"] = [asdict(source) for source in mixture]
+    options["reward_funcs"] = [_set_fields(spec) for spec in sorted(rewards, key=lambda spec: spec.name)]
+    options["sources"] = [_set_fields(source) for source in mixture]
     batches = {"sequences per step": run.global_batch}
     if hasattr(args, "generation_batch_size"):
         batches["completions per round"] = args.generation_batch_size
@@ -236,6 +236,22 @@ def read_record(checkpoint: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise RecipeError(f"output_dir: {checkpoint / RECORD} cannot be read: {error}. Remove this file.") from error
+
+
+def _set_fields(entry: Any) -> dict[str, Any] | str:
+    """An entry of `reward_funcs` or `sources` without what it leaves at the default; just its name if that is all.
+
+    >>> from open_r1.configs import RewardSpec
+    >>> _set_fields(RewardSpec("format")), _set_fields(RewardSpec("format", weight=0.5))
+    ('format', {'name': 'format', 'weight': 0.5})
+    """
+    default = type(entry)("")
+    values = asdict(entry)
+    for name, value in asdict(default).items():
+        if values[name] == value:
+            del values[name]
+    names = list(values.values())
+    return names[0] if len(names) == 1 else values
 
 
 def _is_harmless(name: str) -> bool:
