@@ -219,7 +219,7 @@ def compare_with_checkpoint(run: "Run", record: dict[str, Any]) -> list[Change]:
     if meaningful and is_own and not run.script_args.resume_with_changes:
         also = ""
         if harmless:
-            also = f" (what may change: {'; '.join(harmless)})"
+            also = f" (harmless: {'; '.join(harmless)})"
         raise RecipeError(
             f"output_dir: {run.training_args.output_dir} holds a run of another kind, which would resume from "
             f"{checkpoint.name}: {'; '.join(meaningful)}{also}. Use another output_dir, or accept the changes: "
