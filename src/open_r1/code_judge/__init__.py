@@ -8,11 +8,12 @@
 `ProgramJudge().judge(submission)` then returns `ProgramVerdict(passed=1, total=1, failure='')`.
 """
 
-from open_r1.code_judge.cases import Case, InvalidTestCases, parse_test_cases
+from open_r1.code_judge.cases import Case, parse_test_cases
 from open_r1.code_judge.extraction import extract_program
 from open_r1.code_judge.isolation import INSTALL_HELP, Bubblewrap, Unisolated
 from open_r1.code_judge.judge import ProgramJudge, ProgramVerdict, Submission
 from open_r1.code_judge.languages import LANGUAGES, find_language
+from open_r1.code_judge.layouts import InvalidTestCases, read_checker
 from open_r1.code_judge.process import Limits, Outage, Outcome
 from open_r1.code_judge.providers import ColdSandboxes, Provider
 from open_r1.code_judge.warm import WarmSandboxes
@@ -37,4 +38,5 @@ __all__ = [
     "extract_program",
     "find_language",
     "parse_test_cases",
+    "read_checker",
 ]

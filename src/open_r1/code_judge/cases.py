@@ -1,34 +1,31 @@
-"""Parses the test cases of a row, in the formats that data sets use:
+"""Parses the test cases of a row, which `layouts` has found in its columns.
 
-- open-r1's `verification_info`, as a mapping or JSON:
-  `{"language": "python", "test_cases": [{"type": "stdin_stdout", "input": "1 2", "output": "3"}]}`;
-  a test case may also call a function: `{"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3}`;
-- just the list of test cases, as `test_cases`;
-- LiveCodeBench's `public_test_cases`, `private_test_cases` (JSON, compressed or plain) and `metadata` (for
-  `func_name`).
+    {"type": "stdin_stdout", "input": "1 2", "output": "3"}
+    {"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3, "tolerance": 1e-6}
 
-A test case may have a `tolerance`, the largest accepted absolute or relative error of a number.
+The type says how arguments that are text are read:
+
+| type | arguments | expected result |
+|---|---|---|
+| `function_call` (open-r1) | JSON: `[1, 2]` is `add(1, 2)` | JSON |
+| `call_based` (TACO, APPS, Eurus) | one JSON value per line: `1\\n2` is `add(1, 2)` | JSON |
+| `functional` (LiveCodeBench) | one JSON value per line | JSON, as it is |
+
+TACO and APPS wrap results in a list of their own. If all expected results of a row are lists with one item, a function
+may return the list or the item; only LiveCodeBench's are never unwrapped.
 """
 
-import base64
-import io
 import json
 import math
-import pickle
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from open_r1.code_judge.languages import LANGUAGES, find_language
+from open_r1.code_judge.layouts import InvalidTestCases, check_interaction, read_test_cases
 
 
-MAX_UNPACKED = 512 * 2**20  # bytes; size limit for compressed test cases after decompression
 STDIN_TYPES = ("stdin_stdout", "stdin", "stdio")
-CALL_TYPES = ("function_call", "functional", "call_based")
-
-
-class InvalidTestCases(ValueError):
-    """The test cases of a row are missing or malformed."""
+CALL_TYPES = ("function_call", "call_based", "functional")
 
 
 @dataclass(frozen=True)
@@ -37,55 +34,42 @@ class Case:
 
     Args:
         input (`str`): Standard input of the program, or the arguments of the function as JSON.
-        output (`str`): Expected standard output, or expected result as JSON. Never enters the sandbox.
+        output (`str`): Expected standard output, or expected result as JSON. Never enters the program's sandbox.
         function (`str`, *optional*): Function to call. By default, the whole program is run.
         tolerance (`float`, *optional*): Largest accepted absolute or relative error of a number.
+        wrapped (`bool`, *optional*, defaults to `False`):
+            Whether the expected result is a list with one item that the function may also return without the list.
     """
 
     input: str
     output: str
     function: str | None = None
     tolerance: float | None = None
+    wrapped: bool = False
 
 
 def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
     """Parses the language and the test cases of a row.
 
     Args:
-        columns (`dict`): The columns of the row: those named in the module docstring, and `language`.
+        columns (`dict`): The columns of the row, of any of the layouts in `layouts`, and `language`.
 
     Raises:
         InvalidTestCases: If there are no test cases, or one of them is malformed.
 
     >>> parse_test_cases({"test_cases": '[{"input": "1 2", "output": "3"}]'})
-    ('python', [Case(input='1 2', output='3', function=None, tolerance=None)])
+    ('python', [Case(input='1 2', output='3', function=None, tolerance=None, wrapped=False)])
     """
-    info = _parse_json(columns.get("verification_info"), "verification_info") or {}
-    if not isinstance(info, dict):
-        raise InvalidTestCases(f"verification_info is a {type(info).__name__}; expected a mapping")
-    language = _parse_language(info.get("language") or columns.get("language"))
-
-    entries = _parse_list(info, "test_cases") or _parse_list(columns, "test_cases")
-    public = _parse_list(columns, "public_test_cases")
-    private = _check_list(_unpack(columns.get("private_test_cases")))
-    function = info.get("fn_name")
-    if public or private:
-        function = function or _livecodebench_function(columns)
-
-    cases = [_parse_case(entry, function) for entry in [*entries, *public, *private]]
-    if not cases:
-        raise InvalidTestCases("no test cases")
+    entries, language = read_test_cases(columns)
+    language = _parse_language(language)
+    check_interaction(columns)
+    cases = [_parse_case(entry) for entry in entries]
     calls_functions = any(case.function for case in cases)
     if calls_functions and not LANGUAGES[language].calls:
         raise InvalidTestCases(f"functions cannot be called in {language}")
-    return language, cases
-
-
-def _livecodebench_function(columns: dict[str, Any]) -> Any:
-    metadata = _parse_json(columns.get("metadata"), "metadata")
-    if isinstance(metadata, dict):
-        return metadata.get("func_name")
-    return None
+    if all(case.wrapped for case in cases):
+        return language, cases
+    return language, [replace(case, wrapped=False) if case.wrapped else case for case in cases]
 
 
 def _parse_language(name: Any) -> str:
@@ -93,46 +77,37 @@ def _parse_language(name: Any) -> str:
     if name is None or isinstance(name, str):
         language = find_language(name)
     if language is None:
-        raise InvalidTestCases(f"unknown language {name!r}; expected one of {', '.join(LANGUAGES)}")
+        raise InvalidTestCases(f"programs in {name!r} cannot be run; expected one of {', '.join(LANGUAGES)}")
     return language
 
 
-def _parse_list(columns: dict[str, Any], name: str) -> list:
-    return _check_list(_parse_json(columns.get(name), name))
-
-
-def _check_list(entries: Any) -> list:
-    entries = entries or []
-    if not isinstance(entries, list):
-        raise InvalidTestCases(f"test cases are a {type(entries).__name__}; expected a list")
-    return entries
-
-
-def _parse_case(entry: Any, default_function: str | None) -> Case:
-    given = entry.get("input") if isinstance(entry, dict) else None
-    expected = entry.get("output") if isinstance(entry, dict) else None
-    if given is None or expected is None:
-        raise InvalidTestCases(f"a test case needs input and output; found {str(entry)[:80]!r}")
-    function = entry.get("fn_name") or default_function
+def _parse_case(entry: dict) -> Case:
+    function = entry.get("fn_name")
     kind = entry.get("type") or entry.get("testtype")
     if not kind:
         kind = "function_call" if function else "stdin_stdout"
+    calls_function = str(kind) in CALL_TYPES
+    # A function may return nothing, but a program without an expected output cannot be judged.
+    has_output = "output" in entry if calls_function else entry.get("output") is not None
+    if entry.get("input") is None or not has_output:
+        raise InvalidTestCases(f"a test case needs input and output; found {str(entry)[:80]!r}")
     tolerance = _check_tolerance(entry.get("tolerance"))
     if str(kind) in STDIN_TYPES:
         return Case(
-            input=_to_text(given),
-            output=_to_text(expected),
+            input=_to_text(entry["input"]),
+            output=_to_text(entry["output"]),
             tolerance=tolerance,
         )
-    if str(kind) not in CALL_TYPES:
+    if not calls_function:
         raise InvalidTestCases(f"unknown type of test case {kind!r}")
     if not isinstance(function, str) or not function.isidentifier():
         raise InvalidTestCases(f"no function named {function!r} can be called")
     return Case(
-        input=_to_arguments(given),
-        output=_to_result(expected),
+        input=_to_arguments(entry["input"], one_per_line=kind != "function_call"),
+        output=_to_result(entry["output"]),
         function=function,
         tolerance=tolerance,
+        wrapped=_is_wrapped(entry["output"], kind),
     )
 
 
@@ -158,13 +133,21 @@ def _to_text(value: Any) -> str:
     return text
 
 
-def _to_arguments(value: Any) -> str:
-    """Converts arguments to JSON, from Python values or from text with one JSON value per line (LiveCodeBench)."""
+def _to_arguments(value: Any, one_per_line: bool) -> str:
+    """Converts arguments to JSON: a list of positional arguments, or a mapping of keyword arguments.
+
+    Args:
+        value (`Any`): The arguments as values, or as text.
+        one_per_line (`bool`): Whether text has one JSON value per line, rather than one for all arguments.
+    """
     try:
         if isinstance(value, str):
-            lines = [line for line in value.splitlines() if line.strip()]
+            if not one_per_line and _is_json(value):
+                is_all_arguments = isinstance(_load(value), list | dict)
+                return value if is_all_arguments else f"[{value}]"
+            lines = [line for line in value.split("\n") if line.strip()]
             for line in lines:
-                json.loads(line, parse_int=str)  # integers stay text, since they may be too long to convert
+                _load(line)
             return f"[{','.join(lines)}]"
         if not isinstance(value, list | dict):
             value = [value]
@@ -178,44 +161,28 @@ def _to_result(value: Any) -> str:
     try:
         if not isinstance(value, str):
             return json.dumps(value)
-        json.loads(value, parse_int=str)
-        return value
+        return value if _is_json(value) else json.dumps(value)
     except RecursionError as error:
         raise InvalidTestCases("an expected result is nested too deeply") from error
     except (ValueError, TypeError):
         return json.dumps(str(value))
 
 
-def _parse_json(value: Any, column: str) -> Any:
-    """Parses a column that is JSON text; `None` if it is blank. Other values are returned unchanged."""
-    if not isinstance(value, str):
-        return value
-    if not value.strip():
-        return None
+def _is_wrapped(value: Any, kind: str) -> bool:
+    """Whether an expected result may be in a list of its own."""
+    if isinstance(value, str) and kind == "function_call" and _is_json(value):
+        value = _load(value)
+    return kind != "functional" and isinstance(value, list) and len(value) == 1
+
+
+def _is_json(text: str) -> bool:
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise InvalidTestCases(f"{column} is not JSON: {value[:80]!r}") from error
+        _load(text)
+    except ValueError:
+        return False
+    return True
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Unpickles plain values only. Pickles that need a class are rejected, since loading them could run code."""
-
-    def find_class(self, module: str, name: str) -> None:
-        raise InvalidTestCases(f"private_test_cases contain a pickled {module}.{name}")
-
-
-def _unpack(value: Any) -> Any:
-    """Parses LiveCodeBench's private test cases: JSON, either plain or pickled, compressed and base64-encoded."""
-    if not isinstance(value, str) or value.lstrip()[:1] in ("", "[", "{"):
-        return _parse_json(value, "private_test_cases")
-    try:
-        inflate = zlib.decompressobj()
-        data = inflate.decompress(base64.b64decode(value, validate=True), MAX_UNPACKED)
-        if inflate.unconsumed_tail:
-            raise InvalidTestCases(f"private_test_cases unpack to more than {MAX_UNPACKED >> 20} MiB")
-        return _parse_json(_PlainUnpickler(io.BytesIO(data)).load(), "private_test_cases")
-    except InvalidTestCases:
-        raise
-    except Exception as error:  # an unpickler may raise anything
-        raise InvalidTestCases(f"private_test_cases cannot be unpacked: {error}") from error
+def _load(text: str) -> Any:
+    """Loads JSON for a look at it. Integers stay text, since they may be too long to convert."""
+    return json.loads(text, parse_int=str)

@@ -6,14 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 
-NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,4})?")  # not 007, which is compared as text
+# Numbers as programs print them, also `.5`, `5.` and `+5`. Others, such as 007, are compared as text.
+NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
 
 def same_output(expected: str, output: str, tolerance: float | None = None) -> bool:
     """Whether an output equals the expected one: the same lines with the same tokens.
 
     The amount of white space between tokens, trailing white space, blank lines at both ends and CRLF do not matter.
-    `1.0` equals `1`.
+    `1.0` equals `1`, `.5` equals `0.5`, and `+5` equals `5`.
 
     Args:
         expected (`str`): The expected output.
@@ -36,7 +37,7 @@ def same_output(expected: str, output: str, tolerance: float | None = None) -> b
     return True
 
 
-def same_result(expected: str, result: str, tolerance: float | None = None) -> bool:
+def same_result(expected: str, result: str, tolerance: float | None = None, wrapped: bool = False) -> bool:
     """Whether the result of a function equals the expected one.
 
     Both are compared as JSON: a tuple equals a list, and `1.0` equals `1`, but `True` does not equal `1`.
@@ -45,14 +46,20 @@ def same_result(expected: str, result: str, tolerance: float | None = None) -> b
         expected (`str`): The expected result, as JSON.
         result (`str`): The result of the function, as JSON.
         tolerance (`float`, *optional*): Largest accepted absolute or relative error of a number.
+        wrapped (`bool`, *optional*, defaults to `False`):
+            Whether the expected result is a list with one item that may also be returned without the list.
 
     >>> same_result("[1, 2]", "[1.0, 2]"), same_result("1", "true"), same_result("[1, 2]", "[1]")
     (True, False, False)
-    >>> same_result("0.3", "0.30001", tolerance=1e-3)
-    True
+    >>> same_result("0.3", "0.30001", tolerance=1e-3), same_result("[0]", "0", wrapped=True)
+    (True, True)
     """
     try:
-        return _same_value(_load(expected), _load(result), tolerance)
+        expected_value = _load(expected)
+        value = _load(result)
+        if _same_value(expected_value, value, tolerance):
+            return True
+        return wrapped and _same_value(expected_value[0], value, tolerance)
     except (ValueError, RecursionError):
         return False
 

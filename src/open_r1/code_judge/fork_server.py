@@ -43,6 +43,8 @@ CAPABILITIES_3 = 0x20080522  # linux/capability.h
 CONTROL = 3  # file descriptor of the control socket
 READY = 2  # number of waiting forks: one is prepared while the other runs
 MAX_DESCRIPTOR = 256
+HARMLESS_SIGNALS = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH}
+SIGNALLED = 128  # exit code of a program that a signal has ended, plus the number of the signal, as in shells
 SOURCE = "/tmp/main.py"
 FLUSH_FAILED = 120  # Python's exit code if it cannot write its output at the end
 
@@ -56,6 +58,7 @@ def serve(control: socket.socket, disk: int, stack: int) -> None:
         stack (`int`): Soft limit on the stack, in bytes.
     """
     user, group = os.getuid(), os.getgid()
+    exit_on_signals()
     compile("print(0)", "first", "exec")  # the first compilation in a process takes two milliseconds longer
     gc.freeze()  # so that garbage collection in forks does not copy the memory pages of existing objects
     waiting: dict[int, int] = {}  # process id → pipe on which the fork reports the id of the run that it received
@@ -74,6 +77,21 @@ def serve(control: socket.socket, disk: int, stack: int) -> None:
             return  # the socket was closed, or a sandbox could not be created
         os.close(started)
         control.send(f"{run_id} {os.waitstatus_to_exitcode(status)}".encode())
+
+
+def exit_on_signals() -> None:
+    """Makes the signals that end a process exit it, with their number as the exit code; forks inherit this.
+
+    A fork is the first process of its namespace, and the kernel does not deliver such signals to it by default: a
+    program that stops itself would go on. The handler is the C library's `_exit`. Executed programs do not inherit it.
+    `SIGKILL`, which cannot be handled, is left to the system-call filter (`seccomp`).
+    """
+    handler = ctypes.cast(LIBC._exit, ctypes.c_void_p)
+    set_handler = LIBC.signal
+    set_handler.argtypes = [ctypes.c_int, ctypes.c_void_p]
+    for number in signal.valid_signals() - HARMLESS_SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            set_handler(number, handler)
 
 
 def fork_into_namespaces() -> int:
@@ -125,15 +143,26 @@ def run_program(run: dict, descriptors: list[int], devnull: int, started: int, s
     resource.setrlimit(resource.RLIMIT_STACK, (stack, max_stack))
     os.write(started, str(run["id"]).encode())
     if run["executable"]:
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores both signals by default
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         program = os.dup2(source, 3, inheritable=False)
         os.closerange(4, MAX_DESCRIPTOR)
-        os.execve(program, ["program"], os.environ)
+        run_executable(f"/proc/self/fd/{program}")
     with open(source, "rb") as file:
         content = file.read()
     os.closerange(3, MAX_DESCRIPTOR)
     run_python(content)
+
+
+def run_executable(path: str) -> None:
+    """Runs an executable in a process of its own, and exits like it.
+
+    The executable must not be the first process of the namespace, to which the kernel does not deliver the signals
+    that would end it.
+    """
+    ignored_by_python = [signal.SIGPIPE, signal.SIGXFSZ]
+    child = os.posix_spawn(path, ["program"], os.environ, setsigdef=ignored_by_python)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else SIGNALLED - code)
 
 
 def run_python(content: bytes) -> None:
@@ -177,11 +206,13 @@ def shut_down(main: types.ModuleType) -> int:
         threading._shutdown()
         atexit._run_exitfuncs()
         code = max(flush(sys.stdout), flush(sys.__stdout__))
+        # A stream of the program's own may need its modules, which are gone below.
+        sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
         for name in list(main.__dict__):
             if name != "__builtins__":
                 main.__dict__[name] = None  # closes files and finalizes generators and objects
         gc.collect()
-        code = max(code, flush(sys.stdout), flush(sys.__stdout__))
+        code = max(code, flush(sys.stdout))
         LIBC.fflush(None)
     except BaseException:
         return FLUSH_FAILED

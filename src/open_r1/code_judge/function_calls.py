@@ -29,20 +29,32 @@ names = module.__dict__
 exec(%(prelude)r, names)
 imported = names.get(%(function)r)
 exec(compile(%(program)r, "main.py", "exec"), names)
-if hasattr(names.get("Solution"), %(function)r):
-    function = getattr(names["Solution"](), %(function)r)
+owner = names.get("Solution")
+if not hasattr(owner, %(function)r) and (%(function)r not in names or names[%(function)r] is imported):
+    for value in names.values():
+        is_own_class = isinstance(value, type) and value.__module__ == "solution"
+        if is_own_class and hasattr(value, %(function)r):
+            owner = value
+if hasattr(owner, %(function)r):
+    function = getattr(owner(), %(function)r)
 else:
     function = names[%(function)r]
     if function is imported:
         raise NameError(%(function)r)
 result = function(**arguments) if isinstance(arguments, dict) else function(*arguments)
+def to_json(value):
+    if type(value).__module__ == "numpy":
+        return value.tolist()
+    raise TypeError(type(value))
 with open(channel, "w") as stream:
-    json.dump(result, stream)
+    json.dump(result, stream, default=to_json)
 """
 
 
 def write_function_call(program: str, function: str) -> str:
-    """Source of a program that calls a function of the tested program, or a method of its class `Solution`.
+    """Source of a program that calls a function of the tested program, or a method of its class.
+
+    The method belongs to the class `Solution`, else, if there is no such function, to the last class that has it.
 
     Args:
         program (`str`): Source of the tested program.

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from open_r1.code_judge.cases import Case
+from open_r1.code_judge.checkers import CHECKER_LIMITS, checker_input, read_verdict, write_checker
 from open_r1.code_judge.comparison import same_output, same_result
 from open_r1.code_judge.function_calls import write_function_call
 from open_r1.code_judge.isolation import Bubblewrap, Unisolated
+from open_r1.code_judge.layouts import InvalidTestCases
 from open_r1.code_judge.process import Limits, Outage, Outcome
 from open_r1.code_judge.providers import ColdSandboxes, Provider
 from open_r1.code_judge.warm import WarmSandboxes
@@ -36,11 +38,14 @@ class Submission:
         program (`str`): The source code.
         language (`str`): A key of `LANGUAGES`: `python` or `cpp`.
         cases (`tuple[Case, ...]`): At least one test case.
+        checker (`str`, *optional*):
+            Python program that decides whether an output that is not the expected one is right too; see `checkers`.
     """
 
     program: str
     language: str
     cases: tuple[Case, ...]
+    checker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,10 @@ class ProgramJudge:
         provider (`str`, *optional*):
             Class that runs the programs elsewhere, as a dotted path or `file.py:Class`; see `Provider`.
         provider_params (`dict`, *optional*): Keyword arguments of the provider.
-        python (`str`, *optional*): Interpreter for Python programs.
+        python (`str`, *optional*):
+            Interpreter for Python programs, such as `.venv/bin/python`; they can import its packages. Defaults to the
+            current one if the sandbox can read it, else to the system's.
+        packages (`str`, *optional*): Folder of packages that programs can import too (`pip install --target`).
 
     Raises:
         ValueError: If an argument is invalid.
@@ -95,6 +103,7 @@ class ProgramJudge:
         provider: str | None = None,
         provider_params: dict[str, Any] | None = None,
         python: str | None = None,
+        packages: str | None = None,
     ):
         if isolation not in ISOLATIONS:
             raise ValueError(f"isolation: found {isolation!r}; expected {' or '.join(ISOLATIONS)}")
@@ -112,6 +121,7 @@ class ProgramJudge:
         self.provider_path = provider
         self.provider_params = provider_params or {}
         self.python = python
+        self.packages = packages
         self.provider: Provider | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._pid = os.getpid()
@@ -138,8 +148,9 @@ class ProgramJudge:
             logger.warning(
                 "isolation: none. Generated programs run WITH YOUR PERMISSIONS: your files, keys and network."
             )
-            return ColdSandboxes(Unisolated(self.python))
-        bubblewrap = Bubblewrap(self.python)
+            return ColdSandboxes(Unisolated(self.python, self.packages))
+        bubblewrap = Bubblewrap(self.python, self.packages)
+        logger.info("Python programs run with %s", bubblewrap.description)
         try:
             return WarmSandboxes(bubblewrap)
         except Outage as outage:  # on machines that do not allow nested namespaces
@@ -151,7 +162,7 @@ class ProgramJudge:
 
         Returns:
             `list[ProgramVerdict | Exception]`: For each submission, its verdict or the exception that was raised
-            instead (an `Outage` or `OSError` if the provider failed).
+            instead (an `Outage` or `OSError` if the provider failed, `InvalidTestCases` if the checker did).
         """
         self.start()
         loop = asyncio.get_running_loop()
@@ -171,6 +182,7 @@ class ProgramJudge:
 
         Raises:
             Outage: If the provider fails twice in a row.
+            InvalidTestCases: If the checker does not work.
         """
         self.start()
         return self._judge(submission, threading.Event())
@@ -197,10 +209,8 @@ class ProgramJudge:
     def _run_case(self, submission: Submission, case: Case, remaining: float) -> tuple[str, float]:
         """Runs a test case. Returns why it failed (an empty string if it passed), and the seconds it took."""
         source = submission.program
-        compare = same_output
         if case.function:
             source = write_function_call(submission.program, case.function)
-            compare = same_result
         max_output = MAX_OUTPUT_FACTOR * len(case.output.encode()) + EXTRA_OUTPUT
         limits = replace(
             self.limits,
@@ -211,8 +221,37 @@ class ProgramJudge:
         if outcome.status != "ok":
             return outcome.status, outcome.seconds
         output = outcome.stdout.decode("utf-8", "replace")
-        failure = "" if compare(case.output, output, case.tolerance) else "wrong"
-        return failure, outcome.seconds
+        if case.function:
+            is_right = same_result(case.output, output, case.tolerance, case.wrapped)
+        else:
+            is_right = same_output(case.output, output, case.tolerance)
+        seconds = outcome.seconds
+        if not is_right and submission.checker:
+            is_right, checker_seconds = self._check_output(submission.checker, case, output)
+            seconds += checker_seconds
+        return "" if is_right else "wrong", seconds
+
+    def _check_output(self, checker: str, case: Case, output: str) -> tuple[bool, float]:
+        """Whether a checker accepts an output, and the seconds it took.
+
+        Raises:
+            InvalidTestCases: If it says nothing about this output, and does not accept the expected one either.
+        """
+        verdict, seconds = self._run_checker(checker, case, output)
+        if verdict is not None:
+            return verdict, seconds
+        verdict_on_expected, more_seconds = self._run_checker(checker, case, case.output)
+        if not verdict_on_expected:
+            raise InvalidTestCases("generated_checker fails, even on the expected output")
+        return False, seconds + more_seconds
+
+    def _run_checker(self, checker: str, case: Case, output: str) -> tuple[bool | None, float]:
+        """The verdict of a checker on an output, `None` if it fails, and the seconds it took."""
+        stdin = checker_input(case.input, case.output, output)
+        outcome = self._run_with_retry(write_checker(checker), "python", stdin, CHECKER_LIMITS)
+        if outcome.status != "ok":
+            return None, outcome.seconds
+        return read_verdict(outcome.stdout), outcome.seconds
 
     def _run_with_retry(self, source: str, language: str, stdin: str, limits: Limits) -> Outcome:
         try:

@@ -1,6 +1,13 @@
 """The supported programming languages: their names, and how to compile and run a program."""
 
+import re
 from typing import ClassVar, Protocol
+
+
+# In isolated mode (no `PYTHON*` variables, no packages of the user), unless a folder of packages is given, which needs
+# a variable. CPython's limit on the digits of an integer guards servers against slow conversions; programs here have
+# a time limit.
+PYTHON_FLAGS = ("{isolated}", "-X", "int_max_str_digits=0")
 
 
 class Language(Protocol):
@@ -8,6 +15,7 @@ class Language(Protocol):
 
     Args:
         tags (`set[str]`): Names of the language in code fences and data sets, in lower case.
+        names (`re.Pattern`): Other names in data sets, in lower case and without spaces, such as `python3.11`.
         source (`str`): Name of the source file.
         compile (`list[str]`, *optional*):
             Command that compiles the source to `./program`; `None` if programs are interpreted.
@@ -17,6 +25,7 @@ class Language(Protocol):
     """
 
     tags: ClassVar[set[str]]
+    names: ClassVar[re.Pattern]
     source: ClassVar[str]
     compile: ClassVar[list[str] | None]
     command: ClassVar[list[str]]
@@ -27,9 +36,10 @@ class Python:
     """Python, run by the sandbox's interpreter in isolated mode (no `PYTHON*` variables or user packages)."""
 
     tags = {"python", "py", "python3", "py3", "pypy", "pypy3", "ipython"}
+    names = re.compile(r"(?:python|pypy|py)[-:]?(?:3(?:\.\d+)*(?:-?64)?(?:\(.*\))?|\(3[^()]*\))?")
     source = "main.py"
     compile = None
-    command = ["{python}", "-I", "{box}/main.py"]
+    command = ["{python}", *PYTHON_FLAGS, "{box}/main.py"]
     calls = True
 
 
@@ -37,6 +47,7 @@ class Cpp:
     """C++20, compiled with GCC. Older releases only know the standard as `gnu++2a`."""
 
     tags = {"cpp", "c++", "cxx", "cc", "cpp17", "cpp20", "c++17", "c++20", "cplusplus"}
+    names = re.compile(r"(?:gnu)?(?:c\+\+|cpp|g\+\+)(?:11|14|17|20)?(?:\d\.\d[.\d]*)?(?:-?64)?(?:\(.*\))?")
     source = "main.cpp"
     compile = ["g++", "-std=gnu++2a", "-O2", "-pipe", "-w", "-o", "program", "{box}/main.cpp"]
     command = ["{box}/program"]
@@ -49,11 +60,11 @@ LANGUAGES: dict[str, type[Language]] = {"python": Python, "cpp": Cpp}
 def find_language(name: str | None) -> str | None:
     """Finds the key in `LANGUAGES` for a name of a language; `None` if it is unknown. Defaults to Python.
 
-    >>> find_language("Python3"), find_language("c++"), find_language("cobol"), find_language(None)
+    >>> find_language("Python 3"), find_language("GNU C++17"), find_language("Python 2"), find_language(None)
     ('python', 'cpp', None, 'python')
     """
-    wanted = (name or "python").strip().lower()
+    wanted = re.sub(r"[\s_]+", "", (name or "python").lower())
     for key, language in LANGUAGES.items():
-        if wanted in language.tags:
+        if wanted in language.tags or language.names.fullmatch(wanted):
             return key
     return None

@@ -17,7 +17,12 @@ from typing import IO, Protocol
 from open_r1.code_judge.process import MIB, Limits, Outage, Outcome, ProcessEnding, watch
 
 
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8"}
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+    "PYTHONINTMAXSTRDIGITS": "0",  # for programs that start another Python; see `languages.PYTHON_FLAGS`
+}
 STACK = 64 * MIB  # soft limit, which a program may raise; each thread reserves this much, too
 MIN_ADDRESS_SPACE = 8 * 2**30
 STATUS_SIZE = 2**16  # bytes of bubblewrap's status to read at once
@@ -138,7 +143,8 @@ class Isolation(Protocol):
 
         Args:
             command (`list[str]`):
-                The command, in which `{box}` (the folder of the files) and `{python}` (the interpreter) are filled in.
+                The command, in which `{box}` (the folder of the files), `{python}` (the interpreter) and `{isolated}`
+                (its option that ignores the environment, unless that has a folder of packages) are filled in.
             files (`dict[str, bytes]`): Name and content of the files in the box, read-only and executable.
             limits (`Limits`): Resource limits; those that the kernel enforces are set inside the sandbox.
             nested (`bool`, *optional*, defaults to `False`): Whether the command may create namespaces itself.

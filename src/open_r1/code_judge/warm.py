@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from open_r1.code_judge import fork_server
+from open_r1.code_judge.languages import PYTHON_FLAGS
 from open_r1.code_judge.process import MIB, Limits, Outage, Outcome, watch
 from open_r1.code_judge.providers import ColdSandboxes
 from open_r1.code_judge.sandbox import STACK, Isolation, kernel_limits, memory_file, output_pipe
@@ -39,7 +40,7 @@ class ForkServer:
         server_descriptor = server_end.detach()
         command = [
             "{python}",
-            "-I",
+            *PYTHON_FLAGS,
             "{box}/fork_server.py",
             str(server_descriptor),
             str(Limits().disk * MIB),

@@ -21,13 +21,15 @@ from open_r1.generation.driver import generate_completions
 from open_r1.grading import usable_gold
 from open_r1.models.loading import load_model_info
 from open_r1.rewards import Composition
-from open_r1.rewards.checks import CHECKED_GOLDS
+from open_r1.rewards.checks import CHECKED_GOLDS, check_samples
 from open_r1.rewards.dataset_scores import check_scorable, score_dataset
 from open_r1.utils.errors import MissingInputError, RecipeError
 from open_r1.utils.text import OPEN
 
 
 logger = logging.getLogger(__name__)
+
+MAX_UNUSABLE = 0.99  # of the problems; those that cannot be judged do not count
 
 
 def evaluate_models(
@@ -214,6 +216,7 @@ def _check_benchmark(args: EvaluationArguments, benchmark: Benchmark) -> None:
     check_scorable([*rows.column_names, "prompt"], rewards)
     if benchmark.rewards[0].name == "accuracy":
         _check_golds(rows, benchmark)
+    check_samples(rewards.rewards, rows, limit=MAX_UNUSABLE)
     if not args.dry_run:
         rewards.check()
 

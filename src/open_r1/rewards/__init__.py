@@ -21,7 +21,7 @@ Start reading at `composition.py`.
 
 from open_r1.grading import grade, usable_gold
 from open_r1.rewards.accuracy import accuracy
-from open_r1.rewards.checks import check_columns, check_domains, check_golds
+from open_r1.rewards.checks import check_columns, check_domains, check_golds, check_samples
 from open_r1.rewards.composition import Composition, Reward
 from open_r1.rewards.format import Format, tag_count
 from open_r1.rewards.language import language_consistency
@@ -38,6 +38,7 @@ __all__ = [
     "check_columns",
     "check_domains",
     "check_golds",
+    "check_samples",
     "grade",
     "language_consistency",
     "tag_count",

@@ -15,6 +15,7 @@ Examples:
 """
 
 import logging
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -24,14 +25,25 @@ from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.load import hide_short_progress_bars, load_split, rename_columns, require_column, write_rows
 from open_r1.rewards import Composition
 from open_r1.rewards.checks import check_columns
-from open_r1.rewards.dataset_scores import MeanScore, copy_scores, mean_scores, read_completions, score_dataset
+from open_r1.rewards.dataset_scores import (
+    MeanScore,
+    copy_scores,
+    mean_scores,
+    read_completions,
+    score_dataset,
+    unjudged_reasons,
+)
 from open_r1.utils.text import OPEN
+
+
+SHOWN_REASONS = 10
 
 
 def main() -> None:
     """Scores a file of completions and prints the means."""
     (args,) = parse_command_line("rewards", __doc__)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("open_r1.code_judge").setLevel(logging.INFO)  # says which interpreter programs run with
     console = Console()
     rewards = Composition(args.rewards, prefill=OPEN if args.thought_opened else "")
     dataset = load_split(args.dataset, seed=0, dry_run=args.dry_run)
@@ -44,7 +56,10 @@ def main() -> None:
         return
     rewards.start()
     scored = score_dataset(rows, rewards, progress=console.is_terminal)
-    console.print(as_table(mean_scores(scored, rewards), title=args.dataset_name))
+    means = mean_scores(scored, rewards)
+    console.print(as_table(means, title=args.dataset_name))
+    if any(mean.unjudged for mean in means):
+        print_reasons(unjudged_reasons(scored, rewards), console)
     if args.output_path:
         write_rows(copy_scores(scored, dataset), Path(args.output_path))
         console.print(f"wrote {args.output_path}", soft_wrap=True)
@@ -57,6 +72,15 @@ def as_table(means: list[MeanScore], title: str) -> Table:
         mean = "–" if row.mean is None else f"{row.mean:.3f}"
         table.add_row(row.domain, row.reward, f"{row.completions:,}", mean, f"{row.unjudged:,}")
     return table
+
+
+def print_reasons(reasons: Counter[tuple[str, str]], console: Console) -> None:
+    """Prints why completions were not judged, the most frequent reasons first."""
+    for (reward, reason), count in reasons.most_common(SHOWN_REASONS):
+        console.print(f"{reward}: {count:,} not judged: {reason}", soft_wrap=True, markup=False, highlight=False)
+    others = len(reasons) - SHOWN_REASONS
+    if others > 0:
+        console.print(f"… and {others:,} other reasons")
 
 
 if __name__ == "__main__":

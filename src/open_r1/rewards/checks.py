@@ -1,15 +1,23 @@
 """Checks that a data set fits the rewards of a recipe, before any model is loaded."""
 
 import logging
+import random
+import time
+from typing import TYPE_CHECKING, Any
 
 from open_r1.grading.golds import gold_answer
 from open_r1.rewards.composition import Reward
 from open_r1.utils.errors import RecipeError, did_you_mean
 
 
+if TYPE_CHECKING:  # takes a second to import, which `from open_r1.rewards import grade` does without
+    from datasets import Dataset
+
 logger = logging.getLogger(__name__)
 
 CHECKED_GOLDS = 1000  # how many of a data set's gold answers to check, from the first
+CHECKED_SAMPLES = 1000  # how many rows of a data set to check with rewards that can, drawn from all rows
+CHECK_SECONDS = 30.0  # test cases may be large; rows that were not checked by then are left out
 
 
 def check_columns(rewards: list[Reward], columns: list[str]) -> None:
@@ -85,3 +93,71 @@ def check_golds(golds: list, limit: float) -> None:
         logger.warning(
             "%d of %d golds cannot be parsed, their rows do not train: %r", len(unusable), len(golds), unusable[:3]
         )
+
+
+def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> None:
+    """Checks that enough rows can be judged by the rewards that have columns of their own, such as test cases.
+
+    A reward takes part if it has a method `check_sample(row: dict) -> str | None`, which returns why the completions
+    of a row cannot be judged. Rows that cannot be judged are never trained on.
+
+    Args:
+        rewards (`list[Reward]`): Rewards of the recipe.
+        dataset (`Dataset`): The data set, with the columns under the names that the rewards use.
+        limit (`float`): Largest acceptable share of unusable rows, from 0 to 1.
+
+    Raises:
+        RecipeError: If more rows are unusable.
+    """
+    for reward in rewards:
+        if not callable(getattr(reward.function, "check_sample", None)):
+            continue
+        unusable = []
+        checked = 0
+        started = time.monotonic()
+        for number in _draw_rows(dataset, reward):
+            if time.monotonic() - started > CHECK_SECONDS:
+                break
+            checked += 1
+            reason = unusable_reason(reward, dataset[number])
+            if reason is not None:
+                unusable.append((number, reason))
+        if not unusable:
+            continue
+        number, reason = min(unusable)
+        found = (
+            f"reward {reward.label!r} cannot judge {len(unusable):,} of {checked:,} rows, such as row {number + 1:,}"
+        )
+        if len(unusable) > limit * checked:
+            raise RecipeError(
+                f"{found}: {reason}. At most {limit:.0%} may be unusable (in training: max_unusable_golds). If the "
+                "reward is for some rows only, give it a `domain`."
+            )
+        logger.warning("%s: %s. These rows do not count.", found, reason)
+
+
+def unusable_reason(reward: Reward, row: dict[str, Any]) -> str | None:
+    """Why a reward can judge no completion of a row; `None` if it can, or if it cannot tell.
+
+    Args:
+        reward (`Reward`): A reward that applies to the row.
+        row (`dict`): The columns of the row.
+    """
+    if reward.spec.name == "accuracy" and gold_answer(row.get("solution")) is None:
+        return f"its gold answer {str(row.get('solution'))[:80]!r} cannot be parsed"
+    check_sample = getattr(reward.function, "check_sample", None)
+    if not callable(check_sample):
+        return None
+    try:
+        return check_sample(row)
+    except Exception as error:  # a user's reward may raise anything
+        return f"check_sample failed: {error!r}"
+
+
+def _draw_rows(dataset: "Dataset", reward: Reward) -> list[int]:
+    """The numbers of rows to check, in random order, so that the first ones represent all rows."""
+    numbers = range(len(dataset))
+    if reward.spec.domain:
+        domains = list(dataset["domain"])
+        numbers = [number for number in numbers if domains[number] in reward.spec.domain]
+    return random.Random(0).sample(numbers, min(CHECKED_SAMPLES, len(numbers)))

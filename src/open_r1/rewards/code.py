@@ -21,7 +21,9 @@ from open_r1.code_judge import (
     Submission,
     extract_program,
     parse_test_cases,
+    read_checker,
 )
+from open_r1.code_judge.layouts import OTHER_COLUMNS, TEST_COLUMNS
 from open_r1.utils.text import text_of
 
 
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 MODES = ("binary", "fraction")
 # Categories that are logged as shares of the batch: `code/no_program`, `code/broken_tests` and so on.
 COUNTED = ("no program", "broken tests", "outage", "timeout", "memory", "compile")
+MAX_LOGGED_REASONS = 20
 
 
 class Code:
@@ -37,7 +40,8 @@ class Code:
 
     A completion without a program gets 0.0. It gets `None` if its test cases are invalid or the judge fails.
 
-    Needs the data set column `verification_info`, `test_cases` or those of LiveCodeBench; see `code_judge.cases`.
+    Needs the test cases of open-r1's data sets, LiveCodeBench, TACO, APPS, Eurus or CodeContests, in the columns that
+    `code_judge.layouts` lists.
 
     Args:
         mode (`str`, *optional*, defaults to `"binary"`):
@@ -55,11 +59,14 @@ class Code:
         provider (`str`, *optional*):
             Class that runs the programs elsewhere, as a dotted path or `file.py:Class`; see `code_judge.Provider`.
         provider_params (`dict`, *optional*): Keyword arguments of the provider.
-        python (`str`, *optional*): Interpreter for Python programs.
+        python (`str`, *optional*):
+            Interpreter for Python programs, such as `.venv/bin/python`; they can import its packages. Defaults to the
+            current one if the sandbox can read it, else to the system's.
+        packages (`str`, *optional*): Folder of packages that programs can import too (`pip install --target`).
     """
 
     __name__ = "code"
-    needs_one_of = ("verification_info", "test_cases", "public_test_cases", "private_test_cases")
+    needs_one_of = TEST_COLUMNS
 
     def __init__(
         self,
@@ -72,6 +79,7 @@ class Code:
         provider: str | None = None,
         provider_params: dict | None = None,
         python: str | None = None,
+        packages: str | None = None,
     ):
         if mode not in MODES:
             raise ValueError(f"mode: found {mode!r}; expected {' or '.join(MODES)}")
@@ -86,7 +94,9 @@ class Code:
             provider=provider,
             provider_params=provider_params,
             python=python,
+            packages=packages,
         )
+        self._logged_reasons: set[str] = set()
 
     def start(self) -> None:
         """Starts the judge.
@@ -104,32 +114,32 @@ class Code:
         """
         self.start()
 
+    def check_sample(self, row: dict[str, Any]) -> str | None:
+        """Why the completions of a row cannot be judged; `None` if they can.
+
+        Args:
+            row (`dict`): The columns of the row.
+        """
+        try:
+            parse_test_cases(row)
+            read_checker(row)
+        except InvalidTestCases as error:
+            return str(error)
+        return None
+
     async def __call__(
         self,
         completions: list[str | list[dict] | None],
-        verification_info: list | None = None,
-        test_cases: list | None = None,
-        public_test_cases: list | None = None,
-        private_test_cases: list | None = None,
-        metadata: list | None = None,
-        language: list | None = None,
         log_metric: Callable | None = None,
         log_extra: Callable | None = None,
-        **kwargs,
+        **columns,
     ) -> list[float | None]:
         self.start()
         started = time.monotonic()
-        columns = {
-            "verification_info": verification_info,
-            "test_cases": test_cases,
-            "public_test_cases": public_test_cases,
-            "private_test_cases": private_test_cases,
-            "metadata": metadata,
-            "language": language,
-        }
+        columns = {name: columns[name] for name in (*TEST_COLUMNS, *OTHER_COLUMNS) if columns.get(name) is not None}
         items: list[Submission | _Grade] = []
         for index, completion in enumerate(completions):
-            row = {name: values[index] for name, values in columns.items() if values is not None}
+            row = {name: values[index] for name, values in columns.items()}
             items.append(_prepare(completion, row))
         submissions = [item for item in items if isinstance(item, Submission)]
         results = iter(await self.judge.judge_all(submissions))
@@ -141,6 +151,8 @@ class Code:
             rewards.append(grade.reward)
             remarks.append(grade.remark)
             counts[grade.category] += 1
+            if grade.reward is None:
+                self._log_reason(grade.remark)
 
         if log_metric is not None:
             for name in COUNTED:
@@ -152,6 +164,8 @@ class Code:
 
     def _grade(self, result: ProgramVerdict | Exception) -> "_Grade":
         """The grade of a submission, from its verdict or from the exception that was raised instead."""
+        if isinstance(result, InvalidTestCases):
+            return _Grade(None, f"broken tests: {result}", "broken tests")
         if isinstance(result, Outage | OSError):
             return _Grade(None, f"outage: {result}", "outage")
         if isinstance(result, Exception):  # a single completion or row must never crash a long run
@@ -162,6 +176,12 @@ class Code:
             reward = float(result.passed == result.total)
         remark = f"{result.passed}/{result.total} {result.failure}".strip()
         return _Grade(reward, remark, result.failure)
+
+    def _log_reason(self, reason: str) -> None:
+        """Logs why a completion was not judged, each reason once."""
+        if reason not in self._logged_reasons and len(self._logged_reasons) < MAX_LOGGED_REASONS:
+            self._logged_reasons.add(reason)
+            logger.warning("reward 'code' cannot judge a completion: %s", reason)
 
 
 @dataclass(frozen=True)
@@ -186,9 +206,10 @@ def _prepare(completion: str | list[dict] | None, row: dict[str, Any]) -> Submis
         return _Grade(None, "no completion")
     try:
         language, cases = parse_test_cases(row)
+        checker = read_checker(row)
     except InvalidTestCases as error:
         return _Grade(None, f"broken tests: {error}", "broken tests")
     program = extract_program(text, language)
     if program is None:
         return _Grade(0.0, "no program", "no program")
-    return Submission(program, language, tuple(cases))
+    return Submission(program, language, tuple(cases), checker)

@@ -1,6 +1,6 @@
 """Scores a data set of completions, for `python -m open_r1.rewards`, the data builders and evaluation."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from open_r1.data.messages import conversation_type, is_conversation, read_completion, read_text_or_messages
 from open_r1.data.rows import convert_rows
-from open_r1.rewards.checks import check_columns
+from open_r1.rewards.checks import check_columns, unusable_reason
 from open_r1.rewards.composition import Composition, Scores
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import prompt_messages
@@ -162,6 +162,38 @@ def mean_scores(
         for domain, values in by_domain.items():
             means.append(_mean_score(domain, reward.label, values))
     return means
+
+
+def unjudged_reasons(
+    scored: Dataset,
+    rewards: Composition,
+    completion_column: str = "completion",
+) -> Counter[tuple[str, str]]:
+    """Why completions could not be judged.
+
+    Args:
+        scored (`Dataset`): Return value of `score_dataset`.
+        rewards (`Composition`): The rewards used for scoring.
+        completion_column (`str`, *optional*, defaults to `"completion"`): Column of the completions.
+
+    Returns:
+        `Counter[tuple[str, str]]`: The number of completions for each pair of a reward and a reason.
+    """
+    counts: Counter[tuple[str, str]] = Counter()
+    for reward in rewards.rewards:
+        scores = scored[f"rewards/{reward.label}"]
+        for number, score in enumerate(scores):
+            if score is not None:
+                continue
+            row = scored[number]
+            if reward.spec.domain and row["domain"] not in reward.spec.domain:
+                continue
+            reason = "there is no completion"
+            if row[completion_column] is not None:
+                reason = unusable_reason(reward, row)
+            if reason is not None:
+                counts[reward.label, reason] += 1
+    return counts
 
 
 def _batches(dataset: Dataset, progress: bool) -> Iterator[dict[str, list]]:

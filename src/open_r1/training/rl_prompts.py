@@ -9,7 +9,7 @@ from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
 from open_r1.data.mixture_schedule import load_sources, order_rows_by_step
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.models.loading import check_round_trip
-from open_r1.rewards import Composition, check_columns, check_domains, check_golds
+from open_r1.rewards import Composition, check_columns, check_domains, check_golds, check_samples
 from open_r1.rewards.checks import CHECKED_GOLDS
 from open_r1.utils.text import OPEN
 
@@ -63,6 +63,7 @@ def _prepare(
     for reward in rewards.rewards:
         if reward.spec.name == "accuracy":
             check_golds(_some_golds(dataset, reward.spec.domain), args.max_unusable_golds)
+    check_samples(rewards.rewards, dataset, args.max_unusable_golds)
 
     texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
     check_round_trip(tokenizer, texts)
