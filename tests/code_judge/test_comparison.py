@@ -24,6 +24,30 @@ OUTPUTS = [  # expected, output, tolerance, same
     ("50000000000000001", "50000000000000000", None, False),  # equal as floats
     ("0.1", "0.10000000000000001", None, False),
     ("0101", "101", None, False),  # strings of digits rather than numbers
+    ("0.5", ".5", None, True),
+    (".5", "0.50", None, True),
+    ("-0.5", "-.5", None, True),
+    ("5", "+5", None, True),
+    ("+0.5", ".5", None, True),
+    ("5", "5.", None, True),
+    ("1e+3", "+1000.0", None, True),
+    ("0.5", ".51", None, False),
+    ("5", "-5", None, False),
+    ("-5", "+-5", None, False),
+    ("5", "++5", None, False),
+    ("5", "+05", None, False),
+    ("5", "05", None, False),
+    ("0", ".", None, False),
+    ("0", "+", None, False),
+    ("1.5", "1.5.", None, False),
+    ("1000", "1_000", None, False),
+    ("1000", "1,000", None, False),
+    ("5", "\u0665", None, False),  # an Arabic digit
+    ("0x5", "5", None, False),
+    ("0.5", ".500001", 1e-3, True),
+    ("8" * 6000, "8" * 6000, None, True),  # more digits than Python converts
+    ("8" * 6000, "+" + "8" * 6000, None, True),
+    ("8" * 6000, "8" * 5999 + "7", None, False),
     ("YES", "Yes", None, False),
     ("nan", "nan", None, True),
     ("1", "nan", 1.0, False),
@@ -64,6 +88,26 @@ RESULTS = [
     ("1", "NaN", 1.0, False),
     ("1e400", "1e400", None, True),
 ]
+
+
+@pytest.mark.parametrize(
+    ("expected", "result", "same"),
+    [
+        ("[0]", "0", True),
+        ("[0]", "[0]", True),
+        ("[[1, 2]]", "[1, 2]", True),
+        ("[null]", "null", True),
+        ("[0]", "1", False),
+        ("[0]", "false", False),
+        ("[0]", "[[0]]", False),
+        ("[0]", "null", False),
+        ("[[1, 2]]", "1", False),
+    ],
+)
+def test_results_in_a_list_of_their_own(expected, result, same):
+    assert same_result(expected, result, wrapped=True) is same
+    if expected != result:
+        assert not same_result(expected, result)
 
 
 @pytest.mark.parametrize(("expected", "result", "tolerance", "same"), RESULTS)

@@ -103,6 +103,86 @@ RIGHT = [
     ),
 ]
 
+FAST_INPUT = """
+import os, sys
+from io import BytesIO, IOBase
+
+class FastIO(IOBase):
+    newlines = 0
+
+    def __init__(self, file):
+        self._fd = file.fileno()
+        self.buffer = BytesIO()
+        self.writable = "x" in file.mode or "r" not in file.mode
+        self.write = self.buffer.write if self.writable else None
+
+    def readline(self):
+        while self.newlines == 0:
+            data = os.read(self._fd, max(os.fstat(self._fd).st_size, 8192))
+            self.newlines = data.count(b"\\n") + (not data)
+            position = self.buffer.tell()
+            self.buffer.seek(0, 2), self.buffer.write(data), self.buffer.seek(position)
+        self.newlines -= 1
+        return self.buffer.readline()
+
+    def flush(self):
+        if self.writable:
+            os.write(self._fd, self.buffer.getvalue())
+            self.buffer.truncate(0), self.buffer.seek(0)
+
+class IOWrapper(IOBase):
+    def __init__(self, file):
+        self.buffer = FastIO(file)
+        self.flush = self.buffer.flush
+        self.writable = self.buffer.writable
+        self.write = lambda s: self.buffer.write(s.encode("ascii"))
+        self.readline = lambda: self.buffer.readline().decode("ascii")
+
+sys.stdin, sys.stdout = IOWrapper(sys.stdin), IOWrapper(sys.stdout)
+input = lambda: sys.stdin.readline().rstrip("\\r\\n")
+print(sum(map(int, input().split())))
+"""
+RIGHT += [
+    FAST_INPUT,
+    "import os\nprint(sum(map(int, os.read(0, os.fstat(0).st_size).split())))",
+    "import io, os\nlines = io.BytesIO(os.read(0, os.fstat(0).st_size))\nprint(sum(map(int, lines.readline().split())))",
+    (
+        "import atexit, io, os, sys\n"
+        "buffer = io.BytesIO()\n"
+        "sys.stdout = io.TextIOWrapper(buffer)\n"
+        "@atexit.register\n"
+        "def write():\n"
+        "    sys.stdout.flush()\n"
+        "    os.write(1, buffer.getvalue())\n"
+        "print(sum(map(int, input().split())))"
+    ),
+    "assert len(str(2**20000)) == 6021 and int('9' * 5000)\nprint(sum(map(int, input().split())))",
+    (
+        "import subprocess, sys\n"
+        "assert len(subprocess.check_output([sys.executable, '-c', 'print(2**20000)'])) == 6022\n"
+        "print(sum(map(int, input().split())))"
+    ),
+    "\ufeffprint(sum(map(int, input().split())))",
+    (
+        "import os, signal\n"
+        "signal.signal(15, lambda *_: print(sum(map(int, input().split()))))\n"
+        "os.kill(os.getpid(), 15)"
+    ),
+    (
+        "import os, signal\n"
+        "signal.signal(15, signal.SIG_IGN)\n"
+        "os.kill(os.getpid(), 15)\n"
+        "print(sum(map(int, input().split())))"
+    ),
+    (
+        "import subprocess\n"
+        "process = subprocess.Popen(['sleep', '9'])\n"
+        "process.kill()\n"
+        "assert process.wait() == -9\n"
+        "print(sum(map(int, input().split())))"
+    ),
+]
+
 
 def test_right_programs(reward):
     assert reward(RIGHT, ADD) == [1.0] * len(RIGHT)
@@ -129,6 +209,38 @@ WRONG = [
 
 def test_wrong_programs(reward):
     assert reward(WRONG, ADD) == [0.0] * len(WRONG)
+
+
+SIGNALS = [
+    "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+    "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)",
+    "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
+    "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+    "import os\nos.kill(0, 9)",
+    "import os\nos.kill(os.getpid(), 40)",
+    "import os\nif os.fork() == 0: os.kill(os.getppid(), 15); os._exit(0)\nos.wait()",
+    "import signal\nsignal.raise_signal(signal.SIGKILL)",
+    "import signal\nsignal.raise_signal(signal.SIGUSR1)",
+    "import signal, threading\nsignal.pthread_kill(threading.get_ident(), 9)",
+    "import os, threading\nt = threading.Thread(target=os.kill, args=(os.getpid(), 9))\nt.start()\nt.join()",
+    "import signal, time\nsignal.setitimer(signal.ITIMER_REAL, 0.1)\ntime.sleep(0.5)",
+    "import ctypes\nctypes.string_at(0)",
+    "import ctypes, os\nctypes.CDLL(None).kill(os.getpid(), 9)",
+]
+
+
+def test_a_program_that_stops_itself_by_a_signal_fails(reward):
+    """Even if it has printed the right output before."""
+    programs = [f"print(sum(map(int, input().split())), flush=True)\n{end}" for end in SIGNALS]
+    assert reward(programs, ADD[:1], timeout=1) == [0.0] * len(programs)
+
+
+def test_a_cpp_program_that_stops_itself_by_a_signal_fails(reward):
+    start = '#include <csignal>\n#include <cstdio>\n#include <unistd.h>\nint main() { puts("3"); fflush(stdout); '
+    ends = ["raise(SIGTERM);", "raise(SIGKILL);", "kill(getpid(), 9);", "alarm(1); sleep(2);", "return 3;"]
+    assert reward([start + end + " }" for end in ends], ADD[:1], language="cpp") == [0.0] * len(ends)
+    handled = "std::signal(SIGTERM, SIG_IGN); raise(SIGTERM); }"
+    assert reward([start + handled, start + "}"], ADD[:1], language="cpp") == [1.0, 1.0]
 
 
 def test_fraction_counts_the_tests_that_pass(reward):
@@ -183,6 +295,12 @@ CALLED = [
         1.0,
     ),
     ("class Solution:\n    pass\ndef add(a, b):\n    return a + b", 1.0),
+    ("class Sol:\n    def add(self, a, b):\n        return a + b", 1.0),
+    ("class Base:\n    pass\nclass Adder(Base):\n    @staticmethod\n    def add(a, b):\n        return a + b", 1.0),
+    ("class Sol:\n    def add(self, a, b):\n        return 0\ndef add(a, b):\n    return a + b", 1.0),
+    ("class Sol:\n    def sub(self, a, b):\n        return a + b", 0.0),
+    ("class Sol:\n    def add(self, a, b):\n        return a - b", 0.0),
+    ("class Sol:\n    def __init__(self, n):\n        pass\n    def add(self, a, b):\n        return a + b", 0.0),
     ("def sub(a, b):\n    return a + b", 0.0),
     ("def add(a):\n    return a", 0.0),
     ("print(3)", 0.0),
@@ -201,6 +319,21 @@ def test_results_of_functions_by_value(reward):
     right = "def f(n):\n    return {'k': (0.5,)} if n else (1, 'a', None, True)"
     wrong = "def f(n):\n    return {'k': (0.5,)} if n else (1, 'a', None, 1)"
     assert reward([right, wrong], tests) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "right", "wrong"),
+    [
+        ({"input": "[1, 2]", "output": "3"}, "a + b", "a - b"),
+        ({"input": [1, 2], "output": [3]}, "a + b", "[[3]]"),
+        ({"input": [1, 2], "output": [3]}, "[a + b]", "[a, b]"),
+        ({"input": [1, 2], "output": None}, "None", "0"),
+        ({"input": "[" + "4" * 6000 + ", 0]", "output": "8" * 6000}, "a * 2", "a * 2 + 1"),
+    ],
+)
+def test_layouts_of_function_calls(reward, fields, right, wrong):
+    programs = [f"def add(a, b):\n    return {result}" for result in (right, wrong)]
+    assert reward(programs, [{"type": "function_call", "fn_name": "add", **fields}]) == [1.0, 0.0]
 
 
 def test_tolerance_of_a_test(reward):

@@ -4,8 +4,8 @@ Its interface is that of `generated_checker` in open-r1/codeforces: a Python pro
 
     python checker.py input.txt correct_output.txt solution_output.txt
 
-which prints 1 if the output is right and 0 if not. It runs in a sandbox of its own, after that of the tested program is
-gone, with the same limits and without network. All that it can do is to print its verdict.
+which prints 1 if the output is right and 0 if not. It runs in a sandbox of its own, after that of the tested program
+is gone, with the same limits and without network. All that it can do is to print its verdict.
 """
 
 import json

@@ -83,8 +83,8 @@ def exit_on_signals() -> None:
     """Makes the signals that end a process exit it, with their number as the exit code; forks inherit this.
 
     A fork is the first process of its namespace, and the kernel does not deliver such signals to it by default: a
-    program that stops itself would go on. The handler is the C library's `_exit`. Executed programs do not inherit it.
-    `SIGKILL`, which cannot be handled, is left to the system-call filter (`seccomp`).
+    program that stops itself would go on. The handler is the C library's `_exit`. Executed programs do not inherit
+    it, see `run_as_second_process`. `SIGKILL`, which cannot be handled, is left to the system-call filter (`seccomp`).
     """
     handler = ctypes.cast(LIBC._exit, ctypes.c_void_p)
     set_handler = LIBC.signal
@@ -145,19 +145,19 @@ def run_program(run: dict, descriptors: list[int], devnull: int, started: int, s
     if run["executable"]:
         program = os.dup2(source, 3, inheritable=False)
         os.closerange(4, MAX_DESCRIPTOR)
-        run_executable(f"/proc/self/fd/{program}")
+        if run["second_process"]:
+            run_as_second_process(f"/proc/self/fd/{program}")
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores both signals by default
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        os.execve(program, ["program"], os.environ)
     with open(source, "rb") as file:
         content = file.read()
     os.closerange(3, MAX_DESCRIPTOR)
     run_python(content)
 
 
-def run_executable(path: str) -> None:
-    """Runs an executable in a process of its own, and exits like it.
-
-    The executable must not be the first process of the namespace, to which the kernel does not deliver the signals
-    that would end it.
-    """
+def run_as_second_process(path: str) -> None:
+    """Runs an executable in a process of its own, to which the kernel delivers all signals, and exits like it."""
     ignored_by_python = [signal.SIGPIPE, signal.SIGXFSZ]
     child = os.posix_spawn(path, ["program"], os.environ, setsigdef=ignored_by_python)
     _, status = os.waitpid(child, 0)

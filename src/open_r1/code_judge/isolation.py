@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 from open_r1.code_judge.interpreter import COMMON_PACKAGES, Interpreter, closed_folder, find_interpreter
 from open_r1.code_judge.process import MIB, Limits, Outage
-from open_r1.code_judge.sandbox import SandboxCommand, memory_file, prlimit_command, run_command
+from open_r1.code_judge.sandbox import SandboxCommand, may_signal_itself, memory_file, prlimit_command, run_command
 from open_r1.code_judge.seccomp import seccomp_filter
 
 
@@ -24,11 +24,15 @@ LINKED_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # links int
 SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES = "/packages"  # where the folder of packages is in the sandbox
 PROBE = f"""
-import importlib.util, platform
+import importlib.util, os, platform
+if "PYTHONPATH" in os.environ:
+    os.listdir(os.environ["PYTHONPATH"])
 found = [name for name in {list(COMMON_PACKAGES)} if importlib.util.find_spec(name)]
 print(platform.python_version(), *found)
 """
 SET_OOM_SCORE = ["sh", "-c", 'echo 1000 > /proc/self/oom_score_adj; exec "$@"', "sh"]
+# See `may_signal_itself`.
+AS_SECOND_PROCESS = ["sh", "-c", '"$@"; exit $?', "sh"]
 INSTALL_HELP = (
     "isolation: programs are run in bubblewrap. Install it (`apt-get install bubblewrap`, `dnf install bubblewrap` or "
     "conda-forge's; the PyPI package of that name is a different one) and allow user namespaces "
@@ -107,15 +111,21 @@ class Bubblewrap:
             self.description = describe_interpreter(self.interpreter.path, version, found, self.packages)
             return None
         problem = f"{self.interpreter.path}: {result}"
-        needed = [folder for folder, _ in self.interpreter.folders]
-        if self.packages:
-            needed.append(self.packages)
-        closed = closed_folder(needed) if os.geteuid() == 0 else None
-        if closed:
-            problem = (
-                f"the interpreter {self.interpreter.path} cannot be used in the sandbox, since programs run as another "
-                f"user and {closed} can only be entered by its owner; install it where everyone can read it, such as "
-                "/opt"
+        if os.geteuid() != 0:
+            return problem
+        # Programs of root run as another user.
+        closed_to_python = closed_folder([folder for folder, _ in self.interpreter.folders])
+        if closed_to_python:
+            return (
+                f"the interpreter {self.interpreter.path} cannot be used in the sandbox: programs run as another "
+                f"user, and {closed_to_python} can only be entered by its owner; install it where everyone can read "
+                "it, such as /opt"
+            )
+        closed_to_packages = closed_folder([self.packages]) if self.packages else None
+        if closed_to_packages:
+            return (
+                f"the packages in {self.packages} cannot be read in the sandbox: programs run as another user, and "
+                f"{closed_to_packages} can only be entered by its owner"
             )
         return problem
 
@@ -150,6 +160,8 @@ class Bubblewrap:
             inherited.append(descriptor)
             argv += ["--seccomp", str(descriptor)]
         argv += ["--remount-ro", "/", "--chdir", "/tmp", "--", *prlimit_command(limits)]
+        if not nested and any(map(may_signal_itself, files.values())):
+            argv += AS_SECOND_PROCESS
         isolated = isolating_option(self.packages)
         argv += [part.format(box="/box", python=self.python, isolated=isolated) for part in command]
         return SandboxCommand(argv, inherited, status)
@@ -159,10 +171,8 @@ class Bubblewrap:
         argv = list(SET_OOM_SCORE)  # so that the kernel kills programs first if memory runs out
         if os.geteuid() == 0:  # since the limit on processes does not apply to root
             argv += ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]
-        argv += [self.program, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-        if nested:
-            argv += ["--as-pid-1"]
-        else:  # the kernel would not deliver signals that end the program to the first process of the namespace
+        argv += [self.program, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--as-pid-1"]
+        if not nested:
             argv += ["--disable-userns"]
         argv += [*self._system_folders(), *self.proc, "--dev", "/dev", "--dir", "/box"]
         argv += ["--size", str(limits.disk * MIB), "--tmpfs", "/tmp"]
@@ -229,7 +239,10 @@ def check_packages(packages: str | None) -> str | None:
         return None
     if not os.path.isdir(packages):
         raise Outage(f"packages: no folder {packages}; expected one made by `pip install --target`")
-    return os.path.abspath(packages)
+    folder = os.path.abspath(packages)
+    if Path.home().is_relative_to(folder):
+        raise Outage(f"packages: {folder} has the home folder in it, which programs must not see")
+    return folder
 
 
 def isolating_option(packages: str | None) -> str:

@@ -124,6 +124,7 @@ class ProgramJudge:
         self.packages = packages
         self.provider: Provider | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._failing_checkers: set[str] = set()  # each may have taken its whole time to fail
         self._pid = os.getpid()
 
     def __getstate__(self) -> dict:
@@ -237,13 +238,15 @@ class ProgramJudge:
         Raises:
             InvalidTestCases: If it says nothing about this output, and does not accept the expected one either.
         """
-        verdict, seconds = self._run_checker(checker, case, output)
-        if verdict is not None:
-            return verdict, seconds
-        verdict_on_expected, more_seconds = self._run_checker(checker, case, case.output)
-        if not verdict_on_expected:
-            raise InvalidTestCases("generated_checker fails, even on the expected output")
-        return False, seconds + more_seconds
+        if checker not in self._failing_checkers:
+            verdict, seconds = self._run_checker(checker, case, output)
+            if verdict is not None:
+                return verdict, seconds
+            verdict_on_expected, more_seconds = self._run_checker(checker, case, case.output)
+            if verdict_on_expected:
+                return False, seconds + more_seconds
+            self._failing_checkers.add(checker)
+        raise InvalidTestCases("generated_checker fails, even on the expected output")
 
     def _run_checker(self, checker: str, case: Case, output: str) -> tuple[bool | None, float]:
         """The verdict of a checker on an output, `None` if it fails, and the seconds it took."""

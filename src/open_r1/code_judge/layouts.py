@@ -201,7 +201,8 @@ def _to_list(value: Any, column: str) -> list:
             return _transpose(value, "input", "output", column)
     if not isinstance(value, list):
         raise InvalidTestCases(
-            f"{column} is {str(value)[:80]!r}; expected a list of test cases, or a mapping with lists of inputs and outputs"
+            f"{column} is {str(value)[:80]!r}; expected a list of test cases, or a mapping with lists of inputs and "
+            "outputs"
         )
     return value
 

@@ -18,7 +18,7 @@ from open_r1.code_judge import fork_server
 from open_r1.code_judge.languages import PYTHON_FLAGS
 from open_r1.code_judge.process import MIB, Limits, Outage, Outcome, watch
 from open_r1.code_judge.providers import ColdSandboxes
-from open_r1.code_judge.sandbox import STACK, Isolation, kernel_limits, memory_file, output_pipe
+from open_r1.code_judge.sandbox import STACK, Isolation, kernel_limits, may_signal_itself, memory_file, output_pipe
 
 
 SERVER_LIMITS = Limits(seconds=10**7, memory=2**20, processes=4096, disk=4096)  # generous, since each run has its own
@@ -87,7 +87,12 @@ class ForkServer:
 
     def _send_run(self, program: bytes, executable: bool, stdin: bytes, stdout: int, limits: Limits) -> None:
         """Sends a run to the fork server and closes `stdout` in this process."""
-        message = {"id": self.runs, "limits": kernel_limits(limits), "executable": executable}
+        message = {
+            "id": self.runs,
+            "limits": kernel_limits(limits),
+            "executable": executable,
+            "second_process": executable and may_signal_itself(program),
+        }
         descriptors = [memory_file(stdin), stdout, memory_file(program)]
         try:
             socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
