@@ -220,7 +220,11 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
         },
     )
     max_unusable_golds: float = field(
-        default=0.1, metadata={"help": "Stop before training if a larger share of the gold answers cannot be parsed."}
+        default=0.1,
+        metadata={
+            "help": "Stop before training if a larger share of the gold answers cannot be parsed, or of the rows "
+            "cannot be judged by a reward, such as for lack of test cases."
+        },
     )
 
     max_unjudged: float = field(
