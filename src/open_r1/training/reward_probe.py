@@ -95,17 +95,19 @@ def unchanged_random_generators() -> Iterator[None]:
     python_state = random.getstate()
     numpy_state = np.random.get_state()
     torch_state = torch.get_rng_state()
-    cuda_states = None
+    cuda_state = None
     if torch.cuda.is_initialized():
-        cuda_states = torch.cuda.get_rng_state_all()
+        cuda_state = (
+            torch.cuda.get_rng_state()
+        )  # of this process's GPU only: asking the others would take their memory
     try:
         yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         torch.set_rng_state(torch_state)
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state)
 
 
 def _choose_rows(rewards: Composition, dataset: Dataset) -> list[int]:
