@@ -1,10 +1,13 @@
 """Rows of fine-tuning: which columns are trained on, and what is said of a row that cannot be."""
 
+import json
+
 import pytest
 from datasets import Dataset
 
 from open_r1.configs import SFTScriptArguments
-from open_r1.data.training_rows import to_training_rows
+from open_r1.configs.training import DATASET_FORMATS
+from open_r1.data.training_rows import FORMATS, to_training_rows
 from open_r1.utils.errors import RecipeError
 
 
@@ -76,3 +79,29 @@ def test_unknown_columns():
         read([{"question": "2+2?", "answer": "4"}])
     with pytest.raises(RecipeError, match="dataset_format: found 'chat'; expected auto, messages, sharegpt"):
         read([{"messages": MESSAGES}], dataset_format="chat")
+
+
+def test_recipes_can_name_every_format():
+    assert list(DATASET_FORMATS) == list(FORMATS)
+
+
+def test_columns_that_are_not_used_are_logged(caplog):
+    caplog.set_level("INFO")
+    read([{"instruction": "2+2?", "input": "", "output": "4", "id": 1, "text": "x"}])
+    assert "training on the columns instruction, input, output; not used: id, text" in caplog.text
+
+
+def test_tools_and_their_calls_are_kept():
+    """Only where they are: chat templates look for `tool_calls`, and `datasets` would add it to all messages."""
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "add", "arguments": {"x": 2}}}]}
+    other_call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "now", "arguments": {}}}]}
+    tools = [{"type": "function", "function": {"name": "add"}}]
+    rows = [{"messages": MESSAGES, "tools": None}] * 1500
+    rows += [
+        {"messages": [MESSAGES[0], call], "tools": tools},
+        {"messages": [MESSAGES[0], other_call], "tools": tools},
+    ]
+    result = read([{"messages": json.dumps(row["messages"]), "tools": json.dumps(row["tools"])} for row in rows])
+    assert result["messages"][0] == MESSAGES
+    assert result["messages"][-2:] == [[MESSAGES[0], call], [MESSAGES[0], other_call]]
+    assert result["tools"][0] is None and result["tools"][-1] == tools

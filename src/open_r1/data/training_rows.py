@@ -34,6 +34,7 @@ FORMATS = {
     "alpaca": ("instruction", "output"),
     "text": ("text",),
 }
+OPTIONAL_COLUMNS = {"alpaca": ("input", "system")}
 # Columns that TRL gives to the chat template, beside the messages.
 TEMPLATE_COLUMNS = ("tools", "chat_template_kwargs")
 
@@ -71,9 +72,10 @@ def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str
             converted[name] = _read_template_column(row[name], name)
         return converted
 
-    not_used = [name for name in dataset.column_names if name not in (*columns, *template_columns)]
+    used = existing_columns(dataset, [*columns, *OPTIONAL_COLUMNS.get(format_name, ()), *template_columns])
+    not_used = [name for name in dataset.column_names if name not in used]
     if not_used:
-        logger.info("training on the columns %s; not used: %s", ", ".join(columns), ", ".join(not_used))
+        logger.info("training on the columns %s; not used: %s", ", ".join(used), ", ".join(not_used))
     return convert_rows(
         dataset,
         convert,
