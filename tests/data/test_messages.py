@@ -1,5 +1,7 @@
 """Conversations in the layouts that people store them in, and rows that cannot be used."""
 
+import json
+
 import pytest
 
 from open_r1.data.messages import InvalidRow, parse_conversation, read_messages
@@ -18,6 +20,8 @@ ASSISTANT = {"role": "assistant", "content": "4"}
         '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]',
         '[{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]',
         [{"role": "user", "content": [{"type": "text", "text": "2+"}, {"type": "text", "text": "2?"}]}, ASSISTANT],
+        json.dumps(json.dumps([USER, ASSISTANT])),
+        repr([USER, ASSISTANT]),
         [{**USER, "weight": 0}, {**ASSISTANT, "reasoning_content": None}],
     ],
 )
@@ -30,6 +34,15 @@ def test_thought_of_its_own_is_put_before_the_answer(key):
     assert read_messages([{**ASSISTANT, key: "2+2"}])[0]["content"] == "<think>2+2</think>4"
     written = {"role": "assistant", "content": "<think>2+2</think>4", key: "2+2"}
     assert read_messages([written])[0]["content"] == "<think>2+2</think>4"
+
+
+def test_thought_in_a_part_of_its_own():
+    parts = [{"type": "thinking", "thinking": "2+2"}, {"type": "text", "text": "4"}]
+    assert read_messages([{**ASSISTANT, "content": parts}])[0]["content"] == "<think>2+2</think>4"
+
+
+def test_single_message_is_a_conversation():
+    assert read_messages(USER) == read_messages(json.dumps(USER)) == [USER]
 
 
 def test_calls_of_tools_are_kept():
@@ -47,6 +60,8 @@ def test_calls_of_tools_are_kept():
         (4, "found int 4"),
         ([USER, None], "message 2 of 2: found null"),
         (["2+2?"], "message 1 of 1: found str"),
+        ([{"role": "assistant", "content": "4", "reasoning": {"a": 1}}], "the thought: found dict"),
+        ([{"role": "user", "content": [5]}], "content: found the part int 5; expected text"),
         ([{"text": "2+2?"}], "message 1 of 1: found the keys text; expected `role` and `content`"),
         ([{"role": "user", "content": None}], "message 1 of 1: content: found null; expected text"),
         ([{"role": "user"}], "content: found null"),
@@ -61,6 +76,9 @@ def test_what_is_wrong_with_a_row(value, says):
         read_messages(value)
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "[", "[]", "[0,1]", '["a"]', '[{"a": 1}]', "a]"])
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", "[", "[]", "[0,1]", '["a"]', '[{"a": 1}]', "a]", '{"a": "role"}', '"role"', "[role]", "{'from': x}"],
+)
 def test_other_texts_in_brackets_are_not_conversations(text):
     assert parse_conversation(text) == text

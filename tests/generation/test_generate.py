@@ -183,6 +183,7 @@ def test_changing_the_chat_template_is_refused(generate_from_file, tmp_path):
 
 
 def test_a_column_that_json_cannot_store_is_refused_early(generate_from_file, tmp_path):
-    Dataset.from_dict({"prompt": ["1+1"], "when": [datetime(2026, 1, 1)]}).to_parquet(str(tmp_path / "a.parquet"))
+    rows = {"prompt": ["1+1", "2+2"], "when": [None, datetime(2026, 1, 1)]}
+    Dataset.from_dict(rows).to_parquet(str(tmp_path / "a.parquet"))
     outcome = generate_from_file(tmp_path / "a.parquet", tmp_path / "out", "--dry_run", "true")
     assert outcome.code == 1 and "the column 'when' cannot be stored" in outcome.err

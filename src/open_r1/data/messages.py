@@ -4,6 +4,7 @@ Read here are OpenAI's layout (`role`, `content`, `reasoning_content`, content i
 and either of them as JSON text. What cannot be read raises `InvalidRow` with the reason.
 """
 
+import ast
 import json
 from typing import Any
 
@@ -45,6 +46,8 @@ def read_messages(value: Any) -> list[dict]:
     """
     if isinstance(value, str):
         value = parse_conversation(value)
+    if isinstance(value, dict) and _has_role(value):
+        value = [value]
     if not isinstance(value, list):
         raise InvalidRow(f"found {_describe(value)}; expected a list of messages")
     if not value:
@@ -72,7 +75,7 @@ def read_text_or_messages(value: Any, column: str) -> str | list[dict]:
         value = parse_conversation(value)
     if isinstance(value, str):
         return value
-    if not isinstance(value, list):
+    if not isinstance(value, list | dict):
         raise InvalidRow(f"{column}: found {_describe(value)}; expected text or a list of messages")
     try:
         return read_messages(value)
@@ -88,7 +91,7 @@ def is_conversation(value: Any) -> bool:
     """
     if isinstance(value, str):
         value = parse_conversation(value)
-    return isinstance(value, list)
+    return isinstance(value, list | dict)
 
 
 def read_completion(value: Any) -> str | None:
@@ -135,20 +138,35 @@ def _calls_tools(message: Any) -> bool:
 
 
 def parse_conversation(text: str) -> list | str:
-    """A conversation that is stored as JSON text; any other text as it is.
+    """A conversation that is stored as text, in JSON or as Python prints it; any other text as it is.
 
     >>> parse_conversation('[{"role": "user", "content": "2+2?"}]'), parse_conversation("[1, 2]")
     ([{'role': 'user', 'content': '2+2?'}], '[1, 2]')
     """
-    if not text.lstrip().startswith("[") or not text.rstrip().endswith("]"):
+    if not text.lstrip().startswith(("[", "{", '"')) or ("role" not in text and "from" not in text):
         return text
-    try:
-        value = json.loads(text)
-    except ValueError:
+    value = _parse_literal(text.strip())
+    if isinstance(value, str) and value != text:  # JSON text in JSON text
+        value = parse_conversation(value)
+    if isinstance(value, dict):
+        value = [value]
+    if not isinstance(value, list) or not value:
         return text
-    if not value or not all(isinstance(message, dict) and _has_role(message) for message in value):
+    if not all(isinstance(message, dict) and _has_role(message) for message in value):
         return text
     return value
+
+
+def _parse_literal(text: str) -> Any:
+    """A value from JSON or from a Python literal; `None` if the text is neither."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
 
 
 def _has_role(message: dict) -> bool:
@@ -168,9 +186,15 @@ def _read_message(message: Any) -> dict:
     content = _first_of(message, "content", "value")
     if content is None and "tool_calls" in tools:
         content = ""
-    content = _read_content(content)
     thought = _first_of(message, *THOUGHT_KEYS)
+    if isinstance(content, list):
+        content, thought_in_parts = _read_parts(content)
+        thought = thought or thought_in_parts
+    if not isinstance(content, str):
+        raise InvalidRow(f"content: found {_describe(content)}; expected text")
     if thought and role == "assistant" and OPEN not in content and CLOSE not in content:
+        if not isinstance(thought, str):
+            raise InvalidRow(f"the thought: found {_describe(thought)}; expected text")
         content = join_thought(thought, content)
     return {"role": role, "content": content, **tools}
 
@@ -201,20 +225,24 @@ def without_nulls(value: Any) -> Any:
     return value
 
 
-def _read_content(content: Any) -> str:
-    """The text of a message's content, which may be divided into parts."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise InvalidRow(f"content: found {_describe(content)}; expected text")
+def _read_parts(parts: list) -> tuple[str, str]:
+    """The text and the thought of a content that is divided into parts."""
     texts = []
-    for part in content:
-        text = part.get("text") if isinstance(part, dict) else part
-        if not isinstance(text, str):
-            kind = part.get("type") if isinstance(part, dict) else _describe(part)
-            raise InvalidRow(f"content: found a part of type {kind}; only text is supported")
-        texts.append(text)
-    return "".join(texts)
+    thoughts = []
+    for part in parts:
+        if isinstance(part, str):
+            part = {"type": "text", "text": part}
+        if not isinstance(part, dict):
+            raise InvalidRow(f"content: found the part {_describe(part)}; expected text")
+        text = part.get("text")
+        thought = _first_of(part, *THOUGHT_KEYS)
+        if isinstance(text, str):
+            texts.append(text)
+        elif isinstance(thought, str):
+            thoughts.append(thought)
+        else:
+            raise InvalidRow(f"content: found a part of type {part.get('type')}; only text is supported")
+    return "".join(texts), "".join(thoughts)
 
 
 def _first_of(message: dict, *keys: str) -> Any:

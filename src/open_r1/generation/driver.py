@@ -163,7 +163,8 @@ def _load_prompts(args: GenerateArguments, tokenizer: "PreTrainedTokenizerBase |
         prompt_text(rows[0]["prompt"], tokenizer)  # raises now if there is no chat template
     # If the prompts come from a folder of completions, drop the columns of those completions.
     rows = rows.remove_columns(existing_columns(rows, COMPLETION_COLUMNS))
-    require_json_columns(rows[0])
+    for row in rows:
+        require_json_columns(row)
     return rows
 
 
