@@ -46,7 +46,7 @@ def read_messages(value: Any) -> list[dict]:
     """
     if isinstance(value, str):
         value = parse_conversation(value)
-    if isinstance(value, dict) and _has_role(value):
+    if _is_message(value):
         value = [value]
     if not isinstance(value, list):
         raise InvalidRow(f"found {_describe(value)}; expected a list of messages")
@@ -75,7 +75,7 @@ def read_text_or_messages(value: Any, column: str) -> str | list[dict]:
         value = parse_conversation(value)
     if isinstance(value, str):
         return value
-    if not isinstance(value, list | dict):
+    if not isinstance(value, list) and not _is_message(value):
         raise InvalidRow(f"{column}: found {_describe(value)}; expected text or a list of messages")
     try:
         return read_messages(value)
@@ -91,7 +91,7 @@ def is_conversation(value: Any) -> bool:
     """
     if isinstance(value, str):
         value = parse_conversation(value)
-    return isinstance(value, list | dict)
+    return isinstance(value, list) or _is_message(value)
 
 
 def read_completion(value: Any) -> str | None:
@@ -152,7 +152,7 @@ def parse_conversation(text: str) -> list | str:
         value = [value]
     if not isinstance(value, list) or not value:
         return text
-    if not all(isinstance(message, dict) and _has_role(message) for message in value):
+    if not all(_is_message(message) for message in value):
         return text
     return value
 
@@ -169,8 +169,8 @@ def _parse_literal(text: str) -> Any:
         return None
 
 
-def _has_role(message: dict) -> bool:
-    return "role" in message or "from" in message
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and ("role" in value or "from" in value)
 
 
 def _read_message(message: Any) -> dict:
