@@ -155,6 +155,12 @@ CONSTANT = 5
 def broken(completions, **kwargs):
     raise RuntimeError("reward server is gone")
 
+def consumes(completions, solution, **kwargs):
+    scores = []
+    while completions:
+        scores.insert(0, float(completions.pop() == solution.pop()))
+    return scores
+
 def leaves(completions, **kwargs):
     raise SystemExit(0)
 

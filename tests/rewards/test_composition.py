@@ -125,6 +125,11 @@ def test_numbers_of_every_kind_are_scores(compose, returned, expected):
     assert compose({"name": "returns", "expression": returned}).score(["a", "b"]) == [expected]
 
 
+def test_a_reward_may_change_the_lists_that_it_gets(compose):
+    rewards = compose("consumes", "accuracy")
+    assert rewards.score(["4", RIGHT], solution=["4", "4"]) == [[1.0, 0.0], [1.0, 1.0]]
+
+
 def test_the_first_completions_without_judgement_are_explained(compose, caplog):
     rewards = compose("accuracy", "format")
     columns = {"log_metric": lambda name, value: None, "trainer_state": SimpleNamespace(global_step=3)}

@@ -164,7 +164,10 @@ class Reward:
         kwargs: dict,
     ) -> Scores:
         """Calls the function, and checks that it returns one number or `None` per completion."""
-        returned = self.function(completions=self._convert(completions, prefill), **kwargs)
+        copies = {}  # a function may change its arguments, which others need after it
+        for name, value in kwargs.items():
+            copies[name] = list(value) if isinstance(value, list) else value
+        returned = self.function(completions=self._convert(completions, prefill), **copies)
         if self.is_async:
             returned = asyncio.run(returned)
         try:
@@ -176,7 +179,7 @@ class Reward:
         """Converts completions for the function: text for our rewards, messages for TRL's, unchanged for a user's."""
         is_trl = self.spec.name.startswith("trl.")
         if not self.is_registered and not is_trl:
-            return completions
+            return list(completions)
         converted = []
         for completion in completions:
             text = prefill + text_of(completion)
