@@ -56,9 +56,13 @@ COMMAND = re.compile(r"\\[a-zA-Z]+")
 TEXT_COMMAND = re.compile(
     r"\\(?:text(?:bf|rm|it|sf|tt|normal|up|sc)?|mathrm|mathsf|mbox|hbox|operatorname\*?|emph|rm|bf)\s*(?=\{)"
 )
+BRACES_AND_BLANK_COMMANDS = re.compile(r"[{}]|\\[,;! ]")
 ANSWER_IN_TEXT = re.compile(r"[\d=+*^()$\\]|或|和")  # a \text{…} with one of these contains the answer itself
-# `\text{D}` or `\text{A and C}` at the beginning of an answer; elsewhere a letter may be a unit
-OPTIONS_IN_TEXT = re.compile(r"\s*\(?[A-J]\)?[.:]?(?:\s*(?:,\s*and\b|,|;|&|\band\b|或|和)\s*\(?[A-J]\)?)*\s*")
+# `D` or `A and C`; in a text command, only at the beginning of an answer, since a letter elsewhere may be a unit
+OPTIONS_IN_TEXT = re.compile(
+    r"\s*\(?[A-J]\)?[.:]?(?:\s*(?:,\s*(?:and|or)\b|,|;|\\?&|\b(?:and|or)\b|或|和)\s*\(?[A-J]\)?)*\s*"
+)
+LONGEST_OPTIONS = 100  # characters
 POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # `2**3`, but not Markdown's bold
 BOLD = re.compile(r"\*\*")
 FRACTION_COMMAND = re.compile(r"\\(?:frac|binom)(?![a-zA-Z])")
@@ -249,6 +253,10 @@ def _spell_command(match: re.Match) -> str:
 
 def _open_texts(text: str) -> str:
     """`\\text{…}` as marked words, or as plain text if it contains the answer itself."""
+    if len(text) < LONGEST_OPTIONS and "{" in text:
+        bare = BRACES_AND_BLANK_COMMANDS.sub(" ", TEXT_COMMAND.sub("", text))
+        if OPTIONS_IN_TEXT.fullmatch(bare):
+            return bare
     pieces = []
     start = 0
     for match in TEXT_COMMAND.finditer(text):

@@ -11,6 +11,7 @@ OPTION_ALONE_OR_WITH_TEXT = re.compile(
     r"[A-J]"  # C
     r"|[(\[][A-J][)\]](?:[\s.:]*.*)?"  # (C), (C) 42
     r"|[A-J][.:)].*"  # C. 42
+    r"|[A-J] \(.*\)"  # C (42)
 )
 OPTION_AND_TEXT = re.compile(r"^[(\[]?([A-J])[)\]]?(?:\s*[.:)]?\s*(.*))?$")
 SEVERAL_OPTIONS = re.compile(
