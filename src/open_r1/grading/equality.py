@@ -46,7 +46,7 @@ DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
 NUMBER_AS_TERM = re.compile(r"(?:^|[+-])\s*\d+(?:\.\d+)?\s*(?:$|[+-])")
 BETWEEN_INTERVALS = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")
-MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?\d+\}?\)?$")
+MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?(\d+)\}?\)?$")
 NUMBER = re.compile(r"\d+")
 WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)")
 RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
@@ -419,8 +419,8 @@ def _base_of(digits: re.Match) -> str:
 
 def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:
     """Compares formulas with their units."""
-    gold = MODULUS.sub("", gold)
-    answer = MODULUS.sub("", answer)
+    gold = _without_modulus(gold)
+    answer = _without_modulus(answer)
     gold_value, gold_unit = split_unit(gold)
     value, unit = split_unit(answer)
     if r"\pi" in gold_value + value and parse_unit(gold_unit).kinds != parse_unit(unit).kinds:
@@ -440,6 +440,18 @@ def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:
         if same_value(gold_value, converted):
             return True
     return same_value(gold, answer)
+
+
+def _without_modulus(text: str) -> str:
+    """`3 mod 7` as `3`, but not `8 mod 7`, which is a calculation."""
+    match = MODULUS.search(text)
+    if not match:
+        return text
+    value = text[: match.start()]
+    number = parse_rational(value)
+    if number is not None and number >= int(match[1]):
+        return text
+    return value
 
 
 def _without_percent(value: str, unit: str | None) -> str:

@@ -17,7 +17,6 @@ COMMA_OR_SEMICOLON = re.compile("[,;]")
 COMMA_AND_BLANK = re.compile(r",\s")
 VALUE_SEPARATOR = re.compile(r",|;|«,?\s*(?:and|or|或|和|与|及|且|或者)»|\\quad|&")
 PLUS_MINUS = re.compile(r"\\(pm|mp)(?![a-zA-Z])\s*")
-LEADING_PLUS_MINUS = re.compile(r"(?:[a-zA-Z]=)?\\pm(?![a-zA-Z])")
 LEADING_PLUS = re.compile(r"(^|=)\+")
 
 # Relations and names
@@ -52,6 +51,8 @@ CONDITION_WORD = re.compile(r"^«(?:if|when|for|where)»")
 NEW_ROW = r"\\"
 
 SET_BRACE = re.compile(r"\\[{}]")
+UNION_OF_FINITE_SETS = re.compile(r"^\\\{[^{}|:]*\\\}(?:\s*\\cup\s*\\\{[^{}|:]*\\\})+$")  # {1, 2} ∪ {3}
+BETWEEN_SETS = re.compile(r"\\\}\s*\\cup\s*\\\{")
 # Parts that `unwrap` removes
 # `n = 2k + 1, k ∈ ℤ`: that k is an integer is implied
 PARAMETER_RANGE = re.compile(
@@ -96,6 +97,8 @@ def unwrap(text: str) -> str:
     ('x>2', '[0,1]', '(2,5)')
     """
     text = PARAMETER_RANGE.sub("", text.strip())
+    if UNION_OF_FINITE_SETS.match(text):
+        text = BETWEEN_SETS.sub(",", text)
     text = CONSTANT_RANGE.sub("", text)
     text = _without_approximation(text)
     line = NAMED_LINE.match(text)
@@ -199,9 +202,9 @@ def split_values(text: str) -> list[str]:
 
 
 def _all_signs(text: str) -> list[str]:
-    """The values of `a ± b`, which has two, and of `±a ± b`, which has four."""
+    """The values of `a ± b`, which has two, and of `±a ± b`, which has four. The signs in `(±1, ±2)` are the same."""
     has_two_signs = PLUS_MINUS.findall(text) == ["pm", "pm"]
-    if not has_two_signs or not LEADING_PLUS_MINUS.match(text):
+    if not has_two_signs or text.startswith(("(", "[")):
         return _both_signs(text)
     upper = PLUS_MINUS.sub("+", text, count=1)
     lower = PLUS_MINUS.sub("-", text, count=1)

@@ -97,7 +97,7 @@ NOT_UNITS = set(
     "over under above below up at greater smaller larger "
     # arithmetic
     "minus plus times divided squared cubed doubled tripled halved another half third quarter twice "
-    "halves thirds quarters fourths fifths sixths eighths tenths hundredths "
+    "factorial choose mod modulo halves thirds quarters fourths fifths sixths eighths tenths hundredths "
     # the rest of a sentence
     "is are equals equal was because since so then other "
     # alternatives in Chinese
