@@ -581,6 +581,20 @@ STATED_OTHERWISE = [
     "The answer is 72, altogether.", "**Final Answer:** 72 ✅", "<answer>72 ✅</answer>", "<answer>Ann sold 72 clips.</answer>",
     "<answer>There are 72 apples.</answer>", "<answer>He earned $72 in total.</answer>", "The answer is 72 ∎",
     r"\boxed{72} and so $\boxed",
+    # other phrasings
+    "Also ist die Antwort 72.", "Daher beträgt das Ergebnis 72.", "x\n\nSomit ist x = 72.", "La réponse est donc 72.",
+    "x\n\nEntonces x = 72.", "Итак, ответ 72.", "Ответ на задачу: 72.", "x\n\nСледовательно, x = 72.", "正解は72です。",
+    "x\n\nよって x = 72", "최종 답변: 72", "따라서 답은 72이다.", "الناتج هو 72.", "परिणाम 72 है।", "उत्तर है: 72",
+    # with a unit
+    "Ответ: 72 клипа", "Respuesta: 72 años", "答えは72個です。", "답은 72명입니다.", "उत्तर: 72 किताबें", "La réponse est 72 au total.",
+    # sentences in a block
+    "<answer>In total, Ann sold **72** clips.</answer>", "<answer>The value of x is 72.</answer>",
+    "<answer>The speed is 72 miles per hour.</answer>", "<answer>James runs 72 meters a week.</answer>",
+    "<answer>Natalia sold 72 clips altogether in April and May.</answer>", "The answer is: Ann sold 72 clips.",
+    # remarks, arrows, headings
+    "The answer is 72, of course.", "The answer is 72 (see above).", "The answer is 72; this completes the proof.",
+    "The answer is 72 for this problem.", "Final Answer → 72", "### Answer\n**72 clips**", r"\textbf{Answer: 72}",
+    "<b>Answer:</b> 72", "---\n**72**\n---", "The answer to the first part is 24. The answer is 72.",
 ]  # fmt: skip
 NOT_STATED = [
     "Ответ не 72", "La réponse n'est pas 72.", "La respuesta no es 72", "Die Antwort ist nicht 72", "답은 72가 아닙니다",
@@ -590,6 +604,19 @@ NOT_STATED = [
     "<answer>Ann sold 72 or 73 clips.</answer>", "<answer>Ann sold twice 72 clips.</answer>",
     "<answer>It is the square root of 72.</answer>", "<answer>It costs 72 per hour.</answer>",
     "<answer>Ann sold 72 clips in 3 days.</answer>", "<answer>She has 71 apples left.</answer>",
+    # hypothetical, approximate, a bound
+    "Angenommen, die Antwort ist 72.", "Supongamos que la respuesta es 72.", "Supposons que la réponse est 72.",
+    "Предположим, что ответ 72.", "假设答案是72", "もし答えは72なら矛盾する。", "만약 답은 72라면 모순이다.", "Ответ: примерно 72",
+    "La respuesta es 72 aproximadamente.", "Réponse : 72 environ", "답은 72개 정도입니다.", "答えは72個以上です。", "उत्तर: 72 से अधिक",
+    "الجواب: 72 أو أكثر", "La respuesta es 73, no 72.", "Ответ 72 неверный.", "La respuesta es 72 veces 2.", "Ist die Antwort 72?",
+    # sentences in a block
+    "<answer>Ann may have sold 72 clips.</answer>", "<answer>Nobody sold 72 clips.</answer>",
+    "<answer>Ann sold all but 72 clips.</answer>", "<answer>Ann failed to sell 72 clips.</answer>",
+    "<answer>Half of the total is 72.</answer>", "<answer>It is close to 72.</answer>", "<answer>x divides 72.</answer>",
+    "<answer>The number ends with 72.</answer>", "<answer>The sum would be 72.</answer>", "<answer>We considered 72 cases.</answer>",
+    # withdrawn or doubted
+    "Answer: 72\n\nActually, that is incorrect.\n\nAnswer: 96", "One might think the answer is 72, but it is 96.",
+    "I am not sure whether the answer is 72.", "72 isn't the answer.", "The answer is 72, not.", "不选72", "Ann sold 72 clips.",
 ]  # fmt: skip
 
 

@@ -10,7 +10,14 @@ import re
 from dataclasses import dataclass, field
 
 from open_r1.grading.brackets import closing_brace
-from open_r1.grading.languages import FINAL_VERB, HYPOTHETICAL, IN_TOTAL, NEGATION, OPTION_WORD
+from open_r1.grading.languages import (
+    FINAL_VERB,
+    HYPOTHETICAL,
+    IN_TOTAL,
+    NEGATION,
+    OPTION_WORD,
+    may_be_in_other_language,
+)
 from open_r1.grading.phrases import (
     ALTERNATIVE,
     ALTERNATIVE_BEFORE,
@@ -35,6 +42,7 @@ from open_r1.grading.phrases import (
     SENTENCE_END,
     SENTENCE_WITH_VALUE,
     STATED,
+    STATED_IN_ANY_LANGUAGE,
     STEP,
     SUFFIX,
     TOTAL,
@@ -251,7 +259,7 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
 
 def _value_of_sentence(text: str) -> str | None:
     """The value that a single sentence gives, as `72` in `Ann sold 72 clips.`"""
-    text = DECORATED_END.sub("", text.replace("**", ""))
+    text = text.replace("**", "").rstrip(DECORATED_END)
     sentence = SENTENCE_WITH_VALUE.fullmatch(text)
     if sentence and not QUALIFIED.search(text):
         return sentence["value"]
@@ -416,7 +424,8 @@ def find_statements(text: str) -> list[StatedAnswer]:
     ['4']
     """
     statements = []
-    for match in list(STATED.finditer(text))[-MOST_ANSWERS:]:
+    pattern = STATED_IN_ANY_LANGUAGE if may_be_in_other_language(text) else STATED
+    for match in list(pattern.finditer(text))[-MOST_ANSWERS:]:
         group = match.lastgroup
         value = match[group]
         if group in SENTENCE_GROUPS:
@@ -433,7 +442,7 @@ def find_statements(text: str) -> list[StatedAnswer]:
             continue
         if group in HYPOTHETICAL_GROUPS and HYPOTHETICAL.search(before):
             continue
-        if group == "said":
+        if group == "said" and value[0].isalpha():
             value = _value_of_sentence(value) or value
         is_final = group in ALWAYS_FINAL or _is_about_the_question(match[0].lower())
         statements.append(StatedAnswer(value, match.start(), end, is_final))

@@ -90,6 +90,24 @@ _STATEMENTS = "|".join(_statement(code, language) for code, language in LANGUAGE
 STATED_IN_OTHER_LANGUAGES = rf"(?:{_STATEMENTS})[ \t]*\**"
 CONCLUSIONS = "|".join(language.conclusion for language in LANGUAGES.values())
 
+ASCII_NOUNS = (
+    *("antwort", "ergebnis", "respuesta", "resultado", "resposta", "risposta", "risultato", "soluzione"),
+    *("solution est", "solution vaut"),
+)
+
+
+def may_be_in_other_language(text: str) -> bool:
+    """Whether a text may state an answer in one of these languages; most texts do not, and are searched faster.
+
+    >>> may_be_in_other_language("Die Antwort ist 4"), may_be_in_other_language("The answer is 4")
+    (True, False)
+    """
+    if not text.isascii():
+        return True
+    lower = text.lower()
+    return any(noun in lower for noun in ASCII_NOUNS)
+
+
 # Around the value: the verb that ends the sentence, a word for an option, and a negation.
 FINAL_VERB = re.compile(
     r"\s*(?:です|である|だ|となります|になります|となる|になる|입니다|이다|이에요|예요|है|हैं|होगा)?[\s.。।]*$"

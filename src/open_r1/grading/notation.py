@@ -26,6 +26,7 @@ from open_r1.grading.units import UNIT_NAMES
 
 
 LONGEST = 2000  # characters; longer texts are not final answers
+NORMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?|[A-J]")  # the most frequent answers, which are in this notation already
 LONGEST_CACHED = 256  # characters; longer texts are rarely repeated
 DEEPEST = 30  # nested brackets
 MOST_NESTED_COMMANDS = 3
@@ -144,6 +145,8 @@ def normalize_cached(text: str) -> str:
 
 
 def _normalize(text: str) -> str:
+    if NORMAL.fullmatch(text):
+        return text
     text = _spell_characters(text)
     text = _spell_numbers(text)
     if len(text) > 3 * LONGEST:  # many characters that stand for commands

@@ -280,7 +280,7 @@ _IS = (
 )
 _VALUE = r"\s{0,8}(?:\\\[|\$\$)?\s{0,8}(?=(?P<%s>[^\n]{1,400}))"
 # The name of the matching group tells how the answer is stated.
-STATED = re.compile(
+_STATED = (
     r"####[ \t]*(?=(?P<hash>[^\n]{1,400}))"
     + rf"|{_ANSWER}{_IS}{_VALUE % 'said'}"
     # a heading, and the answer in the last line
@@ -290,11 +290,11 @@ STATED = re.compile(
     + r"|\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)"
     r"[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer)\b(?!\s*\?)"
     + rf"|(?:答案|结果|答)(?:应该|应)?(?:是|为|等于|[:：])+[ \t]*[:：]?{_VALUE % 'chinese'}"
-    + rf"|{STATED_IN_OTHER_LANGUAGES}{_VALUE % 'other_language'}"
     + r"|(?:(?<!不)选(?!项)择?(?:是|为)?[ \t]*[:：]?|选项(?=\s*[A-J]\s*是?正确)|正确(?:选项|的)是?为?[:：]?)"
-    r"[ \t]*(?P<chosen>[(（]?[A-J][)）]?(?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))",
-    re.IGNORECASE,
+    r"[ \t]*(?P<chosen>[(（]?[A-J][)）]?(?:[、, 或和]*[A-J])*)(?!\s*(?:不|错|是错))"
 )
+STATED = re.compile(_STATED, re.IGNORECASE)
+STATED_IN_ANY_LANGUAGE = re.compile(f"{_STATED}|{STATED_IN_OTHER_LANGUAGES}{_VALUE % 'other_language'}", re.IGNORECASE)
 # A statement about something other than the question.
 ELSEWHERE = re.compile(
     r"\bwould\b|\b(?:to|of|for)\b.*(?:\bpart\b|\bfirst\b|\bsecond\b|\bequation\b|\([a-c]\))", re.IGNORECASE
@@ -342,7 +342,7 @@ SENTENCE_WITH_VALUE = re.compile(
     r"(?:[ ][a-z]{1,15}){0,8}",
     re.IGNORECASE,
 )
-DECORATED_END = re.compile(r"[\s.!✅✔✓☑🎉∎\ufe0f]*$")
+DECORATED_END = " .!✅✔✓☑🎉∎\ufe0f"  # characters
 # What makes the number of a sentence another one than the answer.
 QUALIFIED = _any_of(
     *"not no never or either if perhaps instead wrong incorrect nobody nothing none fail…".split(),
