@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from open_r1.grading.brackets import comparison_key
 from open_r1.grading.letters import use_letters_of
-from open_r1.grading.numerals import parse_rational
+from open_r1.grading.numerals import DIGITS_OF_BASE, base_of, parse_rational
 from open_r1.grading.progressions import DOTS, continues, spell_out
 from open_r1.grading.real_sets import REAL_NUMBERS, Interval, RealSet, parse_real_set
 from open_r1.grading.structure import (
@@ -50,18 +50,6 @@ MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?(\d+)\}?\)?$")
 NUMBER = re.compile(r"\d+")
 WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)")
 RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
-DIGITS_OF_BASE = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")
-BASES = {
-    "two": "2",
-    "three": "3",
-    "four": "4",
-    "five": "5",
-    "six": "6",
-    "seven": "7",
-    "eight": "8",
-    "nine": "9",
-    "ten": "10",
-}
 # Formulas on which the parser itself would never finish. `algebra` rejects towers of powers, so they are not included.
 ENDLESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
 LONGEST_FORMULA = 1000  # characters
@@ -372,7 +360,7 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
     if gold_digits:
         return _same_digits(gold_digits, digits, answer)
     if digits:  # the gold has no base, so only base ten is right
-        return _base_of(digits) == "10" and digits[1] == gold
+        return base_of(digits) == "10" and digits[1] == gold
     return _same_quantity(gold, answer, same_value)
 
 
@@ -410,11 +398,7 @@ def _same_digits(gold: re.Match, answer: re.Match | None, answer_text: str) -> b
     """Compares numbers in a base other than ten. The base may be left out, but the number may not be converted."""
     if answer is None:
         return gold[1] == answer_text
-    return gold[1] == answer[1] and _base_of(answer) == _base_of(gold)
-
-
-def _base_of(digits: re.Match) -> str:
-    return digits[2] or digits[3] or BASES.get(digits[4], digits[4])
+    return gold[1] == answer[1] and base_of(answer) == base_of(gold)
 
 
 def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:

@@ -21,6 +21,7 @@ from open_r1.grading.spelling import (
     SET_SPELLINGS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
+    Spelling,
 )
 from open_r1.grading.units import UNIT_NAMES
 
@@ -156,8 +157,7 @@ def _normalize(text: str) -> str:
     text = BOLD.sub("", text)
     text = _brace_fractions(text)
     text = _brace_arguments(text)
-    for pattern, replacement in PLAIN_SPELLINGS:
-        text = pattern.sub(replacement, text)
+    text = _respell(text, PLAIN_SPELLINGS)
     text = _mark_words(text)
     text = NEEDLESS_BLANKS.sub(" ", text)
     text = BLANKS_AROUND_SIGN.sub(_without_blanks, text)
@@ -242,11 +242,17 @@ def _spell_commands(text: str) -> str:
     for _ in range(MOST_NESTED_COMMANDS):
         before = text
         text = COMMAND.sub(_spell_command, text)
-        for pattern, replacement in LATEX_SPELLINGS:
-            text = pattern.sub(replacement, text)
+        text = _respell(text, LATEX_SPELLINGS)
         text = _open_texts(text)
         if text == before:
             break
+    return text
+
+
+def _respell(text: str, spellings: list[Spelling]) -> str:
+    for pattern, replacement, needed in spellings:
+        if needed in text:
+            text = pattern.sub(replacement, text)
     return text
 
 
@@ -434,10 +440,10 @@ def _spell_set(text: str) -> str:
     """`all real numbers` as `\\mathbb{R}`."""
     if "«" not in text and "mathbb" not in text:
         return text
-    for pattern, replacement in SET_SPELLINGS:
-        match = pattern.fullmatch(text)
+    for spelling in SET_SPELLINGS:
+        match = spelling.pattern.fullmatch(text)
         if match:
-            return match.expand(replacement)
+            return match.expand(spelling.replacement)
     return text
 
 

@@ -74,6 +74,7 @@ FRACTION = re.compile(
     r"(?:(\d+)[ +]?)?\\frac\{([^{}]+)\}\{([^{}]+)\}$"  # 1\frac{1}{2}
     r"|(?:(\d+) +)?([\d.,]+)/([\d.,]+)$"  # 1 1/2
 )
+DIGITS_OF_BASE = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")  # 101_{2}, 101_«two»
 SCIENTIFIC = re.compile(
     r"([\d.,]+)\*10\^\{?([+-]?\d{1,3})\}?$"  # 1.2*10^{3}
     r"|10\^\{?([+-]?\d{1,3})\}?$"  # 10^{3}
@@ -142,6 +143,16 @@ def _parse_scientific(text: str) -> Fraction | None:
         return Fraction(10) ** exponent
     factor = parse_rational(match[1])
     return None if factor is None else factor * Fraction(10) ** exponent
+
+
+def base_of(digits: re.Match) -> str:
+    """The base of a number that `DIGITS_OF_BASE` matches, in digits.
+
+    >>> base_of(DIGITS_OF_BASE.match("101_{2}")), base_of(DIGITS_OF_BASE.match("101_«two»"))
+    ('2', '2')
+    """
+    name = digits[4]
+    return digits[2] or digits[3] or str(NUMBER_WORDS.get(name, name))
 
 
 def parse_han_number(text: str) -> Fraction | None:

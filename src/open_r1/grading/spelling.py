@@ -5,6 +5,8 @@ All patterns match in linear time: repetitions are not nested, and the text afte
 
 import re
 import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
 
 
 BASIC_MULTILINGUAL_PLANE = 2**16  # code points
@@ -194,64 +196,81 @@ def _spell_open_interval(match: re.Match) -> str:
     return f"{opening}{match[0][1:-1]}{closing}"
 
 
-def _compile(rows: list[tuple]) -> list[tuple]:
-    return [(re.compile(pattern), replacement) for pattern, replacement in rows]
+class Spelling(NamedTuple):
+    """A replacement in answers.
+
+    Args:
+        pattern (`re.Pattern`): What is replaced.
+        replacement (`str | Callable`): By what.
+        needed (`str`, *optional*, defaults to `""`): Text without which the pattern cannot match, so as to skip it.
+    """
+
+    pattern: re.Pattern
+    replacement: str | Callable[[re.Match], str]
+    needed: str = ""
 
 
-# Replacements in LaTeX: pattern and replacement.
+def _compile(rows: list[tuple]) -> list[Spelling]:
+    spellings = []
+    for pattern, *others in rows:
+        spellings.append(Spelling(re.compile(pattern), *others))
+    return spellings
+
+
+# Replacements in LaTeX.
 LATEX_SPELLINGS = _compile(
     [
         # layout
-        (r"(\\mathbb\{[RZ]\})\s*\\\s+\\?\{([^{}]*)\}", r"\1\\setminus \\{\2\\}"),  # ℝ \ {0}
+        (r"(\\mathbb\{[RZ]\})\s*\\\s+\\?\{([^{}]*)\}", r"\1\\setminus \\{\2\\}", "mathbb"),  # ℝ \ {0}
         (r"\\(?:left|right|middle)(?![a-zA-Z])(?:\s*\.(?!\d))?", ""),  # `\right.` draws no bracket
         (r"(?<![\^_}\w])\\(?:tiny|small|large|Large|LARGE|huge|Huge)(?![a-zA-Z])|(?<!\\)\\\s*$", ""),
-        (r"\\(?:textcolor|colorbox)\s*\{[\w!]*\}\s*\{([^{}]*)\}", r"\1"),
+        (r"\\(?:textcolor|colorbox)\s*\{[\w!]*\}\s*\{([^{}]*)\}", r"\1", "color"),
         (r"\{([:=<>+])\}", r"\1"),  # 3{:}4
         (r"\{?,\}?\\!\s*|\{,\}", ","),  # 1,\!000 and 1{,}000
         (r"(?<!\\)\\[,;:! ]|(?<!\\)~|\\[ht]space\*?" + _GROUP, " "),
-        (r"\\[hv]?phantom" + _GROUP, ""),
-        (r"\\tag\*?" + _GROUP, ""),
+        (r"\\[hv]?phantom" + _GROUP, "", "phantom"),
+        (r"\\tag\*?" + _GROUP, "", "tag"),
         (r"\\([%#&_])", r"\1"),
         (r"(?:\{\s*\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\text\s*\{\s*°\s*\}", "°"),
         # fonts and boxes
         (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|ensuremath)" + _GROUP, r" \1 "),
         (r"\\(?:mathrm|mathsf|operatorname\*?|rm)\s*\{\s*([eid])\s*\}", r"{\1}"),
-        (r"\\color\s*\{[\w!]*\}", ""),
-        (r"\\(?:boxed|fbox|framebox)" + _GROUP, r"\1"),
+        (r"\\color\s*\{[\w!]*\}", "", "color"),
+        (r"\\(?:boxed|fbox|framebox)" + _GROUP, r"\1", "box"),
         # accents and signs
         (r"\\(vec|hat|tilde|bar|overline|overrightarrow|widehat)\s+([a-zA-Z])(?![a-zA-Z])", r"\\\1{\2}"),
         (r"\\(?:hat|vec|widehat)\s*\{\s*\\?([ijk])(?:math)?\s*\}", r" \1 "),  # unit vectors
-        (r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
+        (r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}", "dot"),
         (r"\\(?:overline|bar|dot)\s*(\d)|\\(?:bar|dot)\s*\{(\d+)\}", r"\\overline{\1\2}"),  # recurring decimals
-        (r"\\not\s*=", r"\\ne "),
+        (r"\\not\s*=", r"\\ne ", "not"),
         (r"\\(?:mathbb|Bbb)\s*([A-Z])", r"\\mathbb{\1}"),
         (r"\\\{\s*\\\}|(?<![\w\\])\{\s*\}$", r"\\emptyset "),
-        (r"\\\{\s*\\begin\{array\}\s*\{[lcr|]*\}(.*)\\end\{array\}\s*$", r"\\begin{cases}\1\\end{cases}"),
-        (r"\\log\s*_\s*(?:\{\s*e\s*\}|e(?![a-zA-Z]))", r"\\ln "),
+        (r"\\\{\s*\\begin\{array\}\s*\{[lcr|]*\}(.*)\\end\{array\}\s*$", r"\\begin{cases}\1\\end{cases}", "array"),
+        (r"\\log\s*_\s*(?:\{\s*e\s*\}|e(?![a-zA-Z]))", r"\\ln ", "log"),
         # binomials: {}_{10}C_{3}, C(10,3), C_{10}^{3}
         (
             r"(?:\{\s*\})?[_^]\{?(\d+)\}?\s*C_\{?(\d+)\}?(?!\w)|(?<![a-zA-Z\\])C\((\d+),\s*(\d+)\)",
             r"\\binom{\1\3}{\2\4}",
         ),
-        (r"(?<![a-zA-Z\\{])C_\{?(\d*[nmk]|\d+)\}?\^\{?(\d+|[nmk])\}?(?!\w)", r"\\binom{\1}{\2}"),
+        (r"(?<![a-zA-Z\\{])C_\{?(\d*[nmk]|\d+)\}?\^\{?(\d+|[nmk])\}?(?!\w)", r"\\binom{\1}{\2}", "C_"),
         # permutations: {}_{5}P_{3}, A_{5}^{3}
-        (r"(?:\{\s*\})?[_^]\{?(\d+)\}?\s*P_\{?(\d+)\}?(?!\w)", r"(\\frac{\1!}{(\1-\2)!})"),
+        (r"(?:\{\s*\})?[_^]\{?(\d+)\}?\s*P_\{?(\d+)\}?(?!\w)", r"(\\frac{\1!}{(\1-\2)!})", "P_"),
         (r"(?<![a-zA-Z\\{])[AP]_\{?(\d+)\}?\^\{?(\d+)\}?(?!\w)", r"(\\frac{\1!}{(\1-\2)!})"),
         # words beside numbers
         (r"^\s*(\d+)\s*(?:\\text\s*\{\s*|\\ )?(?:in|out\s+of)(?:\s*\}|\\ )?\s*(\d+)\s*$", r"\\frac{\1}{\2}"),  # 1 in 3
         # clock times: 6:45 p.m., 6 PM, 06:45
         (r"(?<![\d:.])(\d{1,2})(?:\s*:\s*(\d\d))?\s*[«{]\s*([aApP])\.?\s?[mM]\.?\s*[»}]", _spell_clock),
-        (r"(?<![\d:.])(\d{1,2})\s*:\s*(\d\d)\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])", _spell_clock),
+        (r"(?<![\d:.])(\d{1,2})\s*:\s*(\d\d)\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])", _spell_clock, ":"),
         (r"(?<![\d:.])(\d{1,2})()\s*([aApP])(?:\.\s?[mM]\.?|[mM])\s*$", _spell_clock),
-        (r"^\s*0(\d\s*:\s*\d\d)\s*$", r"\1"),
+        (r"^\s*0(\d\s*:\s*\d\d)\s*$", r"\1", ":"),
         (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),  # June 20th
-        (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-"),
-        (r"(?<=\d)\s*又\s*(?=[\d\\])", " "),  # 2又1/3
-        (r"(?<=[\d}])\s*\\Omega", "«ohm»"),
-        (r"\bsq\.", "sq"),
-        (r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b(?:\s*\})?", "%"),
-        (r"(?<=\d)_\{\((\d+)\)\}", r"_{\1}"),
-        (r"\bDNE\b", "«does not exist»"),
+        (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-", "负"),
+        (r"(?<=\d)\s*又\s*(?=[\d\\])", " ", "又"),  # 2又1/3
+        (r"(?<=[\d}])\s*\\Omega", "«ohm»", "Omega"),
+        (r"\bsq\.", "sq", "sq."),
+        (r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b(?:\s*\})?", "%", "cent"),
+        (r"(?<=\d)_\{\((\d+)\)\}", r"_{\1}", "_{("),
+        (r"\bDNE\b", "«does not exist»", "DNE"),
         (r"(?<!\\)\\[()\[\]]", ""),
     ]
 )
@@ -268,25 +287,26 @@ PLAIN_SPELLINGS = _compile(
         # names without a backslash
         (r"(?<![a-zA-Z\\«])(?:infinity|infty|inf|oo)(?![a-zA-Z»])", r"\\infty "),
         (r"(?<![a-zA-Z\\«])(sqrt|" + "|".join(GREEK) + r")(?![a-zA-Z»])", r"\\\1 "),
-        (r"(?<![a-zA-Z\\«])(?:cbrt)(?![a-zA-Z])", r"\\sqrt[3] "),
+        (r"(?<![a-zA-Z\\«])(?:cbrt)(?![a-zA-Z])", r"\\sqrt[3] ", "cbrt"),
         (r"(?<![a-zA-Z\\«])a(sin|cos|tan)(?![a-zA-Z])", r"\\arc\1 "),
-        (r"(?<![a-zA-Z\\])log(2|10)(?=\()", r"\\log_{\1}"),
+        (r"(?<![a-zA-Z\\])log(2|10)(?=\()", r"\\log_{\1}", "log"),
         (r"(?<![a-zA-Z\\«])(" + "|".join(FUNCTIONS) + r")(?![a-zA-Z»])(?=\s*[\d(\\^_{a-z])", r"\\\1 "),
-        (r"(?<![a-zA-Z\\«])a(sinh|cosh|tanh)(?![a-zA-Z])", r"\\ar\1 "),
-        (r"^(?:[a-z]+\.)?(?:Matrix|matrix|array)\((\[.*\])\)$", r"\1"),  # np.array([1, 2])
-        (r"(?<![a-zA-Z\\])U(?=\s*[(\[])(?<=[)\]\s]U)", r"\\cup "),  # (0, 1) U (2, 3)
-        (r"(?<![\w.])(\d+\.\d*)\((\d+)\)$", r"\1\\overline{\2}"),  # 0.1(6), a recurring decimal
+        (r"(?<![a-zA-Z\\«])a(sinh|cosh|tanh)(?![a-zA-Z])", r"\\ar\1 ", "h"),
+        (r"^(?:[a-z]+\.)?(?:Matrix|matrix|array)\((\[.*\])\)$", r"\1", "["),  # np.array([1, 2])
+        (r"(?<![a-zA-Z\\])U(?=\s*[(\[])(?<=[)\]\s]U)", r"\\cup ", "U"),  # (0, 1) U (2, 3)
+        (r"(?<![\w.])(\d+\.\d*)\((\d+)\)$", r"\1\\overline{\2}", "("),  # 0.1(6), a recurring decimal
         (r"(\d)[\u0304\u0305\u0307](?:(\d)[\u0304\u0305\u0307])?", r"\\overline{\1\2}"),  # digits with a line above
         # 0.1666... and 0.272727..., where the last digits occur several times
         (
             r"(?<![\w.])(\d{0,9}\.\d{0,9}?)(?:([1-9])\2{2,}|(?!00)(\d\d)\3{2,}|(?!00)(\d{3,8}?)\4+)\.\.\.$",
             r"\1\\overline{\2\3\4}",
+            "...",
         ),
-        (r"^(\(?(?:-?[\d.]+\s*[+-]\s*)?-?[\d.]+)j(\)?)$", r"\1i\2"),  # Python's 2-1j
-        (r"(\d)\s*x\s*(?=10\s*\^)", r"\1*"),  # 1.5x10^3
+        (r"^(\(?(?:-?[\d.]+\s*[+-]\s*)?-?[\d.]+)j(\)?)$", r"\1i\2", "j"),  # Python's 2-1j
+        (r"(\d)\s*x\s*(?=10\s*\^)", r"\1*", "10"),  # 1.5x10^3
         # sets without backslashes, French brackets
-        (r"(\\cup|\\setminus)\s*\{([^{}]*)\}", r"\1 \\{\2\\}"),
-        (r"^\{([^{}]*)\}(?=\s*\\cup)", r"\\{\1\\}"),
+        (r"(\\cup|\\setminus)\s*\{([^{}]*)\}", r"\1 \\{\2\\}", "\\"),
+        (r"^\{([^{}]*)\}(?=\s*\\cup)", r"\\{\1\\}", "cup"),
         (r"(?:(?:(?<![\w}])|(?<=\\cup))\]|\[)[^\[\]()]{1,60}[,;][^\[\]()]{1,60}[\[\]]", _spell_open_interval),
         # powers and indices
         (r"(?<=[\w)}\]])\^\s*([+-]?\d+(?:\.\d+)?)(?!\w*\})", r"^{\1}"),
