@@ -90,26 +90,6 @@ RESULTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("expected", "result", "same"),
-    [
-        ("[0]", "0", True),
-        ("[0]", "[0]", True),
-        ("[[1, 2]]", "[1, 2]", True),
-        ("[null]", "null", True),
-        ("[0]", "1", False),
-        ("[0]", "false", False),
-        ("[0]", "[[0]]", False),
-        ("[0]", "null", False),
-        ("[[1, 2]]", "1", False),
-    ],
-)
-def test_results_in_a_list_of_their_own(expected, result, same):
-    assert same_result(expected, result, wrapped=True) is same
-    if expected != result:
-        assert not same_result(expected, result)
-
-
 @pytest.mark.parametrize(("expected", "result", "tolerance", "same"), RESULTS)
 def test_results(expected, result, tolerance, same):
     assert same_result(expected, result, tolerance) is same

@@ -327,7 +327,13 @@ def test_results_of_functions_by_value(reward):
         ({"input": "[1, 2]", "output": "3"}, "a + b", "a - b"),
         ({"input": [1, 2], "output": [3]}, "a + b", "[[3]]"),
         ({"input": [1, 2], "output": [3]}, "[a + b]", "[a, b]"),
+        ({"input": [1, 2], "output": [3]}, "3.0", "True"),
+        ({"input": [1, 2], "output": [[3, 4]]}, "[3, 4]", "3"),
+        ({"input": [1, 2], "output": [None]}, "None", "0"),
         ({"input": [1, 2], "output": None}, "None", "0"),
+        ({"input": "[1, 2]", "output": "True"}, "a < b", "1"),
+        ({"input": "[1, 2]", "output": "True"}, "'True'", "'true'"),
+        ({"input": "['a', 'b']", "output": "['ab']"}, "[a + b]", "[b + a]"),
         ({"input": "[" + "4" * 6000 + ", 0]", "output": "8" * 6000}, "a * 2", "a * 2 + 1"),
     ],
 )

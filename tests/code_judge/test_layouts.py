@@ -82,15 +82,25 @@ CALLS = {  # the case, by the layout
     "text of names": (call(input='{"a": 1}', output="3"), Case('{"a": 1}', "3", "add")),
     "text, one per line": (call(input="1\n2", output="3"), Case("[1,2]", "3", "add")),
     "null": (call(input=[1], output=None), Case("[1]", "null", "add")),
-    "wrapped": (call(input=[1, 2], output=[3]), Case("[1, 2]", "[3]", "add", wrapped=True)),
-    "wrapped text": (call(input="[1, 2]", output="[3]"), Case("[1, 2]", "[3]", "add", wrapped=True)),
+    "wrapped": (call(input=[1, 2], output=[3]), Case("[1, 2]", "[3]", "add", alternatives=("3",))),
+    "wrapped text": (call(input="[1, 2]", output="[3]"), Case("[1, 2]", "[3]", "add", alternatives=("3",))),
     "two items": (call(input=[1, 2], output=[3, 4]), Case("[1, 2]", "[3, 4]", "add")),
+    "Python's text": (
+        call(input="['a', True]", output="['b', None]"),
+        Case('["a", true]', json.dumps("['b', None]"), "add", alternatives=('["b", null]',)),
+    ),
+    "Python's text of one": (
+        call(input="(1, 2)", output="True"),
+        Case("[1, 2]", '"True"', "add", alternatives=("true",)),
+    ),
+    "Python's text, one per line": (call(input="'a'\n2", output="YES"), Case('["a",2]', '"YES"', "add")),
     "LiveCodeBench": (functional("1\n2", "3"), Case("[1,2]", "3", "add")),
     "LiveCodeBench, one list": (functional("[1, 2]", "[3]"), Case("[[1, 2]]", "[3]", "add")),
+    "LiveCodeBench, text": (functional('"a"', "True"), Case('["a"]', '"True"', "add")),
     "LiveCodeBench, line separator": (functional('"a\u2028b"', "3"), Case('["a\u2028b"]', "3", "add")),
     "TACO": (
         {"input_output": json.dumps({"fn_name": "add", "inputs": [[1, 2]], "outputs": [[3]]})},
-        Case("[1, 2]", "[3]", "add", wrapped=True),
+        Case("[1, 2]", "[3]", "add", alternatives=("3",)),
     ),
     "TACO, not wrapped": (
         {"input_output": json.dumps({"fn_name": "add", "inputs": [[1, 2]], "outputs": [3]})},
@@ -119,9 +129,9 @@ def test_function_calls(name):
 
 def test_results_are_not_unwrapped_if_one_has_no_list_of_its_own():
     _, cases = parse_test_cases({"input_output": {"fn_name": "f", "inputs": [[1], [2]], "outputs": [[3], [4, 5]]}})
-    assert not any(case.wrapped for case in cases)
+    assert not any(case.alternatives for case in cases)
     _, cases = parse_test_cases({"input_output": {"fn_name": "f", "inputs": [[1], [2]], "outputs": [[3], [[4, 5]]]}})
-    assert all(case.wrapped for case in cases)
+    assert [case.alternatives for case in cases] == [("3",), ("[4, 5]",)]
 
 
 PYTHON = [
@@ -179,6 +189,9 @@ REASONS = [
     ({"reward_model": {"style": "rule", "ground_truth": "x = 1"}}, "reward_model.ground_truth is not JSON"),
     ({"official_tests": ENTRIES, "input_mode": "file"}, "input_mode 'file'"),
     ({"official_tests": ENTRIES, "interaction_format": "Ask."}, "interactive"),
+    ({"public_tests": SINGULAR, "input_file": "in.txt"}, "file 'in.txt'"),
+    (call(input="__import__('os').getcwd()", output="3"), "not JSON"),
+    (call(input="1 2", output="3"), "not JSON"),
     ({"public_tests": NO_TESTS, "private_tests": NO_TESTS, "generated_tests": NO_TESTS}, "no test cases"),
 ]
 

@@ -11,10 +11,12 @@ The type says how arguments that are text are read:
 | `call_based` (TACO, APPS, Eurus) | one JSON value per line: `1\\n2` is `add(1, 2)` | JSON |
 | `functional` (LiveCodeBench) | one JSON value per line | JSON, as it is |
 
-TACO and APPS wrap results in a list of their own. If all expected results of a row are lists with one item, a function
-may return the list or the item; only LiveCodeBench's are never unwrapped.
+Except in LiveCodeBench, arguments and results may also be text of Python literals, such as `['a', True]`. TACO and
+APPS wrap results in a list of their own: if all expected results of a row are lists with one item, a function may
+return the list or the item.
 """
 
+import ast
 import json
 import math
 from dataclasses import dataclass, replace
@@ -25,6 +27,7 @@ from open_r1.code_judge.layouts import InvalidTestCases, check_interaction, read
 
 
 STDIN_TYPES = ("stdin_stdout", "stdin", "stdio")
+MAX_LITERAL = 10_000  # characters; Python's parser is slow on longer literals
 CALL_TYPES = ("function_call", "call_based", "functional")
 
 
@@ -37,15 +40,14 @@ class Case:
         output (`str`): Expected standard output, or expected result as JSON. Never enters the program's sandbox.
         function (`str`, *optional*): Function to call. By default, the whole program is run.
         tolerance (`float`, *optional*): Largest accepted absolute or relative error of a number.
-        wrapped (`bool`, *optional*, defaults to `False`):
-            Whether the expected result is a list with one item that the function may also return without the list.
+        alternatives (`tuple[str, ...]`, *optional*): Other results of the function that are right, as JSON.
     """
 
     input: str
     output: str
     function: str | None = None
     tolerance: float | None = None
-    wrapped: bool = False
+    alternatives: tuple[str, ...] = ()
 
 
 def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
@@ -58,7 +60,7 @@ def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
         InvalidTestCases: If there are no test cases, or one of them is malformed.
 
     >>> parse_test_cases({"test_cases": '[{"input": "1 2", "output": "3"}]'})
-    ('python', [Case(input='1 2', output='3', function=None, tolerance=None, wrapped=False)])
+    ('python', [Case(input='1 2', output='3', function=None, tolerance=None, alternatives=())])
     """
     entries, language = read_test_cases(columns)
     language = _parse_language(language)
@@ -67,9 +69,9 @@ def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
     calls_functions = any(case.function for case in cases)
     if calls_functions and not LANGUAGES[language].calls:
         raise InvalidTestCases(f"functions cannot be called in {language}")
-    if all(case.wrapped for case in cases):
-        return language, cases
-    return language, [replace(case, wrapped=False) if case.wrapped else case for case in cases]
+    if all(map(_is_wrapped, entries, cases)):
+        cases = [replace(case, alternatives=(*case.alternatives, case.output.strip()[1:-1])) for case in cases]
+    return language, cases
 
 
 def _parse_language(name: Any) -> str:
@@ -102,12 +104,18 @@ def _parse_case(entry: dict) -> Case:
         raise InvalidTestCases(f"unknown type of test case {kind!r}")
     if not isinstance(function, str) or not function.isidentifier():
         raise InvalidTestCases(f"no function named {function!r} can be called")
+    output = _to_result(entry["output"])
+    alternatives = ()
+    if kind != "functional" and isinstance(entry["output"], str) and not _is_json(entry["output"]):
+        literal = _literal_to_json(entry["output"])
+        if literal is not None:
+            alternatives = (literal,)
     return Case(
-        input=_to_arguments(entry["input"], one_per_line=kind != "function_call"),
-        output=_to_result(entry["output"]),
+        input=_to_arguments(entry["input"], kind),
+        output=output,
         function=function,
         tolerance=tolerance,
-        wrapped=_is_wrapped(entry["output"], kind),
+        alternatives=alternatives,
     )
 
 
@@ -133,27 +141,43 @@ def _to_text(value: Any) -> str:
     return text
 
 
-def _to_arguments(value: Any, one_per_line: bool) -> str:
+def _to_arguments(value: Any, kind: str) -> str:
     """Converts arguments to JSON: a list of positional arguments, or a mapping of keyword arguments.
 
     Args:
         value (`Any`): The arguments as values, or as text.
-        one_per_line (`bool`): Whether text has one JSON value per line, rather than one for all arguments.
+        kind (`str`): Type of the test case. `function_call` has all arguments in one JSON value, if they are text.
     """
     try:
         if isinstance(value, str):
-            if not one_per_line and _is_json(value):
-                is_all_arguments = isinstance(_load(value), list | dict)
-                return value if is_all_arguments else f"[{value}]"
-            lines = [line for line in value.split("\n") if line.strip()]
-            for line in lines:
-                _load(line)
-            return f"[{','.join(lines)}]"
+            return _text_to_arguments(value, kind)
         if not isinstance(value, list | dict):
             value = [value]
         return json.dumps(value)
     except (ValueError, RecursionError, TypeError) as error:
         raise InvalidTestCases("the arguments of a function are not JSON") from error
+
+
+def _text_to_arguments(text: str, kind: str) -> str:
+    if kind == "function_call":
+        whole = _text_to_json(text)
+        if whole is not None:
+            is_all_arguments = isinstance(_load(whole), list | dict)
+            return whole if is_all_arguments else f"[{whole}]"
+    arguments = []
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        argument = line if kind == "functional" else _text_to_json(line)
+        if argument is None or not _is_json(argument):
+            raise ValueError(line)
+        arguments.append(argument)
+    return f"[{','.join(arguments)}]"
+
+
+def _text_to_json(text: str) -> str | None:
+    """JSON of text that is JSON or a Python literal; `None` if it is neither."""
+    return text if _is_json(text) else _literal_to_json(text)
 
 
 def _to_result(value: Any) -> str:
@@ -168,11 +192,30 @@ def _to_result(value: Any) -> str:
         return json.dumps(str(value))
 
 
-def _is_wrapped(value: Any, kind: str) -> bool:
+def _is_wrapped(entry: dict, case: Case) -> bool:
     """Whether an expected result may be in a list of its own."""
-    if isinstance(value, str) and kind == "function_call" and _is_json(value):
-        value = _load(value)
-    return kind != "functional" and isinstance(value, list) and len(value) == 1
+    kind = entry.get("type") or entry.get("testtype")
+    if not case.function or kind == "functional":
+        return False
+    if isinstance(entry["output"], str) and kind == "call_based":  # JSON, as it is
+        return False
+    value = _load(case.output)
+    return isinstance(value, list) and len(value) == 1
+
+
+def _literal_to_json(text: str) -> str | None:
+    """JSON of a Python literal, as `str` and `repr` write values; `None` if the text is none, such as `YES`.
+
+    >>> _literal_to_json("['a', None]"), _literal_to_json("True"), _literal_to_json("YES"), _literal_to_json("1_000")
+    ('["a", null]', 'true', None, None)
+    """
+    text = text.strip()
+    if len(text) > MAX_LITERAL or not text.startswith(("[", "(", "{", "'", '"', "True", "False", "None")):
+        return None
+    try:
+        return json.dumps(ast.literal_eval(text))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
 def _is_json(text: str) -> bool:

@@ -37,7 +37,7 @@ def same_output(expected: str, output: str, tolerance: float | None = None) -> b
     return True
 
 
-def same_result(expected: str, result: str, tolerance: float | None = None, wrapped: bool = False) -> bool:
+def same_result(expected: str, result: str, tolerance: float | None = None) -> bool:
     """Whether the result of a function equals the expected one.
 
     Both are compared as JSON: a tuple equals a list, and `1.0` equals `1`, but `True` does not equal `1`.
@@ -46,20 +46,14 @@ def same_result(expected: str, result: str, tolerance: float | None = None, wrap
         expected (`str`): The expected result, as JSON.
         result (`str`): The result of the function, as JSON.
         tolerance (`float`, *optional*): Largest accepted absolute or relative error of a number.
-        wrapped (`bool`, *optional*, defaults to `False`):
-            Whether the expected result is a list with one item that may also be returned without the list.
 
     >>> same_result("[1, 2]", "[1.0, 2]"), same_result("1", "true"), same_result("[1, 2]", "[1]")
     (True, False, False)
-    >>> same_result("0.3", "0.30001", tolerance=1e-3), same_result("[0]", "0", wrapped=True)
-    (True, True)
+    >>> same_result("0.3", "0.30001", tolerance=1e-3)
+    True
     """
     try:
-        expected_value = _load(expected)
-        value = _load(result)
-        if _same_value(expected_value, value, tolerance):
-            return True
-        return wrapped and _same_value(expected_value[0], value, tolerance)
+        return _same_value(_load(expected), _load(result), tolerance)
     except (ValueError, RecursionError):
         return False
 

@@ -51,7 +51,7 @@ def find_interpreter(python: str) -> Interpreter:
     Raises:
         Outage: If it does not exist or does not run, or if its folder must not be shown to programs.
     """
-    found = shutil.which(python)
+    found = shutil.which(os.path.expanduser(python))
     if found is None:
         raise Outage(f"python: no interpreter {python}; expected the path of one, such as /usr/bin/python3")
     executable, prefix, base_prefix = _ask(os.path.abspath(found))

@@ -237,9 +237,9 @@ def check_packages(packages: str | None) -> str | None:
     """
     if packages is None:
         return None
-    if not os.path.isdir(packages):
+    folder = os.path.abspath(os.path.expanduser(packages))
+    if not os.path.isdir(folder):
         raise Outage(f"packages: no folder {packages}; expected one made by `pip install --target`")
-    folder = os.path.abspath(packages)
     if Path.home().is_relative_to(folder):
         raise Outage(f"packages: {folder} has the home folder in it, which programs must not see")
     return folder

@@ -223,11 +223,12 @@ class ProgramJudge:
             return outcome.status, outcome.seconds
         output = outcome.stdout.decode("utf-8", "replace")
         if case.function:
-            is_right = same_result(case.output, output, case.tolerance, case.wrapped)
+            right_results = (case.output, *case.alternatives)
+            is_right = any(same_result(right, output, case.tolerance) for right in right_results)
         else:
             is_right = same_output(case.output, output, case.tolerance)
         seconds = outcome.seconds
-        if not is_right and submission.checker:
+        if not is_right and submission.checker and not case.function:
             is_right, checker_seconds = self._check_output(submission.checker, case, output)
             seconds += checker_seconds
         return "" if is_right else "wrong", seconds

@@ -42,7 +42,7 @@ LAYOUTS = (
 )
 TEST_COLUMNS = tuple(column for layout in LAYOUTS for column in layout)
 # Columns that say how to judge a row that has test cases.
-OTHER_COLUMNS = ("metadata", "language", "generated_checker", "input_mode", "interaction_format")
+OTHER_COLUMNS = ("metadata", "language", "generated_checker", "input_mode", "interaction_format", "input_file")
 LIVECODEBENCH = ("public_test_cases", "private_test_cases")
 # Fields of a test case besides its input and output.
 FIELDS = ("type", "testtype", "fn_name", "metadata", "tolerance")
@@ -115,6 +115,8 @@ def check_interaction(columns: dict[str, Any]) -> None:
     mode = columns.get("input_mode")
     if mode is not None and mode != "stdio":
         raise InvalidTestCases(f"its programs have input_mode {mode!r}; only 'stdio' can be judged")
+    if columns.get("public_tests") is not None and columns.get("input_file"):
+        raise InvalidTestCases(f"its programs read the file {columns['input_file']!r} instead of standard input")
     if columns.get("interaction_format"):
         raise InvalidTestCases("its programs talk to an interactive judge (interaction_format)")
 
