@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 from open_r1.code_judge.interpreter import COMMON_PACKAGES, Interpreter, closed_folder, find_interpreter
 from open_r1.code_judge.process import MIB, Limits, Outage
-from open_r1.code_judge.sandbox import SandboxCommand, may_signal_itself, memory_file, prlimit_command, run_command
+from open_r1.code_judge.sandbox import SandboxCommand, memory_file, prlimit_command, run_command
 from open_r1.code_judge.seccomp import seccomp_filter
 
 
@@ -31,8 +31,6 @@ found = [name for name in {list(COMMON_PACKAGES)} if importlib.util.find_spec(na
 print(platform.python_version(), *found)
 """
 SET_OOM_SCORE = ["sh", "-c", 'echo 1000 > /proc/self/oom_score_adj; exec "$@"', "sh"]
-# See `may_signal_itself`.
-AS_SECOND_PROCESS = ["sh", "-c", '"$@"; exit $?', "sh"]
 INSTALL_HELP = (
     "isolation: programs are run in bubblewrap. Install it (`apt-get install bubblewrap`, `dnf install bubblewrap` or "
     "conda-forge's; the PyPI package of that name is a different one) and allow user namespaces "
@@ -160,8 +158,6 @@ class Bubblewrap:
             inherited.append(descriptor)
             argv += ["--seccomp", str(descriptor)]
         argv += ["--remount-ro", "/", "--chdir", "/tmp", "--", *prlimit_command(limits)]
-        if not nested and any(map(may_signal_itself, files.values())):
-            argv += AS_SECOND_PROCESS
         isolated = isolating_option(self.packages)
         argv += [part.format(box="/box", python=self.python, isolated=isolated) for part in command]
         return SandboxCommand(argv, inherited, status)

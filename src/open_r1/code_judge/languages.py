@@ -8,6 +8,8 @@ from typing import ClassVar, Protocol
 # a variable. CPython's limit on the digits of an integer guards servers against slow conversions; programs here have
 # a time limit.
 PYTHON_FLAGS = ("{isolated}", "-X", "int_max_str_digits=0")
+# What a program needs to send itself a signal.
+SIGNALS = re.compile(r"signal|kill|raise|alarm|itimer|timer_create|sigqueue|syscall|ctypes")
 
 
 class Language(Protocol):
@@ -55,6 +57,19 @@ class Cpp:
 
 
 LANGUAGES: dict[str, type[Language]] = {"python": Python, "cpp": Cpp}
+
+
+def may_signal_itself(source: str) -> bool:
+    """Whether a program may send itself a signal, to judge by its source.
+
+    The kernel does not deliver signals that end a process to the first one of a namespace, as programs are: one that
+    stops itself would go on, and pass if it has printed the right output. Such programs are run as the second process,
+    which takes longer. One that hides what it does gains nothing.
+
+    >>> may_signal_itself("os.kill(os.getpid(), 9)"), may_signal_itself("print(1)")
+    (True, False)
+    """
+    return SIGNALS.search(source) is not None
 
 
 def find_language(name: str | None) -> str | None:

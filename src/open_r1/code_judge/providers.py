@@ -4,12 +4,13 @@ import threading
 from collections import OrderedDict
 from typing import Protocol
 
-from open_r1.code_judge.languages import LANGUAGES, Language
+from open_r1.code_judge.languages import LANGUAGES, Language, may_signal_itself
 from open_r1.code_judge.process import Limits, Outcome
 from open_r1.code_judge.sandbox import Isolation, run_command
 
 
 COMPILER_LIMITS = Limits(seconds=15, memory=1024, processes=64, disk=256, output=32 * 2**20)
+AS_SECOND_PROCESS = ["sh", "-c", '"$@"; exit $?', "sh"]
 COMPILED_SIZE = 64 * 2**20  # bytes; size of the cache of compiled programs
 
 
@@ -51,10 +52,14 @@ class ColdSandboxes:
         if files is None:
             return Outcome("compile")
         stdin_bytes = stdin.encode("utf-8", "surrogateescape")
-        return self.execute(LANGUAGES[language].command, stdin_bytes, limits, files)
+        return self.execute(LANGUAGES[language].command, stdin_bytes, limits, files, may_signal_itself(source))
 
-    def execute(self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes]) -> Outcome:
-        """Runs a command with its files; see `run_command`."""
+    def execute(
+        self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes], second_process: bool
+    ) -> Outcome:
+        """Runs a command with its files, if asked as the second process; see `run_command` and `may_signal_itself`."""
+        if second_process:
+            command = [*AS_SECOND_PROCESS, *command]
         return run_command(self.isolation, command, stdin, limits, files)
 
     def _files(self, source: str, language: str) -> dict[str, bytes] | None:

@@ -28,9 +28,6 @@ MIN_ADDRESS_SPACE = 8 * 2**30
 STATUS_SIZE = 2**16  # bytes of bubblewrap's status to read at once
 KILL_WAIT = 0.5  # seconds to wait for bubblewrap to exit after the first process inside was killed
 
-# What a program needs to send itself a signal: in its source, or among the symbols of an executable.
-SIGNALS = re.compile(rb"signal|kill|raise|alarm|itimer|timer_create|sigqueue|syscall|ctypes")
-
 
 class SandboxCommand:
     """A sandboxed command line, with the file descriptors and the folder to clean up after it.
@@ -177,19 +174,6 @@ def prlimit_command(limits: Limits) -> list[str]:
     require a fork."""
     options = [f"--{name}={value}" for name, value in kernel_limits(limits).items()]
     return ["prlimit", f"--stack={STACK}:", *options, "--"]
-
-
-def may_signal_itself(program: bytes) -> bool:
-    """Whether a program may send itself a signal, to judge by its source or executable.
-
-    The kernel does not deliver signals that end a process to the first one of a namespace, as programs are: one that
-    stops itself would go on, and pass if it has printed the right output. Such programs are run as the second process,
-    which takes longer. One that hides what it does gains nothing.
-
-    >>> may_signal_itself(b"os.kill(os.getpid(), 9)"), may_signal_itself(b"print(1)")
-    (True, False)
-    """
-    return SIGNALS.search(program) is not None
 
 
 def memory_file(content: bytes) -> int:

@@ -18,7 +18,7 @@ from open_r1.code_judge import fork_server
 from open_r1.code_judge.languages import PYTHON_FLAGS
 from open_r1.code_judge.process import MIB, Limits, Outage, Outcome, watch
 from open_r1.code_judge.providers import ColdSandboxes
-from open_r1.code_judge.sandbox import STACK, Isolation, kernel_limits, may_signal_itself, memory_file, output_pipe
+from open_r1.code_judge.sandbox import STACK, Isolation, kernel_limits, memory_file, output_pipe
 
 
 SERVER_LIMITS = Limits(seconds=10**7, memory=2**20, processes=4096, disk=4096)  # generous, since each run has its own
@@ -55,7 +55,9 @@ class ForkServer:
     def __del__(self) -> None:
         self.close()
 
-    def run(self, program: bytes, executable: bool, stdin: bytes, limits: Limits) -> Outcome:
+    def run(
+        self, program: bytes, executable: bool, stdin: bytes, limits: Limits, second_process: bool = False
+    ) -> Outcome:
         """Runs a program in a new sandbox inside the fork server's.
 
         Args:
@@ -63,6 +65,8 @@ class ForkServer:
             executable (`bool`): Whether `program` is an executable.
             stdin (`bytes`): Standard input of the program.
             limits (`Limits`): Resource limits.
+            second_process (`bool`, *optional*, defaults to `False`):
+                Whether an executable may send itself signals; see `may_signal_itself`.
 
         Raises:
             Outage: If the fork server has died or was closed, as after a run that exceeded a limit.
@@ -70,7 +74,13 @@ class ForkServer:
         stdout, stdout_end = output_pipe()
         self.runs += 1
         try:
-            self._send_run(program, executable, stdin, stdout_end, limits)
+            message = {
+                "id": self.runs,
+                "limits": kernel_limits(limits),
+                "executable": executable,
+                "second_process": second_process,
+            }
+            self._send_run(message, program, stdin, stdout_end)
             outcome = watch(stdout, Answer(self.control), self.process.pid, limits)
         finally:
             os.close(stdout)
@@ -85,14 +95,8 @@ class ForkServer:
             return replace(outcome, status="failed")
         return outcome
 
-    def _send_run(self, program: bytes, executable: bool, stdin: bytes, stdout: int, limits: Limits) -> None:
+    def _send_run(self, message: dict, program: bytes, stdin: bytes, stdout: int) -> None:
         """Sends a run to the fork server and closes `stdout` in this process."""
-        message = {
-            "id": self.runs,
-            "limits": kernel_limits(limits),
-            "executable": executable,
-            "second_process": executable and may_signal_itself(program),
-        }
         descriptors = [memory_file(stdin), stdout, memory_file(program)]
         try:
             socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
@@ -152,11 +156,13 @@ class WarmSandboxes(ColdSandboxes):
         if outcome.stdout.strip() != b"42":
             raise Outage(f"a sandbox cannot contain another one here: {outcome}")
 
-    def execute(self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes]) -> Outcome:
+    def execute(
+        self, command: list[str], stdin: bytes, limits: Limits, files: dict[str, bytes], second_process: bool
+    ) -> Outcome:
         """Runs the program, the only entry of `files`, in the fork server of this thread."""
         ((name, program),) = files.items()
         server = getattr(self._local, "server", None)
         if server is None or not server.is_alive():
             server = ForkServer(self.isolation)
             self._local.server = server
-        return server.run(program, name == "program", stdin, limits)
+        return server.run(program, name == "program", stdin, limits, second_process)
