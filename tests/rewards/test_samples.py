@@ -47,6 +47,20 @@ def test_only_rows_of_the_domain_count():
         check_samples(rewards({"name": "code", "domain": "math"}), dataset, limit=0)
 
 
+def test_golds_and_languages_are_checked():
+    cosine = rewards({"name": "cosine", "max_len": 100})
+    check_samples(cosine, Dataset.from_dict({"solution": ["4", "5"]}), limit=0)
+    with pytest.raises(RecipeError, match="row 2: its gold answer 'see figure' cannot be parsed"):
+        check_samples(cosine, Dataset.from_dict({"solution": ["4", "see figure"]}), limit=0)
+    check_samples(rewards("accuracy"), Dataset.from_dict({"solution": ["see figure"]}), limit=0)  # by `check_golds`
+
+    consistency = rewards("language_consistency")
+    check_samples(consistency, Dataset.from_dict({"language": ["en", "Chinese", None]}), limit=0)
+    check_samples(consistency, Dataset.from_dict({"prompt": ["1+1?"]}), limit=0)
+    with pytest.raises(RecipeError, match="'language_consistency' cannot judge 1 of 2 rows, such as row 2: .*klingon"):
+        check_samples(consistency, Dataset.from_dict({"language": ["en", "klingon"]}), limit=0.1)
+
+
 USER_REWARD = """
 class Contains:
     __name__ = "contains"

@@ -67,12 +67,13 @@ class Bubblewrap:
         problems = self._choose_interpreter([python] if python else [sys.executable, SYSTEM_PYTHON])
         if self.description:
             if problems and not python:
-                self.description += f" (not with {sys.executable}: {problems[0]})"
+                self.description += f" (not the run's own: {problems[0]})"
             return
         self.interpreter = None
-        if self._try_command(["sh", "-c", "echo 42"])[0] == "42":
+        output, result = self._try_command(["sh", "-c", "echo 42"])
+        if output == "42":
             raise Outage(f"Programs can be isolated, but not run: {'; '.join(problems)}")
-        raise Outage(f"{INSTALL_HELP} Here it failed: {'; '.join(problems)}")
+        raise Outage(f"{INSTALL_HELP} Here it failed: {'; '.join([result, *problems])}")
 
     @property
     def python(self) -> str | None:

@@ -151,7 +151,7 @@ class ProgramJudge:
             )
             return ColdSandboxes(Unisolated(self.python, self.packages))
         bubblewrap = Bubblewrap(self.python, self.packages)
-        logger.info("Python programs run with %s", bubblewrap.description)
+        logger.info("Programs run with %s", bubblewrap.description)
         try:
             return WarmSandboxes(bubblewrap)
         except Outage as outage:  # on machines that do not allow nested namespaces

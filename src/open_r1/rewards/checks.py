@@ -99,7 +99,8 @@ def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> No
     """Checks that enough rows can be judged by the rewards that have columns of their own, such as test cases.
 
     A reward takes part if it has a method `check_sample(row: dict) -> str | None`, which returns why the completions
-    of a row cannot be judged. Rows that cannot be judged are never trained on.
+    of a row cannot be judged, or if it is one of ours that compares gold answers, except `accuracy`, for which there
+    is `check_golds`. Rows that cannot be judged are never trained on.
 
     Args:
         rewards (`list[Reward]`): Rewards of the recipe.
@@ -110,7 +111,9 @@ def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> No
         RecipeError: If more rows are unusable.
     """
     for reward in rewards:
-        if not callable(getattr(reward.function, "check_sample", None)):
+        if not callable(getattr(reward.function, "check_sample", None)) and not _compares_golds(reward):
+            continue
+        if reward.spec.name == "accuracy":
             continue
         unusable = []
         checked = 0
@@ -143,7 +146,7 @@ def unusable_reason(reward: Reward, row: dict[str, Any]) -> str | None:
         reward (`Reward`): A reward that applies to the row.
         row (`dict`): The columns of the row.
     """
-    if reward.spec.name == "accuracy" and gold_answer(row.get("solution")) is None:
+    if _compares_golds(reward) and gold_answer(row.get("solution")) is None:
         return f"its gold answer {str(row.get('solution'))[:80]!r} cannot be parsed"
     check_sample = getattr(reward.function, "check_sample", None)
     if not callable(check_sample):
@@ -152,6 +155,10 @@ def unusable_reason(reward: Reward, row: dict[str, Any]) -> str | None:
         return check_sample(row)
     except Exception as error:  # a user's reward may raise anything
         return f"check_sample failed: {error!r}"
+
+
+def _compares_golds(reward: Reward) -> bool:
+    return reward.is_registered and "solution" in reward.columns
 
 
 def _draw_rows(dataset: "Dataset", reward: Reward) -> list[int]:

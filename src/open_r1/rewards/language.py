@@ -144,6 +144,18 @@ class LanguageConsistency:
         self.language = language_code(language) if language else None
         self.fewest_words = fewest_words
 
+    def check_sample(self, row: dict) -> str | None:
+        """Why the completions of a row cannot be judged: an unsupported language; `None` if they can.
+
+        Args:
+            row (`dict`): The columns of the row.
+        """
+        try:
+            language_code(row.get("language") or "en")
+        except ValueError as error:
+            return str(error)
+        return None
+
     def __call__(
         self,
         completions: list,
