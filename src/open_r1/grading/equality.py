@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from open_r1.grading.brackets import comparison_key
 from open_r1.grading.letters import use_letters_of
-from open_r1.grading.numerals import DIGITS_OF_BASE, base_of, parse_rational
+from open_r1.grading.numerals import DIGITS_OF_BASE, base_of, parse_decimal_comma, parse_rational
 from open_r1.grading.progressions import DOTS, continues, spell_out
 from open_r1.grading.real_sets import REAL_NUMBERS, Interval, RealSet, parse_real_set
 from open_r1.grading.structure import (
@@ -92,6 +92,8 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
     value, unit = split_unit(answer)
     gold_number = parse_rational(gold_value)
     number = parse_rational(value)
+    if number is None and gold_number is not None and gold_number.denominator > 1:
+        number = parse_decimal_comma(value)
     if gold_number is not None and number is not None:
         return _same_number(gold_number, gold_unit, number, unit)
     if "«" in gold or answer in REAL_NUMBERS or not _is_prose(value):

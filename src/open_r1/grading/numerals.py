@@ -74,6 +74,7 @@ FRACTION = re.compile(
     r"(?:(\d+)[ +]?)?\\frac\{([^{}]+)\}\{([^{}]+)\}$"  # 1\frac{1}{2}
     r"|(?:(\d+) +)?([\d.,]+)/([\d.,]+)$"  # 1 1/2
 )
+DECIMAL_COMMA = re.compile(r"-?(?:0,\d+|\d+,\d{1,2})")
 DIGITS_OF_BASE = re.compile(r"^\(?([0-9A-Z]+)\)?_(?:\{(\d+)\}|(\d+)|\{?«(\w+)»\}?)$")  # 101_{2}, 101_«two»
 SCIENTIFIC = re.compile(
     r"([\d.,]+)\*10\^\{?([+-]?\d{1,3})\}?$"  # 1.2*10^{3}
@@ -95,6 +96,17 @@ def parse_rational(text: str) -> Fraction | None:
         value = _parse_unsigned(text[1:].strip())
         return None if value is None else -value
     return _parse_unsigned(text.lstrip("+"))
+
+
+def parse_decimal_comma(text: str) -> Fraction | None:
+    """The value of a decimal with a comma, as in many languages; `None` for other text, such as `1,000`.
+
+    >>> parse_decimal_comma("3,5"), parse_decimal_comma("1,000")
+    (Fraction(7, 2), None)
+    """
+    if not DECIMAL_COMMA.fullmatch(text):
+        return None
+    return parse_rational(text.replace(",", "."))
 
 
 def _parse_unsigned(text: str) -> Fraction | None:

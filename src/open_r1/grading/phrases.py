@@ -345,7 +345,7 @@ SENTENCE_WITH_VALUE = re.compile(
 DECORATED_END = " .!✅✔✓☑🎉∎\ufe0f"  # characters
 # What makes the number of a sentence another one than the answer.
 QUALIFIED = _any_of(
-    *"not no never or either if perhaps instead wrong incorrect nobody nothing none fail…".split(),
+    *"not no never or either neither if perhaps instead wrong incorrect nobody nothing none fail…".split(),
     *"tried tries try considered checked examined looked wanted hoped planned expected guess… estimat…".split(),
     *"suppos… assum… seem… believ… maybe might would could but except without".split(),
     "may have",

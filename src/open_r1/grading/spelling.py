@@ -69,7 +69,7 @@ CHARACTERS = str.maketrans(
         **_decimal_digits(),
         "٪": "%",
         "٫": ".",
-        "٬": ",",
+        "٬": "",  # separates thousands
         **dict.fromkeys("º˚ᵒ", "°"),
         **dict.fromkeys("⟨〖", "("),
         **dict.fromkeys("⟩〗", ")"),
@@ -270,6 +270,8 @@ LATEX_SPELLINGS = _compile(
         (r"\bsq\.", "sq", "sq."),
         (r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b(?:\s*\})?", "%", "cent"),
         (r"(?<=\d)_\{\((\d+)\)\}", r"_{\1}", "_{("),
+        # 1 und 2, 1 и 2, 1と2
+        (r"(?<=[\d})])(?:\s+(?:und|et|y|и|و|और)\s+|\s*[と와과]\s*)(?=[-\d\\(])", "«and»"),
         (r"\bDNE\b", "«does not exist»", "DNE"),
         (r"(?<!\\)\\[()\[\]]", ""),
     ]
