@@ -20,7 +20,8 @@ ASK_TIMEOUT = 60  # seconds
 QUESTION = "import sys; print(sys.executable, sys.prefix, sys.base_prefix, sep='\\n')"
 # Folders of the system, which every sandbox has.
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-# Folders that are replaced or hidden in the sandbox. An interpreter in one of them is moved to `MOVED`.
+# Folders that are replaced or hidden in the sandbox. An interpreter in one of them is moved to `MOVED`, as are virtual
+# environments, which work anywhere, so that programs do not see the folder that they are in.
 REPLACED_FOLDERS = ("/tmp", "/dev", "/proc", "/box", "/usr/src")
 MOVED = "/python"
 # Programs are told at the start which of these they can import.
@@ -64,9 +65,18 @@ def find_interpreter(python: str) -> Interpreter:
                 f"python: {python} is installed in {folder}, and programs would see the home folder with it; use an "
                 "interpreter with a folder of its own, such as a virtual environment"
             )
-        if _is_moved(folder) or not _is_in_any(folder, SYSTEM_FOLDERS):
-            folders.append((folder, _inside(folder)))
-    return Interpreter(executable, _inside(executable), tuple(folders))
+        if _is_in_any(folder, SYSTEM_FOLDERS) and not _is_in_any(folder, REPLACED_FOLDERS):
+            continue
+        is_environment = folder != base_prefix
+        inside = folder
+        if is_environment or _is_in_any(folder, REPLACED_FOLDERS):
+            inside = MOVED + folder
+        folders.append((folder, inside))
+    inside = executable
+    for folder, folder_inside in reversed(folders):
+        if _is_in(executable, folder):
+            inside = folder_inside + executable.removeprefix(folder)
+    return Interpreter(executable, inside, tuple(folders))
 
 
 def closed_folder(paths: list[str]) -> str | None:
@@ -98,17 +108,6 @@ def _ask(python: str) -> tuple[str, str, str]:
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise Outage(f"python: {python} does not run as a Python 3 interpreter: {error}") from error
     return executable, prefix, base_prefix
-
-
-def _inside(path: str) -> str:
-    """The path in the sandbox of a path on this machine."""
-    if _is_moved(path):
-        return MOVED + path
-    return path
-
-
-def _is_moved(path: str) -> bool:
-    return _is_in_any(path, REPLACED_FOLDERS)
 
 
 def _is_in_any(path: str, folders: tuple[str, ...]) -> bool:
