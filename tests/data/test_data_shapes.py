@@ -190,6 +190,13 @@ def assert_names_row(path, load, position, count):
     assert f"row {position + 1} of {count}: " in message, message
 
 
+def load_for_sft(path, tokenizer):
+    dataset = load_split(DatasetSpec(path), seed=0)
+    dataset = to_training_rows(dataset, SFTScriptArguments(dataset_name=path), "text")
+    check_conversations(dataset, tokenizer, SFTConfig(output_dir="unused", use_cpu=True, bf16=False))
+    return dataset
+
+
 @shapes
 @given(st.data())
 def test_sft(write, tokenizer, data):
@@ -208,10 +215,7 @@ def test_sft(write, tokenizer, data):
     path = write(rows)
 
     def load(path):
-        dataset = load_split(DatasetSpec(path), seed=0)
-        dataset = to_training_rows(dataset, SFTScriptArguments(dataset_name=path), "text")
-        check_conversations(dataset, tokenizer, SFTConfig(output_dir="unused", use_cpu=True, bf16=False))
-        return dataset
+        return load_for_sft(path, tokenizer)
 
     if position is not None:
         return assert_names_row(path, load, position, count)
@@ -241,10 +245,7 @@ def test_sft_on_prompts_and_completions(write, tokenizer, data):
     path = write(rows)
 
     def load(path):
-        dataset = load_split(DatasetSpec(path), seed=0)
-        dataset = to_training_rows(dataset, SFTScriptArguments(dataset_name=path), "text")
-        check_conversations(dataset, tokenizer, SFTConfig(output_dir="unused", use_cpu=True, bf16=False))
-        return dataset
+        return load_for_sft(path, tokenizer)
 
     if position is not None:
         return assert_names_row(path, load, position, count)
