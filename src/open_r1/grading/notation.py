@@ -343,8 +343,13 @@ def _brace_arguments(text: str) -> str:
         if not end:
             break
         command = match[0][:-1].strip()
-        opening, closing = PYTHON_BRACKETS.get(command) or (_root_or_power(command) + "{", "}")
-        text = f"{text[: match.start()]}{opening}{text[match.end() : end]}{closing}{text[end + 1 :]}"
+        argument = text[match.end() : end]
+        if command in PYTHON_BRACKETS:
+            opening, closing = PYTHON_BRACKETS[command]
+            spelled = f"{opening}{argument}{closing}"
+        else:
+            spelled = f"{_root_or_power(command)}{{{argument}}}"
+        text = text[: match.start()] + spelled + text[end + 1 :]
     return text
 
 
