@@ -167,6 +167,11 @@ def test_names_of_languages(language, names):
         assert parse_test_cases({"test_cases": ENTRIES, "language": name})[0] == language
 
 
+@pytest.mark.parametrize("name", ["en", "zh-CN", "German", None])
+def test_language_of_the_thought_is_no_programming_language(name):
+    assert parse_test_cases({"test_cases": ENTRIES, "language": name})[0] == "python"
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_languages_that_cannot_be_run_are_named(name):
     with pytest.raises(InvalidTestCases, match="cannot be run; expected one of python, cpp") as error:

@@ -44,6 +44,9 @@ TEST_COLUMNS = tuple(column for layout in LAYOUTS for column in layout)
 # Columns that say how to judge a row that has test cases.
 OTHER_COLUMNS = ("metadata", "language", "generated_checker", "input_mode", "interaction_format", "input_file")
 LIVECODEBENCH = ("public_test_cases", "private_test_cases")
+# Rewards for the language of thoughts read the column `language`, too.
+NATURAL_LANGUAGES = set("en zh fr es de pt it ru ar hi ja ko english chinese french spanish german".split())
+NATURAL_LANGUAGES |= set("portuguese italian russian arabic hindi japanese korean".split())
 # Fields of a test case besides its input and output.
 FIELDS = ("type", "testtype", "fn_name", "metadata", "tolerance")
 
@@ -84,8 +87,16 @@ def read_test_cases(columns: dict[str, Any]) -> RawTestCases:
             entries += found.entries
             language = language or found.language
         if entries:
-            return RawTestCases(entries, language or columns.get("language"))
+            return RawTestCases(entries, language or _programming_language(columns.get("language")))
     raise InvalidTestCases("no test cases")
+
+
+def _programming_language(name: Any) -> Any:
+    """The column `language`, unless it names the language that the model is to think in."""
+    code = str(name).strip().lower().partition("-")[0]
+    if code in NATURAL_LANGUAGES:
+        return None
+    return name
 
 
 def read_checker(columns: dict[str, Any]) -> str | None:
