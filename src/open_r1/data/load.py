@@ -18,6 +18,8 @@ from datasets.features.features import FeatureType
 from open_r1.configs import DatasetSpec, ScriptArguments
 from open_r1.configs.recipes import find_producer
 from open_r1.data.completions import missing_shards, read_completions, read_manifests
+from open_r1.data.rows import describe_row
+from open_r1.data.text_files import SUFFIXES, load_text_files
 from open_r1.utils.errors import MissingInputError, RecipeError, did_you_mean
 from open_r1.utils.files import atomic_path
 from open_r1.utils.hub import go_offline_if_unreachable
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 MANY_ROWS = 50_000  # from here on, preparing the rows takes long enough to show a progress bar
 FIRST_INEXACT_INTEGER = 2**53  # from here on, not every integer is a floating-point number
 GOLD_TYPES = ("string", "large_string", "string_view", "bool", "int", "uint", "float", "null")
-FILE_FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+FILE_FORMATS = (*SUFFIXES, ".parquet")
 
 
 class MissingSplitError(RecipeError):
@@ -193,10 +195,10 @@ def rename_column(dataset: Dataset, column: str, name: str, option: str) -> Data
 
 
 def require_exact_golds(dataset: Dataset, column: str, option: str) -> None:
-    """Checks that gold answers are as their file has them, and not what a reader took them for.
+    """Checks that gold answers are what was written, as far as one can tell.
 
-    JSON readers take 12345678901234567890123 for 1.2345678901234568e22, and columns of dates for points in time; CSV
-    readers take all integers of a column with an empty cell for floating-point numbers.
+    JSON and CSV files are read exactly, see `text_files`. In others, large integers may have become floating-point
+    numbers long before, such as those of a column with gaps.
 
     Args:
         dataset (`Dataset`): The rows.
@@ -209,9 +211,9 @@ def require_exact_golds(dataset: Dataset, column: str, option: str) -> None:
     type_name = _gold_type(dataset.features[column])
     if type_name is None:
         raise RecipeError(
-            f"{option}: the column {column!r} was read as {dataset.features[column]}; expected text, numbers or lists "
-            "of them. (Readers of JSON take texts such as 2024-01-31 for points in time; write 'January 31, 2024', or "
-            "store the rows as Parquet.)"
+            f"{option}: the column {column!r} has the type {dataset.features[column]}; expected text, numbers or "
+            "lists of them. Gold answers within another column, such as the `ground_truth` of `reward_model`, need a "
+            "column of their own."
         )
     if not type_name.startswith(("float", "json")):
         return
@@ -219,8 +221,8 @@ def require_exact_golds(dataset: Dataset, column: str, option: str) -> None:
         for number in _floats_in(gold):
             if abs(number) >= FIRST_INEXACT_INTEGER:
                 raise RecipeError(
-                    f"{option}: row {index + 1} of {len(dataset)}: the gold answer was read as the floating-point "
-                    f"number {number!r}, which may have lost digits. Write it as text, in quotes."
+                    f"{option}: {describe_row(dataset, index)}: the gold answer is the floating-point number "
+                    f"{number!r}, which may have lost digits. Store it as text."
                 )
 
 
@@ -317,8 +319,10 @@ def _load_file(path: Path) -> DatasetDict:
         raise RecipeError(f"dataset_name: cannot read '{path}'; expected {', '.join(FILE_FORMATS)} or a folder.")
     if not path.stat().st_size:
         raise RecipeError(f"dataset_name: {path} is empty.")
+    if path.suffix in SUFFIXES:
+        return DatasetDict({"train": load_text_files([path])})
     try:
-        return datasets.load_dataset(FILE_FORMATS[path.suffix], data_files={"train": str(path)})
+        return datasets.load_dataset("parquet", data_files={"train": str(path)})
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         raise RecipeError(f"dataset_name: cannot read '{path}': {error.__cause__ or error}") from error
 
@@ -337,9 +341,27 @@ def _load_folder(folder: Path, config: str | None) -> DatasetDict:
             return saved
         # If a card names the files, datasets does not notice that they have changed; hence a cache for each state.
         cache = Path(datasets.config.HF_DATASETS_CACHE, "folders", folder_fingerprint(folder))
+        builder = datasets.load_dataset_builder(str(folder), config, cache_dir=str(cache))
+        splits = _find_text_files(builder)
+        if splits:
+            return DatasetDict({split: load_text_files(paths) for split, paths in splits.items()})
         return datasets.load_dataset(str(folder), config, cache_dir=str(cache))
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         raise RecipeError(f"dataset_name: cannot read '{folder}': {error.__cause__ or error}") from error
+
+
+def _find_text_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:
+    """The JSON or CSV files of a folder, by split; nothing if it has other files, or a card with their types."""
+    if builder.info.features is not None:
+        return {}
+    splits = {}
+    suffixes = set()
+    for split, names in (builder.config.data_files or {}).items():
+        splits[str(split)] = [Path(name) for name in names]
+        suffixes.update(path.suffix for path in splits[str(split)])
+    if len(suffixes) == 1 and suffixes <= set(SUFFIXES):
+        return splits
+    return {}
 
 
 def _load_from_hub(name: str, config: str | None) -> DatasetDict:
