@@ -410,6 +410,23 @@ def test_missing_or_numeric_prompt_ids(build, tmp_path):
         assert len(written) == 2 and len(set(written["prompt_id"])) == 2
 
 
+def test_completion_of_several_turns_is_refused(build):
+    """Joined, its turns would be one answer that nobody gave."""
+    first, second = {"role": "assistant", "content": "Which sum?"}, {"role": "assistant", "content": completion(2)}
+    turns = [first, {"role": "user", "content": "1 plus 1"}, second]
+    outcome = build(rows=[row(1, 0, [second]), row(1, 1, turns)])
+    assert outcome.code == 1
+    assert "row 2 of 2: found a completion of several turns (assistant, user, assistant)" in outcome.err
+
+
+def test_prompt_ends_before_the_answer(build, tmp_path):
+    question = {"role": "user", "content": QUESTION.format(1, 1)}
+    answered = [question, {"role": "assistant", "content": "Three."}]
+    assert build(rows=[row(1, 0, completion(2)) | {"problem": answered}]).code == 0
+    [messages] = load_set(tmp_path / "set")["messages"]
+    assert messages == [question, {"role": "assistant", "content": completion(2)}]
+
+
 def test_nothing_correct_to_rewrite_is_an_error(build):
     wrong = [row | {"solution": "999"} for row in ROWS]
     outcome = build("cold_start", wrong, rewriter="recipes/DeepSeek-R1/generate/config_rewrite.yaml")

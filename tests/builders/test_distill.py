@@ -101,6 +101,15 @@ def test_prompt_and_completion_columns_may_have_any_name(build, source, tmp_path
     assert "has the columns query, reply; expected `messages`, or 'prompt'" in build([source("mine", rows)]).err
 
 
+def test_system_message_in_a_column_of_its_own(build, source, tmp_path):
+    rows = [{"messages": chat("hello ?", f"{THOUGHT}hi"), "system": "Be kind."}]
+    assert build([source("mine", rows)]).code == 0
+    assert mixture(tmp_path)[0]["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        *chat("hello ?", f"{THOUGHT}hi"),
+    ]
+
+
 def test_teacher_writes_new_answers_with_or_without_a_thought(build, source, tmp_path):
     first = {"role": "user", "content": "Tell me about cats."}
     conversation = [

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from open_r1.data.messages import InvalidRow, parse_conversation, read_messages
+from open_r1.data.messages import InvalidRow, parse_conversation, read_answer, read_messages
 
 
 USER = {"role": "user", "content": "2+2?"}
@@ -78,7 +78,41 @@ def test_what_is_wrong_with_a_row(value, says):
 
 @pytest.mark.parametrize(
     "text",
-    ["[1, 2]", "[", "[]", "[0,1]", '["a"]', '[{"a": 1}]', "a]", '{"a": "role"}', '"role"', "[role]", "{'from': x}"],
+    [
+        *(
+            "[1, 2]",
+            "[",
+            "[]",
+            "[0,1]",
+            '["a"]',
+            '[{"a": 1}]',
+            "a]",
+            '{"a": "role"}',
+            '"role"',
+            "[role]",
+            "{'from': x}",
+        ),
+        '{"from": "Paris", "to": "Rome"}',
+        '{"from": "Paris", "value": "Rome"}',
+        '[{"role": "alien", "content": "4"}]',
+        '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": null}]',
+    ],
 )
 def test_other_texts_in_brackets_are_not_conversations(text):
     assert parse_conversation(text) == text
+
+
+def test_what_is_written_to_a_data_set_is_one_answer():
+    assert read_answer(None) is None
+    assert read_answer("4") == read_answer([ASSISTANT]) == read_answer(json.dumps([ASSISTANT])) == "4"
+    assert read_answer(json.dumps([USER, ASSISTANT])) == json.dumps([USER, ASSISTANT])
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "add", "arguments": {}}}]}
+    for turns, roles in [
+        ([ASSISTANT, USER, ASSISTANT], "assistant, user, assistant"),
+        ([USER, ASSISTANT], "user, assistant"),
+        ([call, {"role": "tool", "content": "4"}, ASSISTANT], "assistant, tool, assistant"),
+    ]:
+        with pytest.raises(InvalidRow, match=rf"a completion of several turns \({roles}\); expected one answer"):
+            read_answer(turns)
+    with pytest.raises(InvalidRow, match="calls a tool"):
+        read_answer([call])

@@ -118,3 +118,44 @@ def test_row_that_cannot_be_used_is_named(bad, kwargs, says):
 def test_answers_alone_have_no_question():
     with pytest.raises(RecipeError, match="row 1 of 1: chosen: found an answer alone; expected a conversation, or"):
         to_pairs(Dataset.from_list([{"chosen": "a", "rejected": "b"}]), arguments(), seed=0)
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "1+1", "chosen": [SYSTEM, *chat("", "2")[1:]], "rejected": [SYSTEM, *chat("", "3")[1:]]},
+        {"prompt": "1+1", "chosen": "2", "rejected": "3", "system": "Be brief."},
+        {"chosen": chat("1+1", "2"), "rejected": chat("1+1", "3"), "system": "Be brief."},
+        {
+            "prompt": [SYSTEM, *chat("1+1", "")[:1]],
+            "chosen": [SYSTEM, *chat("", "2")[1:]],
+            "rejected": chat("", "3")[1:],
+        },
+        {"prompt": "not used", "chosen": [SYSTEM, *chat("1+1", "2")], "rejected": [SYSTEM, *chat("1+1", "3")]},
+    ],
+)
+def test_prompt_and_system_message_of_a_pair(row):
+    [pair] = to_pairs(Dataset.from_list([row]), arguments(), seed=0)
+    assert pair == {"chosen": [SYSTEM, *chat("1+1", "2")], "rejected": [SYSTEM, *chat("1+1", "3")]}
+
+
+def test_answers_to_different_requests_are_refused():
+    rows = [{"chosen": chat("1+1", "2"), "rejected": chat("1+2", "2")}]
+    with pytest.raises(RecipeError, match="row 1 of 1: chosen and rejected differ before their last messages"):
+        to_pairs(Dataset.from_list(rows), arguments(), seed=0)
+
+
+def test_dialogues_of_hh_rlhf():
+    start = "\n\nHuman: hi\n\nAssistant: Hello!\n\nHuman: 1+1?\n\nPlease.\n\nAssistant: "
+    [pair] = to_pairs(Dataset.from_list([{"chosen": f"{start}2", "rejected": f"{start}3"}]), arguments(), seed=0)
+    assert pair["chosen"] == [*chat("hi", "Hello!"), *chat("1+1?\n\nPlease.", "2")]
+    assert pair["rejected"][-1]["content"] == "3"
+    for text in ("the Human: 2", "Assistant: 2", "2\n\nHuman: and then?\n\nAssistant: 3"):
+        with pytest.raises(RecipeError, match="found an answer alone"):
+            to_pairs(Dataset.from_list([{"chosen": text, "rejected": "3"}]), arguments(), seed=0)
+    rows = [{"chosen": f"{start}2\n\nHuman: thanks", "rejected": f"{start}3"}]
+    with pytest.raises(RecipeError, match="ends with a message of the user"):
+        to_pairs(Dataset.from_list(rows), arguments(), seed=0)

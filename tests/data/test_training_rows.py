@@ -74,6 +74,65 @@ def test_every_row_is_read_and_named(good, bad, says):
         read(rows)
 
 
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": MESSAGES, "system": "Be brief."},
+        {"conversations": SHAREGPT, "system": "Be brief."},
+        {"conversations": SHAREGPT, "system_prompt": "Be brief.", "system": None},
+        {"messages": [SYSTEM, *MESSAGES], "system": "Be brief."},
+        {"messages": [SYSTEM, *MESSAGES], "system": ""},
+        {"instruction": "2+2?", "output": "4", "system_prompt": "Be brief."},
+    ],
+)
+def test_system_message_in_a_column_of_its_own(row):
+    assert read([row]) == {"messages": [[SYSTEM, *MESSAGES]]}
+
+
+def test_system_message_beside_prompt_and_completion():
+    row = {"prompt": MESSAGES[:1], "completion": "4", "system": "Be brief."}
+    assert read([row])["prompt"] == [[SYSTEM, *MESSAGES[:1]]]
+
+
+def test_two_different_system_messages_are_refused():
+    with pytest.raises(RecipeError, match="row 1 of 1: system: found .*Be long.* has the system message .*Be brief"):
+        read([{"messages": [SYSTEM, *MESSAGES], "system": "Be long."}])
+    with pytest.raises(RecipeError, match="row 1 of 1: system_prompt: found str 'Be long"):
+        read([{"messages": MESSAGES, "system": "Be brief.", "system_prompt": "Be long."}])
+    with pytest.raises(RecipeError, match="system: found int 3; expected text"):
+        read([{"messages": MESSAGES, "system": 3}])
+
+
+def test_column_of_conversations_that_does_not_exist():
+    with pytest.raises(RecipeError) as raised:
+        read([{"dialogue": MESSAGES, "text": "x"}], dataset_messages_column="dialog")
+    assert str(raised.value) == (
+        "dataset_messages_column: found 'dialog'; expected one of the columns dialogue, text. Did you mean 'dialogue'?"
+    )
+
+
+@pytest.mark.parametrize(
+    "prompt, completion",
+    [
+        ('{"from": "Paris", "to": "Rome"}', "2 hours"),
+        ('[{"role": "admin", "content": "x"}]', "JSON"),
+        ("Write a message.", '{"role": "user", "content": "2+2?"}'),
+        ("Write a message.", '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]'),
+        ("Write a message.", '{"role": "assistant"}'),
+    ],
+)
+def test_json_that_is_no_conversation_is_text(prompt, completion):
+    assert read([{"prompt": prompt, "completion": completion}]) == {"prompt": [prompt], "completion": [completion]}
+
+
+def test_completion_that_is_stored_as_json():
+    row = {"prompt": json.dumps(MESSAGES[:1]), "completion": json.dumps(MESSAGES[1:])}
+    assert read([row]) == {"prompt": [MESSAGES[:1]], "completion": [MESSAGES[1:]]}
+
+
 def test_unknown_columns():
     with pytest.raises(RecipeError, match="found the columns question, answer; expected messages; conversations"):
         read([{"question": "2+2?", "answer": "4"}])

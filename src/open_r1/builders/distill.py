@@ -30,14 +30,14 @@ from rich.console import Console
 
 from open_r1.builders.filters import Duplicates, Empty
 from open_r1.builders.recipe_filters import filters_from_recipe
-from open_r1.builders.rows import plain_messages, to_messages
+from open_r1.builders.rows import plain_messages, read_prompt, to_messages
 from open_r1.builders.run import show_plan, start_builder, work_folder, write_dataset
 from open_r1.builders.run_filters import run_filters
 from open_r1.configs import DistillArguments, Source
 from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.filter_report import FilterReport, format_reports
 from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split
-from open_r1.data.messages import read_completion, read_messages, read_text_or_messages
+from open_r1.data.messages import add_system_message, read_answer, read_messages, read_text_or_messages
 from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
@@ -105,6 +105,8 @@ def read_source(source: Source, args: DistillArguments) -> Dataset:
 
     def read_row(row: dict) -> dict:
         prompt, answer = read_exchange(row)
+        if prompt:
+            prompt = add_system_message(prompt, row)
         if not source.thought and not source.teacher:
             answer = _with_thought(answer)
         return {
@@ -142,10 +144,14 @@ def _choose_reader(rows: Dataset, source: Source) -> Callable[[dict], tuple[list
             f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, or "
             f"{prompt_column!r} and {completion_column!r} (see dataset_prompt_column and dataset_completion_column)."
         )
-    return lambda row: (
-        _plain_prompt(row[prompt_column] or []),
-        read_completion(row[completion_column] or None) or "",
-    )
+
+    def read_exchange(row: dict) -> tuple[list[dict], str]:
+        prompt = []
+        if row[prompt_column]:
+            prompt = _plain_prompt(read_prompt(row[prompt_column]))
+        return prompt, read_answer(row[completion_column] or None) or ""
+
+    return read_exchange
 
 
 def _split_conversation(value: Any) -> tuple[list[dict], str]:

@@ -7,6 +7,7 @@ since TRL would take a `prompt` for something else.
 
 import hashlib
 import json
+from typing import Any
 from zlib import crc32
 
 from datasets import Dataset, Features, Value
@@ -16,14 +17,15 @@ from open_r1.builders.filters import Duplicates
 from open_r1.configs import BuilderArguments, SelectionArguments
 from open_r1.data.conversations import as_text
 from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split, rename_columns, require_column
-from open_r1.data.messages import conversation_type, is_conversation, read_completion, read_text_or_messages
+from open_r1.data.messages import conversation_type, is_conversation, read_answer
+from open_r1.data.prompts import read_question
 from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.models.chat_template import use_chat_template
 from open_r1.utils.text import OPEN, prompt_messages
 
 
 COLUMNS_TO_DROP = ("prompt", "completion", "finish_reason", "prompt_tokens", "seed")
-STARTS_LIKE_MESSAGES = r"^\s*\["  # the beginning of a list in JSON
+STARTS_LIKE_MESSAGES = r'^\s*[\[{"]'  # the beginning of a list, an object or a text in JSON
 SAME_COMPLETION = Duplicates("completion", within="prompt_id")  # the same completion of the same prompt
 
 
@@ -58,7 +60,7 @@ def _is_normalized(rows: Dataset) -> bool:
     if compute.any(compute.match_substring_regex(rows.data.column("completion"), STARTS_LIKE_MESSAGES)).as_py():
         return False
     try:
-        return all(read_text_or_messages(prompt, "prompt") == prompt for prompt in rows["prompt"])
+        return all(read_prompt(prompt) == prompt for prompt in rows["prompt"])
     except InvalidRow:
         return False
 
@@ -71,10 +73,10 @@ def _normalize(rows: Dataset, args: SelectionArguments) -> Dataset:
         types["prompt"] = conversation_type(rows, "prompt")
 
     def normalize(row: dict) -> dict:
-        completion = read_completion(row["completion"]) or ""
+        completion = read_answer(row["completion"]) or ""
         if args.thought_opened and not completion.startswith(OPEN):
             completion = OPEN + completion
-        prompt = read_text_or_messages(row["prompt"], "prompt")
+        prompt = read_prompt(row["prompt"])
         if has_messages:
             prompt = prompt_messages(prompt)
         elif isinstance(prompt, list):
@@ -93,6 +95,25 @@ def _normalize(rows: Dataset, args: SelectionArguments) -> Dataset:
         num_proc=args.num_proc if len(rows) > 10_000 else None,
         description="Reading completions",
     )
+
+
+def read_prompt(value: Any) -> str | list[dict]:
+    """A prompt as text, or as messages that end before the assistant's answer.
+
+    Blank text stays, since filters drop and report it.
+
+    Args:
+        value (`Any`): The prompt, as a data set has it.
+
+    Raises:
+        InvalidRow: If it is neither.
+    """
+    if isinstance(value, str) and not value.strip():
+        return value
+    try:
+        return read_question(value)
+    except InvalidRow as error:
+        raise InvalidRow(f"prompt: {error}") from error
 
 
 def _select_shard(rows: Dataset, part: int, parts: int) -> Dataset:

@@ -6,6 +6,7 @@ and either of them as JSON text. What cannot be read raises `InvalidRow` with th
 
 import ast
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset, Json, List, Value
@@ -26,6 +27,11 @@ OTHER_NAMES_OF_ROLES = {
     "observation": "tool",
     "function_response": "tool",
 }
+ROLES_OF_COMPLETIONS = ("assistant", "tool")
+# Of one of these, a message that is stored as text must have a value.
+CONTENT_KEYS = ("content", "value", "tool_calls", "function_call")
+# Columns of system messages beside conversations.
+SYSTEM_COLUMNS = ("system", "system_prompt")
 THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
 TOOL_KEYS = {"tool_calls": list, "tool_call_id": str, "name": str}
 
@@ -44,35 +50,79 @@ def read_messages(value: Any) -> list[dict]:
     >>> read_messages([{"role": "assistant", "reasoning_content": "2+2", "content": [{"type": "text", "text": "4"}]}])
     [{'role': 'assistant', 'content': '<think>2+2</think>4'}]
     """
+    stored = list_messages(value)
+    messages = []
+    for number, message in enumerate(stored, start=1):
+        try:
+            messages.append(_read_message(message))
+        except InvalidRow as error:
+            raise InvalidRow(f"message {number} of {len(stored)}: {error}") from error
+    return messages
+
+
+def list_messages(value: Any) -> list:
+    """The messages of a conversation as they are stored, in any layout.
+
+    Raises:
+        InvalidRow: If it is not a conversation.
+    """
     if isinstance(value, str):
-        value = parse_conversation(value)
+        value = _parse_messages(value) or value
     if _is_message(value):
         value = [value]
     if not isinstance(value, list):
         raise InvalidRow(f"found {_describe(value)}; expected a list of messages")
     if not value:
         raise InvalidRow("the conversation is empty")
-    messages = []
-    for number, message in enumerate(value, start=1):
-        try:
-            messages.append(_read_message(message))
-        except InvalidRow as error:
-            raise InvalidRow(f"message {number} of {len(value)}: {error}") from error
+    return value
+
+
+def add_system_message(messages: list[dict], row: dict) -> list[dict]:
+    """A conversation with the system message that some data sets have in a column of its own.
+
+    Args:
+        messages (`list[dict]`): The conversation.
+        row (`dict`): Its row, perhaps with a column of `SYSTEM_COLUMNS`.
+
+    Raises:
+        InvalidRow: If the conversation has another system message already.
+
+    >>> add_system_message([{"role": "user", "content": "2+2?"}], {"system": "Be brief."})
+    [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': '2+2?'}]
+    """
+    for column in SYSTEM_COLUMNS:
+        text = row.get(column)
+        if text is None:
+            continue
+        if not isinstance(text, str):
+            raise InvalidRow(f"{column}: found {_describe(text)}; expected text")
+        if not text.strip():
+            continue
+        existing = [message["content"] for message in messages if message["role"] in ("system", "developer")]
+        if not existing:
+            messages = [{"role": "system", "content": text}, *messages]
+        elif existing[0].strip() != text.strip():
+            raise InvalidRow(
+                f"{column}: found {_describe(text)}, but the conversation has the system message "
+                f"{_describe(existing[0])}; remove one of them"
+            )
     return messages
 
 
-def read_text_or_messages(value: Any, column: str) -> str | list[dict]:
+def read_text_or_messages(value: Any, column: str, roles: Sequence[str] = ROLES) -> str | list[dict]:
     """A value that may be text or a conversation, such as a prompt; a conversation stored as JSON text is parsed.
 
     Args:
         value (`Any`): The value.
         column (`str`): Its column, for the error message.
+        roles (`Sequence[str]`, *optional*):
+            The roles of a conversation that is stored as text. Text with other roles is no conversation.
 
     Raises:
         InvalidRow: If it is neither.
     """
     if isinstance(value, str):
-        value = parse_conversation(value)
+        value = parse_conversation(value, roles)
     if isinstance(value, str):
         return value
     if not isinstance(value, list) and not _is_message(value):
@@ -83,14 +133,14 @@ def read_text_or_messages(value: Any, column: str) -> str | list[dict]:
         raise InvalidRow(f"{column}: {error}") from error
 
 
-def is_conversation(value: Any) -> bool:
-    """Whether a value is a list of messages, or one that is stored as JSON text.
+def is_conversation(value: Any, roles: Sequence[str] = ROLES) -> bool:
+    """Whether a value is a list of messages, or one of some roles that is stored as JSON text.
 
     >>> is_conversation('[{"role": "user", "content": "2+2?"}]'), is_conversation("2+2?")
     (True, False)
     """
     if isinstance(value, str):
-        value = parse_conversation(value)
+        value = parse_conversation(value, roles)
     return isinstance(value, list) or _is_message(value)
 
 
@@ -107,12 +157,35 @@ def read_completion(value: Any) -> str | None:
         return None
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         raise InvalidRow(f"found a list of {len(value)} texts; expected one completion per row")
-    completion = read_text_or_messages(value, "the completion")
+    completion = read_text_or_messages(value, "the completion", ROLES_OF_COMPLETIONS)
     if isinstance(completion, str):
         return completion
     if all(message["role"] != "assistant" for message in completion):
         raise InvalidRow("found a conversation without a message of the assistant")
     return text_of(completion)
+
+
+def read_answer(value: Any) -> str | None:
+    """The text of a completion that is to be written to a data set, which must be one answer; `None` stays `None`.
+
+    Raises:
+        InvalidRow: If it is anything else. The text of several turns would be one answer that nobody gave.
+
+    >>> read_answer([{"role": "assistant", "content": "4"}])
+    '4'
+    """
+    text = read_completion(value)
+    if text is None:
+        return None
+    messages = read_text_or_messages(value, "the completion", ROLES_OF_COMPLETIONS)
+    if isinstance(messages, str):
+        return text
+    if len(messages) > 1:
+        roles = ", ".join(message["role"] for message in messages)
+        raise InvalidRow(f"found a completion of several turns ({roles}); expected one answer of the assistant")
+    if "tool_calls" in messages[0]:
+        raise InvalidRow("found a completion that calls a tool; expected one answer of the assistant")
+    return text
 
 
 def conversation_type(dataset: Dataset, column: str) -> List:
@@ -137,23 +210,39 @@ def _calls_tools(message: Any) -> bool:
     return isinstance(message, dict) and any(message.get(key) for key in TOOL_KEYS)
 
 
-def parse_conversation(text: str) -> list | str:
+def parse_conversation(text: str, roles: Sequence[str] = ROLES) -> list | str:
     """A conversation that is stored as text, in JSON or as Python prints it; any other text as it is.
+
+    Text is only a conversation if each message has one of the roles, and a content.
 
     >>> parse_conversation('[{"role": "user", "content": "2+2?"}]'), parse_conversation("[1, 2]")
     ([{'role': 'user', 'content': '2+2?'}], '[1, 2]')
+    >>> parse_conversation('{"from": "Paris", "to": "Rome"}')
+    '{"from": "Paris", "to": "Rome"}'
     """
-    if not text.lstrip().startswith(("[", "{", '"')) or ("role" not in text and "from" not in text):
+    messages = _parse_messages(text)
+    if messages is None:
         return text
+    for message in messages:
+        has_content = _first_of(message, *CONTENT_KEYS) is not None
+        if _role_of(message) not in roles or not has_content:
+            return text
+    return messages
+
+
+def _parse_messages(text: str) -> list[dict] | None:
+    """Messages that are stored as text; `None` if the text is anything else."""
+    if not text.lstrip().startswith(("[", "{", '"')) or ("role" not in text and "from" not in text):
+        return None
     value = _parse_literal(text.strip())
     if isinstance(value, str) and value != text:  # JSON text in JSON text
-        value = parse_conversation(value)
+        return _parse_messages(value)
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list) or not value:
-        return text
+        return None
     if not all(_is_message(message) for message in value):
-        return text
+        return None
     return value
 
 
@@ -176,10 +265,9 @@ def _is_message(value: Any) -> bool:
 def _read_message(message: Any) -> dict:
     if not isinstance(message, dict):
         raise InvalidRow(f"found {_describe(message)}; expected `role` and `content`")
-    role = _first_of(message, "role", "from")
-    if not isinstance(role, str):
+    role = _role_of(message)
+    if role is None:
         raise InvalidRow(f"found the keys {', '.join(message)}; expected `role` and `content`, or `from` and `value`")
-    role = OTHER_NAMES_OF_ROLES.get(role, role)
     if role not in ROLES:
         raise InvalidRow(f"role: found {role!r}; expected one of {', '.join(ROLES)}")
     tools = _read_tool_keys(message)
@@ -197,6 +285,14 @@ def _read_message(message: Any) -> dict:
             raise InvalidRow(f"the thought: found {_describe(thought)}; expected text")
         content = join_thought(thought, content)
     return {"role": role, "content": content, **tools}
+
+
+def _role_of(message: dict) -> str | None:
+    """The role of a message under its usual name, if it is known; `None` if there is none."""
+    role = _first_of(message, "role", "from")
+    if not isinstance(role, str):
+        return None
+    return OTHER_NAMES_OF_ROLES.get(role, role)
 
 
 def _read_tool_keys(message: dict) -> dict:

@@ -8,14 +8,16 @@ two requests, each judged on its own.
 
 import logging
 import random
+import re
 from itertools import cycle, islice
+from typing import Any
 
 from datasets import Dataset, Features, Json, List
 
 from open_r1.configs import DatasetSpec, RewardModelScriptArguments
 from open_r1.data.filter_report import FilterReport
 from open_r1.data.load import existing_columns, load_split, require_column
-from open_r1.data.messages import conversation_type, read_text_or_messages
+from open_r1.data.messages import add_system_message, conversation_type, read_text_or_messages
 from open_r1.data.rows import InvalidRow, convert_rows, describe_row
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import split_thought
@@ -24,6 +26,7 @@ from open_r1.utils.text import split_thought
 logger = logging.getLogger(__name__)
 
 SAFE, UNSAFE = "safe", "unsafe"
+SPEAKERS = re.compile(r"(?:^|\n\n)(Human|Assistant):")  # how HH-RLHF marks the turns of its dialogues
 
 
 def to_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) -> Dataset:
@@ -57,10 +60,13 @@ def _preference_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int
     rows, gap_report = _drop_narrow_gaps(rows, args.min_gap)
 
     def read_pair(row: dict) -> dict:
-        return {
-            "chosen": _judged_conversation(row, "chosen", args),
-            "rejected": _judged_conversation(row, "rejected", args),
-        }
+        chosen = _judged_conversation(row, "chosen", args)
+        rejected = _judged_conversation(row, "rejected", args)
+        if chosen[:-1] != rejected[:-1]:
+            raise InvalidRow(
+                "chosen and rejected differ before their last messages; expected two answers to the same request"
+            )
+        return {"chosen": chosen, "rejected": rejected}
 
     conversation = _conversation_type(rows, ["chosen", "rejected", "prompt"])
     pairs = convert_rows(
@@ -235,22 +241,48 @@ def _judged_conversation(row: dict, column: str, args: RewardModelScriptArgument
 
 def _read_conversation(row: dict, column: str) -> list[dict]:
     """A conversation that ends with an answer: the column itself, or the row's prompt and the column."""
-    messages = _read_messages(row, column, "assistant")
+    value = row[column]
+    if isinstance(value, str) and "prompt" not in row:
+        value = read_dialogue(value)
+    messages = _as_messages(value, column, "assistant")
     if messages[-1]["role"] != "assistant":
         raise InvalidRow(f"{column}: ends with a message of the {messages[-1]['role']}; expected the assistant")
-    if messages[0]["role"] != "assistant":
-        return messages
+    system = []
+    if messages[0]["role"] == "system":
+        system = messages[:1]
+    answers = messages[len(system) :]
+    if answers[0]["role"] != "assistant":
+        return add_system_message(messages, row)
     if "prompt" not in row:
         raise InvalidRow(f"{column}: found an answer alone; expected a conversation, or a column `prompt` beside it")
-    return [*_read_messages(row, "prompt", "user"), *messages]
+    prompt = add_system_message(_as_messages(row["prompt"], "prompt", "user"), row)
+    if system:
+        prompt = add_system_message(prompt, {"system": system[0]["content"]})
+    return [*prompt, *answers]
 
 
-def _read_messages(row: dict, column: str, role: str) -> list[dict]:
+def _as_messages(value: Any, column: str, role: str) -> list[dict]:
     """The messages of a column; text is one message of a role."""
-    value = read_text_or_messages(row[column], column)
+    value = read_text_or_messages(value, column)
     if isinstance(value, str):
         return [{"role": role, "content": value}]
     return value
+
+
+def read_dialogue(text: str) -> str | list[dict]:
+    """A dialogue as HH-RLHF has it, as messages; any other text as it is.
+
+    >>> read_dialogue("\\n\\nHuman: 2+2?\\n\\nAssistant: 4")
+    [{'role': 'user', 'content': '2+2?'}, {'role': 'assistant', 'content': '4'}]
+    """
+    before, *pieces = SPEAKERS.split(text)
+    if before.strip() or not pieces or pieces[0] != "Human":
+        return text
+    messages = []
+    for speaker, content in zip(pieces[::2], pieces[1::2], strict=True):
+        role = "user" if speaker == "Human" else "assistant"
+        messages.append({"role": role, "content": content.strip()})
+    return messages
 
 
 def beavertails(split: str, seed: int, dataset_name: str = "PKU-Alignment/BeaverTails", size: str = "330k") -> Dataset:

@@ -13,6 +13,9 @@ from datasets import Dataset, Features, Json, List, Value
 from open_r1.configs import SFTScriptArguments
 from open_r1.data.load import existing_columns
 from open_r1.data.messages import (
+    ROLES_OF_COMPLETIONS,
+    SYSTEM_COLUMNS,
+    add_system_message,
     conversation_type,
     is_conversation,
     read_messages,
@@ -20,7 +23,7 @@ from open_r1.data.messages import (
     without_nulls,
 )
 from open_r1.data.rows import InvalidRow, convert_rows
-from open_r1.utils.errors import RecipeError
+from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.text import prompt_messages
 
 
@@ -34,7 +37,6 @@ FORMATS = {
     "alpaca": ("instruction", "output"),
     "text": ("text",),
 }
-OPTIONAL_COLUMNS = {"alpaca": ("input", "system")}
 # Columns that TRL gives to the chat template, beside the messages.
 TEMPLATE_COLUMNS = ("tools", "chat_template_kwargs")
 
@@ -54,9 +56,13 @@ def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str
     columns = _columns_of(format_name, args, text_field)
     types = _types_of(format_name, columns, dataset)
     has_messages = any(isinstance(feature, List) for feature in types.values())
+    optional_columns = []
     template_columns = []
     if has_messages:
+        optional_columns += SYSTEM_COLUMNS
         template_columns = existing_columns(dataset, TEMPLATE_COLUMNS)
+    if format_name == "alpaca":
+        optional_columns.append("input")
     types |= dict.fromkeys(template_columns, Json())
 
     def convert(row: dict) -> dict:
@@ -67,12 +73,12 @@ def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str
         elif format_name == "text":
             converted = {text_field: _read_text(row[text_field], text_field)}
         else:
-            converted = _read_conversation(row[columns[0]])
+            converted = _read_conversation(row, columns[0])
         for name in template_columns:
             converted[name] = _read_template_column(row[name], name)
         return converted
 
-    used = existing_columns(dataset, [*columns, *OPTIONAL_COLUMNS.get(format_name, ()), *template_columns])
+    used = existing_columns(dataset, [*columns, *optional_columns, *template_columns])
     not_used = [name for name in dataset.column_names if name not in used]
     if not_used:
         logger.info("training on the columns %s; not used: %s", ", ".join(used), ", ".join(not_used))
@@ -88,15 +94,22 @@ def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str
 
 def _find_format(dataset: Dataset, args: SFTScriptArguments, text_field: str) -> str:
     """The format that the recipe names, or else the first one whose columns the data set has."""
+    existing = dataset.column_names
+    named = args.dataset_messages_column
+    if named and named not in existing:
+        raise RecipeError(
+            f"dataset_messages_column: found {named!r}; expected one of the columns {', '.join(existing)}"
+            f"{did_you_mean(named, existing)}"
+        )
     names = [args.dataset_format]
     if args.dataset_format == "auto":
         names = list(FORMATS)
     for name in names:
-        if set(_columns_of(name, args, text_field)) <= set(dataset.column_names):
+        if set(_columns_of(name, args, text_field)) <= set(existing):
             return name
     expected = "; ".join(" and ".join(_columns_of(name, args, text_field)) for name in names)
     raise RecipeError(
-        f"dataset: found the columns {', '.join(dataset.column_names)}; expected {expected}. Conversations in another "
+        f"dataset: found the columns {', '.join(existing)}; expected {expected}. Conversations in another "
         "column are named by dataset_messages_column."
     )
 
@@ -118,13 +131,14 @@ def _types_of(format_name: str, columns: tuple[str, ...], dataset: Dataset) -> d
     if format_name in ("messages", "sharegpt"):
         return {"messages": conversation_type(dataset, columns[0])}
     first_row = dataset[0]
-    if any(is_conversation(first_row[name]) for name in columns):
+    prompt_is_conversation = is_conversation(first_row["prompt"])
+    if prompt_is_conversation or is_conversation(first_row["completion"], ROLES_OF_COMPLETIONS):
         return {name: conversation_type(dataset, name) for name in columns}
     return dict.fromkeys(columns, Value("string"))
 
 
-def _read_conversation(value: Any) -> dict:
-    messages = read_messages(value)
+def _read_conversation(row: dict, column: str) -> dict:
+    messages = add_system_message(read_messages(row[column]), row)
     _require_answer(messages)
     return {"messages": messages}
 
@@ -141,13 +155,13 @@ def _require_answer(messages: list[dict]) -> None:
 def _read_prompt_and_completion(row: dict, has_messages: bool) -> dict:
     """Both as text, or both as messages if one of them is."""
     prompt = read_text_or_messages(row["prompt"], "prompt")
-    completion = read_text_or_messages(row["completion"], "completion")
+    completion = read_text_or_messages(row["completion"], "completion", ROLES_OF_COMPLETIONS)
     if not completion:
         raise InvalidRow("completion: the text is empty")
-    is_text = isinstance(prompt, str) and isinstance(completion, str)
-    if is_text != (not has_messages):
+    row_has_messages = isinstance(prompt, list) or isinstance(completion, list)
+    if row_has_messages != has_messages:
         raise InvalidRow("some rows have text and others have messages; bring all of them into the same form")
-    if is_text:
+    if not has_messages:
         return {"prompt": prompt, "completion": completion}
     if isinstance(completion, str):
         completion = [{"role": "assistant", "content": completion}]
@@ -155,20 +169,18 @@ def _read_prompt_and_completion(row: dict, has_messages: bool) -> dict:
         _require_answer(completion)
     except InvalidRow as error:
         raise InvalidRow(f"completion: {error}") from error
-    return {"prompt": prompt_messages(prompt), "completion": completion}
+    return {"prompt": add_system_message(prompt_messages(prompt), row), "completion": completion}
 
 
 def _read_alpaca(row: dict) -> dict:
-    """`instruction`, `input` and `output` (and `system`) as a conversation."""
+    """`instruction`, `input` and `output` (and a system message) as a conversation."""
     question = _read_text(row["instruction"], "instruction")
     if row.get("input"):
         question += f"\n\n{_read_text(row['input'], 'input')}"
     messages = []
-    if row.get("system"):
-        messages.append({"role": "system", "content": _read_text(row["system"], "system")})
     messages.append({"role": "user", "content": question})
     messages.append({"role": "assistant", "content": _read_text(row["output"], "output")})
-    return {"messages": messages}
+    return {"messages": add_system_message(messages, row)}
 
 
 def _read_template_column(value: Any, name: str) -> Any:
