@@ -173,3 +173,35 @@ def test_gold_answers_that_may_have_changed_are_refused(tmp_path, golds, says):
     Dataset.from_dict({"a": golds}).to_parquet(str(tmp_path / "a.parquet"))
     with pytest.raises(RecipeError, match=f"dataset_solution_column: {says}"):
         rename_columns(load(tmp_path / "a.parquet"), {"solution": "a"})
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        ({"prompt": "completion", "completion": "prompt"}, {"prompt": "b", "completion": "a", "solution": "c"}),
+        (
+            {"prompt": "solution", "completion": "prompt", "solution": "completion"},
+            {"prompt": "c", "completion": "a", "solution": "b"},
+        ),
+        ({"completion": "solution", "solution": "solution"}, {"prompt": "a", "completion": "c"}),
+        ({"solution": "completion"}, {"prompt": "a", "solution": "b"}),
+        ({"domain": "domain"}, {"prompt": "a", "completion": "b", "solution": "c"}),
+    ],
+)
+def test_columns_can_swap_their_names(columns, row):
+    rows = Dataset.from_list([{"prompt": "a", "completion": "b", "solution": "c"}])
+    assert rename_columns(rows, columns)[0] == row
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"prompt": "text", "completion": "text"},
+        {"prompt": "text", "solution": "text"},
+        {"prompt": "prompt", "completion": "prompt"},
+    ],
+)
+def test_two_options_that_name_the_same_column_are_refused(columns):
+    rows = Dataset.from_list([{"prompt": "a", "text": "b"}])
+    with pytest.raises(RecipeError, match=f"_column: another option names the column '{columns['prompt']}', too"):
+        rename_columns(rows, columns)

@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from open_r1.configs import GRPOScriptArguments, PromptSource
 from open_r1.configs.parser import RecipeParser
-from open_r1.data.mixture_schedule import load_sources, order_rows_by_step, schedule_rows
+from open_r1.data.mixture_schedule import SOURCE, load_sources, order_rows_by_step, schedule_rows
 from open_r1.data.prompts import to_prompts
 from open_r1.utils.errors import RecipeError
 
@@ -80,9 +80,22 @@ def files(tmp_path):
 def test_columns_of_all_sources_are_unified(files):
     rows, held_out = load_sources(GRPOScriptArguments(sources=files), grpo_args(*NO_EVALUATION))
     assert held_out is None
-    assert {"prompt", "solution", "domain", "source"} <= set(rows.column_names) and len(rows) == 40
-    assert rows[0] == {"prompt": "0+1", "solution": "1", "domain": "math", "source": 0}
+    assert {"prompt", "solution", "domain", SOURCE} <= set(rows.column_names) and len(rows) == 40
+    assert rows[0] == {"prompt": "0+1", "solution": "1", "domain": "math", SOURCE: 0}
     assert rows[35]["solution"] is None and rows[35]["domain"] == "general-helpful"
+
+
+def test_columns_of_a_source_can_have_any_names(tmp_path):
+    """NuminaMath, Tulu and Big-Math have a column `source`."""
+    row = {"solution": "2+2?", "prompt": "4", "source": "numina"}
+    (tmp_path / "math.jsonl").write_text(json.dumps(row) + "\n")
+    source = {"dataset_name": str(tmp_path / "math.jsonl")}
+    columns = {"dataset_prompt_column": "solution", "dataset_solution_column": "prompt"}
+    rows, _ = load_sources(GRPOScriptArguments(sources=[source | columns]), grpo_args(*NO_EVALUATION))
+    assert rows[0] == {"prompt": "2+2?", "solution": "4", "source": "numina", SOURCE: 0}
+    columns["dataset_solution_column"] = "solution"
+    with pytest.raises(RecipeError, match="math.jsonl: dataset_solution_column: another option names .*'solution'"):
+        load_sources(GRPOScriptArguments(sources=[source | columns]), grpo_args(*NO_EVALUATION))
 
 
 def test_missing_column_is_named(files):
@@ -102,7 +115,7 @@ def test_row_without_a_question_is_named_with_its_source(files):
 def test_rows_of_each_source_are_held_out_and_never_trained_on(files):
     args = GRPOScriptArguments(sources=files, eval_split_size=0.1)
     rows, held_out = load_sources(args, grpo_args())
-    assert len(rows) == 36 and len(held_out) == 4 and set(held_out["source"]) == {0, 1}
+    assert len(rows) == 36 and len(held_out) == 4 and set(held_out[SOURCE]) == {0, 1}
     assert not set(held_out["prompt"]) & set(rows["prompt"])
 
 
@@ -113,7 +126,7 @@ def grpo_args(*argv):
 
 
 def test_the_trainer_keeps_the_scheduled_order():
-    rows = Dataset.from_dict({"prompt": list("abcdefgh"), "source": [0] * 4 + [1] * 4})
+    rows = Dataset.from_dict({"prompt": list("abcdefgh"), SOURCE: [0] * 4 + [1] * 4})
     args = grpo_args("--max_steps", "4")
     ordered = order_rows_by_step(rows, [PromptSource("a"), PromptSource("b", from_step=2)], args)
     assert len(ordered) == 8 and args.shuffle_dataset is False and ordered.column_names == ["prompt"]
@@ -131,13 +144,13 @@ def test_only_mathematics_prompts_ask_for_a_boxed_answer(files):
 
 
 def test_a_round_must_be_a_whole_number_of_steps():
-    rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
+    rows = Dataset.from_dict({"prompt": ["a"], SOURCE: [0]})
     with pytest.raises(RecipeError, match="steps_per_generation × num_iterations is 1, gradient_accumulation_steps 4"):
         args = grpo_args("--gradient_accumulation_steps", "4", "--steps_per_generation", "1")
         order_rows_by_step(rows, [PromptSource("a")], args)
 
 
 def test_max_steps_is_required():
-    rows = Dataset.from_dict({"prompt": ["a"], "source": [0]})
+    rows = Dataset.from_dict({"prompt": ["a"], SOURCE: [0]})
     with pytest.raises(RecipeError, match="max_steps: missing"):
         order_rows_by_step(rows, [PromptSource("a")], grpo_args("--max_steps", "-1"))

@@ -68,6 +68,51 @@ def test_missing_column_names_its_option_and_a_suggestion():
         to_prompts(ROWS, args, tiny.tokenizer(), with_solution=False)
 
 
+@pytest.mark.parametrize(
+    ("question", "gold"),
+    [
+        ("solution", "answer"),
+        ("solution", "prompt"),
+        ("question", "prompt"),
+        ("prompt", "solution"),
+        ("completion", "messages"),
+        ("answer", "question"),
+    ],
+)
+def test_columns_can_have_any_names(question, gold):
+    other = {"prompt": "x", "solution": "x", "answer": "x"}
+    rows = Dataset.from_list([other | {question: "2+2?", gold: "4"}])
+    args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column=question, dataset_solution_column=gold)
+    [row] = to_prompts(rows, args, tiny.tokenizer(), with_solution=True)
+    assert row["prompt"] == [{"role": "user", "content": "2+2?"}] and row["solution"] == "4"
+
+
+def test_a_question_is_not_taken_for_a_gold_answer():
+    rows = Dataset.from_list([{"solution": "2+2?"}])
+    args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column="solution")
+    assert to_prompts(rows, args, tiny.tokenizer(), with_solution=False).column_names == ["prompt"]
+    with pytest.raises(RecipeError, match="dataset_solution_column: dataset_prompt_column names .*'solution', too"):
+        to_prompts(rows, args, tiny.tokenizer(), with_solution=True)
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ level + 1 }}", "TypeError: unsupported operand"),
+        ("{{ topic.name.first }}", "has no attribute 'name'"),
+        ("{{ 1 // (level or 0) }}", "ZeroDivisionError"),
+        ("{{ topic | round }}", "TypeError"),
+    ],
+)
+@pytest.mark.parametrize("option", ["prompt_template", "user_template"])
+def test_row_and_file_of_a_template_that_fails_are_named(tmp_path, option, template, says):
+    path = tmp_path / "t.jinja"
+    path.write_text("{{ prompt }}{% if level == None %}" + template + "{% endif %}")
+    rows = [{"prompt": "2+2?", "topic": "sums", "level": level} for level in [1, 2, None]]
+    with pytest.raises(RecipeError, match=f"row 3 of 3: {option}: .*t.jinja: .*{says}.*; columns: .*level"):
+        read(rows, **{option: str(path)})
+
+
 def read(rows, template=None, **kwargs):
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template

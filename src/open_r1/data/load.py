@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MANY_ROWS = 50_000  # from here on, preparing the rows takes long enough to show a progress bar
 FIRST_INEXACT_INTEGER = 2**53  # from here on, not every integer is a floating-point number
 GOLD_TYPES = ("string", "large_string", "string_view", "bool", "int", "uint", "float", "null")
+OPTIONAL_COLUMNS = ("solution", "domain")  # which a data set may lack
 FILE_FORMATS = (*SUFFIXES, ".parquet")
 
 
@@ -172,28 +173,6 @@ def require_column(dataset: Dataset, column: str, option: str) -> None:
         )
 
 
-def rename_column(dataset: Dataset, column: str, name: str, option: str) -> Dataset:
-    """Gives a column another name; a column that has this name already is removed.
-
-    Args:
-        dataset (`Dataset`): The rows.
-        column (`str`): The column's name in the data set.
-        name (`str`): Its new name.
-        option (`str`): The recipe's key that chooses the column, for the error message.
-
-    Raises:
-        RecipeError: If there is no such column.
-    """
-    if name == "solution" and column in dataset.column_names:
-        require_exact_golds(dataset, column, option)
-    if column == name:
-        return dataset
-    require_column(dataset, column, option)
-    if name in dataset.column_names:
-        dataset = dataset.remove_columns(name)
-    return dataset.rename_column(column, name)
-
-
 def require_exact_golds(dataset: Dataset, column: str, option: str) -> None:
     """Checks that gold answers are what was written, as far as one can tell.
 
@@ -246,19 +225,55 @@ def _gold_type(feature: FeatureType) -> str | None:
     return None
 
 
-def rename_columns(dataset: Dataset, columns: dict[str, str]) -> Dataset:
-    """Renames the columns of a data set to the names that our code and the rewards know.
+def rename_columns(
+    dataset: Dataset, columns: dict[str, str], names: dict[str, str] | None = None, where: str = ""
+) -> Dataset:
+    """Gives columns the names that our code and the rewards know, all at once, so that two may swap their names.
+
+    A column that has one of these names already, and that is not renamed itself, is removed.
 
     Args:
         dataset (`Dataset`): The rows.
         columns (`dict[str, str]`): The data set's own column names by ours, as in `DatasetSpec.columns`.
+        names (`dict[str, str]`, *optional*): The new names by ours; by default ours.
+        where (`str`, *optional*, defaults to `""`): Beginning of error messages, if there are several data sets.
 
     Raises:
-        RecipeError: If a column is missing, naming the option `dataset_<name>_column`.
+        RecipeError: If a column is missing, or if two options `dataset_<name>_column` name the same one.
+
+    >>> rows = Dataset.from_dict({"solution": ["2+2?"], "answer": ["4"]})
+    >>> rename_columns(rows, {"prompt": "solution", "solution": "answer"})[0]
+    {'prompt': '2+2?', 'solution': '4'}
     """
+    if names is None:
+        names = {name: name for name in columns}
+        columns = _drop_taken_defaults(columns)
+    new_names: dict[str, str] = {}
     for name, column in columns.items():
-        dataset = rename_column(dataset, column, name, f"dataset_{name}_column")
-    return dataset
+        option = f"{where}dataset_{name}_column"
+        new_name = names[name]
+        if column in new_names:
+            raise RecipeError(f"{option}: another option names the column {column!r}, too; name two different ones.")
+        if column != new_name:
+            require_column(dataset, column, option)
+        if name == "solution" and column in dataset.column_names:
+            require_exact_golds(dataset, column, option)
+        new_names[column] = new_name
+    replaced = set(new_names.values()) - set(new_names)
+    dataset = dataset.remove_columns(existing_columns(dataset, replaced))
+    existing = existing_columns(dataset, new_names)
+    return dataset.rename_columns({column: new_names[column] for column in existing})
+
+
+def _drop_taken_defaults(columns: dict[str, str]) -> dict[str, str]:
+    """Leaves out optional columns of the default name if that is the name of another one, such as the questions."""
+    chosen = [column for name, column in columns.items() if column != name]
+    kept = {}
+    for name, column in columns.items():
+        is_default = column == name and name in OPTIONAL_COLUMNS
+        if not is_default or column not in chosen:
+            kept[name] = column
+    return kept
 
 
 def hide_short_progress_bars(dataset: Dataset) -> None:

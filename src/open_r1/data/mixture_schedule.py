@@ -13,12 +13,12 @@ from datasets import Dataset, concatenate_datasets
 from trl import GRPOConfig
 
 from open_r1.configs import GRPOScriptArguments, PromptSource, steps_of_a_round
-from open_r1.data.load import load_train_and_eval, rename_column, require_column
+from open_r1.data.load import load_train_and_eval, rename_columns, require_column
 from open_r1.data.prompts import check_questions
 from open_r1.utils.errors import RecipeError
 
 
-SOURCE = "source"  # column with the number of the source that a row is from
+SOURCE = "number of the source"  # column that says which source a row is from; data sets have none of this name
 
 
 def load_sources(args: GRPOScriptArguments, training_args: GRPOConfig) -> tuple[Dataset, Dataset | None]:
@@ -31,7 +31,7 @@ def load_sources(args: GRPOScriptArguments, training_args: GRPOConfig) -> tuple[
     Returns:
         `tuple[Dataset, Dataset | None]`:
             Training and evaluation rows, prompt and solution under the recipe's names for them, with `domain` and the
-            number of their `source`; `None` if the run does not evaluate.
+            number of their source; `None` if the run does not evaluate.
 
     Raises:
         RecipeError: If a source is missing or lacks a column, or if the columns of two sources do not fit together.
@@ -55,11 +55,9 @@ def load_sources(args: GRPOScriptArguments, training_args: GRPOConfig) -> tuple[
 
 def _prepare_source(rows: Dataset, number: int, source: PromptSource, args: GRPOScriptArguments) -> Dataset:
     """The rows of one source, their columns under the recipe's names, with the source's domain and number."""
-    for name, column in source.dataset.columns.items():
-        rows = rename_column(
-            rows, column, args.columns[name], f"sources: {source.dataset_name}: dataset_{name}_column"
-        )
-    key = f"sources: {source.dataset_name}: dataset_prompt_column"
+    where = f"sources: {source.dataset_name}: "
+    rows = rename_columns(rows, source.dataset.columns, names=args.columns, where=where)
+    key = f"{where}dataset_prompt_column"
     require_column(rows, args.dataset_prompt_column, key)
     check_questions(rows, args.dataset_prompt_column, key)
     if source.domain:
@@ -73,7 +71,7 @@ def order_rows_by_step(rows: Dataset, mixture: list[PromptSource], args: GRPOCon
     """Lays out the rows of a whole run in the order of its steps, and tells the trainer not to shuffle them.
 
     Args:
-        rows (`Dataset`): Prompts with the number of their `source`.
+        rows (`Dataset`): Prompts with the number of their source.
         mixture (`list[PromptSource]`): The sources' weights and steps.
         args (`GRPOConfig`): Number of steps, batch sizes and seed; `shuffle_dataset` is set to `False`.
 

@@ -9,7 +9,7 @@ from datasets import Dataset, Features, Value
 
 from open_r1.configs import PromptArguments
 from open_r1.data.conversations import write_all
-from open_r1.data.load import existing_columns, rename_column, require_column
+from open_r1.data.load import existing_columns, rename_columns, require_column
 from open_r1.data.messages import conversation_type, read_text_or_messages
 from open_r1.data.rows import InvalidRow, convert_rows, read_rows
 from open_r1.utils.errors import RecipeError
@@ -59,9 +59,20 @@ def to_prompts(
     Raises:
         RecipeError: If a column is missing, if a row cannot be used, or if no prompt is short enough.
     """
-    require_column(dataset, args.dataset_prompt_column, "dataset_prompt_column")
+    column = args.dataset_prompt_column
+    require_column(dataset, column, "dataset_prompt_column")
+    columns = {}
     if with_solution:
-        dataset = rename_column(dataset, args.dataset_solution_column, "solution", "dataset_solution_column")
+        columns["solution"] = args.dataset_solution_column
+        if args.dataset_solution_column == column:
+            raise RecipeError(
+                f"dataset_solution_column: dataset_prompt_column names the column {column!r}, too; name the one that "
+                "holds the gold answers."
+            )
+    if column == "solution":  # which rewards would take for gold answers
+        columns["prompt"] = column
+        column = "prompt"
+    dataset = rename_columns(dataset, columns)
     template = None
     if args.user_template:
         template = read_template(args.user_template, "user_template")
@@ -69,12 +80,12 @@ def to_prompts(
         template = read_template(args.prompt_template, "prompt_template")
 
     def write_prompt(row: dict) -> dict:
-        return {"prompt": _write_prompt(row, args, template)}
+        return {"prompt": _write_prompt(row, column, args, template)}
 
-    _warn_about_answers(dataset, args.dataset_prompt_column)
+    _warn_about_answers(dataset, column)
     types = dataset.features | {"prompt": Value("string")}
     if not args.prompt_template:
-        types["prompt"] = conversation_type(dataset, args.dataset_prompt_column)
+        types["prompt"] = conversation_type(dataset, column)
     to_drop = existing_columns(dataset, COLUMNS_OF_THE_TRAINER)
     dataset = convert_rows(
         dataset,
@@ -91,13 +102,13 @@ def to_prompts(
     return dataset
 
 
-def _write_prompt(row: dict, args: PromptArguments, template: jinja2.Template | None) -> str | list[dict]:
+def _write_prompt(row: dict, column: str, args: PromptArguments, template: jinja2.Template | None) -> str | list[dict]:
     """The prompt of a row, as text for base models and as messages for others.
 
     Raises:
         InvalidRow: If the row has no question, or one that does not fit the recipe.
     """
-    question = read_question(row[args.dataset_prompt_column])
+    question = read_question(row[column])
     if args.prompt_template:
         return _render(template, row, only_message(question, "prompt_template"), args)
     messages = prompt_messages(question)
@@ -186,15 +197,21 @@ def _warn_about_answers(dataset: Dataset, column: str) -> None:
 
 
 def _render(template: jinja2.Template, row: dict, question: str, args: PromptArguments) -> str:
-    """The template, filled in with a row's columns and its question as `prompt`."""
+    """The template, filled in with a row's columns and its question as `prompt`.
+
+    Raises:
+        InvalidRow: If it fails, such as for a variable that is undefined, with the template's file.
+    """
     try:
         return template.render({**row, "prompt": question})
-    except jinja2.TemplateError as error:
+    except Exception as error:  # a user's template may raise anything, such as for `level + 1` without a level
+        source = f"prompt_template: {args.prompt_template}"
         if args.user_template:
             source = f"user_template: {args.user_template}"
-        else:
-            source = f"prompt_template: {args.prompt_template}"
-        raise RecipeError(f"{source}: {error}; columns: {', '.join(row)}.") from error
+        reason = str(error)
+        if not isinstance(error, jinja2.TemplateError):
+            reason = f"{type(error).__name__}: {error}"
+        raise InvalidRow(f"{source}: {reason}; columns: {', '.join(row)}") from error
 
 
 def drop_overlong(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", limit: int) -> Dataset:

@@ -52,7 +52,8 @@ def _prepare(
     rows: Dataset, args: GRPOScriptArguments, tokenizer: PreTrainedTokenizerBase, rewards: Composition
 ) -> Dataset:
     """Turns rows into prompts, and checks the columns and gold answers that the rewards need."""
-    has_solution = args.dataset_solution_column in rows.column_names
+    is_question = args.dataset_solution_column == args.dataset_prompt_column
+    has_solution = args.dataset_solution_column in rows.column_names and not is_question
     is_required = any("solution" in reward.columns for reward in rewards.rewards)
     is_used = has_solution and any(reward.takes_solution for reward in rewards.rewards)
     dataset = to_prompts(rows, args, tokenizer, with_solution=is_required or is_used)
