@@ -206,3 +206,32 @@ def test_golds_that_are_not_strings(gold, answer):
 
 def test_last_box_of_a_solution_counts():
     assert gold_answer(r"First $\boxed{3}$, so the area is $\boxed{9}$.") == "9"
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        {"ground_truth": "4"},
+        '{"ground_truth": "4"}',
+        ' { "ground_truth": 4, "style": "rule" }',
+        "{'ground_truth': '4', 'style': None}",
+        '[{"answer": "4"}]',
+        [{"answer": "4"}],
+    ],
+)
+def test_a_mapping_that_holds_the_answer_is_none(gold):
+    assert not usable_gold(gold) and grade("\\boxed{4}", gold) is None
+
+
+@pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        (r"\{1,2\}", r"\{2,1\}", r"\{1\}"),
+        ("{1, 2}", r"\{1, 2\}", r"\{1, 3\}"),
+        ('["4"]', "4", "5"),
+        (r"$\{x : x > 2\}$", r"\{x : x > 2\}", r"\{x : x > 3\}"),
+    ],
+)
+def test_sets_are_no_mappings(gold, right, wrong):
+    assert usable_gold(gold)
+    assert grade(f"\\boxed{{{right}}}", gold) == 1.0 and grade(f"\\boxed{{{wrong}}}", gold) == 0.0

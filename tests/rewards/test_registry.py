@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from datasets import Dataset
 
-from open_r1.configs import GRPOScriptArguments, RewardSpec
-from open_r1.rewards import Composition, check_columns, check_domains, check_golds
+from open_r1.configs import DatasetSpec, GRPOScriptArguments, RewardSpec
+from open_r1.data.load import load_split
+from open_r1.rewards import Composition, check_columns, check_domains, check_golds, check_samples
 from open_r1.rewards.composition import Reward
 from open_r1.rewards.registry import REWARDS, SHAPING, resolve
 from open_r1.utils.errors import RecipeError
@@ -91,21 +93,69 @@ def test_reward_with_a_domain_needs_the_domain_column():
         check_columns(Composition([RewardSpec("format", domain=["math"])]).rewards, ["prompt", "solution"])
 
 
+def of_domains(*domains):
+    return Dataset.from_dict({"domain": list(domains)})
+
+
 def test_domains_of_recipe_and_data_must_match():
     rewards = Composition([RewardSpec("accuracy", domain=["math", "stem"])]).rewards
-    check_domains(rewards, ["math", "stem"])
+    for_all = Composition([RewardSpec("format")]).rewards
+    check_domains(rewards, of_domains("math", "stem"))
     with pytest.raises(RecipeError, match="domain 'stem', but the data set has no such rows; it has: math"):
-        check_domains(rewards, ["math"])
-    with pytest.raises(RecipeError, match="rows of the domain 'code' have no reward"):
-        check_domains(rewards, ["math", "stem", "code"])
-    check_domains([*rewards, *Composition([RewardSpec("format")]).rewards], ["math", "stem", "code"])
+        check_domains(rewards, of_domains("math", None))
+    with pytest.raises(RecipeError, match=r"rows of the domain 'code' \(row 3 of 3\) have no reward"):
+        check_domains(rewards, of_domains("math", "stem", "code"))
+    with pytest.raises(RecipeError, match=r"rows without a domain \(row 2 of 3\) have no reward"):
+        check_domains(rewards, of_domains("math", None, "stem"))
+    check_domains([*rewards, *for_all], of_domains("math", "stem", "code", None))
+
+
+@pytest.mark.parametrize(
+    ("domains", "found"),
+    [
+        ([["Math -> Algebra"], ["Math"]], r"a list in row 1 of 2: \['Math -> Algebra'\]"),
+        ([{"name": "math"}, {"name": "stem"}], "a dict in row 1 of 2: {'name': 'math'}"),
+        ([1, 2], "an? int in row 1 of 2: 1"),
+    ],
+)
+def test_domains_must_be_text(domains, found):
+    rewards = Composition([RewardSpec("accuracy", domain=["math"])]).rewards
+    with pytest.raises(RecipeError, match=f"column 'domain' has {found}; expected text such as 'math'"):
+        check_domains(rewards, of_domains(*domains))
+
+
+def test_domains_of_several_types_are_refused(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"domain": "math"}\n{"domain": ["math"]}\n')
+    rewards = Composition([RewardSpec("accuracy", domain=["math"])]).rewards
+    with pytest.raises(RecipeError, match="column 'domain' has a list in row 2 of 2"):
+        check_domains(rewards, load_split(DatasetSpec(str(path)), seed=0))
 
 
 def test_too_many_unusable_golds_are_an_error(caplog):
-    with pytest.raises(RecipeError, match="cannot parse 2 of 4 golds"):
-        check_golds(["1", "", "2", " "], limit=0.4)
-    check_golds(["1", "", "2", " "], limit=0.5)
+    accuracy = Reward(RewardSpec("accuracy"))
+    golds = Dataset.from_dict({"solution": ["1", "", "2", " "]})
+    with pytest.raises(RecipeError, match=r"cannot parse 2 of 4 golds, such as '' \(row 2 of 4\), ' ' \(row 4 of 4\)"):
+        check_golds(accuracy, golds, limit=0.4)
+    check_golds(accuracy, golds, limit=0.5)
     assert "2 of 4 golds cannot be parsed" in caplog.text
+
+
+def test_golds_at_the_end_of_a_large_data_set_are_checked():
+    golds = Dataset.from_dict({"solution": ["1"] * 1000 + [None] * 3000, "domain": ["math"] * 1500 + ["code"] * 2500})
+    with pytest.raises(RecipeError, match="of 1000 golds"):
+        check_golds(Reward(RewardSpec("accuracy")), golds, limit=0.5)
+    with pytest.raises(RecipeError, match="of 1000 golds"):
+        check_golds(Reward(RewardSpec("accuracy", domain=["math"])), golds, limit=0.2)
+    check_golds(Reward(RewardSpec("accuracy", domain=["math"])), golds, limit=0.5)
+
+
+def test_rows_are_those_of_the_file_even_if_some_were_held_out():
+    golds = Dataset.from_dict({"solution": ["1", "2", "3", None]}).select([3, 0])
+    with pytest.raises(RecipeError, match=r"None \(row 4 of 4\)"):
+        check_golds(Reward(RewardSpec("accuracy")), golds, limit=0)
+    with pytest.raises(RecipeError, match="such as row 4 of 4: its gold"):
+        check_samples(Composition([RewardSpec("cosine", params={"max_len": 9})]).rewards, golds, limit=0)
 
 
 def test_every_reward_accepts_all_arguments_that_trl_passes():

@@ -183,17 +183,23 @@ def only_message(question: str | list[dict], option: str) -> str:
 
 
 def _warn_about_answers(dataset: Dataset, column: str) -> None:
-    """Says that answers of the assistant at the end of prompts are left out, if the first rows have any."""
-    for value in dataset[:SAMPLE][column]:
+    """Says in how many rows an answer of the assistant at the end of the prompt is left out."""
+    count = 0
+    for value in dataset[column]:
         try:
             question = read_text_or_messages(value, column)
         except InvalidRow:
             return  # is reported with the row's number when all rows are read
         if isinstance(question, list) and question[-1]["role"] == "assistant":
-            logger.warning(
-                "%s: the conversations end with an answer of the assistant; it is left out of the prompts", column
-            )
-            return
+            count += 1
+    if count:
+        logger.warning(
+            "%s: in %d of %d rows, the conversations end with an answer of the assistant; it is left out of the "
+            "prompts",
+            column,
+            count,
+            len(dataset),
+        )
 
 
 def _render(template: jinja2.Template, row: dict, question: str, args: PromptArguments) -> str:

@@ -1,6 +1,7 @@
 """Extracts the answer from a gold, in any of the formats that data sets use."""
 
 import ast
+import json
 import re
 from numbers import Number
 from typing import Any
@@ -30,6 +31,7 @@ OPTION_LABEL = re.compile(r"[(\[]?[A-J][)\].:]")
 FORMULA = re.compile(r"\$([^$]+)\$")
 FORMULA_OR_DOLLARS = re.compile(r"\$[^$]*\$")
 BRACKETS_AND_MARKS = re.compile(r"[«»()\[\]]")
+MAPPING = re.compile(r'[\s\[]*\{\s*["\']')  # the beginning of one in JSON or Python, or of a list of them
 LIST_OF_STRINGS = re.compile(r'\s*\[\s*["\']')
 
 
@@ -54,6 +56,8 @@ def gold_answer(gold: Any) -> str | None:
     if not isinstance(gold, str | Number):
         return None
     text = str(gold).strip()
+    if _is_mapping(text):
+        return None
     answer = _find_answer(text)
     normalized = normalize(answer)
     if _says_nothing(text) or _says_nothing(answer.strip(" .$")):
@@ -69,8 +73,25 @@ def _parse_list(text: str) -> Any:
     """Parses text such as `['1', '2']`. Text that is not a Python literal is returned unchanged."""
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text
+
+
+def _is_mapping(text: str) -> bool:
+    """Whether text is a mapping, or a list of them, such as `{"ground_truth": "4"}`: the answer is a field of it.
+
+    >>> _is_mapping('{"ground_truth": "4"}'), _is_mapping("{'a', 'b'}")
+    (True, False)
+    """
+    if not MAPPING.match(text):
+        return False
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = _parse_list(text)
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, dict)
 
 
 def _join_parts(parts: list | tuple) -> str | None:

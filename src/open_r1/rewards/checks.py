@@ -15,8 +15,9 @@ if TYPE_CHECKING:  # takes a second to import, which `from open_r1.rewards impor
 
 logger = logging.getLogger(__name__)
 
-CHECKED_GOLDS = 1000  # how many of a data set's gold answers to check, from the first
+CHECKED_GOLDS = 1000  # how many of a data set's gold answers to check, drawn from all rows
 CHECKED_SAMPLES = 1000  # how many rows of a data set to check with rewards that can, drawn from all rows
+SHOWN_GOLDS = 3  # of those that cannot be parsed
 CHECK_SECONDS = 30.0  # test cases may be large; rows that were not checked by then are left out
 
 
@@ -47,52 +48,74 @@ def check_columns(rewards: list[Reward], columns: list[str]) -> None:
             )
 
 
-def check_domains(rewards: list[Reward], domains: list[str]) -> None:
-    """Checks that the data set has rows for each domain of a reward, and a reward for each of its domains.
+def check_domains(rewards: list[Reward], dataset: "Dataset") -> None:
+    """Checks that the data set has rows for each domain of a reward, and a reward for each of its rows.
 
     Args:
         rewards (`list[Reward]`): Rewards of the recipe.
-        domains (`list[str]`): The `domain` column of the data set.
+        dataset (`Dataset`): Rows with a column `domain`.
 
     Raises:
-        RecipeError: If a domain has no rows or no reward.
+        RecipeError: If a domain has no rows or no reward, or if one is not text.
     """
-    existing = {str(domain) for domain in domains}
+    from open_r1.data.rows import describe_row  # takes a second to import
+
+    first_rows: dict[str | None, str] = {}  # of each domain
+    for index, domain in enumerate(dataset["domain"]):
+        if domain is not None and not isinstance(domain, str):
+            raise RecipeError(
+                f"reward_funcs: some are for a domain, but the column 'domain' has a {type(domain).__name__} in "
+                f"{describe_row(dataset, index)}: {str(domain)[:80]}; expected text such as 'math'."
+            )
+        if domain not in first_rows:
+            first_rows[domain] = describe_row(dataset, index)
+    existing = first_rows.keys() - {None}
     rewarded = set()
     for reward in rewards:
-        rewarded.update(reward.spec.domain or existing)
+        rewarded.update(reward.spec.domain or first_rows)
         for domain in set(reward.spec.domain) - existing:
+            found = ", ".join(sorted(existing)) or "none"
             raise RecipeError(
                 f"reward_funcs: {reward.label!r} is for the domain {domain!r}, but the data set has no such rows; it "
-                f"has: {', '.join(sorted(existing))}{did_you_mean(domain, existing)}"
+                f"has: {found}{did_you_mean(domain, existing)}"
             )
-    unrewarded = existing - rewarded
-    if unrewarded:
-        raise RecipeError(
-            f"reward_funcs: rows of the domain {min(unrewarded)!r} have no reward; give them one or leave them out."
-        )
+    for domain, row in first_rows.items():
+        if domain not in rewarded:
+            rows = f"rows of the domain {domain!r}"
+            if domain is None:
+                rows = "rows without a domain"
+            raise RecipeError(f"reward_funcs: {rows} ({row}) have no reward; give them one or leave them out.")
 
 
-def check_golds(golds: list, limit: float) -> None:
+def check_golds(reward: Reward, dataset: "Dataset", limit: float) -> None:
     """Checks that enough gold answers can be parsed. Rows whose gold cannot be parsed are never trained on.
 
     Args:
-        golds (`list`): Gold answers; the first `CHECKED_GOLDS` are enough.
+        reward (`Reward`): The reward that compares them, perhaps for some domains only.
+        dataset (`Dataset`): Rows with gold answers in the column `solution`.
         limit (`float`): Largest acceptable share of unusable gold answers, from 0 to 1.
 
     Raises:
         RecipeError: If more gold answers are unusable.
     """
-    unusable = [gold for gold in golds if gold_answer(gold) is None]
-    if len(unusable) > limit * len(golds):
+    from open_r1.data.rows import describe_row  # takes a second to import
+
+    rows = sorted(_draw_rows(dataset, reward, CHECKED_GOLDS))
+    golds = dataset.select_columns("solution").select(rows)["solution"]
+    unusable = []
+    for row, gold in zip(rows, golds, strict=True):
+        if gold_answer(gold) is None:
+            unusable.append((row, gold))
+    if not unusable:
+        return
+    shown = [f"{gold!r} ({describe_row(dataset, row)})" for row, gold in unusable[:SHOWN_GOLDS]]
+    examples = ", ".join(shown)
+    if len(unusable) > limit * len(rows):
         raise RecipeError(
-            f"reward 'accuracy' cannot parse {len(unusable)} of {len(golds)} golds, such as {unusable[:3]!r}; at most "
+            f"reward {reward.label!r} cannot parse {len(unusable)} of {len(rows)} golds, such as {examples}; at most "
             f"{limit:.0%} may fail (max_unusable_golds). Is dataset_solution_column the column of final answers?"
         )
-    if unusable:
-        logger.warning(
-            "%d of %d golds cannot be parsed, their rows do not train: %r", len(unusable), len(golds), unusable[:3]
-        )
+    logger.warning("%d of %d golds cannot be parsed, their rows do not train: %s", len(unusable), len(rows), examples)
 
 
 def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> None:
@@ -110,6 +133,8 @@ def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> No
     Raises:
         RecipeError: If more rows are unusable.
     """
+    from open_r1.data.rows import describe_row  # takes a second to import
+
     for reward in rewards:
         if not callable(getattr(reward.function, "check_sample", None)) and not _compares_golds(reward):
             continue
@@ -118,7 +143,7 @@ def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> No
         unusable = []
         checked = 0
         started = time.monotonic()
-        for number in _draw_rows(dataset, reward):
+        for number in _draw_rows(dataset, reward, CHECKED_SAMPLES):
             if time.monotonic() - started > CHECK_SECONDS:
                 break
             checked += 1
@@ -128,9 +153,8 @@ def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> No
         if not unusable:
             continue
         number, reason = min(unusable)
-        found = (
-            f"reward {reward.label!r} cannot judge {len(unusable):,} of {checked:,} rows, such as row {number + 1:,}"
-        )
+        example = describe_row(dataset, number)
+        found = f"reward {reward.label!r} cannot judge {len(unusable):,} of {checked:,} rows, such as {example}"
         if len(unusable) > limit * checked:
             raise RecipeError(
                 f"{found}: {reason}. At most {limit:.0%} may be unusable (in training: max_unusable_golds). If the "
@@ -161,10 +185,10 @@ def _compares_golds(reward: Reward) -> bool:
     return reward.is_registered and "solution" in reward.columns
 
 
-def _draw_rows(dataset: "Dataset", reward: Reward) -> list[int]:
+def _draw_rows(dataset: "Dataset", reward: Reward, count: int) -> list[int]:
     """The numbers of rows to check, in random order, so that the first ones represent all rows."""
     numbers = range(len(dataset))
     if reward.spec.domain:
         domains = list(dataset["domain"])
         numbers = [number for number in numbers if domains[number] in reward.spec.domain]
-    return random.Random(0).sample(numbers, min(CHECKED_SAMPLES, len(numbers)))
+    return random.Random(0).sample(numbers, min(count, len(numbers)))

@@ -10,7 +10,6 @@ from open_r1.data.mixture_schedule import load_sources, order_rows_by_step
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.models.loading import check_round_trip
 from open_r1.rewards import Composition, check_columns, check_domains, check_golds, check_samples
-from open_r1.rewards.checks import CHECKED_GOLDS
 from open_r1.utils.text import OPEN
 
 
@@ -60,10 +59,10 @@ def _prepare(
 
     check_columns(rewards.rewards, dataset.column_names)
     if any(reward.spec.domain for reward in rewards.rewards):
-        check_domains(rewards.rewards, dataset.unique("domain"))
+        check_domains(rewards.rewards, dataset)
     for reward in rewards.rewards:
         if reward.spec.name == "accuracy":
-            check_golds(_some_golds(dataset, reward.spec.domain), args.max_unusable_golds)
+            check_golds(reward, dataset, args.max_unusable_golds)
     check_samples(rewards.rewards, dataset, args.max_unusable_golds)
 
     texts = [prompt_text(prompt, tokenizer) for prompt in dataset[:8]["prompt"]]
@@ -71,10 +70,3 @@ def _prepare(
     opens_thought = texts[0].rstrip().endswith(OPEN)  # as templates of distilled models do
     rewards.prefill = OPEN if opens_thought else ""
     return dataset
-
-
-def _some_golds(dataset: Dataset, domains: list[str]) -> list:
-    """The first gold answers that a reward compares with. Without domains, all rows count."""
-    if domains:
-        dataset = dataset.filter(lambda domain: domain in domains, input_columns="domain")
-    return dataset[:CHECKED_GOLDS]["solution"]
