@@ -5,7 +5,7 @@ not fit: of the texts in a column with a single number among them, `"007"` becom
 dates become points in time. Prompts, gold answers and test cases have to stay as they are. Hence all rows are read
 first to find the type of each column, and again to write them to the cache of `datasets`, as an Arrow file.
 
-Values of one type make a column of that type. A column of several types is stored as JSON, value by value. What a
+Values of one type make a column of that type. A column in which types differ is stored as JSON, value by value. What a
 64-bit number cannot hold exactly becomes text. In CSV files, a column is one of numbers if all of its cells are
 written as Python writes numbers, and one of text otherwise; an empty cell is null.
 """
@@ -245,8 +245,19 @@ def _type_of(value: Any) -> ColumnType:
         item_type = None
         for item in value:
             item_type = _merge(item_type, _type_of(item))
-        return [item_type]
-    return {key: _type_of(item) for key, item in value.items()}
+        return _list_of(item_type)
+    return _object_of({key: _type_of(item) for key, item in value.items()})
+
+
+def _list_of(item_type: ColumnType) -> ColumnType:
+    return MIXED if item_type == MIXED else [item_type]
+
+
+def _object_of(types: dict[str, ColumnType]) -> ColumnType:
+    """The type of objects; Arrow has none without keys."""
+    if not types or MIXED in types.values():
+        return MIXED
+    return types
 
 
 def _merge(first: ColumnType, second: ColumnType) -> ColumnType:
@@ -256,9 +267,9 @@ def _merge(first: ColumnType, second: ColumnType) -> ColumnType:
     if second is None:
         return first
     if isinstance(first, list) and isinstance(second, list):
-        return [_merge(first[0], second[0])]
+        return _list_of(_merge(first[0], second[0]))
     if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
-        return {key: _merge(first[key], second[key]) for key in first}
+        return _object_of({key: _merge(first[key], second[key]) for key in first})
     return MIXED
 
 
@@ -286,7 +297,7 @@ def _is_written_as_float(cell: str) -> bool:
 def _to_feature(column_type: ColumnType) -> Any:
     if column_type is None:
         return Value("null")
-    if column_type == MIXED or column_type == {}:  # Arrow has no objects without keys
+    if column_type == MIXED:
         return Json()
     if isinstance(column_type, list):
         return List(_to_feature(column_type[0]))
@@ -302,7 +313,7 @@ def _convert(value: Any, column_type: ColumnType, is_csv: bool) -> Any:
     if is_csv:
         converters = {"int64": int, "float64": float, "string": str}
         return converters[column_type](value)
-    if column_type == MIXED or column_type == {}:
+    if column_type == MIXED:
         return _to_json(value)
     if isinstance(column_type, list):
         return [_convert(item, column_type[0], is_csv) for item in value]
@@ -338,7 +349,7 @@ def _to_arrow_type(column_type: ColumnType) -> pa.DataType:
     """The type in which values are handed to `datasets`, which takes JSON as text."""
     if column_type is None:
         return pa.null()
-    if column_type == MIXED or column_type == {}:
+    if column_type == MIXED:
         return pa.string()
     if isinstance(column_type, list):
         return pa.list_(_to_arrow_type(column_type[0]))
