@@ -4,11 +4,22 @@ import json
 
 import pytest
 from datasets import Features, Json, List, Value
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from open_r1.configs import DatasetSpec
 from open_r1.data import text_files
 from open_r1.data.load import load_split
 from open_r1.utils.errors import RecipeError
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5) | st.text(max_size=6)
+SCALARS |= st.floats(allow_nan=False, allow_infinity=False)
+SCALARS |= st.sampled_from(["007", "[1]", "null", "{}", '"x"', "1e5", "NaN"])
+KEYS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=3)
+VALUES = st.recursive(
+    SCALARS, lambda items: st.lists(items, max_size=3) | st.dictionaries(KEYS, items, max_size=3), max_leaves=8
+)
 
 
 def read(path):
@@ -166,3 +177,16 @@ def test_changed_files_are_read_again_and_others_from_the_cache(tmp_path, monkey
     assert read(tmp_path / "rows.jsonl")["a"][:] == [1]
     monkeypatch.undo()
     assert read_column(tmp_path, "1", "2") == [1, 2]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b c", "", "é"]), VALUES, min_size=1), min_size=1, max_size=5))
+def test_any_json(tmp_path, rows):
+    """A value that the parser of `datasets` cannot hold comes as JSON text."""
+    columns = set().union(*rows)
+    for row, result in zip(rows, read_json(tmp_path, *map(json.dumps, rows)), strict=True):
+        for name in columns:
+            value = result[name]
+            if json.dumps(value) != json.dumps(row.get(name)):
+                value = json.loads(value)
+            assert json.dumps(value) == json.dumps(row.get(name))
