@@ -1,5 +1,6 @@
 """Prompts from several data sets, mixed by weight and training step."""
 
+import datetime
 import json
 
 import pytest
@@ -96,6 +97,60 @@ def test_columns_of_a_source_can_have_any_names(tmp_path):
     columns["dataset_solution_column"] = "solution"
     with pytest.raises(RecipeError, match="math.jsonl: dataset_solution_column: another option names .*'solution'"):
         load_sources(GRPOScriptArguments(sources=[source | columns]), grpo_args(*NO_EVALUATION))
+
+
+def mix(tmp_path, *sources, **options):
+    """The prompts of several data sets, given as lists of rows."""
+    entries = []
+    for number, rows in enumerate(sources):
+        path = tmp_path / f"{number}.parquet"
+        Dataset.from_list(rows).to_parquet(str(path))
+        entries.append({"dataset_name": str(path)})
+    args = GRPOScriptArguments(sources=entries, **options)
+    rows, _ = load_sources(args, grpo_args(*NO_EVALUATION))
+    return to_prompts(rows, args, None, with_solution=True)
+
+
+def test_sources_may_have_columns_of_other_types(tmp_path):
+    """GSM8K has numbers for gold answers and MATH has text; one has conversations and the other questions."""
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "3+3?"}]
+    gsm8k = [{"prompt": "2+2?", "solution": n, "meta": {"level": 1}, "id": 7} for n in (4, None)]
+    math = [{"prompt": messages, "solution": "\\frac12", "meta": "algebra", "id": None}]
+    lists = [{"prompt": "1,2?", "solution": ["1", "2"], "meta": [1]}]
+    rows = mix(tmp_path, gsm8k, math, lists)
+    assert rows["solution"][:] == [4, None, "\\frac12", ["1", "2"]]
+    assert rows["meta"][:] == [{"level": 1}, {"level": 1}, "algebra", [1]]
+    assert rows["id"][:] == [7, 7, None, None]
+    assert rows["prompt"][0] == [{"role": "user", "content": "2+2?"}] and rows["prompt"][2] == messages
+
+
+def test_questions_and_conversations_fill_a_template_of_text(tmp_path):
+    path = tmp_path / "q.jinja"
+    path.write_text("Q: {{ prompt }}")
+    conversations = [{"prompt": [{"role": "user", "content": "3+3?"}], "solution": "6"}]
+    rows = mix(tmp_path, [{"prompt": "2+2?", "solution": "4"}], conversations, prompt_template=str(path))
+    assert rows["prompt"][:] == ["Q: 2+2?", "Q: 3+3?"]
+
+
+def test_golds_of_several_types_must_be_exact(tmp_path):
+    texts = [{"prompt": "1?", "solution": "1"}]
+    with pytest.raises(RecipeError, match="1.parquet: dataset_solution_column: row 1 of 1: .*may have lost digits"):
+        mix(tmp_path, texts, [{"prompt": "2?", "solution": 1e22}])
+    with pytest.raises(RecipeError, match="1.parquet: dataset_solution_column: the column 'solution' has the type"):
+        mix(tmp_path, texts, [{"prompt": "2?", "solution": {"value": "2"}}])
+
+
+@pytest.mark.parametrize(
+    ("value", "type_name"),
+    [(b"\xff", "binary"), (datetime.date(2024, 1, 31), "date32"), ([datetime.datetime(2024, 1, 31)], "timestamp")],
+)
+def test_types_that_cannot_be_mixed_are_named_with_their_sources(tmp_path, value, type_name):
+    texts = [{"prompt": "1?", "solution": "1", "raw": "x"}]
+    message = f"the column 'raw' has several types.*'string'.* in .*0.parquet, .*'{type_name}.* in .*1.parquet"
+    with pytest.raises(RecipeError, match=message):
+        mix(tmp_path, texts, [{"prompt": "2?", "solution": "2", "raw": value}])
+    rows = mix(tmp_path, [texts[0] | {"raw": value}], [{"prompt": "2?", "solution": "2", "raw": value}])
+    assert rows["raw"][:] == [value, value]
 
 
 def test_missing_column_is_named(files):

@@ -6,18 +6,23 @@ rows of a whole run are laid out beforehand, so the mixture of every step is kno
 continues where it was when a run is resumed.
 """
 
+import logging
 import random
 from collections.abc import Iterator
 
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, Features, Json, List, Value, concatenate_datasets
+from datasets.features.features import FeatureType
 from trl import GRPOConfig
 
 from open_r1.configs import GRPOScriptArguments, PromptSource, steps_of_a_round
-from open_r1.data.load import load_train_and_eval, rename_columns, require_column
+from open_r1.data.load import GOLD_TYPES, load_train_and_eval, rename_columns, require_column, require_exact_golds
 from open_r1.data.prompts import check_questions
 from open_r1.utils.errors import RecipeError
 
 
+logger = logging.getLogger(__name__)
+
+NOTHING = Value("null")  # the type of a column without values
 SOURCE = "number of the source"  # column that says which source a row is from; data sets have none of this name
 
 
@@ -43,14 +48,68 @@ def load_sources(args: GRPOScriptArguments, training_args: GRPOConfig) -> tuple[
         train_parts.append(_prepare_source(train_rows, number, source, args))
         if eval_rows is not None:
             eval_parts.append(_prepare_source(eval_rows, number, source, args))
-    try:
-        train_dataset = concatenate_datasets(train_parts)
-        eval_dataset = None
-        if eval_parts:
-            eval_dataset = concatenate_datasets(eval_parts)
-    except ValueError as error:
-        raise RecipeError(f"sources: their columns do not fit together: {error}") from error
+    train_dataset = _concatenate(train_parts, args)
+    eval_dataset = None
+    if eval_parts:
+        eval_dataset = _concatenate(eval_parts, args)
     return train_dataset, eval_dataset
+
+
+def _concatenate(parts: list[Dataset], args: GRPOScriptArguments) -> Dataset:
+    """The rows of all sources. Columns of several types, such as numbers in one and text in another, become JSON.
+
+    Args:
+        parts (`list[Dataset]`): The rows of each source.
+        args (`GRPOScriptArguments`): Names the sources.
+
+    Raises:
+        RecipeError: If a column of several types has values that JSON lacks, such as pictures, or if gold answers are
+            not exact.
+    """
+    columns = {column for part in parts for column in part.column_names}
+    for column in sorted(columns):
+        types = {}  # by number of the source
+        for number, part in enumerate(parts):
+            if part.features.get(column, NOTHING) != NOTHING:
+                types[number] = part.features[column]
+        if all(feature == other for feature in types.values() for other in types.values()):
+            continue
+        names = {number: args.mixture[number].dataset_name for number in types}
+        found = ", ".join(f"{types[number]} in {names[number]}" for number in types)
+        if not all(_fits_json(feature) for feature in types.values()):
+            raise RecipeError(
+                f"sources: the column {column!r} has several types, which cannot be mixed: {found}. Rename or remove "
+                "it in one of the data sets."
+            )
+        logger.info("sources: the column %r has several types, all of which are kept: %s", column, found)
+        for number in types:
+            if column == args.dataset_solution_column:
+                require_exact_golds(parts[number], column, f"sources: {names[number]}: dataset_solution_column")
+            parts[number] = _store_as_json(parts[number], column)
+    return concatenate_datasets(parts)
+
+
+def _fits_json(feature: FeatureType) -> bool:
+    """Whether values of a type are the same when they are read from JSON, unlike pictures and points in time."""
+    if isinstance(feature, dict):
+        return all(_fits_json(field) for field in feature.values())
+    if isinstance(feature, List):
+        return _fits_json(feature.feature)
+    if isinstance(feature, Value):
+        return feature.dtype.rstrip("0123456789") in GOLD_TYPES
+    return isinstance(feature, Json)
+
+
+def _store_as_json(rows: Dataset, column: str) -> Dataset:
+    """Stores the values of a column as JSON, which may be of several types."""
+    temporary = f"{column} as JSON"
+
+    def copy_value(row: dict) -> dict:
+        return {temporary: row[column]}
+
+    features = Features({**rows.features, temporary: Json()})
+    rows = rows.map(copy_value, features=features, desc=f"Reading {column}")
+    return rows.remove_columns(column).rename_column(temporary, column)
 
 
 def _prepare_source(rows: Dataset, number: int, source: PromptSource, args: GRPOScriptArguments) -> Dataset:
