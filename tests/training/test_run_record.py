@@ -10,7 +10,8 @@ import yaml
 from conftest import BASE, ZERO
 from datasets import Dataset
 
-from open_r1.training.run_record import RECORD, describe_rows, find_changes
+from open_r1.configs.parser import RecipeParser
+from open_r1.training.run_record import HARMLESS, RECORD, describe_rows, find_changes
 
 
 SMALL_SFT = ["--dataset_params", '{"size": 64}', "--logging_steps", "1", "--warmup_steps", "0", "--report_to", "none"]
@@ -184,8 +185,8 @@ def test_every_row_of_a_small_data_set_counts():
     assert len(digests) == 4
 
 
-def test_the_weights_of_a_mixture_are_part_of_its_meaning(script, checkpoint, tmp_path):
-    for name in ("sums", "products"):
+def test_weights_and_rows_of_a_mixture_are_part_of_its_meaning(script, checkpoint, tmp_path):
+    for name in ("sums", "products", "late"):
         rows = [{"problem": f"{name} {n}", "solution": str(n)} for n in range(32)]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = yaml.safe_load(Path(ZERO[1]).read_text())
@@ -194,6 +195,7 @@ def test_the_weights_of_a_mixture_are_part_of_its_meaning(script, checkpoint, tm
     recipe["sources"] = [
         {"dataset_name": str(tmp_path / "sums.jsonl"), "weight": 3},
         {"dataset_name": str(tmp_path / "products.jsonl")},
+        {"dataset_name": str(tmp_path / "late.jsonl"), "from_step": 1000},
     ]
     path = tmp_path / "grpo/config_mixture.yaml"
     path.parent.mkdir()
@@ -208,13 +210,39 @@ def test_the_weights_of_a_mixture_are_part_of_its_meaning(script, checkpoint, tm
     path.write_text(yaml.safe_dump(recipe))
     outcome = script("grpo", *options, "--max_steps", 4)
     assert outcome.code == 1 and "sources was [{'dataset_name':" in outcome.err and "'weight': 3" in outcome.err
+    recipe["sources"][0]["weight"] = 3
+    path.write_text(yaml.safe_dump(recipe))
+    late = tmp_path / "late.jsonl"
+    late.write_text(late.read_text().replace("late 31", "late 32"))
+    outcome = script("grpo", *options, "--max_steps", 4)
+    assert outcome.code == 1 and "the training data was a mixture, 96 rows" in outcome.err
+    assert "sources was" not in outcome.err
 
 
 def test_a_longer_mixture_is_the_same_data():
-    short, long = (describe_rows(Dataset.from_dict({"prompt": list("abcdefgh")[:n]}), is_mixture=True) for n in (4, 8))
-    other = describe_rows(Dataset.from_dict({"prompt": list("abxd")}), is_mixture=True)
+    """The rows of a run are a selection of those of all sources; the last two of these are for later steps."""
+    sources = Dataset.from_dict({"prompt": list("abcdef")})
+    short = describe_rows(sources.select([1, 0]), is_mixture=True)
+    long = describe_rows(sources.select([1, 0, 3, 2]), is_mixture=True)
     record = {"stage": "grpo", "set_options": [], "options": {}, "batches": {}, "weights": None, "chat_template": None}
     record |= {"reward_files": {}}
     assert find_changes(record | {"data": short}, record | {"data": long}) == []
-    [change] = find_changes(record | {"data": short}, record | {"data": other})
-    assert change.name == "the training data"
+    others = [
+        describe_rows(sources.select([1, 2, 3]), is_mixture=True),
+        describe_rows(Dataset.from_dict({"prompt": list("abcdeX")}).select([1, 0]), is_mixture=True),
+        describe_rows(Dataset.from_dict({"prompt": list("abcdefg")}).select([1, 0]), is_mixture=True),
+    ]
+    for other in others:
+        [change] = find_changes(record | {"data": short}, record | {"data": other})
+        assert change.name == "the training data" and "a mixture, 6 rows" in str(change)
+    del short["sources"]  # by an earlier version
+    assert find_changes(record | {"data": short}, record | {"data": long}) == []
+
+
+def test_only_options_of_trainers_are_harmless():
+    options = set()
+    for stage in ("sft", "grpo", "reward_model", "distillation"):
+        options |= set(RecipeParser(stage).options)
+    assert HARMLESS < options
+    for name in ("vllm_importance_sampling_cap", "vllm_structured_outputs_regex", "learning_rate", "sources"):
+        assert name not in HARMLESS

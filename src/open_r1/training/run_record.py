@@ -34,33 +34,55 @@ FIRST_ROWS = 256  # of a mixture, whose later rows depend on the number of steps
 SECRETS = {"hub_token"}
 OF_ONE_CALL = {"dry_run", "output_dir", "resume_from_checkpoint", "resume_with_changes"}  # not worth a word
 
-# Options that may change: they change what is saved, shown, evaluated or used as hardware, or their effect is compared
-# in itself (the rows for what chooses them, the global batch for what it is made of).
-HARMLESS_PREFIXES = (
-    *("log_", "logging_", "save_", "eval_", "hub_", "push_", "trackio_", "dataloader_", "dataset_", "per_device_"),
-    *("ddp_", "fsdp", "torch_", "vllm_", "gradient_", "evaluation_"),
-)
-HARMLESS = {
-    # duration and names
-    *("max_steps", "num_train_epochs", "run_name", "project", "report_to", "license"),
-    "restore_callback_states_from_checkpoint",
-    # what is logged, evaluated or tolerated
-    *("disable_tqdm", "debug", "do_train", "do_eval", "do_predict", "max_eval_samples", "num_generations_eval"),
-    *("bf16_full_eval", "fp16_full_eval", "batch_eval_metrics", "include_for_metrics", "skip_memory_metrics"),
-    *("metric_for_best_model", "greater_is_better", "load_best_model_at_end", "include_num_input_tokens_seen"),
-    *("show_completions_every", "num_completions_to_print", "max_unjudged", "max_unusable_golds", "max_non_finite"),
-    *("when_disk_is_full", "enable_jit_checkpoint"),
-    # hardware and kernels
-    *("accelerate_config", "accelerator_config", "deepspeed", "parallelism_config", "local_rank", "use_cpu", "tf32"),
-    *("activation_offloading", "attn_implementation", "auto_find_batch_size", "cache_implementation", "padding_free"),
-    *("ds3_gather_for_generation", "full_determinism", "liger_kernel_config", "pad_to_multiple_of", "use_cache"),
-    *("transformers_continuous_batching_config", "use_transformers_continuous_batching", "use_transformers_paged"),
-    *("trust_remote_code", "use_liger_kernel", "use_vllm"),
-    # compared in another form
-    *("chat_template_path", "max_prompt_length", "prompt_template", "system_prompt", "user_template"),
-    *("generation_batch_size", "steps_per_generation", "reward_weights"),
+# Options that may change: the result of the run does not depend on them, or their effect is compared in itself.
+HARMLESS_BY_REASON = {
+    "how long the run is, and what it is called": """
+        license max_steps num_train_epochs project run_name
+    """,
+    "what is logged": """
+        debug disable_tqdm include_for_metrics include_num_input_tokens_seen log_completions log_completions_hub_repo
+        log_level log_level_replica log_multimodal log_on_each_node log_unique_prompts logging_first_step
+        logging_nan_inf_filter logging_steps logging_strategy num_completions_to_print report_to show_completions_every
+        skip_memory_metrics trackio_bucket_id trackio_space_id trackio_static_space_id
+    """,
+    "what is saved and uploaded": """
+        enable_jit_checkpoint greater_is_better hub_always_push hub_model_id hub_private_repo hub_revision hub_strategy
+        hub_token load_best_model_at_end metric_for_best_model push_to_hub restore_callback_states_from_checkpoint
+        save_on_each_node save_only_model save_steps save_strategy save_total_limit when_disk_is_full
+    """,
+    "what is evaluated": """
+        batch_eval_metrics bf16_full_eval dataset_test_split do_eval do_predict do_train eval_accumulation_steps
+        eval_delay eval_do_concat_batches eval_on_start eval_packing eval_split_size eval_steps eval_strategy
+        eval_use_gather_object evaluation_recipe evaluation_slurm fp16_full_eval max_eval_samples num_generations_eval
+        per_device_eval_batch_size
+    """,
+    "what is tolerated": """
+        max_non_finite max_unjudged max_unusable_golds
+    """,
+    "hardware and kernels": """
+        accelerate_config accelerator_config activation_offloading attn_implementation auto_find_batch_size
+        cache_implementation dataloader_drop_last dataloader_in_order dataloader_multiprocessing_context
+        dataloader_num_workers dataloader_persistent_workers dataloader_pin_memory dataloader_prefetch_factor
+        dataset_num_proc ddp_backend ddp_broadcast_buffers ddp_bucket_cap_mb ddp_find_unused_parameters
+        ddp_static_graph ddp_timeout deepspeed ds3_gather_for_generation fsdp fsdp_config full_determinism
+        gradient_checkpointing gradient_checkpointing_kwargs liger_kernel_config local_rank pad_to_multiple_of
+        padding_free parallelism_config tf32 torch_compile torch_compile_backend torch_compile_mode
+        torch_empty_cache_steps transformers_continuous_batching_config trust_remote_code use_cache use_cpu
+        use_liger_kernel use_transformers_continuous_batching use_transformers_paged use_vllm vllm_enable_sleep_mode
+        vllm_engine vllm_gpu_memory_utilization vllm_group_port vllm_max_model_length vllm_mode vllm_model_impl
+        vllm_nodes vllm_server_base_url vllm_server_host vllm_server_port vllm_server_timeout vllm_tensor_parallel_size
+    """,
+    "compared as the rows": """
+        dataset_config dataset_format dataset_kwargs dataset_messages_column dataset_name dataset_params
+        dataset_prompt_column dataset_solution_column dataset_text_field dataset_train_split max_prompt_length
+        prompt_template system_prompt user_template
+    """,
+    "compared as the chat template, the batches or `reward_funcs`": """
+        chat_template_path generation_batch_size gradient_accumulation_steps per_device_train_batch_size reward_weights
+        steps_per_generation
+    """,
 }
-SAMPLING_PREFIX = "vllm_importance_sampling_"  # part of the loss, unlike the other options of vLLM
+HARMLESS = {name for names in HARMLESS_BY_REASON.values() for name in names.split()}
 
 
 @dataclass
@@ -144,11 +166,15 @@ def describe_rows(dataset: Dataset, is_mixture: bool) -> dict[str, Any]:
         dataset (`Dataset`): The rows.
         is_mixture (`bool`):
             Whether the rows are those of a whole run, in the order of its steps: a longer run then has more of them,
-            after the same first ones.
+            after the same first ones. They were selected from the rows of all sources, which are described too.
     """
     if is_mixture:
         first = dataset.select(range(min(FIRST_ROWS, len(dataset))))
-        return {"first_rows": [_hash_columns(row)[:8] for row in first]}
+        sources = Dataset(dataset.data, info=dataset.info)  # without the selection
+        return {
+            "first_rows": [_hash_columns(row)[:8] for row in first],
+            "sources": describe_rows(sources, is_mixture=False),
+        }
     step = math.ceil(len(dataset) / HASHED_ROWS)
     sample = dataset.select(range(0, len(dataset), step))
     digests = []
@@ -174,7 +200,7 @@ def find_changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
         old = before["options"][name]
         new = now["options"][name]
         if old != new:
-            is_harmless = _is_harmless(name) or (name == "model_name_or_path" and same_weights)
+            is_harmless = name in HARMLESS or (name == "model_name_or_path" and same_weights)
             changes.append(Change(name, old, new, is_harmless))
     for name, old in before["batches"].items():
         new = now["batches"].get(name)
@@ -254,16 +280,12 @@ def _set_fields(entry: Any) -> dict[str, Any] | str:
     return names[0] if len(names) == 1 else values
 
 
-def _is_harmless(name: str) -> bool:
-    if name.startswith(SAMPLING_PREFIX):
-        return False
-    return name in HARMLESS or name.startswith(HARMLESS_PREFIXES)
-
-
 def _are_same_rows(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether two descriptions of rows agree; those of a mixture as far as both go."""
+    """Whether two descriptions of rows agree; the order of those of a mixture as far as both go."""
     if "first_rows" not in before or "first_rows" not in now:
         return before == now
+    if "sources" in before and before["sources"] != now["sources"]:
+        return False
     pairs = zip(before["first_rows"], now["first_rows"], strict=False)
     return all(old == new for old, new in pairs)
 
@@ -272,7 +294,8 @@ def _name_rows(record: dict[str, Any]) -> str:
     """Names the data set of a record, its number of rows and its digest."""
     name = record["options"].get("dataset_name") or "a mixture"
     data = record["data"]
-    if "rows" not in data:
+    data = data.get("sources", data)
+    if "rows" not in data:  # a mixture of an earlier version
         return name
     return f"{name}, {data['rows']:,} rows ({data['digest']})"
 
