@@ -98,7 +98,24 @@ def test_prompt_and_completion_columns_may_have_any_name(build, source, tmp_path
     names = {"dataset_prompt_column": "query", "dataset_completion_column": "reply"}
     assert build([source("mine", rows, **names)]).code == 0
     assert mixture(tmp_path)[0]["messages"] == chat("hello ?", f"{THOUGHT}hi")
-    assert "has the columns query, reply; expected `messages`, or 'prompt'" in build([source("mine", rows)]).err
+    assert "has the columns query, reply; expected `messages`, `conversations`, " in build([source("mine", rows)]).err
+
+
+def test_columns_of_alpaca(build, source, tmp_path):
+    rows = [{"instruction": "Greet them.", "input": "a cat", "output": f"{THOUGHT}hi", "system": "Be kind."}]
+    assert build([source("mine", rows)]).code == 0
+    assert mixture(tmp_path)[0]["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        *chat("Greet them.\n\na cat", f"{THOUGHT}hi"),
+    ]
+
+
+@pytest.mark.parametrize("turns", [2, 4])
+def test_calls_of_tools_are_refused(build, source, turns):
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]}
+    messages = [*chat("When?", "")[:1], call, {"role": "tool", "content": "noon"}, *chat("", "At noon.")[1:]]
+    outcome = build([source("mine", [{"messages": messages[:turns]}])])
+    assert outcome.code == 1 and "row 1 of 1: the conversation has calls of tools" in outcome.err
 
 
 def test_system_message_in_a_column_of_its_own(build, source, tmp_path):

@@ -59,8 +59,16 @@ def test_every_row_is_written():
     """A template may refuse a conversation that comes late, such as one in which roles do not alternate."""
     refusing = CHAT + "{% if messages|length > 2 %}{{ raise_exception('two turns only') }}{% endif %}"
     late = {"messages": [*ROW["messages"], *ROW["messages"]]}
-    with pytest.raises(RecipeError, match="dataset: row 301 of 301: .*the chat template fails: two turns only"):
+    with pytest.raises(
+        RecipeError, match="dataset: row 301 of 301: .*the chat template fails: TemplateError: two turns only"
+    ):
         check([*[ROW] * 300, late], refusing)
+
+
+@pytest.mark.parametrize("expression, error", [("1 // 0", "ZeroDivisionError"), ("'' + 1", "TypeError")])
+def test_template_that_fails_as_a_program_does(expression, error):
+    with pytest.raises(RecipeError, match=f"row 1 of 1: .*the chat template fails: {error}: "):
+        check(ROW, "{{ " + expression + " }}" + CHAT)
 
 
 def test_text_outside_the_vocabulary_is_refused():

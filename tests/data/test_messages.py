@@ -36,6 +36,27 @@ def test_thought_of_its_own_is_put_before_the_answer(key):
     assert read_messages([written])[0]["content"] == "<think>2+2</think>4"
 
 
+def test_answer_that_mentions_a_tag_has_no_thought_yet():
+    written = {"role": "assistant", "content": "Use the <think> tag.", "reasoning_content": "2+2"}
+    assert read_messages([written])[0]["content"] == "<think>2+2</think>Use the <think> tag."
+    for content in ("\n<think>2", "2+2</think>4"):
+        written["content"] = content
+        assert read_messages([written])[0]["content"] == content
+
+
+def test_effort_of_reasoning_is_no_thought():
+    assert read_messages([{**ASSISTANT, "reasoning": "High"}]) == [ASSISTANT]
+    assert read_messages([{**ASSISTANT, "reasoning": "high up"}])[0]["content"] == "<think>high up</think>4"
+
+
+def test_thought_in_reasoning_details():
+    details = [{"type": "reasoning.text", "text": "2"}, {"type": "reasoning.encrypted", "data": "x"}]
+    details.append({"type": "reasoning.text", "text": "+2", "signature": None})
+    assert read_messages([{**ASSISTANT, "reasoning_details": details}])[0]["content"] == "<think>2+2</think>4"
+    assert read_messages([{**ASSISTANT, "reasoning_details": details[1:2]}]) == [ASSISTANT]
+    assert read_messages([{**ASSISTANT, "reasoning_details": None}]) == [ASSISTANT]
+
+
 def test_thought_in_a_part_of_its_own():
     parts = [{"type": "thinking", "thinking": "2+2"}, {"type": "text", "text": "4"}]
     assert read_messages([{**ASSISTANT, "content": parts}])[0]["content"] == "<think>2+2</think>4"

@@ -15,6 +15,10 @@ MESSAGES = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content"
 SHAREGPT = [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]
 
 
+def answer(text):
+    return {"role": "assistant", "content": text}
+
+
 def read(rows, **options):
     args = SFTScriptArguments(dataset_name="rows", **options)
     return to_training_rows(Dataset.from_list(rows), args, "text")[:]
@@ -29,6 +33,7 @@ def read(rows, **options):
         ({"conversations": MESSAGES}, {"dataset_format": "sharegpt"}),
         ({"dialogue": SHAREGPT}, {"dataset_messages_column": "dialogue"}),
         ({"instruction": "2+2?", "input": "", "output": "4"}, {}),
+        ({"instruction": "2+2?", "input": " ", "output": "4"}, {}),
         ({"instruction": "2+2?", "input": None, "output": "4"}, {"dataset_format": "alpaca"}),
         ({"messages": MESSAGES, "prompt": "another question", "text": "another text"}, {}),
         ({"messages": MESSAGES, "image": None, "images": [], "completions": "x"}, {}),
@@ -66,6 +71,31 @@ def test_text_is_used_where_prompt_has_no_completion():
         ({"text": "2"}, {"text": None}, "text: found null; expected text"),
         ({"text": "2"}, {"text": ""}, "text: the text is empty"),
         ({"instruction": "2", "output": "4"}, {"instruction": "2", "output": None}, "output: found null"),
+        ({"instruction": "2", "output": "4"}, {"instruction": "2", "output": " \n"}, "output: the text is empty"),
+        ({"instruction": "2", "output": "4"}, {"instruction": "2", "output": "<think>2</think>"}, "no answer follows"),
+        ({"prompt": "2", "completion": "4"}, {"prompt": "2", "completion": " "}, "completion: the text is empty"),
+        ({"text": "2"}, {"text": " "}, "text: the text is empty"),
+        ({"messages": MESSAGES}, {"messages": [MESSAGES[0], answer("\t")]}, "ends with an empty answer"),
+        (
+            {"messages": MESSAGES},
+            {"messages": [MESSAGES[0], answer(""), *MESSAGES]},
+            "message 2 of 4: the assistant says nothing",
+        ),
+        (
+            {"messages": MESSAGES},
+            {"messages": [{"role": "user", "content": " "}, MESSAGES[1]]},
+            "message 1 of 2: the user says nothing",
+        ),
+        (
+            {"messages": MESSAGES},
+            {"messages": [MESSAGES[0], {**answer(""), "reasoning_content": "2+2"}]},
+            "ends with a thought that no answer follows",
+        ),
+        (
+            {"prompt": MESSAGES[:1], "completion": "4"},
+            {"prompt": [{"role": "user", "content": ""}], "completion": "4"},
+            "prompt: message 1 of 1: the user says nothing",
+        ),
     ],
 )
 def test_every_row_is_read_and_named(good, bad, says):
@@ -131,6 +161,41 @@ def test_json_that_is_no_conversation_is_text(prompt, completion):
 def test_completion_that_is_stored_as_json():
     row = {"prompt": json.dumps(MESSAGES[:1]), "completion": json.dumps(MESSAGES[1:])}
     assert read([row]) == {"prompt": [MESSAGES[:1]], "completion": [MESSAGES[1:]]}
+
+
+@pytest.mark.parametrize("mark", [{"weight": 0}, {"weight": 0.0}, {"train": False}, {"loss": False}])
+def test_answers_that_are_marked_as_not_trained_on_are_refused(mark):
+    [[key, value]] = mark.items()
+    turns = [MESSAGES[0], {**MESSAGES[1], **mark}, *MESSAGES]
+    says = f"row 1 of 1: message 2 of 4: found {key}: {json.dumps(value)}, but TRL trains on all"
+    for stored in (turns, json.dumps(turns)):
+        with pytest.raises(RecipeError, match=says):
+            read([{"messages": stored}])
+    with pytest.raises(RecipeError, match="message 1 of 1: found"):
+        read([{"prompt": "2+2?", "completion": [{**MESSAGES[1], **mark}]}])
+    questions = [{**MESSAGES[0], **mark}, {**MESSAGES[1], key: 1}]
+    assert read([{"messages": json.dumps(questions)}]) == {"messages": [MESSAGES]}
+
+
+def test_tools_and_variables_of_the_template():
+    row = {"messages": MESSAGES, "tools": "", "chat_template_kwargs": {"enable_thinking": False}}
+    assert read([row]) == {
+        "messages": [MESSAGES],
+        "tools": [None],
+        "chat_template_kwargs": [{"enable_thinking": False}],
+    }
+    for name in ("tools", "messages", "conversation", "tokenize", "chat_template"):
+        with pytest.raises(RecipeError, match=f"chat_template_kwargs: found '{name}', which is no variable"):
+            read([{"messages": MESSAGES, "chat_template_kwargs": json.dumps({name: "x"})}])
+
+
+def test_pictures_are_not_trained_on(caplog):
+    rows = [{"messages": MESSAGES, "image": None, "images": []}] * 2
+    read(rows)
+    assert not caplog.records
+    read([*rows, {"messages": MESSAGES, "image": None, "images": ["cat.png"]}])
+    [record] = caplog.records
+    assert record.getMessage() == "the column images has pictures; only text is trained on"
 
 
 def test_unknown_columns():

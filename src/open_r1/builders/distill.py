@@ -1,7 +1,7 @@
 """The mixture that R1 and its students are fine-tuned on: reasoning and other samples by weight (§2.3.3 and §2.4).
 
-Sources are sets of conversations (`messages`, or `prompt` and `completion`): what rejection sampling wrote, and any
-chat data set for writing, factual questions, self-cognition and translation. A source with a `teacher` is answered
+Sources are sets of conversations, in any layout that SFT reads: what rejection sampling wrote, and any chat data set
+for writing, factual questions, self-cognition and translation. A source with a `teacher` is answered
 anew, with a thought before the answer if the request needs one; one with `thought: false` keeps its answers, after an
 empty thought. The paper's 600k + 200k samples, by domain (v2, Table 5), are
 recipes/DeepSeek-R1-Distill/data/config_800k.yaml. To pack them is TRL's job (`packing: true` for `sft.py`).
@@ -37,8 +37,15 @@ from open_r1.configs import DistillArguments, Source
 from open_r1.configs.parser import parse_command_line, report_user_errors
 from open_r1.data.filter_report import FilterReport, format_reports
 from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split
-from open_r1.data.messages import add_system_message, read_answer, read_messages, read_text_or_messages
+from open_r1.data.messages import (
+    add_system_message,
+    read_answer,
+    read_messages,
+    read_text_or_messages,
+    refuse_untrained_answers,
+)
 from open_r1.data.rows import InvalidRow, convert_rows
+from open_r1.data.training_rows import read_instruction
 from open_r1.generation.driver import answer_requests
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import conversation_text, prompt_messages, split_thought, text_of
@@ -140,9 +147,12 @@ def _choose_reader(rows: Dataset, source: Source) -> Callable[[dict], tuple[list
     prompt_column = source.dataset_prompt_column
     completion_column = source.dataset_completion_column
     if prompt_column not in rows.column_names or completion_column not in rows.column_names:
+        if {"instruction", "output"} <= set(rows.column_names):
+            return _read_alpaca
         raise RecipeError(
-            f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, or "
-            f"{prompt_column!r} and {completion_column!r} (see dataset_prompt_column and dataset_completion_column)."
+            f"sources: {source.dataset_name} has the columns {', '.join(rows.column_names)}; expected `messages`, "
+            f"`conversations`, `instruction` and `output`, or {prompt_column!r} and {completion_column!r} (see "
+            "dataset_prompt_column and dataset_completion_column)."
         )
 
     def read_exchange(row: dict) -> tuple[list[dict], str]:
@@ -158,10 +168,18 @@ def _split_conversation(value: Any) -> tuple[list[dict], str]:
     """The prompt of a conversation and its last answer; without an answer, which a teacher may give, that is empty."""
     if not value:
         return [], ""
+    refuse_untrained_answers(value)
     messages = read_messages(value)
     if messages[-1]["role"] != "assistant":
         return _plain_prompt(messages), ""
+    _refuse_calls(messages[-1:])
     return _plain_prompt(messages[:-1]), text_of(messages[-1:])
+
+
+def _read_alpaca(row: dict) -> tuple[list[dict], str]:
+    """The request and the answer of a row of Alpaca's columns."""
+    prompt = [{"role": "user", "content": read_instruction(row)}]
+    return prompt, read_answer(row["output"] or None) or ""
 
 
 def _plain_prompt(value: Any) -> list[dict]:
@@ -169,9 +187,13 @@ def _plain_prompt(value: Any) -> list[dict]:
     if not value:
         return []
     messages = prompt_messages(read_text_or_messages(value, "prompt"))
+    _refuse_calls(messages)
+    return plain_messages(messages)
+
+
+def _refuse_calls(messages: list[dict]) -> None:
     if any("tool_calls" in message for message in messages):
         raise InvalidRow("the conversation has calls of tools, which mixtures cannot have yet; leave such rows out")
-    return plain_messages(messages)
 
 
 def _with_thought(answer: str) -> str:

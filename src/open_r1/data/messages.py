@@ -33,6 +33,10 @@ CONTENT_KEYS = ("content", "value", "tool_calls", "function_call")
 # Columns of system messages beside conversations.
 SYSTEM_COLUMNS = ("system", "system_prompt")
 THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
+# Values of `reasoning` that are settings of a request.
+REASONING_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+# Marks of answers that are not trained on: OpenAI's, and Axolotl's.
+LOSS_KEYS = ("weight", "train", "loss")
 TOOL_KEYS = {"tool_calls": list, "tool_call_id": str, "name": str}
 
 
@@ -75,6 +79,28 @@ def list_messages(value: Any) -> list:
     if not value:
         raise InvalidRow("the conversation is empty")
     return value
+
+
+def refuse_untrained_answers(value: Any) -> None:
+    """Stops at an answer that a data set marks as not to be trained on: trainers do not know the marks.
+
+    Args:
+        value (`Any`): A conversation that `read_messages` reads.
+
+    Raises:
+        InvalidRow: If there is one, with its number.
+    """
+    messages = list_messages(value)
+    for number, message in enumerate(messages, start=1):
+        if _role_of(message) != "assistant":
+            continue
+        for key in LOSS_KEYS:
+            mark = message.get(key)
+            if mark is not None and not mark:
+                raise InvalidRow(
+                    f"message {number} of {len(messages)}: found {key}: {json.dumps(mark)}, but TRL trains on all of "
+                    "a conversation, or with assistant_only_loss on all answers; leave such turns out"
+                )
 
 
 def add_system_message(messages: list[dict], row: dict) -> list[dict]:
@@ -274,17 +300,35 @@ def _read_message(message: Any) -> dict:
     content = _first_of(message, "content", "value")
     if content is None and "tool_calls" in tools:
         content = ""
-    thought = _first_of(message, *THOUGHT_KEYS)
+    thought = _thought_of(message)
     if isinstance(content, list):
         content, thought_in_parts = _read_parts(content)
         thought = thought or thought_in_parts
     if not isinstance(content, str):
         raise InvalidRow(f"content: found {_describe(content)}; expected text")
-    if thought and role == "assistant" and OPEN not in content and CLOSE not in content:
+    has_thought = content.lstrip().startswith(OPEN) or CLOSE in content
+    if thought and role == "assistant" and not has_thought:
         if not isinstance(thought, str):
             raise InvalidRow(f"the thought: found {_describe(thought)}; expected text")
         content = join_thought(thought, content)
     return {"role": role, "content": content, **tools}
+
+
+def _thought_of(message: dict) -> Any:
+    """The thought that a message has beside its content; `None` if there is none."""
+    thought = _first_of(message, *THOUGHT_KEYS)
+    if isinstance(thought, str) and thought.strip().lower() in REASONING_EFFORTS:
+        thought = None
+    if thought is not None:
+        return thought
+    details = message.get("reasoning_details")  # OpenRouter's
+    if not isinstance(details, list):
+        return None
+    texts = []
+    for detail in details:
+        if isinstance(detail, dict) and isinstance(detail.get("text"), str):
+            texts.append(detail["text"])
+    return "".join(texts)
 
 
 def _role_of(message: dict) -> str | None:

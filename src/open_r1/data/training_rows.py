@@ -8,7 +8,9 @@ import json
 import logging
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset, Features, Json, List, Value
+from pyarrow import compute
 
 from open_r1.configs import SFTScriptArguments
 from open_r1.data.load import existing_columns
@@ -20,11 +22,12 @@ from open_r1.data.messages import (
     is_conversation,
     read_messages,
     read_text_or_messages,
+    refuse_untrained_answers,
     without_nulls,
 )
 from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.utils.errors import RecipeError, did_you_mean
-from open_r1.utils.text import prompt_messages
+from open_r1.utils.text import prompt_messages, split_thought
 
 
 logger = logging.getLogger(__name__)
@@ -39,6 +42,25 @@ FORMATS = {
 }
 # Columns that TRL gives to the chat template, beside the messages.
 TEMPLATE_COLUMNS = ("tools", "chat_template_kwargs")
+# Arguments that TRL and transformers give to the chat template themselves.
+RESERVED_VARIABLES = (
+    "messages",
+    "conversation",
+    "tools",
+    "tokenizer",
+    "chat_template",
+    "tokenize",
+    "add_generation_prompt",
+    "continue_final_message",
+    "padding",
+    "truncation",
+    "max_length",
+    "return_tensors",
+    "return_dict",
+    "return_assistant_tokens_mask",
+    "tokenizer_kwargs",
+)
+IMAGE_COLUMNS = ("image", "images")
 
 
 def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str) -> Dataset:
@@ -82,6 +104,7 @@ def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str
     not_used = [name for name in dataset.column_names if name not in used]
     if not_used:
         logger.info("training on the columns %s; not used: %s", ", ".join(used), ", ".join(not_used))
+    _warn_about_images(dataset)
     return convert_rows(
         dataset,
         convert,
@@ -114,6 +137,18 @@ def _find_format(dataset: Dataset, args: SFTScriptArguments, text_field: str) ->
     )
 
 
+def _warn_about_images(dataset: Dataset) -> None:
+    """Says that pictures are not trained on, if there are any."""
+    for name in existing_columns(dataset, IMAGE_COLUMNS):
+        stored = dataset.data.column(name)
+        if pa.types.is_list(stored.type):
+            has_images = (compute.max(compute.list_value_length(stored)).as_py() or 0) > 0
+        else:
+            has_images = stored.null_count < len(stored)
+        if has_images:
+            logger.warning("the column %s has pictures; only text is trained on", name)
+
+
 def _columns_of(format_name: str, args: SFTScriptArguments, text_field: str) -> tuple[str, ...]:
     if format_name == "text":
         return (text_field,)
@@ -138,8 +173,11 @@ def _types_of(format_name: str, columns: tuple[str, ...], dataset: Dataset) -> d
 
 
 def _read_conversation(row: dict, column: str) -> dict:
-    messages = add_system_message(read_messages(row[column]), row)
+    messages = read_messages(row[column])
+    refuse_untrained_answers(row[column])
     _require_answer(messages)
+    _require_content(messages)
+    messages = add_system_message(messages, row)
     return {"messages": messages}
 
 
@@ -148,15 +186,28 @@ def _require_answer(messages: list[dict]) -> None:
     last = messages[-1]
     if last["role"] != "assistant":
         raise InvalidRow(f"the conversation ends with a message of the {last['role']}; expected the assistant")
-    if not last["content"].strip() and "tool_calls" not in last:
+    if "tool_calls" in last:
+        return
+    if not last["content"].strip():
         raise InvalidRow("the conversation ends with an empty answer")
+    answer = split_thought(last["content"]).answer
+    if answer is not None and not answer.strip():
+        raise InvalidRow("the conversation ends with a thought that no answer follows")
+
+
+def _require_content(messages: list[dict]) -> None:
+    """Stops at a turn of the user or the assistant in which nothing is said."""
+    for number, message in enumerate(messages, start=1):
+        is_blank = not message["content"].strip() and "tool_calls" not in message
+        if message["role"] in ("user", "assistant") and is_blank:
+            raise InvalidRow(f"message {number} of {len(messages)}: the {message['role']} says nothing")
 
 
 def _read_prompt_and_completion(row: dict, has_messages: bool) -> dict:
     """Both as text, or both as messages if one of them is."""
     prompt = read_text_or_messages(row["prompt"], "prompt")
     completion = read_text_or_messages(row["completion"], "completion", ROLES_OF_COMPLETIONS)
-    if not completion:
+    if isinstance(completion, str) and not completion.strip():
         raise InvalidRow("completion: the text is empty")
     row_has_messages = isinstance(prompt, list) or isinstance(completion, list)
     if row_has_messages != has_messages:
@@ -165,26 +216,51 @@ def _read_prompt_and_completion(row: dict, has_messages: bool) -> dict:
         return {"prompt": prompt, "completion": completion}
     if isinstance(completion, str):
         completion = [{"role": "assistant", "content": completion}]
-    try:
-        _require_answer(completion)
-    except InvalidRow as error:
-        raise InvalidRow(f"completion: {error}") from error
-    return {"prompt": add_system_message(prompt_messages(prompt), row), "completion": completion}
+    else:
+        refuse_untrained_answers(row["completion"])
+    prompt = prompt_messages(prompt)
+    for name, messages in (("prompt", prompt), ("completion", completion)):
+        try:
+            if name == "completion":
+                _require_answer(messages)
+            _require_content(messages)
+        except InvalidRow as error:
+            raise InvalidRow(f"{name}: {error}") from error
+    return {"prompt": add_system_message(prompt, row), "completion": completion}
 
 
 def _read_alpaca(row: dict) -> dict:
     """`instruction`, `input` and `output` (and a system message) as a conversation."""
-    question = _read_text(row["instruction"], "instruction")
-    if row.get("input"):
-        question += f"\n\n{_read_text(row['input'], 'input')}"
-    messages = []
-    messages.append({"role": "user", "content": question})
-    messages.append({"role": "assistant", "content": _read_text(row["output"], "output")})
+    messages = [
+        {"role": "user", "content": read_instruction(row)},
+        {"role": "assistant", "content": _read_text(row["output"], "output")},
+    ]
+    _require_answer(messages)
     return {"messages": add_system_message(messages, row)}
+
+
+def read_instruction(row: dict) -> str:
+    """The request of a row of Alpaca's columns: `instruction`, and `input` if there is one.
+
+    Raises:
+        InvalidRow: If there is no instruction.
+
+    >>> read_instruction({"instruction": "Add them.", "input": "2, 2"})
+    'Add them.\\n\\n2, 2'
+    """
+    question = _read_text(row["instruction"], "instruction")
+    addition = row.get("input")
+    if isinstance(addition, str) and not addition.strip():
+        addition = None
+    if addition is not None:
+        question += f"\n\n{_read_text(addition, 'input')}"
+    return question
 
 
 def _read_template_column(value: Any, name: str) -> Any:
     """A column for the chat template, which may be stored as JSON text: the tools, or further variables."""
+    if isinstance(value, str) and not value.strip():
+        value = None
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -196,13 +272,17 @@ def _read_template_column(value: Any, name: str) -> Any:
         return without_nulls(value)
     if value is not None and not isinstance(value, dict):
         raise InvalidRow(f"{name}: found {type(value).__name__}; expected variables of the chat template by name")
-    return without_nulls(value or {})
+    variables = without_nulls(value or {})
+    for variable in variables:
+        if variable in RESERVED_VARIABLES:
+            raise InvalidRow(f"{name}: found {variable!r}, which is no variable of a template; leave it out")
+    return variables
 
 
 def _read_text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         found = "null" if value is None else type(value).__name__
         raise InvalidRow(f"{name}: found {found}; expected text")
-    if not value:
+    if not value.strip():
         raise InvalidRow(f"{name}: the text is empty")
     return value
