@@ -51,6 +51,11 @@ PROGRAMS = {
     "CodeContests, only generated": {"public_tests": NO_TESTS, "private_tests": NO_TESTS, "generated_tests": SINGULAR},
     "open-r1/codeforces": {"official_tests": ENTRIES, "input_mode": "stdio", "interaction_format": None},
     "DeepCoder": {"tests": json.dumps([{**entry, "testtype": "stdin_stdout"} for entry in ENTRIES])},
+    "stated to be programs": {
+        "test_cases": [{**entry, "type": "stdin_stdout"} for entry in ENTRIES],
+        "entry_point": "main",
+    },
+    "no entry point": {"test_cases": ENTRIES, "entry_point": None, "checker": ""},
     "gold answers of another domain": {"test_cases": ENTRIES, "ground_truth": "72", "tests": "def test(): pass"},
 }
 
@@ -197,6 +202,13 @@ REASONS = [
     ({"public_tests": SINGULAR, "input_file": "in.txt"}, "file 'in.txt'"),
     (call(input="__import__('os').getcwd()", output="3"), "not JSON"),
     (call(input="1 2", output="3"), "not JSON"),
+    (
+        {
+            "input_output": [{"input": "nums = [1,2], target = 3", "output": "[0, 1]"}],
+            "entry_point": "Solution().twoSum",
+        },
+        r"calls of the entry_point 'Solution\(\).twoSum'",
+    ),
     ({"public_tests": NO_TESTS, "private_tests": NO_TESTS, "generated_tests": NO_TESTS}, "no test cases"),
 ]
 
@@ -212,3 +224,13 @@ def test_checkers():
     assert read_checker({"generated_checker": None}) is read_checker({"generated_checker": ""}) is None
     with pytest.raises(InvalidTestCases, match="generated_checker"):
         read_checker({"generated_checker": True})
+
+
+def test_checkers_of_testlib_cannot_be_run():
+    """CodeContests+ has them beside test cases that one output does not decide."""
+    row = {"test_cases": ENTRIES, "checker": '#include "testlib.h"\nint main() {}'}
+    with pytest.raises(InvalidTestCases, match="testlib checker"):
+        read_checker(row)
+    assert read_checker({**row, "generated_checker": "print(1)"}) == "print(1)"
+    for empty in (None, "", False):
+        assert read_checker({**row, "checker": empty}) is None

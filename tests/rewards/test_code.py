@@ -234,3 +234,14 @@ def test_data_without_test_cases_is_refused():
 def test_cases_of_different_type_are_not_equal():
     """Verdicts are cached per program and test cases."""
     assert Case("1", "2") != Case("1", "2", "f") and hash(Case("1", "2")) == hash(Case("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [("checker", '#include "testlib.h"', "testlib checker"), ("entry_point", "Solution().add", "entry_point")],
+)
+def test_rows_that_are_judged_in_another_way_get_no_reward(column, value, reason):
+    row = {"test_cases": TESTS, column: value}
+    assert reason in Code(**FAKE).check_sample(row)
+    rewards, _, [remark] = call(Code(**FAKE), [RIGHT], **{name: [value] for name, value in row.items()})
+    assert rewards == [None] and reason in remark

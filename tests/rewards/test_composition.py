@@ -1,6 +1,7 @@
 """The rewards of a recipe combined: domains, `only_if`, and rows excluded from training."""
 
 import asyncio
+import copy
 import logging
 import pickle
 import threading
@@ -9,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from open_r1.rewards import text_of
+from open_r1.configs import RewardSpec
+from open_r1.rewards import Composition, text_of
 from open_r1.utils.errors import RecipeError
 
 
@@ -128,6 +130,35 @@ def test_numbers_of_every_kind_are_scores(compose, returned, expected):
 def test_a_reward_may_change_the_lists_that_it_gets(compose):
     rewards = compose("consumes", "accuracy")
     assert rewards.score(["4", RIGHT], solution=["4", "4"]) == [[1.0, 0.0], [1.0, 1.0]]
+
+
+HACKS = """
+def hacks(completions, prompts, tests, **kwargs):
+    for completion, prompt, row in zip(completions, prompts, tests):
+        completion[0]["content"] = prompt[0]["content"] = row[0]["output"] = "HACK"
+    return [0.0] * len(completions)
+"""
+
+
+def test_a_reward_may_change_the_messages_that_it_gets(tmp_path):
+    (tmp_path / "hacks.py").write_text(HACKS)
+    rewards = Composition(RewardSpec.parse_all([f"{tmp_path}/hacks.py:hacks", "accuracy"]))
+    batch = {
+        "completions": [[{"role": "assistant", "content": RIGHT}]],
+        "prompts": [[{"role": "user", "content": "2+2?"}]],
+        "tests": [[{"input": "1", "output": "2"}]],
+    }
+    before = copy.deepcopy(batch)
+    assert rewards.score(**batch, solution=["4"]) == [[0.0], [1.0]]
+    assert batch == before
+
+
+@pytest.mark.parametrize("score", ["1e38", "-1e30", "np.float32(3e38)", "10**19"])
+def test_scores_that_overflow_in_the_trainer_stop_the_run(compose, score):
+    rewards = compose({"name": "returns", "expression": f"[0.5, {score}]"})
+    with pytest.raises(RecipeError, match=r"'returns' returned .* for completion 2 of 2; a score of more than 1e\+18"):
+        rewards.score(["a", "b"])
+    assert compose({"name": "returns", "expression": "[1e15, -1e15]"}).score(["a", "b"]) == [[1e15, -1e15]]
 
 
 def test_the_first_completions_without_judgement_are_explained(compose, caplog):

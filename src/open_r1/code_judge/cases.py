@@ -64,7 +64,7 @@ def parse_test_cases(columns: dict[str, Any]) -> tuple[str, list[Case]]:
     """
     entries, language = read_test_cases(columns)
     language = _parse_language(language)
-    check_interaction(columns)
+    check_interaction(columns, entries)
     cases = [_parse_case(entry) for entry in entries]
     calls_functions = any(case.function for case in cases)
     if calls_functions and not LANGUAGES[language].calls:

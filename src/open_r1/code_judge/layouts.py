@@ -42,7 +42,16 @@ LAYOUTS = (
 )
 TEST_COLUMNS = tuple(column for layout in LAYOUTS for column in layout)
 # Columns that say how to judge a row that has test cases.
-OTHER_COLUMNS = ("metadata", "language", "generated_checker", "input_mode", "interaction_format", "input_file")
+OTHER_COLUMNS = (
+    "metadata",
+    "language",
+    "generated_checker",
+    "checker",
+    "input_mode",
+    "interaction_format",
+    "input_file",
+    "entry_point",
+)
 LIVECODEBENCH = ("public_test_cases", "private_test_cases")
 # Rewards for the language of thoughts read the column `language`, too.
 NATURAL_LANGUAGES = set("en zh fr es de pt it ru ar hi ja ko english chinese french spanish german".split())
@@ -103,13 +112,17 @@ def read_checker(columns: dict[str, Any]) -> str | None:
     """The program that decides whether an output is right, from `generated_checker`; `None` if the row has none.
 
     Raises:
-        InvalidTestCases: If it is not text.
+        InvalidTestCases: If it is not text, or if the row has a checker in C++ instead, as those of CodeContests+.
     """
     checker = columns.get("generated_checker")
     if checker is None:
         info = columns.get("verification_info")
         if isinstance(info, dict):
             checker = info.get("generated_checker")
+    if not checker and columns.get("checker"):
+        raise InvalidTestCases(
+            f"its outputs need a testlib checker, which cannot be run (checker: {str(columns['checker'])[:40]!r})"
+        )
     if not checker:
         return None
     if not isinstance(checker, str):
@@ -117,12 +130,22 @@ def read_checker(columns: dict[str, Any]) -> str | None:
     return checker
 
 
-def check_interaction(columns: dict[str, Any]) -> None:
-    """Checks that the programs of a row read standard input and write standard output.
+def check_interaction(columns: dict[str, Any], entries: list[dict]) -> None:
+    """Checks that the programs of a row read standard input and write standard output, unless functions are called.
+
+    Args:
+        columns (`dict`): The columns of the row.
+        entries (`list[dict]`): Its test cases, from [`read_test_cases`].
 
     Raises:
-        InvalidTestCases: If they use files, or talk to a judge.
+        InvalidTestCases: If they use files, or talk to a judge, or if a function is called that only `entry_point`
+            names, as in LeetCodeDataset: `Solution().add` with the arguments `a = 1, b = 2`.
     """
+    if columns.get("entry_point") and not all(_says_how_to_run(entry) for entry in entries):
+        raise InvalidTestCases(
+            f"its test cases are calls of the entry_point {columns['entry_point']!r}, which are not supported; give "
+            "each one fn_name and a list of arguments"
+        )
     mode = columns.get("input_mode")
     if mode is not None and mode != "stdio":
         raise InvalidTestCases(f"its programs have input_mode {mode!r}; only 'stdio' can be judged")
@@ -130,6 +153,10 @@ def check_interaction(columns: dict[str, Any]) -> None:
         raise InvalidTestCases(f"its programs read the file {columns['input_file']!r} instead of standard input")
     if columns.get("interaction_format"):
         raise InvalidTestCases("its programs talk to an interactive judge (interaction_format)")
+
+
+def _says_how_to_run(entry: dict) -> bool:
+    return bool(entry.get("fn_name") or entry.get("type") or entry.get("testtype"))
 
 
 def parse_json(value: Any, column: str) -> Any:

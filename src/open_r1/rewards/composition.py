@@ -23,6 +23,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from open_r1.configs import RewardSpec
 from open_r1.grading import shared_grader
@@ -166,7 +167,7 @@ class Reward:
         """Calls the function, and checks that it returns one number or `None` per completion."""
         copies = {}  # a function may change its arguments, which others need after it
         for name, value in kwargs.items():
-            copies[name] = list(value) if isinstance(value, list) else value
+            copies[name] = _copy(value)
         returned = self.function(completions=self._convert(completions, prefill), **copies)
         if self.is_async:
             returned = asyncio.run(returned)
@@ -179,7 +180,7 @@ class Reward:
         """Converts completions for the function: text for our rewards, messages for TRL's, unchanged for a user's."""
         is_trl = self.spec.name.startswith("trl.")
         if not self.is_registered and not is_trl:
-            return list(completions)
+            return _copy(completions)
         converted = []
         for completion in completions:
             text = prefill + text_of(completion)
@@ -188,6 +189,17 @@ class Reward:
             else:
                 converted.append(text)
         return converted
+
+
+def _copy(value: Any) -> Any:
+    """A copy of lists and mappings, and of those within them, such as the messages of completions."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if not any(isinstance(item, list | dict) for item in value):  # such as many token ids
+        return list(value)
+    return [_copy(item) for item in value]
 
 
 @dataclass

@@ -12,6 +12,7 @@ from open_r1.utils.errors import RecipeError
 Scores = list[float | None]  # one score per completion; `None` where it cannot be judged
 
 EXPECTED = "expected a list with one number per completion, or None for one that cannot be judged"
+LARGEST = 1e18  # the square of a larger score is infinite in float32, and advantages divide by a standard deviation
 MAX_SHOWN = 80  # characters of a value in an error message
 
 
@@ -43,6 +44,11 @@ def to_scores(returned: Any, count: int) -> Scores:
             raise RecipeError(
                 f"returned {_describe(value)} for completion {index + 1} of {count}; {EXPECTED}"
             ) from error
+        if scores[-1] is not None and abs(scores[-1]) > LARGEST:
+            raise RecipeError(
+                f"returned {_describe(value)} for completion {index + 1} of {count}; a score of more than {LARGEST:g} "
+                "overflows in the trainer's float32; return smaller ones, or None for one that cannot be judged"
+            )
     return scores
 
 
