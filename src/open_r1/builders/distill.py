@@ -168,8 +168,8 @@ def _split_conversation(value: Any) -> tuple[list[dict], str]:
     """The prompt of a conversation and its last answer; without an answer, which a teacher may give, that is empty."""
     if not value:
         return [], ""
-    refuse_untrained_answers(value)
     messages = read_messages(value)
+    refuse_untrained_answers(value)
     if messages[-1]["role"] != "assistant":
         return _plain_prompt(messages), ""
     _refuse_calls(messages[-1:])

@@ -85,7 +85,7 @@ def refuse_untrained_answers(value: Any) -> None:
     """Stops at an answer that a data set marks as not to be trained on: trainers do not know the marks.
 
     Args:
-        value (`Any`): A conversation that `read_messages` reads.
+        value (`Any`): A conversation that `read_messages` has read before.
 
     Raises:
         InvalidRow: If there is one, with its number.
