@@ -22,6 +22,12 @@ ASSISTANT = {"role": "assistant", "content": "4"}
         [{"role": "user", "content": [{"type": "text", "text": "2+"}, {"type": "text", "text": "2?"}]}, ASSISTANT],
         json.dumps(json.dumps([USER, ASSISTANT])),
         repr([USER, ASSISTANT]),
+        {"role": ["user", "assistant"], "content": ["2+2?", "4"]},
+        {"from": ["human", "gpt"], "value": ["2+2?", "4"]},
+        json.dumps({"from": ["human", "gpt"], "value": ["2+2?", "4"]}),
+        [{**USER, "role": "User"}, {**ASSISTANT, "role": "Assistant"}],
+        [{**USER, "role": "prompter"}, {**ASSISTANT, "role": "ai"}],
+        [{"from": "Human", "value": "2+2?"}, {"from": "GPT", "value": "4"}],
         [{**USER, "weight": 0}, {**ASSISTANT, "reasoning_content": None}],
     ],
 )
@@ -72,6 +78,35 @@ def test_calls_of_tools_are_kept():
     assert read_messages([call, result]) == [{**call, "content": ""}, result]
 
 
+CALL = {"name": "add", "arguments": {"x": 2, "y": None}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None, "function_call": CALL},
+        {"from": "function_call", "value": json.dumps(CALL)},
+        {"role": "tool_call", "content": json.dumps([CALL])},
+    ],
+)
+def test_older_layouts_of_calls(message):
+    calls = [{"type": "function", "function": CALL}]
+    result = {"role": "tool_response", "content": "2"}
+    for stored in ([message, result], json.dumps([message, result])):
+        assert read_messages(stored, keep_nulls=True) == [
+            {"role": "assistant", "content": "", "tool_calls": calls},
+            {"role": "tool", "content": "2"},
+        ]
+
+
+def test_nulls_of_a_call():
+    """`datasets` fills up what it does not store as JSON."""
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": CALL}]}
+    filled = [{"function": {"name": "add", "arguments": {"x": 2}}}]
+    assert read_messages([call])[0]["tool_calls"] == filled
+    assert read_messages(json.dumps([call])) == read_messages([call], keep_nulls=True) == [call]
+
+
 @pytest.mark.parametrize(
     "value, says",
     [
@@ -87,6 +122,13 @@ def test_calls_of_tools_are_kept():
         ([{"role": "user", "content": None}], "message 1 of 1: content: found null; expected text"),
         ([{"role": "user"}], "content: found null"),
         ([{"role": "alien", "content": "4"}], "role: found 'alien'; expected one of system"),
+        ([{"role": "function_call", "content": "add 2"}], "found the call str 'add 2'; expected JSON with `name`"),
+        (
+            [{"role": "function_call", "content": '{"x": 2}'}],
+            "found the call dict .*; expected `name` and `arguments`",
+        ),
+        ([{"role": "tool_call", "content": '{"name": "a", "arguments": 2}'}], "found the arguments int 2 of a call"),
+        ({"role": ["user"], "content": ["4", "5"]}, "found the keys role, content"),
         ([{"role": 1, "content": "4"}], "found the keys role, content"),
         ([{"role": "user", "content": [{"type": "image"}]}], "found a part of type image; only text is supported"),
         ([{"role": "user", "content": 4}], "content: found int 4"),

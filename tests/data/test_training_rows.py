@@ -5,8 +5,9 @@ import json
 import pytest
 from datasets import Dataset
 
-from open_r1.configs import SFTScriptArguments
+from open_r1.configs import DatasetSpec, SFTScriptArguments
 from open_r1.configs.training import DATASET_FORMATS
+from open_r1.data.load import load_split
 from open_r1.data.training_rows import FORMATS, to_training_rows
 from open_r1.utils.errors import RecipeError
 
@@ -229,3 +230,36 @@ def test_tools_and_their_calls_are_kept():
     assert result["messages"][0] == MESSAGES
     assert result["messages"][-2:] == [[MESSAGES[0], call], [MESSAGES[0], other_call]]
     assert result["tools"][0] is None and result["tools"][-1] == tools
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_calls_in_a_role_of_their_own(as_text):
+    turns = [
+        {"from": "human", "value": "When?"},
+        {"from": "function_call", "value": '{"name": "now", "arguments": {"zone": null}}'},
+        {"from": "observation", "value": "noon"},
+        {"from": "gpt", "value": "At noon."},
+    ]
+    rows = [{"conversations": json.dumps(turns) if as_text else turns}]
+    calls = [{"type": "function", "function": {"name": "now", "arguments": {"zone": None}}}]
+    assert read(rows)["messages"] == [
+        [
+            {"role": "user", "content": "When?"},
+            {"role": "assistant", "content": "", "tool_calls": calls},
+            {"role": "tool", "content": "noon"},
+            {"role": "assistant", "content": "At noon."},
+        ]
+    ]
+
+
+def test_nulls_of_calls_in_a_file_are_kept(tmp_path):
+    calls = [{"type": "function", "function": {"name": "add", "arguments": {"x": None, "y": 1}}}]
+    call = {"role": "assistant", "content": "", "tool_calls": calls}
+    rows = [{"messages": [MESSAGES[0], call]}, {"prompt": MESSAGES[:1], "completion": json.dumps([call])}]
+    for number, row in enumerate(rows):
+        path = tmp_path / f"{number}.jsonl"
+        path.write_text(json.dumps(row) + "\n" + json.dumps(row))
+        dataset = load_split(DatasetSpec(str(path)), seed=0)
+        converted = to_training_rows(dataset, SFTScriptArguments(dataset_name=str(path)), "text")[0]
+        messages = converted.get("messages") or converted["completion"]
+        assert messages[-1] == call

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset, Json, List, Value
+from pyarrow import compute
 
 from open_r1.data.rows import InvalidRow
 from open_r1.utils.text import CLOSE, OPEN, join_thought, text_of
@@ -18,6 +19,8 @@ from open_r1.utils.text import CLOSE, OPEN, join_thought, text_of
 ROLES = ("system", "developer", "user", "assistant", "tool")
 OTHER_NAMES_OF_ROLES = {
     "human": "user",
+    "prompter": "user",
+    "ai": "assistant",
     "gpt": "assistant",
     "chatgpt": "assistant",
     "model": "assistant",
@@ -26,7 +29,12 @@ OTHER_NAMES_OF_ROLES = {
     "ipython": "tool",
     "observation": "tool",
     "function_response": "tool",
+    "tool_response": "tool",
+    "function_call": "assistant",
+    "tool_call": "assistant",
 }
+# Roles of messages whose content is a call of a tool.
+ROLES_OF_CALLS = ("function_call", "tool_call")
 ROLES_OF_COMPLETIONS = ("assistant", "tool")
 # Of one of these, a message that is stored as text must have a value.
 CONTENT_KEYS = ("content", "value", "tool_calls", "function_call")
@@ -38,13 +46,16 @@ REASONING_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 # Marks of answers that are not trained on: OpenAI's, and Axolotl's.
 LOSS_KEYS = ("weight", "train", "loss")
 TOOL_KEYS = {"tool_calls": list, "tool_call_id": str, "name": str}
+KEYS_OF_CALLS = {*TOOL_KEYS, "function_call"}
 
 
-def read_messages(value: Any) -> list[dict]:
+def read_messages(value: Any, keep_nulls: bool = False) -> list[dict]:
     """A conversation as messages whose `role` and `content` are text; a thought of its own is put into the content.
 
     Args:
         value (`Any`): The conversation, as a data set has it.
+        keep_nulls (`bool`, *optional*, defaults to `False`):
+            Whether arguments of calls that are null are the calls' own, see `has_own_nulls`. In JSON text they are.
 
     Raises:
         InvalidRow: If it is not a conversation, naming the message and what is wrong with it.
@@ -55,10 +66,11 @@ def read_messages(value: Any) -> list[dict]:
     [{'role': 'assistant', 'content': '<think>2+2</think>4'}]
     """
     stored = list_messages(value)
+    keep_nulls = keep_nulls or isinstance(value, str)
     messages = []
     for number, message in enumerate(stored, start=1):
         try:
-            messages.append(_read_message(message))
+            messages.append(_read_message(message, keep_nulls))
         except InvalidRow as error:
             raise InvalidRow(f"message {number} of {len(stored)}: {error}") from error
     return messages
@@ -73,7 +85,7 @@ def list_messages(value: Any) -> list:
     if isinstance(value, str):
         value = _parse_messages(value) or value
     if _is_message(value):
-        value = [value]
+        value = _split_columns(value)
     if not isinstance(value, list):
         raise InvalidRow(f"found {_describe(value)}; expected a list of messages")
     if not value:
@@ -135,7 +147,9 @@ def add_system_message(messages: list[dict], row: dict) -> list[dict]:
     return messages
 
 
-def read_text_or_messages(value: Any, column: str, roles: Sequence[str] = ROLES) -> str | list[dict]:
+def read_text_or_messages(
+    value: Any, column: str, roles: Sequence[str] = ROLES, keep_nulls: bool = False
+) -> str | list[dict]:
     """A value that may be text or a conversation, such as a prompt; a conversation stored as JSON text is parsed.
 
     Args:
@@ -143,18 +157,20 @@ def read_text_or_messages(value: Any, column: str, roles: Sequence[str] = ROLES)
         column (`str`): Its column, for the error message.
         roles (`Sequence[str]`, *optional*):
             The roles of a conversation that is stored as text. Text with other roles is no conversation.
+        keep_nulls (`bool`, *optional*, defaults to `False`): See `read_messages`.
 
     Raises:
         InvalidRow: If it is neither.
     """
     if isinstance(value, str):
+        keep_nulls = True
         value = parse_conversation(value, roles)
     if isinstance(value, str):
         return value
     if not isinstance(value, list) and not _is_message(value):
         raise InvalidRow(f"{column}: found {_describe(value)}; expected text or a list of messages")
     try:
-        return read_messages(value)
+        return read_messages(value, keep_nulls)
     except InvalidRow as error:
         raise InvalidRow(f"{column}: {error}") from error
 
@@ -222,18 +238,48 @@ def conversation_type(dataset: Dataset, column: str) -> List:
     """
     texts = List({"role": Value("string"), "content": Value("string")})
     stored = dataset.features[column]
-    if isinstance(stored, List) and isinstance(stored.feature, dict) and TOOL_KEYS.keys().isdisjoint(stored.feature):
+    if isinstance(stored, List) and isinstance(stored.feature, dict) and not _may_have_calls(dataset, column):
         return texts
     for value in dataset[column]:
-        if isinstance(value, str):
-            value = parse_conversation(value)
-        if isinstance(value, list) and any(_calls_tools(message) for message in value):
+        try:
+            messages = list_messages(value)
+        except InvalidRow:
+            continue  # is reported with the row's number when all rows are read
+        if any(_calls_tools(message) for message in messages):
             return List(Json())
     return texts
 
 
+def _may_have_calls(dataset: Dataset, column: str) -> bool:
+    """Whether messages with the same keys have one that calls tools need, or the role of a call."""
+    keys = dataset.features[column].feature
+    if not KEYS_OF_CALLS.isdisjoint(keys):
+        return True
+    messages = compute.list_flatten(dataset.data.column(column))
+    for key in ("role", "from"):
+        if keys.get(key) != Value("string"):
+            continue
+        roles = compute.unique(compute.struct_field(messages, key)).to_pylist()
+        if any(role is not None and role.lower() in ROLES_OF_CALLS for role in roles):
+            return True
+    return False
+
+
 def _calls_tools(message: Any) -> bool:
-    return isinstance(message, dict) and any(message.get(key) for key in TOOL_KEYS)
+    if not isinstance(message, dict):
+        return False
+    return _is_call(message) or any(message.get(key) for key in KEYS_OF_CALLS)
+
+
+def has_own_nulls(feature: Any) -> bool:
+    """Whether nulls in a column's values are theirs: `datasets` fills up messages of one type, but not JSON.
+
+    >>> has_own_nulls(List(Json())), has_own_nulls(List({"role": Value("string")}))
+    (True, False)
+    """
+    if isinstance(feature, List):
+        return has_own_nulls(feature.feature)
+    return feature in (Json(), Value("string"))
 
 
 def parse_conversation(text: str, roles: Sequence[str] = ROLES) -> list | str:
@@ -264,7 +310,7 @@ def _parse_messages(text: str) -> list[dict] | None:
     if isinstance(value, str) and value != text:  # JSON text in JSON text
         return _parse_messages(value)
     if isinstance(value, dict):
-        value = [value]
+        value = _split_columns(value)
     if not isinstance(value, list) or not value:
         return None
     if not all(_is_message(message) for message in value):
@@ -288,7 +334,22 @@ def _is_message(value: Any) -> bool:
     return isinstance(value, dict) and ("role" in value or "from" in value)
 
 
-def _read_message(message: Any) -> dict:
+def _split_columns(value: dict) -> list[dict]:
+    """The messages of a conversation that is stored by keys, as `datasets` once did; a single message otherwise.
+
+    >>> _split_columns({"from": ["human", "gpt"], "value": ["2+2?", "4"]})
+    [{'from': 'human', 'value': '2+2?'}, {'from': 'gpt', 'value': '4'}]
+    """
+    lengths = {len(items) if isinstance(items, list) else None for items in value.values()}
+    if lengths == {None} or len(lengths) > 1:
+        return [value]
+    messages = []
+    for items in zip(*value.values(), strict=True):
+        messages.append(dict(zip(value, items, strict=True)))
+    return messages
+
+
+def _read_message(message: Any, keep_nulls: bool) -> dict:
     if not isinstance(message, dict):
         raise InvalidRow(f"found {_describe(message)}; expected `role` and `content`")
     role = _role_of(message)
@@ -296,8 +357,14 @@ def _read_message(message: Any) -> dict:
         raise InvalidRow(f"found the keys {', '.join(message)}; expected `role` and `content`, or `from` and `value`")
     if role not in ROLES:
         raise InvalidRow(f"role: found {role!r}; expected one of {', '.join(ROLES)}")
-    tools = _read_tool_keys(message)
+    tools = _read_tool_keys(message, keep_nulls)
     content = _first_of(message, "content", "value")
+    if _is_call(message):
+        tools["tool_calls"] = _read_calls(content)
+        content = ""
+    elif role == "assistant" and message.get("function_call") and "tool_calls" not in tools:
+        call = message["function_call"]
+        tools["tool_calls"] = _read_calls(call if keep_nulls else without_nulls(call))
     if content is None and "tool_calls" in tools:
         content = ""
     thought = _thought_of(message)
@@ -336,10 +403,41 @@ def _role_of(message: dict) -> str | None:
     role = _first_of(message, "role", "from")
     if not isinstance(role, str):
         return None
-    return OTHER_NAMES_OF_ROLES.get(role, role)
+    if role.lower() in ROLES:
+        return role.lower()
+    return OTHER_NAMES_OF_ROLES.get(role.lower(), role)
 
 
-def _read_tool_keys(message: dict) -> dict:
+def _is_call(message: dict) -> bool:
+    role = _first_of(message, "role", "from")
+    return isinstance(role, str) and role.lower() in ROLES_OF_CALLS
+
+
+def _read_calls(value: Any) -> list[dict]:
+    """The calls of tools in a message of older layouts: one or several of a `name` and `arguments`, or JSON of them.
+
+    >>> _read_calls('{"name": "add", "arguments": {"x": 2}}')
+    [{'type': 'function', 'function': {'name': 'add', 'arguments': {'x': 2}}}]
+    """
+    stored = value
+    if isinstance(value, str):
+        value = _parse_literal(value.strip())
+    if isinstance(value, dict):
+        value = [value]
+    if not isinstance(value, list) or not value:
+        raise InvalidRow(f"found the call {_describe(stored)}; expected JSON with `name` and `arguments`")
+    calls = []
+    for call in value:
+        if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+            raise InvalidRow(f"found the call {_describe(call)}; expected `name` and `arguments`")
+        arguments = call.get("arguments", {})
+        if not isinstance(arguments, dict | str):
+            raise InvalidRow(f"found the arguments {_describe(arguments)} of a call; expected values by name")
+        calls.append({"type": "function", "function": {"name": call["name"], "arguments": arguments}})
+    return calls
+
+
+def _read_tool_keys(message: dict, keep_nulls: bool) -> dict:
     """What a message says of tools: the calls of an assistant, or which call a result answers."""
     tools = {}
     for key, expected in TOOL_KEYS.items():
@@ -348,7 +446,7 @@ def _read_tool_keys(message: dict) -> dict:
             continue
         if not isinstance(value, expected):
             raise InvalidRow(f"{key}: found {_describe(value)}; expected {expected.__name__}")
-        tools[key] = without_nulls(value)
+        tools[key] = value if keep_nulls else without_nulls(value)
     return tools
 
 

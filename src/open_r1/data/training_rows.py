@@ -19,6 +19,7 @@ from open_r1.data.messages import (
     SYSTEM_COLUMNS,
     add_system_message,
     conversation_type,
+    has_own_nulls,
     is_conversation,
     read_messages,
     read_text_or_messages,
@@ -89,15 +90,15 @@ def to_training_rows(dataset: Dataset, args: SFTScriptArguments, text_field: str
 
     def convert(row: dict) -> dict:
         if format_name == "prompt_completion":
-            converted = _read_prompt_and_completion(row, has_messages)
+            converted = _read_prompt_and_completion(row, has_messages, dataset.features)
         elif format_name == "alpaca":
             converted = _read_alpaca(row)
         elif format_name == "text":
             converted = {text_field: _read_text(row[text_field], text_field)}
         else:
-            converted = _read_conversation(row, columns[0])
+            converted = _read_conversation(row, columns[0], has_own_nulls(dataset.features[columns[0]]))
         for name in template_columns:
-            converted[name] = _read_template_column(row[name], name)
+            converted[name] = _read_template_column(row[name], name, has_own_nulls(dataset.features[name]))
         return converted
 
     used = existing_columns(dataset, [*columns, *optional_columns, *template_columns])
@@ -172,8 +173,8 @@ def _types_of(format_name: str, columns: tuple[str, ...], dataset: Dataset) -> d
     return dict.fromkeys(columns, Value("string"))
 
 
-def _read_conversation(row: dict, column: str) -> dict:
-    messages = read_messages(row[column])
+def _read_conversation(row: dict, column: str, keep_nulls: bool) -> dict:
+    messages = read_messages(row[column], keep_nulls)
     refuse_untrained_answers(row[column])
     _require_answer(messages)
     _require_content(messages)
@@ -203,10 +204,12 @@ def _require_content(messages: list[dict]) -> None:
             raise InvalidRow(f"message {number} of {len(messages)}: the {message['role']} says nothing")
 
 
-def _read_prompt_and_completion(row: dict, has_messages: bool) -> dict:
+def _read_prompt_and_completion(row: dict, has_messages: bool, features: Features) -> dict:
     """Both as text, or both as messages if one of them is."""
-    prompt = read_text_or_messages(row["prompt"], "prompt")
-    completion = read_text_or_messages(row["completion"], "completion", ROLES_OF_COMPLETIONS)
+    keep_nulls = has_own_nulls(features["prompt"])
+    prompt = read_text_or_messages(row["prompt"], "prompt", keep_nulls=keep_nulls)
+    keep_nulls = has_own_nulls(features["completion"])
+    completion = read_text_or_messages(row["completion"], "completion", ROLES_OF_COMPLETIONS, keep_nulls)
     if isinstance(completion, str) and not completion.strip():
         raise InvalidRow("completion: the text is empty")
     row_has_messages = isinstance(prompt, list) or isinstance(completion, list)
@@ -257,7 +260,7 @@ def read_instruction(row: dict) -> str:
     return question
 
 
-def _read_template_column(value: Any, name: str) -> Any:
+def _read_template_column(value: Any, name: str, keep_nulls: bool) -> Any:
     """A column for the chat template, which may be stored as JSON text: the tools, or further variables."""
     if isinstance(value, str) and not value.strip():
         value = None
@@ -269,10 +272,12 @@ def _read_template_column(value: Any, name: str) -> Any:
     if name == "tools":
         if value is not None and not isinstance(value, list):
             raise InvalidRow(f"tools: found {type(value).__name__}; expected a list of tools")
-        return without_nulls(value)
+        return value if keep_nulls else without_nulls(value)
     if value is not None and not isinstance(value, dict):
         raise InvalidRow(f"{name}: found {type(value).__name__}; expected variables of the chat template by name")
-    variables = without_nulls(value or {})
+    variables = value or {}
+    if not keep_nulls:
+        variables = without_nulls(variables)
     for variable in variables:
         if variable in RESERVED_VARIABLES:
             raise InvalidRow(f"{name}: found {variable!r}, which is no variable of a template; leave it out")
