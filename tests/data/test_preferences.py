@@ -103,7 +103,7 @@ def test_unknown_objective():
 @pytest.mark.parametrize(
     "bad, kwargs, says",
     [
-        ({"score_chosen": None}, {"min_gap": 1.0}, "row 2 of 2: found the score None; expected a number"),
+        ({"score_chosen": None}, {"min_gap": 1.0}, "row 2 of 2: found the scores None and 1.0; expected numbers"),
         ({"label": None}, {"objective": "harmlessness"}, "row 2 of 2: found the label None; expected safe or unsafe"),
         ({"prompt": None}, {}, "row 2 of 2: prompt: found null; expected text or a list of messages"),
     ],
@@ -142,10 +142,20 @@ def test_prompt_and_system_message_of_a_pair(row):
     assert pair == {"chosen": [SYSTEM, *chat("1+1", "2")], "rejected": [SYSTEM, *chat("1+1", "3")]}
 
 
-def test_answers_to_different_requests_are_refused():
-    rows = [{"chosen": chat("1+1", "2"), "rejected": chat("1+2", "2")}]
-    with pytest.raises(RecipeError, match="row 1 of 1: chosen and rejected differ before their last messages"):
-        to_pairs(Dataset.from_list(rows), arguments(), seed=0)
+def test_answers_to_different_requests_are_dropped(caplog):
+    caplog.set_level("INFO")
+    rows = [
+        {"chosen": chat("1+1", "2"), "rejected": chat("2+2", "5")},
+        {"chosen": chat("1+1", "2"), "rejected": chat("1+1", "5")},
+    ]
+    assert len(to_pairs(Dataset.from_list(rows), arguments(), seed=0)) == 1
+    assert "nothing to choose: 1 of 2 dropped" in caplog.text and "answers to different requests" in caplog.text
+
+
+def test_scores_may_be_text():
+    """As in a CSV file, where some scores are written as integers."""
+    row = {"prompt": "q", "chosen": "a", "rejected": "b", "score_chosen": "9", "score_rejected": "1.5"}
+    assert len(to_pairs(Dataset.from_list([row]), arguments(min_gap=1.0), seed=0)) == 1
 
 
 def test_dialogues_of_hh_rlhf():

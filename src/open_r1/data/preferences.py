@@ -60,13 +60,10 @@ def _preference_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int
     rows, gap_report = _drop_narrow_gaps(rows, args.min_gap)
 
     def read_pair(row: dict) -> dict:
-        chosen = _judged_conversation(row, "chosen", args)
-        rejected = _judged_conversation(row, "rejected", args)
-        if chosen[:-1] != rejected[:-1]:
-            raise InvalidRow(
-                "chosen and rejected differ before their last messages; expected two answers to the same request"
-            )
-        return {"chosen": chosen, "rejected": rejected}
+        return {
+            "chosen": _judged_conversation(row, "chosen", args),
+            "rejected": _judged_conversation(row, "rejected", args),
+        }
 
     conversation = _conversation_type(rows, ["chosen", "rejected", "prompt"])
     pairs = convert_rows(
@@ -97,10 +94,13 @@ def _drop_narrow_gaps(rows: Dataset, min_gap: float) -> tuple[Dataset, FilterRep
         require_column(rows, column, "min_gap")
     kept = []
     for i, (better, worse) in enumerate(zip(rows["score_chosen"], rows["score_rejected"], strict=True)):
-        for score in (better, worse):
-            if not isinstance(score, int | float):
-                raise RecipeError(f"dataset: {describe_row(rows, i)}: found the score {score!r}; expected a number.")
-        if better - worse > min_gap:
+        try:
+            gap = float(better) - float(worse)  # CSV files may have numbers as text
+        except (TypeError, ValueError) as error:
+            raise RecipeError(
+                f"dataset: {describe_row(rows, i)}: found the scores {better!r} and {worse!r}; expected numbers."
+            ) from error
+        if gap > min_gap:
             kept.append(i)
     report.reasons[f"not above {min_gap:g}"] = len(rows) - len(kept)
     return rows.select(kept), report
@@ -120,7 +120,9 @@ def _drop_without_choice(pairs: Dataset) -> tuple[Dataset, FilterReport]:
 
 
 def _reason_to_drop(chosen: list[dict], rejected: list[dict]) -> str | None:
-    """Why a pair teaches nothing: the better answer is cut off before its summary, or both are the same."""
+    """Why a pair teaches nothing: nothing to judge, nothing to compare, or no difference."""
+    if chosen[:-1] != rejected[:-1]:
+        return "answers to different requests"
     if not chosen[-1]["content"]:
         return "the better one has no summary"
     if chosen == rejected:
