@@ -209,3 +209,15 @@ def test_max_steps_is_required():
     rows = Dataset.from_dict({"prompt": ["a"], SOURCE: [0]})
     with pytest.raises(RecipeError, match="max_steps: missing"):
         order_rows_by_step(rows, [PromptSource("a")], grpo_args("--max_steps", "-1"))
+
+
+def test_texts_that_look_like_json_stay_texts_beside_numbers(tmp_path):
+    numbers = [{"prompt": "a", "solution": 4}]
+    texts = [{"prompt": "b", "solution": text} for text in ("007", "[1, 2]", "true", '"x"', "null")]
+    sources = []
+    for name, rows in (("numbers", numbers), ("texts", texts)):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        sources.append({"dataset_name": str(path)})
+    rows, _ = load_sources(GRPOScriptArguments(sources=sources), grpo_args(*NO_EVALUATION))
+    assert rows["solution"][:] == [4, "007", "[1, 2]", "true", '"x"', "null"]

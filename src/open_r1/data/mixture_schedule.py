@@ -17,6 +17,7 @@ from trl import GRPOConfig
 from open_r1.configs import GRPOScriptArguments, PromptSource, steps_of_a_round
 from open_r1.data.load import GOLD_TYPES, load_train_and_eval, rename_columns, require_column, require_exact_golds
 from open_r1.data.prompts import check_questions
+from open_r1.data.text_files import to_json
 from open_r1.utils.errors import RecipeError
 
 
@@ -105,7 +106,10 @@ def _store_as_json(rows: Dataset, column: str) -> Dataset:
     temporary = f"{column} as JSON"
 
     def copy_value(row: dict) -> dict:
-        return {temporary: row[column]}
+        value = row[column]
+        if value is not None:
+            value = to_json(value)  # `datasets` would take the text "007" for JSON already, and read it as 7
+        return {temporary: value}
 
     features = Features({**rows.features, temporary: Json()})
     rows = rows.map(copy_value, features=features, desc=f"Reading {column}")

@@ -314,7 +314,7 @@ def _convert(value: Any, column_type: ColumnType, is_csv: bool) -> Any:
         converters = {"int64": int, "float64": float, "string": str}
         return converters[column_type](value)
     if column_type == MIXED:
-        return _to_json(value)
+        return to_json(value)
     if isinstance(column_type, list):
         return [_convert(item, column_type[0], is_csv) for item in value]
     if isinstance(column_type, dict):
@@ -322,7 +322,7 @@ def _convert(value: Any, column_type: ColumnType, is_csv: bool) -> Any:
     return value
 
 
-def _to_json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """JSON text that `datasets` reads as the value, or, if its parser changes a number, as the value's JSON text."""
     text = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str):
