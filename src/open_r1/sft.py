@@ -27,9 +27,9 @@ def main() -> None:
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from trl import SFTTrainer
 
-    from open_r1.data.conversations import check_conversations
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
     from open_r1.data.training_rows import to_training_rows
+    from open_r1.data.training_text import check_training_text
     from open_r1.models.chat_template import use_chat_template
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
@@ -45,7 +45,7 @@ def main() -> None:
     dataset = to_training_rows(dataset, script_args, args.dataset_text_field)
     if held_out:
         held_out = to_training_rows(held_out, script_args, args.dataset_text_field)
-    lengths = check_conversations(dataset, tokenizer, args)
+    lengths = check_training_text(dataset, tokenizer, args)
     check_resume(run, dataset)
 
     # Show what is about to run

@@ -1,86 +1,182 @@
-"""Checks of SFT data: templates keep the thought, turns end with EOS, overlong rows are counted."""
+"""Conversations in the layouts that people store them in, and rows that cannot be used."""
+
+import json
 
 import pytest
-from datasets import Dataset
-from trl import SFTConfig
 
-from open_r1.data import tiny
-from open_r1.data.conversations import check_conversations
-from open_r1.utils.errors import RecipeError
+from open_r1.data.conversations import parse_conversation, read_answer, read_messages
+from open_r1.data.rows import InvalidRow
 
 
-TURN = "{{ m.role }}: {{ m.content }}{{ eos_token if m.role == 'assistant' else '\n' }}"
-CHAT = "{% for m in messages %}" + TURN + "{% endfor %}"
-ROW = {
-    "messages": [
-        {"role": "user", "content": "1+1"},
-        {"role": "assistant", "content": "<think>easy</think><answer>2</answer>"},
-    ]
-}
+USER = {"role": "user", "content": "2+2?"}
+ASSISTANT = {"role": "assistant", "content": "4"}
 
 
-def check(rows, template=CHAT, **kwargs):
-    if isinstance(rows, dict):
-        rows = [rows]
-    tokenizer = tiny.tokenizer()
-    tokenizer.chat_template = template
-    args = SFTConfig(output_dir="unused", use_cpu=True, bf16=False, **kwargs)
-    return check_conversations(Dataset.from_list(rows), tokenizer, args)
+@pytest.mark.parametrize(
+    "value",
+    [
+        [USER, ASSISTANT],
+        [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}],
+        [{"role": "user", "content": "2+2?", "from": None, "value": None}, ASSISTANT],
+        '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]',
+        '[{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]',
+        [{"role": "user", "content": [{"type": "text", "text": "2+"}, {"type": "text", "text": "2?"}]}, ASSISTANT],
+        json.dumps(json.dumps([USER, ASSISTANT])),
+        repr([USER, ASSISTANT]),
+        {"role": ["user", "assistant"], "content": ["2+2?", "4"]},
+        {"from": ["human", "gpt"], "value": ["2+2?", "4"]},
+        json.dumps({"from": ["human", "gpt"], "value": ["2+2?", "4"]}),
+        [{**USER, "role": "User"}, {**ASSISTANT, "role": "Assistant"}],
+        [{**USER, "role": "prompter"}, {**ASSISTANT, "role": "ai"}],
+        [{"from": "Human", "value": "2+2?"}, {"from": "GPT", "value": "4"}],
+        [{**USER, "weight": 0}, {**ASSISTANT, "reasoning_content": None}],
+    ],
+)
+def test_layouts_of_the_same_conversation(value):
+    assert read_messages(value) == [USER, ASSISTANT]
 
 
-def test_lengths_of_the_three_formats():
-    assert check(ROW) == [len("user: 1+1\nassistant: easy2") + 5]  # the four tags and EOS are one token each
-    assert check({"prompt": "1+1=", "completion": "2"}) == [6]
-    assert check({"text": "1+1=2"}) == [6]
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_thought_of_its_own_is_put_before_the_answer(key):
+    assert read_messages([{**ASSISTANT, key: "2+2"}])[0]["content"] == "<think>2+2</think>4"
+    written = {"role": "assistant", "content": "<think>2+2</think>4", key: "2+2"}
+    assert read_messages([written])[0]["content"] == "<think>2+2</think>4"
 
 
-def test_template_that_drops_the_thought_is_refused():
-    """The templates of the distilled models and of Qwen3 drop it."""
-    with pytest.raises(RecipeError, match="drops the thought"):
-        check(ROW, CHAT.replace("m.content }}", "m.content.split('</think>')[-1] }}"))
+def test_answer_that_mentions_a_tag_has_no_thought_yet():
+    written = {"role": "assistant", "content": "Use the <think> tag.", "reasoning_content": "2+2"}
+    assert read_messages([written])[0]["content"] == "<think>2+2</think>Use the <think> tag."
+    for content in ("\n<think>2", "2+2</think>4"):
+        written["content"] = content
+        assert read_messages([written])[0]["content"] == content
 
 
-def test_turn_that_does_not_end_with_eos_is_refused():
-    with pytest.raises(RecipeError, match="never learn to stop"):
-        check(ROW, CHAT.replace("eos_token if", "'' if"))
+def test_effort_of_reasoning_is_no_thought():
+    assert read_messages([{**ASSISTANT, "reasoning": "High"}]) == [ASSISTANT]
+    assert read_messages([{**ASSISTANT, "reasoning": "high up"}])[0]["content"] == "<think>high up</think>4"
 
 
-def test_overlong_rows_are_counted(caplog):
-    check({"text": "1+1=2"}, max_length=5)
-    assert "1 of 1 rows have more than max_length = 5 tokens" in caplog.text
+def test_thought_in_reasoning_details():
+    details = [{"type": "reasoning.text", "text": "2"}, {"type": "reasoning.encrypted", "data": "x"}]
+    details.append({"type": "reasoning.text", "text": "+2", "signature": None})
+    assert read_messages([{**ASSISTANT, "reasoning_details": details}])[0]["content"] == "<think>2+2</think>4"
+    assert read_messages([{**ASSISTANT, "reasoning_details": details[1:2]}]) == [ASSISTANT]
+    assert read_messages([{**ASSISTANT, "reasoning_details": None}]) == [ASSISTANT]
 
 
-def test_no_chat_template():
-    with pytest.raises(RecipeError, match="no chat template"):
-        check(ROW, template=None)
+def test_thought_in_a_part_of_its_own():
+    parts = [{"type": "thinking", "thinking": "2+2"}, {"type": "text", "text": "4"}]
+    assert read_messages([{**ASSISTANT, "content": parts}])[0]["content"] == "<think>2+2</think>4"
 
 
-def test_every_row_is_written():
-    """A template may refuse a conversation that comes late, such as one in which roles do not alternate."""
-    refusing = CHAT + "{% if messages|length > 2 %}{{ raise_exception('two turns only') }}{% endif %}"
-    late = {"messages": [*ROW["messages"], *ROW["messages"]]}
-    with pytest.raises(
-        RecipeError, match="dataset: row 301 of 301: .*the chat template fails: TemplateError: two turns only"
-    ):
-        check([*[ROW] * 300, late], refusing)
+def test_single_message_is_a_conversation():
+    assert read_messages(USER) == read_messages(json.dumps(USER)) == [USER]
 
 
-@pytest.mark.parametrize("expression, error", [("1 // 0", "ZeroDivisionError"), ("'' + 1", "TypeError")])
-def test_template_that_fails_as_a_program_does(expression, error):
-    with pytest.raises(RecipeError, match=f"row 1 of 1: .*the chat template fails: {error}: "):
-        check(ROW, "{{ " + expression + " }}" + CHAT)
+def test_calls_of_tools_are_kept():
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "add", "arguments": {}}}]}
+    result = {"role": "tool", "content": "4", "name": "add"}
+    assert read_messages([call, result]) == [{**call, "content": ""}, result]
 
 
-def test_text_outside_the_vocabulary_is_refused():
-    with pytest.raises(RecipeError, match="the tokenizer changes the text"):
-        check({"text": "café"})
+CALL = {"name": "add", "arguments": {"x": 2, "y": None}}
 
 
-def test_our_chatml_template_keeps_the_thought():
-    tokenizer = tiny.tokenizer()
-    tokenizer.chat_template = open("recipes/chat_templates/chatml.jinja").read()
-    text = tokenizer.apply_chat_template(ROW["messages"], tokenize=False)
-    answer = ROW["messages"][1]["content"]
-    assert text == f"<|im_start|>user\n1+1<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
-    prompt = tokenizer.apply_chat_template(ROW["messages"][:1], tokenize=False, add_generation_prompt=True)
-    assert text.startswith(prompt) and prompt.endswith("<|im_start|>assistant\n")
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": None, "function_call": CALL},
+        {"from": "function_call", "value": json.dumps(CALL)},
+        {"role": "tool_call", "content": json.dumps([CALL])},
+    ],
+)
+def test_older_layouts_of_calls(message):
+    calls = [{"type": "function", "function": CALL}]
+    result = {"role": "tool_response", "content": "2"}
+    for stored in ([message, result], json.dumps([message, result])):
+        assert read_messages(stored, keep_nulls=True) == [
+            {"role": "assistant", "content": "", "tool_calls": calls},
+            {"role": "tool", "content": "2"},
+        ]
+
+
+def test_nulls_of_a_call():
+    """`datasets` fills up what it does not store as JSON."""
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": CALL}]}
+    filled = [{"function": {"name": "add", "arguments": {"x": 2}}}]
+    assert read_messages([call])[0]["tool_calls"] == filled
+    assert read_messages(json.dumps([call])) == read_messages([call], keep_nulls=True) == [call]
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        (None, "found null; expected a list of messages"),
+        ([], "the conversation is empty"),
+        ("4", "found str '4'; expected a list of messages"),
+        (4, "found int 4"),
+        ([USER, None], "message 2 of 2: found null"),
+        (["2+2?"], "message 1 of 1: found str"),
+        ([{"role": "assistant", "content": "4", "reasoning": {"a": 1}}], "the thought: found dict"),
+        ([{"role": "user", "content": [5]}], "content: found the part int 5; expected text"),
+        ([{"text": "2+2?"}], "message 1 of 1: found the keys text; expected `role` and `content`"),
+        ([{"role": "user", "content": None}], "message 1 of 1: content: found null; expected text"),
+        ([{"role": "user"}], "content: found null"),
+        ([{"role": "alien", "content": "4"}], "role: found 'alien'; expected one of system"),
+        ([{"role": "function_call", "content": "add 2"}], "found the call str 'add 2'; expected JSON with `name`"),
+        (
+            [{"role": "function_call", "content": '{"x": 2}'}],
+            "found the call dict .*; expected `name` and `arguments`",
+        ),
+        ([{"role": "tool_call", "content": '{"name": "a", "arguments": 2}'}], "found the arguments int 2 of a call"),
+        ({"role": ["user"], "content": ["4", "5"]}, "found the keys role, content"),
+        ([{"role": 1, "content": "4"}], "found the keys role, content"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "found a part of type image; only text is supported"),
+        ([{"role": "user", "content": 4}], "content: found int 4"),
+    ],
+)
+def test_what_is_wrong_with_a_row(value, says):
+    with pytest.raises(InvalidRow, match=says):
+        read_messages(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "[1, 2]",
+            "[",
+            "[]",
+            "[0,1]",
+            '["a"]',
+            '[{"a": 1}]',
+            "a]",
+            '{"a": "role"}',
+            '"role"',
+            "[role]",
+            "{'from': x}",
+        ),
+        '{"from": "Paris", "to": "Rome"}',
+        '{"from": "Paris", "value": "Rome"}',
+        '[{"role": "alien", "content": "4"}]',
+        '[{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": null}]',
+    ],
+)
+def test_other_texts_in_brackets_are_not_conversations(text):
+    assert parse_conversation(text) == text
+
+
+def test_what_is_written_to_a_data_set_is_one_answer():
+    assert read_answer(None) is None
+    assert read_answer("4") == read_answer([ASSISTANT]) == read_answer(json.dumps([ASSISTANT])) == "4"
+    assert read_answer(json.dumps([USER, ASSISTANT])) == json.dumps([USER, ASSISTANT])
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "add", "arguments": {}}}]}
+    for turns, roles in [
+        ([ASSISTANT, USER, ASSISTANT], "assistant, user, assistant"),
+        ([USER, ASSISTANT], "user, assistant"),
+        ([call, {"role": "tool", "content": "4"}, ASSISTANT], "assistant, tool, assistant"),
+    ]:
+        with pytest.raises(InvalidRow, match=rf"a completion of several turns \({roles}\); expected one answer"):
+            read_answer(turns)
+    with pytest.raises(InvalidRow, match="calls a tool"):
+        read_answer([call])

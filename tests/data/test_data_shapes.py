@@ -27,10 +27,10 @@ from open_r1.configs import (
 )
 from open_r1.configs.parser import RecipeParser
 from open_r1.data import tiny
-from open_r1.data.conversations import check_conversations
 from open_r1.data.load import load_split
 from open_r1.data.preferences import to_pairs
 from open_r1.data.training_rows import to_training_rows
+from open_r1.data.training_text import check_training_text
 from open_r1.generation import driver
 from open_r1.rewards import Composition
 from open_r1.rewards.dataset_scores import read_completions
@@ -181,7 +181,7 @@ def assert_names_row(path, load, position, count):
 def load_for_sft(path, tokenizer):
     dataset = load_split(DatasetSpec(path), seed=0)
     dataset = to_training_rows(dataset, SFTScriptArguments(dataset_name=path), "text")
-    check_conversations(dataset, tokenizer, SFTConfig(output_dir="unused", use_cpu=True, bf16=False))
+    check_training_text(dataset, tokenizer, SFTConfig(output_dir="unused", use_cpu=True, bf16=False))
     return dataset
 
 

@@ -35,15 +35,15 @@ from open_r1.builders.run import show_plan, start_builder, work_folder, write_da
 from open_r1.builders.run_filters import run_filters
 from open_r1.configs import DistillArguments, Source
 from open_r1.configs.parser import parse_command_line, report_user_errors
-from open_r1.data.filter_report import FilterReport, format_reports
-from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split
-from open_r1.data.messages import (
+from open_r1.data.conversations import (
     add_system_message,
     read_answer,
     read_messages,
     read_text_or_messages,
     refuse_untrained_answers,
 )
+from open_r1.data.filter_report import FilterReport, format_reports
+from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split
 from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.data.training_rows import read_instruction
 from open_r1.generation.driver import answer_requests

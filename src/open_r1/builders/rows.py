@@ -15,11 +15,11 @@ from pyarrow import compute
 
 from open_r1.builders.filters import Duplicates
 from open_r1.configs import BuilderArguments, SelectionArguments
-from open_r1.data.conversations import as_text
+from open_r1.data.conversations import conversation_type, is_conversation, read_answer
 from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split, rename_columns, require_column
-from open_r1.data.messages import conversation_type, is_conversation, read_answer
 from open_r1.data.prompts import read_question
 from open_r1.data.rows import InvalidRow, convert_rows
+from open_r1.data.training_text import as_text
 from open_r1.models.chat_template import use_chat_template
 from open_r1.utils.text import OPEN, prompt_messages
 

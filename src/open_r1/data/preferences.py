@@ -15,9 +15,9 @@ from typing import Any
 from datasets import Dataset, Features, Json, List
 
 from open_r1.configs import DatasetSpec, RewardModelScriptArguments
+from open_r1.data.conversations import add_system_message, conversation_type, read_text_or_messages
 from open_r1.data.filter_report import FilterReport
 from open_r1.data.load import existing_columns, load_split, require_column
-from open_r1.data.messages import add_system_message, conversation_type, read_text_or_messages
 from open_r1.data.rows import InvalidRow, convert_rows, describe_row
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import split_thought

@@ -8,10 +8,9 @@ import jinja2
 from datasets import Dataset, Features, Value
 
 from open_r1.configs import PromptArguments
-from open_r1.data.conversations import write_all
+from open_r1.data.conversations import conversation_type, read_text_or_messages
 from open_r1.data.load import existing_columns, rename_columns, require_column
-from open_r1.data.messages import conversation_type, read_text_or_messages
-from open_r1.data.rows import InvalidRow, convert_rows, read_rows
+from open_r1.data.rows import InvalidRow, check_rows, convert_rows
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import require_file
 from open_r1.utils.text import prompt_messages
@@ -96,7 +95,7 @@ def to_prompts(
         description="Writing prompts",
     )
     if not args.prompt_template and tokenizer is not None and tokenizer.chat_template:
-        write_all(dataset, lambda row: prompt_text(row["prompt"], tokenizer))
+        check_rows(dataset, lambda row: prompt_text(row["prompt"], tokenizer), "chat_template_path")
     if args.max_prompt_length:
         dataset = drop_overlong(dataset, tokenizer, args.max_prompt_length)
     return dataset
@@ -155,11 +154,7 @@ def check_questions(dataset: Dataset, column: str, key: str) -> None:
         RecipeError: If a row has none, with its number.
     """
 
-    def read(row: dict) -> str | list[dict]:
-        return read_question(row[column])
-
-    for _ in read_rows(dataset.select_columns(column), read, key):
-        pass
+    check_rows(dataset.select_columns(column), lambda row: read_question(row[column]), key)
 
 
 def only_message(question: str | list[dict], option: str) -> str:

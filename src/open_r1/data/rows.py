@@ -1,6 +1,6 @@
 """Goes over all rows of a data set, and names the first one that cannot be used."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from datasets import Dataset, Features
@@ -59,23 +59,20 @@ def convert_rows(
         raise RecipeError(f"{key}: {describe_row(dataset, error.index)}: {error}.") from error
 
 
-def read_rows(dataset: Dataset, read: Callable[[dict], Any], key: str) -> Iterator[Any]:
-    """Reads every row without changing the data set, with a progress bar.
+def check_rows(dataset: Dataset, check: Callable[[dict], Any], key: str) -> None:
+    """Calls a function with every row, to see that none of them is refused; shows a progress bar.
 
     Args:
         dataset (`Dataset`): The rows.
-        read (`Callable`): Takes a row and returns anything; raises `InvalidRow` if it cannot.
+        check (`Callable`): Takes a row and raises `InvalidRow` if it cannot be used. What it returns is ignored.
         key (`str`): The recipe's key that chooses what is read, for the error message.
-
-    Yields:
-        What `read` returns for each row.
 
     Raises:
         RecipeError: If a row cannot be used, with its number.
     """
     for index, row in enumerate(progress_bar(dataset, desc="Checking rows")):
         try:
-            yield read(row)
+            check(row)
         except InvalidRow as error:
             raise RecipeError(f"{key}: {describe_row(dataset, index)}: {error}.") from error
 

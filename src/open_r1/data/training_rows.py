@@ -13,8 +13,7 @@ from datasets import Dataset, Features, Json, List, Value
 from pyarrow import compute
 
 from open_r1.configs import SFTScriptArguments
-from open_r1.data.load import existing_columns
-from open_r1.data.messages import (
+from open_r1.data.conversations import (
     ROLES_OF_COMPLETIONS,
     SYSTEM_COLUMNS,
     add_system_message,
@@ -24,11 +23,12 @@ from open_r1.data.messages import (
     read_messages,
     read_text_or_messages,
     refuse_untrained_answers,
-    without_nulls,
 )
+from open_r1.data.load import existing_columns
+from open_r1.data.messages import without_nulls
 from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.utils.errors import RecipeError, did_you_mean
-from open_r1.utils.text import prompt_messages, split_thought
+from open_r1.utils.text import CLOSE, OPEN, prompt_messages, split_thought
 
 
 logger = logging.getLogger(__name__)
@@ -189,11 +189,22 @@ def _require_answer(messages: list[dict]) -> None:
         raise InvalidRow(f"the conversation ends with a message of the {last['role']}; expected the assistant")
     if "tool_calls" in last:
         return
-    if not last["content"].strip():
-        raise InvalidRow("the conversation ends with an empty answer")
-    answer = split_thought(last["content"]).answer
-    if answer is not None and not answer.strip():
-        raise InvalidRow("the conversation ends with a thought that no answer follows")
+    try:
+        _require_complete(last["content"])
+    except InvalidRow as error:
+        raise InvalidRow(f"the conversation ends with {error}") from error
+
+
+def _require_complete(answer: str) -> None:
+    """Stops at an answer that is empty or ends within or right after its thought."""
+    if not answer.strip():
+        raise InvalidRow("an empty answer")
+    after_thought = split_thought(answer).answer
+    begins_with_thought = answer.lstrip().startswith(OPEN)
+    if after_thought is None and begins_with_thought:
+        raise InvalidRow(f"a thought that is never closed (no {CLOSE} after the last {OPEN})")
+    if after_thought is not None and not after_thought.strip():
+        raise InvalidRow("a thought that no answer follows")
 
 
 def _require_content(messages: list[dict]) -> None:
@@ -210,8 +221,11 @@ def _read_prompt_and_completion(row: dict, has_messages: bool, features: Feature
     prompt = read_text_or_messages(row["prompt"], "prompt", keep_nulls=keep_nulls)
     keep_nulls = has_own_nulls(features["completion"])
     completion = read_text_or_messages(row["completion"], "completion", ROLES_OF_COMPLETIONS, keep_nulls)
-    if isinstance(completion, str) and not completion.strip():
-        raise InvalidRow("completion: the text is empty")
+    if isinstance(completion, str):
+        try:
+            _require_complete(completion)
+        except InvalidRow as error:
+            raise InvalidRow(f"completion: found {error}") from error
     row_has_messages = isinstance(prompt, list) or isinstance(completion, list)
     if row_has_messages != has_messages:
         raise InvalidRow("some rows have text and others have messages; bring all of them into the same form")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from datasets import Dataset, Features, Value
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from open_r1.data.messages import conversation_type, is_conversation, read_completion, read_text_or_messages
+from open_r1.data.conversations import conversation_type, is_conversation, read_completion, read_text_or_messages
 from open_r1.data.rows import convert_rows
 from open_r1.rewards.checks import check_columns, unusable_reason
 from open_r1.rewards.composition import Composition, Scores

@@ -8,7 +8,7 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerBase
 from trl import RewardTrainer
 
-from open_r1.data.conversations import as_text, check_and_measure, write_all
+from open_r1.data.training_text import as_text, check_and_measure
 
 
 def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -29,8 +29,7 @@ def _check_and_measure(pairs: Dataset, column: str, tokenizer: PreTrainedTokeniz
     def write(row: dict) -> str:
         return as_text(row[column], tokenizer)
 
-    texts = write_all(pairs, write)
-    return check_and_measure(texts, tokenizer)
+    return check_and_measure(pairs, write, tokenizer)
 
 
 class PointwiseTrainer(RewardTrainer):
