@@ -595,6 +595,11 @@ STATED_OTHERWISE = [
     "The answer is 72, of course.", "The answer is 72 (see above).", "The answer is 72; this completes the proof.",
     "The answer is 72 for this problem.", "Final Answer → 72", "### Answer\n**72 clips**", r"\textbf{Answer: 72}",
     "<b>Answer:</b> 72", "---\n**72**\n---", "The answer to the first part is 24. The answer is 72.",
+    # formulas in sentences, abbreviations, steps, a box without content
+    "<answer>The area is $72$.</answer>", "<answer>The sum of the two numbers is 72.</answer>", "$x=72$ is the only solution.",
+    "<answer>He has to pay $72.</answer>", "The answer is 72 minutes (i.e. 4320 seconds).",
+    r"The answer is $\boxed{72}$. Once more: $\boxed{", "The answer is 72. (27 is the answer with swapped digits.)",
+    r"\boxed{144}. Halving it as the question asks: \boxed{72}",
 ]  # fmt: skip
 NOT_STATED = [
     "Ответ не 72", "La réponse n'est pas 72.", "La respuesta no es 72", "Die Antwort ist nicht 72", "답은 72가 아닙니다",
@@ -617,6 +622,11 @@ NOT_STATED = [
     # withdrawn or doubted
     "Answer: 72\n\nActually, that is incorrect.\n\nAnswer: 96", "One might think the answer is 72, but it is 96.",
     "I am not sure whether the answer is 72.", "72 isn't the answer.", "The answer is 72, not.", "不选72", "Ann sold 72 clips.",
+    # formulas in sentences, abbreviations, steps, a box that is cut off
+    "<answer>The area is not $72$.</answer>", "<answer>The area is $72$ or $73$.</answer>", "The area is $72$.",
+    "<answer>Two numbers are 72.</answer>", "$x=72$ is the only solution of the first equation.",
+    "The answer is 72 minutes (i.e. 4321 seconds).", r"The answer is $\boxed{72}$. Once more: $\boxed{7",
+    r"\boxed{72}. Doubling it as the question asks: \boxed{144}",
 ]  # fmt: skip
 
 
@@ -628,6 +638,13 @@ def test_answers_stated_in_other_languages_and_in_sentences(completion):
 @pytest.mark.parametrize("completion", NOT_STATED)
 def test_answers_denied_or_doubted_in_other_languages_and_in_sentences(completion):
     assert grade(completion, "72") == 0.0
+
+
+def test_a_sentence_may_say_that_there_is_no_solution():
+    assert grade("Both roots are extraneous. The equation has no solution.", r"\text{no solution}") == 1.0
+    assert grade("There is no real solution.", r"\emptyset") == 1.0
+    assert grade("If a = 0, the equation has no solution. Else it has one.", r"\text{no solution}") == 0.0
+    assert grade("The equation has no solution.\n\n$x = 5$", r"\text{no solution}") == 0.0
 
 
 def test_only_the_part_after_the_last_thought_counts():

@@ -25,7 +25,10 @@ UNDEFINED = (sympy.nan, sympy.zoo)
 
 # Evaluation
 DIGITS = 60
-POINTS = 4  # at which formulas with variables are compared
+POINTS = 4  # at which formulas with variables are compared; the last one is negative
+FAR_POINTS = 2  # more of them, for formulas such as |x - 3|, which is 3 - x near 0; the last one is negative
+FAR = 20  # times further from 0
+NEGATIVE = (POINTS - 1, POINTS + FAR_POINTS - 1)
 TOLERANCE = sympy.Rational(1, 10**50)  # relative; more digits than anyone writes for an irrational number
 ZERO = sympy.Rational(1, 10**55)
 MOST_DIGITS = 600  # maximum precision of a difference of constants before it counts as 0
@@ -253,7 +256,7 @@ def _same_expression(gold: sympy.Expr, answer: sympy.Expr) -> bool:
     if not symbols:
         return _same_constant(gold.doit(), answer.doit())
     verdicts = []
-    for index in range(POINTS):
+    for index in _points_needed(gold, answer):
         point = _point(symbols, index)
         gold_value = _evaluate(gold, point)
         value = _evaluate(answer, point)
@@ -291,7 +294,7 @@ def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) ->
     if not symbols or symbols != answer.free_symbols:
         return False
     ratios = []
-    for index in range(POINTS):
+    for index in _points_needed(gold, answer):
         point = _point(symbols, index)
         gold_value = _evaluate(gold, point)
         value = _evaluate(answer, point)
@@ -305,14 +308,32 @@ def _same_side(sign: str, gold: sympy.Expr | None, answer: sympy.Expr | None) ->
     return sign in ("=", r"\ne") or bool(ratios[0].is_positive)
 
 
+def _points_needed(gold: sympy.Expr, answer: sympy.Expr) -> range:
+    """The indices of the points at which two formulas are compared."""
+    if _has_cases(gold) or _has_cases(answer):
+        return range(POINTS + FAR_POINTS)
+    return range(POINTS)
+
+
+def _has_cases(formula: sympy.Expr) -> bool:
+    """Whether a formula may be another one further from 0: it has absolute values, roots or rounding."""
+    if formula.has(sympy.Abs, sympy.floor, sympy.ceiling, sympy.Max, sympy.Min):
+        return True
+    return any(not power.exp.is_integer and power.base.free_symbols for power in formula.atoms(sympy.Pow))
+
+
 def _point(symbols: set[sympy.Symbol], index: int) -> dict[sympy.Symbol, sympy.Float]:
-    """A value for each symbol, which depends only on its name. The last point is negative, where |x| and x differ."""
+    """A value for each symbol, which depends only on its name."""
     point = {}
     for symbol in symbols:
         checksum = zlib.crc32(f"{symbol.name}{index}".encode())
         numerator = sympy.Float(300 + checksum % 2400, 2 * DIGITS)
         value = numerator / 1009  # between 0.3 and 2.7
-        point[symbol] = -value if index == POINTS - 1 else value
+        if index >= POINTS:
+            value *= FAR
+        if index in NEGATIVE:  # where |x| and x differ
+            value = -value
+        point[symbol] = value
     return point
 
 
@@ -321,7 +342,7 @@ def _evaluate(formula: sympy.Expr, point: dict[sympy.Symbol, sympy.Float]) -> sy
 
 
 def _is_evidence(index: int, gold_value: sympy.Expr, value: sympy.Expr) -> bool:
-    """Whether the values at a point count. They do not at the negative point if roots make them complex."""
+    """Whether the values at a point count. They do not at negative and far points if roots make them complex."""
     if index < POINTS - 1:
         return True
     return bool(gold_value.is_real and value.is_real)

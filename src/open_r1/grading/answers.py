@@ -31,6 +31,7 @@ from open_r1.grading.phrases import (
     ELSEWHERE,
     GUESSED,
     NAMED_VALUE,
+    NO_SOLUTION,
     NO_VALUE,
     NUMBERED_STEP,
     OFFERED,
@@ -245,6 +246,8 @@ def _extract_standing_alone(text: str, is_block: bool) -> ExtractedAnswer | None
         value = _value_of_sentence(lines[0])
         if value:
             return ExtractedAnswer(value)
+    if NO_SOLUTION.search(lines[-1]):
+        return ExtractedAnswer("no solution")
     last_line = CONCLUSION.sub("", lines[-1])
     is_formula = bool(NAMED_VALUE.fullmatch(last_line) or FORMULA.fullmatch(last_line))
     earlier_values = [line for line in lines[:-1] if _is_value_without_name(line)]
@@ -293,6 +296,8 @@ def find_boxes(text: str) -> list[StatedAnswer] | None:
                 boxes.append(StatedAnswer(bare[0], match.start(), match.end() + bare.end()))
             continue
         closing = closing_brace(text, match.end())
+        if closing is None and EMPTY.fullmatch(text[match.end() :].rstrip("$")):
+            break
         if closing is None:
             return None
         end = closing + 1

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from open_r1.grading.brackets import comparison_key
+from open_r1.grading.brackets import comparison_key, split_outside_brackets
+from open_r1.grading.clock_times import same_time
 from open_r1.grading.letters import use_letters_of
 from open_r1.grading.numerals import DIGITS_OF_BASE, base_of, parse_decimal_comma, parse_rational
 from open_r1.grading.progressions import DOTS, continues, spell_out
@@ -25,6 +26,7 @@ from open_r1.grading.structure import (
     matrix_rows,
     mirrored,
     relation_unknown,
+    rounds_to,
     split_brackets,
     split_cases,
     split_coordinates,
@@ -36,7 +38,7 @@ from open_r1.grading.structure import (
     unwrap,
 )
 from open_r1.grading.units import conversion_factor, join_compound_units, parse_unit, split_unit
-from open_r1.grading.words import drop_option, is_choice, is_text, same_choice, same_points, same_text
+from open_r1.grading.words import drop_option, is_choice, is_text, option_texts, same_choice, same_points, same_text
 
 
 CURVE_VARIABLES = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
@@ -45,10 +47,12 @@ PARAMETERS = {"k", "n", "m"}  # arbitrary integers, as in `x = π/6 + 2kπ`
 DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
 NUMBER_AS_TERM = re.compile(r"(?:^|[+-])\s*\d+(?:\.\d+)?\s*(?:$|[+-])")
+OR = re.compile("«,?\\s*(?:or|或|或者)»")
 BETWEEN_INTERVALS = re.compile(r"(?<=[)\]])\s*(?:,|«(?:and|和|及|与)»)\s*(?=[(\[])")
-MODULUS = re.compile(r"\s*\(?\\[pb]?mod\s*\{?(\d+)\}?\)?$")
+MODULUS = re.compile(r"\s*\(?\s*\\[pb]?mod\s*\{?(\d+)\}?\)?$")
 NUMBER = re.compile(r"\d+")
-WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:and|or|to|or maybe|或|和|与|及|且|或者)»)")
+DECIMAL = re.compile(r"-?\d*\.\d+")  # may itself be rounded, so that `≈ 3.14` gives it
+WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:,?\s*(?:and|or)|to|or maybe|或|和|与|及|且|或者)»)")
 RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
 # Formulas on which the parser itself would never finish. `algebra` rejects towers of powers, so they are not included.
 ENDLESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
@@ -71,6 +75,7 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
         `bool`, *optional*: Whether they are equal, or `None` if deciding that needs structure or algebra.
     """
     answer = drop_option(gold, answer)
+    gold, answer = option_texts(gold, answer)
     if not answer:
         return False
     if comparison_key(gold) == comparison_key(answer):
@@ -83,6 +88,9 @@ def equal_at_once(gold: str, answer: str) -> bool | None:
         return None
     if is_text(gold):
         return same_text(gold, answer)
+    times_are_same = same_time(gold, answer)
+    if times_are_same is not None:
+        return times_are_same
     points_are_same = same_points(gold, answer)
     if points_are_same is not None:
         return points_are_same
@@ -125,12 +133,18 @@ def equal(gold: str, answer: str, same_value: SameValue) -> bool:
         answer (`str`): The answer to grade.
         same_value (`Callable[[str, str], bool]`): Decides whether two formulas have the same value.
     """
-    answer = use_letters_of(gold, drop_option(gold, answer))
+    answer = drop_option(gold, answer)
+    gold, answer = option_texts(gold, answer)
+    answer = use_letters_of(gold, answer)
+    if answer.startswith(r"\approx ") and DECIMAL.fullmatch(split_unit(gold)[0]):
+        answer = answer.removeprefix(r"\approx ")
     restated = split_restatement(answer)
     if len(restated) > 1 and len(split_restatement(gold)) == 1:
         value, other_value = restated
         if equal(value, other_value, same_value):
             return equal(gold, value, same_value) or equal(gold, other_value, same_value)
+        if rounds_to(value, other_value):
+            return equal(gold, value, same_value)
         if split_unit(value)[1]:
             return False
     decided = equal_at_once(gold, answer)
@@ -172,6 +186,9 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
         if cases:
             return _match_up(gold_cases, cases, _same_case, same_value)
     golds = split_values(gold)
+    alternatives = split_outside_brackets(answer, OR)
+    if len(golds) == len(alternatives) > 1 and all(_as_point(part) for part in golds):
+        return _match_up(golds, alternatives, _same_answer, same_value)  # `x = 0, y = 1 or x = 1, y = 0`
     answers = split_values(answer)
     if len(golds) == 1 and len(answers) > 1:
         golds = split_coordinates(gold)
@@ -344,6 +361,8 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
         return _same_relation(gold_relation, relation, same_value)
     if r"\cup" in gold:
         return False
+    if f"+{DOTS}+" in gold and f"+{DOTS}+" in answer:
+        return _same_progression(gold.split("+"), answer.split("+"), same_value)
     gold_rows = matrix_rows(gold)
     rows = matrix_rows(answer)
     if gold_rows and rows:
@@ -405,6 +424,10 @@ def _same_digits(gold: re.Match, answer: re.Match | None, answer_text: str) -> b
 
 def _same_quantity(gold: str, answer: str, same_value: SameValue) -> bool:
     """Compares formulas with their units."""
+    gold_modulus = MODULUS.search(gold)
+    modulus = MODULUS.search(answer)
+    if gold_modulus and modulus and gold_modulus[1] != modulus[1]:
+        return False
     gold = _without_modulus(gold)
     answer = _without_modulus(answer)
     gold_value, gold_unit = split_unit(gold)

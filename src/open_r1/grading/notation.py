@@ -116,7 +116,7 @@ ANNOUNCEMENT = re.compile(
 UNIT_IN_PARENTHESES = re.compile(r"(?<=[\d}])\s*\((«[^»]*»)\)$")  # `72 (clips)`
 DESCRIPTION = re.compile(r"\s*\(an? ?«[^»]*»\)$")  # `x^2+y^2=4 (a circle)`
 BASE = re.compile(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*\(?«(?:in )?base»\s*(\d+)\)?$")  # `204 (base 5)`
-ABOUT = re.compile(r"«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)")
+ABOUT = re.compile(r"(?<=.)«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)")
 # A condition after a formula, which is implied anyway. After a number, it would distinguish a case instead.
 CONDITION = re.compile(
     r"[,\s]{0,9}\(?(?:«[,\s]{0,3}(?:for (?:all|any|every|some|real|integer)|where|with)\b|«for»(?=[nk]\b)|\\forall)"

@@ -154,6 +154,10 @@ STEP = _any_of(
     "divid…",
     "subtract…",
     "combin…",
+    "halv…",
+    "doubl…",
+    "squar…",
+    "question asks",
     "intermediate",
     "after",
     "second…",
@@ -286,8 +290,8 @@ _STATED = (
     # a heading, and the answer in the last line
     + r"|(?:#[ \t]*|\*\*)(?:final )?answer:?\**[ \t]*\n\s*(?=(?P<headed>[*$\\(-]{0,4}\d[^\n]{0,60})\s*$)"
     + r"|(?P<first>\$[^$\n]{1,80}\$|(?<![\w.])-?\d[\d.,/]{0,30})"
-    r"[ \t]+(?:is|as)[ \t]+(?:the|our|my)[ \t]+(?:final |correct )?answer\b(?!\s*to\b)"
-    + r"|\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)"
+    r"[ \t]+(?:is|as)[ \t]+(?:the|our|my)[ \t]+(?:(?:final |correct |only )?answer|only (?:real )?solution)\b"
+    r"(?!\s*(?:to|of|for|if|when|with)\b)" + r"|\b(?:option|choice)[ \t]+(?P<option>\(?[A-J]\)?)"
     r"[ \t]+is[ \t]+(?:the[ \t]+)?(?:correct|right|answer)\b(?!\s*\?)"
     + rf"|(?:答案|结果|答)(?:应该|应)?(?:是|为|等于|[:：])+[ \t]*[:：]?{_VALUE % 'chinese'}"
     + r"|(?:(?<!不)选(?!项)择?(?:是|为)?[ \t]*[:：]?|选项(?=\s*[A-J]\s*是?正确)|正确(?:选项|的)是?为?[:：]?)"
@@ -302,7 +306,9 @@ ELSEWHERE = re.compile(
 # The statement does not give a value.
 NO_VALUE = re.compile(r"(?:not|in the form|of the form|不是|obtained|given|found|as follows|below)\b", re.IGNORECASE)
 # The end of a sentence.
-SENTENCE_END = re.compile(r"(?:(?<!\d)\.|\.(?!\d)|[!?。！？；])(?=\s|$|[\"'*)])|。|；|，(?=所以|因为|故|即)|\n")
+SENTENCE_END = re.compile(
+    r"(?:(?<!i\.e)(?<!e\.g)(?:(?<!\d)\.|\.(?!\d))|[!?。！？；])(?=\s|$|[\"'*)])|。|；|，(?=所以|因为|故|即)|\n"
+)
 # Text that may follow a value in its sentence.
 _ASIDE = (
     r"altogether|in total|in all|overall|all told|exactly|precisely|respectively|naturally|obviously|clearly|indeed"
@@ -331,13 +337,13 @@ _LEAD = (
 )
 _VERB = (
     r"(?:[a-z]{2,12}ed|[a-z]{1,12}s|have|had|sold|made|paid|got|get|spent|took|gave|ran|read|wrote|bought|ate|drank"
-    r"|drove|won|found|find|left|lost|kept|were|are|need|(?:will|can|must)[ ][a-z]{2,12})"
+    r"|drove|won|found|find|left|lost|kept|were|are|need|to[ ][a-z]{2,12}|(?:will|can|must)[ ][a-z]{2,12})"
 )
 _BEFORE_NUMBER = r"(?:a total of|exactly|only|just|now|equal to|altogether|all|(?:his|her|their)(?:[ ]own)?)"
 _UNIT = "|".join(name for name in UNIT_NAMES if name.isalpha() and len(name) > 1 and name != "in")
 SENTENCE_WITH_VALUE = re.compile(
     rf"{_LEAD}(?:[a-z'’]{{1,20}}[ ]){{1,7}}?{_VERB}[ ](?:{_BEFORE_NUMBER}[ ])?"
-    r"(?P<value>\\?\$?-?\d[\d.,/]{0,20}%?\$?"
+    r"(?P<value>\$[^$\n]{1,60}\$|\\?\$?-?\d[\d.,/]{0,20}%?\$?"
     rf"(?:[ ](?:square|cubic))?(?:[ ](?:{_UNIT})\b(?:[ ]per[ ](?:{_UNIT})\b|/[a-z]{{1,3}})?)?)"
     r"(?:[ ][a-z]{1,15}){0,8}",
     re.IGNORECASE,
@@ -355,8 +361,13 @@ QUALIFIED = _any_of(
     *"exceed… divid… approach… tend… uses add… subtract… multipl…".split(),
     *"half halves third… quarter… percent times twice double… triple… minus plus modulo remainder".split(),
     *"step page equation case cases question chapter".split(),
-    *"one two three four five six seven eight nine ten eleven twelve dozen… hundred… thousand… million…".split(),
+    *"one ten eleven twelve dozen… hundred… thousand… million…".split(),
+    r"(?<!the )(?<!these )(?<!all )(?:two|three|four|five|six|seven|eight|nine)",
     others=r"n['’]t\b|(?<!miles )(?<!meters )(?<!kilometers )(?<!feet )\bper\b",
+)
+# A line whose last sentence says that there is no solution.
+NO_SOLUTION = re.compile(
+    r"(?:^|[.!]\s)[^.!?]{0,60}\b(?:has|have|there (?:is|are))[ ]no[ ](?:real[ ])?solutions?[.!]?$", re.IGNORECASE
 )
 # A line that consists only of `x = 5`.
 NAMED_VALUE = re.compile(r"(?:\$|\\\()?\s*[a-zA-Z](?:_\w)?\s*=\s*[^=<>\n]{1,60}?(?:\$|\\\))?[.。]?")

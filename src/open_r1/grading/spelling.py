@@ -179,14 +179,16 @@ for _spelling, _names in _COMMANDS:
         COMMAND_SPELLINGS[f"\\{_name}"] = _spelling
 
 _GROUP = r"\s*\{([^{}]*)\}"
+_NESTED_GROUP = r"\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 
 
 def _spell_clock(match: re.Match) -> str:
-    """`6:45 p.m.` as `18:45`, `6 p.m.` as `18:00`."""
-    hour = int(match[1]) % 12
-    if match[3] in "pP":
-        hour += 12
-    return f"{hour}:{match[2] or '00'}"
+    """`6:45 p.m.` as `6:45«pm»`."""
+    hour, minute, half = match.groups()
+    time = str(int(hour))
+    if minute:
+        time += f":{minute}"
+    return f"{time}«{half.lower()}m»"
 
 
 def _spell_open_interval(match: re.Match) -> str:
@@ -233,7 +235,10 @@ LATEX_SPELLINGS = _compile(
         (r"\\([%#&_])", r"\1"),
         (r"(?:\{\s*\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\text\s*\{\s*°\s*\}", "°"),
         # fonts and boxes
-        (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|ensuremath)" + _GROUP, r" \1 "),
+        (
+            r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathcal|underline|color\s*\{[a-z]*\}|ensuremath)" + _NESTED_GROUP,
+            r" \1 ",
+        ),
         (r"\\(?:mathrm|mathsf|operatorname\*?|rm)\s*\{\s*([eid])\s*\}", r"{\1}"),
         (r"\\color\s*\{[\w!]*\}", "", "color"),
         (r"\\(?:boxed|fbox|framebox)" + _GROUP, r"\1", "box"),
@@ -242,12 +247,13 @@ LATEX_SPELLINGS = _compile(
         (r"\\(?:hat|vec|widehat)\s*\{\s*\\?([ijk])(?:math)?\s*\}", r" \1 "),  # unit vectors
         (r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}", "dot"),
         (r"\\(?:overline|bar|dot)\s*(\d)|\\(?:bar|dot)\s*\{(\d+)\}", r"\\overline{\1\2}"),  # recurring decimals
-        (r"\\not\s*=", r"\\ne ", "not"),
+        (r"\\not\s*(?:=|\\equiv(?![a-zA-Z]))", r"\\ne ", "not"),
         (r"\\(?:mathbb|Bbb)\s*([A-Z])", r"\\mathbb{\1}"),
         (r"\\\{\s*\\\}|(?<![\w\\])\{\s*\}$", r"\\emptyset "),
         (r"\\\{\s*\\begin\{array\}\s*\{[lcr|]*\}(.*)\\end\{array\}\s*$", r"\\begin{cases}\1\\end{cases}", "array"),
         (r"\\log\s*_\s*(?:\{\s*e\s*\}|e(?![a-zA-Z]))", r"\\ln ", "log"),
-        # binomials: {}_{10}C_{3}, C(10,3), C_{10}^{3}
+        # binomials: {10 \choose 3}, {}_{10}C_{3}, C(10,3), C_{10}^{3}
+        (r"\{([^{}\\]{1,40})\\choose(?![a-zA-Z])([^{}\\]{1,40})\}", r"\\binom{\1}{\2}", "choose"),
         (
             r"(?:\{\s*\})?[_^]\{?(\d+)\}?\s*C_\{?(\d+)\}?(?!\w)|(?<![a-zA-Z\\])C\((\d+),\s*(\d+)\)",
             r"\\binom{\1\3}{\2\4}",
@@ -296,7 +302,7 @@ PLAIN_SPELLINGS = _compile(
         (r"(?<![a-zA-Z\\«])a(sinh|cosh|tanh)(?![a-zA-Z])", r"\\ar\1 ", "h"),
         (r"^(?:[a-z]+\.)?(?:Matrix|matrix|array)\((\[.*\])\)$", r"\1", "["),  # np.array([1, 2])
         (r"(?<![a-zA-Z\\])U(?=\s*[(\[])(?<=[)\]\s]U)", r"\\cup ", "U"),  # (0, 1) U (2, 3)
-        (r"(?<![\w.])(\d+\.\d*)\((\d+)\)$", r"\1\\overline{\2}", "("),  # 0.1(6), a recurring decimal
+        (r"(?<![\w.,])(\d+)[.,](\d*)\((\d+)\)$", r"\1.\2\\overline{\3}", "("),  # 0.1(6), a recurring decimal
         (r"(\d)[\u0304\u0305\u0307](?:(\d)[\u0304\u0305\u0307])?", r"\\overline{\1\2}"),  # digits with a line above
         # 0.1666... and 0.272727..., where the last digits occur several times
         (
@@ -304,7 +310,8 @@ PLAIN_SPELLINGS = _compile(
             r"\1\\overline{\2\3\4}",
             "...",
         ),
-        (r"^(\(?(?:-?[\d.]+\s*[+-]\s*)?-?[\d.]+)j(\)?)$", r"\1i\2", "j"),  # Python's 2-1j
+        # the j of engineers and of Python: 2-j, 2-1j, 1j
+        (r"^(\(?-?[\d.]+\s*[+-]\s*[\d.]*|-?[\d.]+)j(\)?)$", r"\1i\2", "j"),
         (r"(\d)\s*x\s*(?=10\s*\^)", r"\1*", "10"),  # 1.5x10^3
         # sets without backslashes, French brackets
         (r"(\\cup|\\setminus)\s*\{([^{}]*)\}", r"\1 \\{\2\\}", "\\"),

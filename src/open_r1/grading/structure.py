@@ -44,6 +44,11 @@ WORDS_AND_COLON = re.compile(r"^(«[^»]*»):(.+)$")
 MATRIX = re.compile(
     r"^[(\[]?\\begin\{([pbBvV]?matrix|array|smallmatrix)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}[)\]]?$", re.DOTALL
 )
+FACTOR_OF_MATRIX = re.compile(
+    r"^(-|-?(?:\d+(?:\.\d+)?|\\frac\{[^{}]{1,20}\}\{[^{}]{1,20}\}|\\sqrt\{\d+\}|[a-z]))"
+    r"\s*\*?\s*(\\begin\{[pbB]?matrix\}.*)$",
+    re.DOTALL,
+)
 TRANSPOSED = re.compile(r"^(\(.*\)|\[.*\]|\\begin.*\\end\{\w+\})\^\{?(?:T|t|\\top)\}?$", re.DOTALL)
 DETERMINANTS = ("vmatrix", "Vmatrix")
 CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
@@ -72,7 +77,11 @@ NAMED_SET = re.compile(r"^[^=<>]{1,30}=\s*(\\\{.*\\\}|\\emptyset\s*)$")  # A = {
 SET_WITHOUT_BRACES = re.compile(r"^[a-zA-Z]\s*\|\s*(.*[<>=\\].*)$")  # x | x > 2
 SET_CONDITION = re.compile(r"^(?:[a-zA-Z]|\([^()]*\))(?:\\in \\mathbb\{R\})?\s*[|:]\s*(.*)$")  # {x ∈ ℝ | x > 2}
 FUNCTION_OR_LETTER = re.compile(r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:[_^](?:\{[^{}]*\}|\w))* $")  # `\log_{2} `
-RESTATEMENT = re.compile(r"^([^()]*\d[^()]*)\(([^(),]*\d[^(),]*)\)((?:«[^»]*»)?)$")
+RESTATEMENT = re.compile(
+    r"^(?P<value>[^()]*\d[^()]*)\((?P<mark>=|«(?:or|that is|which is),?»,?|i\.e\.,?)?\s*"
+    r"(?P<restated>[^(),]*\d[^(),]*)\)(?P<unit>(?:«[^»]*»)?)$"
+)
+ARITHMETIC = re.compile(r"(?:[\d.+*/^{}! -]|\\(?:frac|sqrt|binom))+")
 
 
 class Bracketed(NamedTuple):
@@ -150,6 +159,12 @@ def _without_approximation(text: str) -> str:
     return exact
 
 
+def rounds_to(exact: str, decimal: str) -> bool:
+    """Whether a number rounds to a decimal number with fewer digits, such as `2/3` to `0.667`."""
+    is_number = parse_rational(exact) is not None and parse_rational(decimal) is not None
+    return is_number and "." in decimal and may_round_to(exact, decimal)
+
+
 def may_round_to(exact: str, decimal: str) -> bool:
     """Whether a value may round to a decimal; `True` if one of them is not a plain number."""
     decimal_text, unit = split_unit(decimal)
@@ -166,17 +181,18 @@ def may_round_to(exact: str, decimal: str) -> bool:
 def split_restatement(text: str) -> list[str]:
     """Splits `1.5 hours (90 minutes)` into its two values. Other text is returned as the only item.
 
-    >>> split_restatement("1.5«hours»(90«minutes»)"), split_restatement("2(x+1)")
-    (['1.5«hours»', '90«minutes»'], ['2(x+1)'])
+    >>> split_restatement("1.5«hours»(90«minutes»)"), split_restatement("36 (=6^{2})"), split_restatement("2(x+1)")
+    (['1.5«hours»', '90«minutes»'], ['36', '6^{2}'], ['2(x+1)'])
     """
     match = RESTATEMENT.match(text)
     if not match:
         return [text]
-    value, restated, unit = match.groups()
+    value, restated = match["value"], match["restated"]
     is_measured = split_unit(value)[1] or (value.endswith(" ") and not FUNCTION_OR_LETTER.search(value))
-    if not is_measured or parse_rational(split_unit(restated)[0]) is None:
+    is_number = ARITHMETIC.fullmatch(split_unit(restated)[0])
+    if not match["mark"] and not (is_measured and is_number):
         return [text]
-    return [value.strip() + unit, restated]
+    return [value.strip() + match["unit"], restated.strip()]
 
 
 def split_values(text: str) -> list[str]:
@@ -251,6 +267,9 @@ def matrix_rows(text: str) -> list[list[str]] | None:
         return _transpose(transposed[1])
     if text.startswith("[["):
         return _nested_lists(text)
+    scaled = FACTOR_OF_MATRIX.match(text)
+    if scaled:
+        return _multiply(scaled[1], matrix_rows(scaled[2]))
     match = MATRIX.match(text)
     if not match or match[1] in DETERMINANTS:
         return None
@@ -259,6 +278,15 @@ def matrix_rows(text: str) -> list[list[str]] | None:
         if row.strip():
             rows.append([cell.strip() for cell in row.split("&")])
     return rows
+
+
+def _multiply(factor: str, rows: list[list[str]] | None) -> list[list[str]] | None:
+    """The entries of a matrix times a factor, which may be a mere minus sign."""
+    if rows is None:
+        return None
+    if factor == "-":
+        factor = "-1"
+    return [[f"({factor})*({entry})" for entry in row] for row in rows]
 
 
 def _transpose(text: str) -> list[list[str]] | None:

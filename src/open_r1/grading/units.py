@@ -93,8 +93,8 @@ NOT_UNITS = set(
     "or and not no can cannot never if possibly maybe either neither both except "
     "but when where unless "
     # approximations and comparisons
-    "roughly circa more less fewer least most than about around approximately nearly almost between to through from "
-    "over under above below up at greater smaller larger "
+    "roughly perhaps probably circa more less fewer least most than about around approximately nearly almost "
+    "between to through from over under above below up at greater smaller larger "
     # arithmetic
     "minus plus times divided squared cubed doubled tripled halved another half third quarter twice "
     "factorial choose mod modulo halves thirds quarters fourths fifths sixths eighths tenths hundredths "
@@ -123,6 +123,7 @@ COMPOUND = re.compile(r"(\d+(?:\.\d+)?)(«[^»]*»)(?:and|,|\s)*(\d+(?:\.\d+)?)(
 AND = re.compile(r"\band\b")
 HAN_POWER = re.compile(r"(平方|立方)")
 MILES_PER_HOUR = re.compile(r"\b(?:mph|MPH)\b")
+IN_TOTAL = re.compile(r"\bin\s+(?:total|all)\b")  # not inches
 WORD_AND_EXPONENT = re.compile(r"([a-zA-Z]+|[㐀-鿿]+|/)[»\s]*(?:\^?\{?(-?[123])\}?)?")
 
 
@@ -201,7 +202,7 @@ def parse_unit(unit: str | None) -> Unit:
     if not unit:
         return parsed
     text = HAN_POWER.sub(r"\1 ", unit).replace("°", " degree ").replace("¢", " cent ")
-    text = MILES_PER_HOUR.sub("mile/h", text)
+    text = IN_TOTAL.sub("", MILES_PER_HOUR.sub("mile/h", text))
     power = 1  # of the next unit, if `square` or `cubic` comes before it
     sign = 1
     for word, exponent in WORD_AND_EXPONENT.findall(text):

@@ -48,7 +48,12 @@ WEEKDAY = re.compile(r"(?:周|礼拜)(?=[一二三四五六日天])")
 MARKS = re.compile(r"[«»{}\\'\"]|[.,!]$")
 OPTION_LABEL = re.compile(r"^\s*[a-j][.:)]|而")
 NO_SUCH = re.compile(r"^\W*no such \w+( exists?)?\W*$", re.IGNORECASE)
-LEADING_SMALL_WORDS = re.compile(r"^(?:(?:the|a|an|it|is|there|are|due|to|on|in)\s+)+")
+# Words that change nothing: of `the limit does not exist`, `the system has no solution`, `an even function`
+SUBJECT = re.compile(
+    r"^(?:limit|equation|system|inequality|derivative|integral|inverse)s? (?:(?=do)|(?:has|have) (?=no ))"
+)
+NOUN_OF_ADJECTIVE = re.compile(r" (?:functions?|numbers?|integers?|triangles?|sequences?|series|matrix|events?)$")
+LEADING_SMALL_WORDS = re.compile(r"^(?:(?:the|a|an|it|is|will|be|there|are|due|to|on|in)\s+)+")
 SYNONYMS = [
     {
         "no solution",
@@ -112,6 +117,27 @@ def is_text(gold: str) -> bool:
         return False
     rest = MARKED_WORDS_OR_NAME.sub("", gold)
     return not FORMULA_CHARACTER.search(rest)
+
+
+def option_texts(gold: str, answer: str) -> tuple[str, str]:
+    """The texts of two options if they have to be compared: of `(C) 0.25` and `C. 1/4`, or of `(C) 0.25` and `1/4`.
+
+    Other golds and answers, such as letters alone, are returned unchanged.
+
+    >>> option_texts("(C) 0.25", "C. 1/4"), option_texts("(C) 0.25", "B. 1/4"), option_texts("(C) 0.25", "C")
+    (('0.25', '1/4'), ('(C) 0.25', 'B. 1/4'), ('(C) 0.25', 'C'))
+    """
+    option = LABELLED_TEXT.match(gold)
+    if not option or SEVERAL_OPTIONS.match(gold):
+        return gold, answer
+    letter = option[1] or option[2]
+    text = _without_announcement(answer)
+    if not CHOSEN_OPTION.match(text) and not SMALL_OPTION.fullmatch(text):
+        return option[3], answer
+    chosen = LABELLED_TEXT.match(text)
+    if chosen and same_choice(letter, answer):
+        return option[3], chosen[3]
+    return gold, answer
 
 
 def same_choice(gold: str, answer: str) -> bool:
@@ -193,6 +219,8 @@ def same_text(gold: str, answer: str) -> bool:
     words = _plain_words(answer)
     if gold_words == words:
         return True
+    if NOUN_OF_ADJECTIVE.sub("", words) == gold_words:
+        return True
     for group in SYNONYMS:
         if gold_words in group and words in group:
             return True
@@ -208,4 +236,4 @@ def _plain_words(text: str) -> str:
     text = MARKS.sub(" ", text).casefold().replace("-", " ")
     text = NO_SUCH.sub("no such", OPTION_LABEL.sub("", text))
     text = LEADING_SMALL_WORDS.sub("", " ".join(text.split()))
-    return " ".join(text.split())
+    return SUBJECT.sub("", text)
