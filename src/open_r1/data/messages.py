@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from open_r1.data.rows import InvalidRow
-from open_r1.utils.text import CLOSE, OPEN, join_thought
+from open_r1.utils.text import CLOSE, OPEN, join_thought, shorten
 
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -38,6 +38,7 @@ TOOL_KEYS = {"tool_calls": list, "tool_call_id": str, "name": str}
 KEYS_OF_CALLS = {*TOOL_KEYS, "function_call"}
 # Of one of these, a message that is stored as text must have a value.
 CONTENT_KEYS = ("content", "value", "tool_calls", "function_call")
+MAX_SHOWN = 80  # characters of a value in an error message
 
 
 def read_message(message: Any, keep_nulls: bool) -> dict:
@@ -119,10 +120,10 @@ def describe_value(value: Any) -> str:
     """A value of the wrong type, for an error message."""
     if value is None:
         return "null"
-    text = str(value)
-    if len(text) > 80:
-        text = f"{text[:80]}…"
-    return f"{type(value).__name__} {text!r}" if isinstance(value, str) else f"{type(value).__name__} {text}"
+    text = shorten(str(value), MAX_SHOWN)
+    if isinstance(value, str):
+        text = repr(text)
+    return f"{type(value).__name__} {text}"
 
 
 def _read_role(message: dict) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from open_r1.rewards.scores import Scores
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.text import shorten
 
 
 logger = logging.getLogger(__name__)
@@ -88,9 +89,9 @@ class CallCount:
             return
         self.has_explained_none = True
         row = scores.index(None)
-        example = [_shorten(completions[row])]
+        example = [shorten(repr(completions[row]), MAX_SHOWN)]
         for name, values in columns.items():
-            example.append(f"{name} {_shorten(values[row])}")
+            example.append(f"{name} {shorten(repr(values[row]), MAX_SHOWN)}")
         when = "" if step is None else f" at step {step}"
         logger.warning(
             "reward %r returned None or NaN for %d of %d completions%s: they are not judged and do not train; later "
@@ -121,13 +122,6 @@ def _find_culprit(completions: list, score_one: Callable[[int], object]) -> str:
         try:
             score_one(index)
         except (Exception, SystemExit):  # the one that is being looked for, whatever it is
-            return f". It fails for completion {index + 1} of {len(completions)}: {_shorten(completion)}"
+            shown = shorten(repr(completion), MAX_SHOWN)
+            return f". It fails for completion {index + 1} of {len(completions)}: {shown}"
     return ""
-
-
-def _shorten(value: object) -> str:
-    """A completion or the value of a column, for the log."""
-    text = repr(value)
-    if len(text) > MAX_SHOWN:
-        text = text[:MAX_SHOWN] + "…"
-    return text

@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Any
 
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.text import shorten
 
 
 Scores = list[float | None]  # one score per completion; `None` where it cannot be judged
@@ -86,10 +87,7 @@ def _describe(value: Any) -> str:
     """The value and its type, for an error message."""
     if value is None:
         return "None"
-    text = repr(value)
-    if len(text) > MAX_SHOWN:
-        text = text[: MAX_SHOWN - 1] + "…"
-    return f"{text} ({type(value).__name__})"
+    return f"{shorten(repr(value), MAX_SHOWN)} ({type(value).__name__})"
 
 
 def _plural(noun: str, count: int) -> str:

@@ -97,9 +97,7 @@ def unchanged_random_generators() -> Iterator[None]:
     torch_state = torch.get_rng_state()
     cuda_state = None
     if torch.cuda.is_initialized():
-        cuda_state = (
-            torch.cuda.get_rng_state()
-        )  # of this process's GPU only: asking the others would take their memory
+        cuda_state = torch.cuda.get_rng_state()  # of this process's GPU; asking the others would take their memory
     try:
         yield
     finally:

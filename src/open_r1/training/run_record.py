@@ -19,6 +19,7 @@ from transformers import TrainerCallback
 from open_r1.utils.digests import hash_texts, hash_weights
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
+from open_r1.utils.text import shorten
 
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ class Change:
     is_harmless: bool
 
     def __str__(self) -> str:
-        return f"{self.name} was {_shorten(self.before)} and is {_shorten(self.now)}"
+        before = shorten(str(self.before), MAX_SHOWN)
+        now = shorten(str(self.now), MAX_SHOWN)
+        return f"{self.name} was {before} and is {now}"
 
 
 class RunRecord(TrainerCallback):
@@ -329,10 +332,3 @@ def _to_json(value: Any) -> Any:
         return value.isoformat()
     text = str(value)
     return type(value).__name__ if " at 0x" in text else text
-
-
-def _shorten(value: Any) -> str:
-    text = str(value)
-    if len(text) > MAX_SHOWN:
-        text = text[: MAX_SHOWN - 1] + "…"
-    return text

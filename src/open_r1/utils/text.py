@@ -73,6 +73,17 @@ def split_answer_blocks(text: str) -> tuple[list[str], str]:
     return blocks, "\n\n".join([*outside, pieces[-1]])
 
 
+def shorten(text: str, length: int) -> str:
+    """The beginning of a text that is too long to be shown, with an ellipsis.
+
+    >>> shorten("abcdef", 4), shorten("abc", 4)
+    ('abc…', 'abc')
+    """
+    if len(text) <= length:
+        return text
+    return text[: length - 1] + "…"
+
+
 def text_of(completion: str | list[dict] | None) -> str | None:
     """The text of a completion, which TRL passes as a string or as messages (with or without the thought parsed out).
 
