@@ -599,7 +599,10 @@ STATED_OTHERWISE = [
     "<answer>The area is $72$.</answer>", "<answer>The sum of the two numbers is 72.</answer>", "$x=72$ is the only solution.",
     "<answer>He has to pay $72.</answer>", "The answer is 72 minutes (i.e. 4320 seconds).",
     r"The answer is $\boxed{72}$. Once more: $\boxed{", "The answer is 72. (27 is the answer with swapped digits.)",
-    r"\boxed{144}. Halving it as the question asks: \boxed{72}",
+    r"\boxed{144}. Halving it as the question asks: \boxed{72}", r"$\color{blue}{\boxed{72}}$", r"So the answer is $\boxed{72$.",
+    r"There are \boxed{144} pairs. Wait, I counted each pair twice. The correct answer is 72.", "答：需要72分钟。",
+    r"The rows are \boxed{30}. Then the columns are \boxed{42}. The total is \boxed{72}.",
+    r"We could guess \boxed{8}, but checking the constraint rules it out. Final: \boxed{72}",
 ]  # fmt: skip
 NOT_STATED = [
     "Ответ не 72", "La réponse n'est pas 72.", "La respuesta no es 72", "Die Antwort ist nicht 72", "답은 72가 아닙니다",
@@ -626,7 +629,9 @@ NOT_STATED = [
     "<answer>The area is not $72$.</answer>", "<answer>The area is $72$ or $73$.</answer>", "The area is $72$.",
     "<answer>Two numbers are 72.</answer>", "$x=72$ is the only solution of the first equation.",
     "The answer is 72 minutes (i.e. 4321 seconds).", r"The answer is $\boxed{72}$. Once more: $\boxed{7",
-    r"\boxed{72}. Doubling it as the question asks: \boxed{144}",
+    r"\boxed{72}. Doubling it as the question asks: \boxed{144}", r"$\sqrt{\boxed{72}}$", r"So the answer is $\boxed{7",
+    r"There are \boxed{72} pairs. Wait, I counted each pair twice. The correct answer is 36.",
+    r"There are \boxed{144} pairs. The correct answer is 72.", r"So the answer is $\boxed{72",
 ]  # fmt: skip
 
 

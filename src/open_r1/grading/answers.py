@@ -46,6 +46,7 @@ from open_r1.grading.phrases import (
     STATED_IN_ANY_LANGUAGE,
     STEP,
     SUFFIX,
+    SUMMED,
     TOTAL,
     UNTRUE,
     WITHDRAWN,
@@ -77,6 +78,7 @@ BARE_BOX = re.compile(r"[^\s$.,\\]+")  # \boxed 5
 # Content of a placeholder box, such as `\boxed{…}`
 EMPTY = re.compile(r"(?:[\s.…_?]|\\(?:[lc]?dots|quad|text\{\s*\}|[,;! ])|\{\s*\})*")
 # Right before a box: a tag as in `<b>\boxed{5}`, which is not a relation, or a minus as in `-\boxed{5}`
+COLOR_BEFORE = re.compile(r"\\(?:text)?color\s*\{\w{1,20}\}\s*\{?\s*$")
 TAG_BEFORE = re.compile(r"<[^<>\s]{1,20}>\s*$")
 MINUS_BEFORE = re.compile(r"(?:^|[^\w\s)}-])-$")
 # In a box: an equation as an intermediate result, such as `a_n = 3n`
@@ -208,13 +210,20 @@ def _extract_from_boxes(text: str, boxes: list[StatedAnswer]) -> ExtractedAnswer
         if not statement.is_final or BOX.search(statement.text):
             continue
         if statement.start >= last.end:
-            if _is_value(statement.text):
-                after.append(statement.text)
+            if not _is_value(statement.text):
+                continue
+            if _is_withdrawn(text[last.end : statement.start]):
+                return ExtractedAnswer(statement.text)
+            after.append(statement.text)
         elif statement.end <= last.start:
             if _still_stands(text, statement, last.start, last.text):
                 before.append(statement.text)
     other_answers += after + before
-    other_answers += _alternatives_after(text[last.end :])
+    after_box = text[last.end :]
+    correction = _correction_after(after_box)
+    if correction:
+        return ExtractedAnswer(correction, after, [])
+    other_answers += _alternatives_after(after_box)
     other_answers += _alternatives_before(text[: last.start])
     other_answers += _second_values(text, last)
     return ExtractedAnswer(answer, other_answers, [box.text for box in boxes])
@@ -299,6 +308,8 @@ def find_boxes(text: str) -> list[StatedAnswer] | None:
         if closing is None and EMPTY.fullmatch(text[match.end() :].rstrip("$")):
             break
         if closing is None:
+            closing = _end_of_formula(text, match)
+        if closing is None:
             return None
         end = closing + 1
         content = text[match.end() : closing].strip()
@@ -308,9 +319,18 @@ def find_boxes(text: str) -> list[StatedAnswer] | None:
     return boxes[-MOST_ANSWERS:]
 
 
+def _end_of_formula(text: str, opening: re.Match) -> int | None:
+    """Where the content of a box ends whose brace was forgotten, as in `$\\boxed{42$.`; `None` if the text is cut."""
+    is_in_formula = text.count("$", 0, opening.start()) % 2 == 1
+    end = text.find("$", opening.end(), opening.end() + LONGEST_BARE_BOX)
+    if not is_in_formula or end < 0 or "\n" in text[opening.end() : end]:
+        return None
+    return end
+
+
 def _box_in_context(text: str, box: StatedAnswer) -> str | None:
     """The content of a box with its sign, power or percent sign; `None` if denied or part of a larger formula."""
-    before = text[max(0, box.start - BEFORE_BOX) : box.start]
+    before = COLOR_BEFORE.sub("", text[max(0, box.start - BEFORE_BOX) : box.start])
     after = _squeeze_blanks(text[box.end : box.end + AFTER_BOX])
     suffix = ""
     suffix_match = SUFFIX.match(after)
@@ -336,6 +356,14 @@ def _alternatives_after(after: str) -> list[str]:
     if corrected:
         candidates.append(corrected["other"] or corrected["case"] or corrected["at_once"])
     return [candidate.rstrip(".!?") for candidate in candidates if _is_value(candidate)]
+
+
+def _correction_after(after: str) -> str | None:
+    """The value that replaces an answer, as in `Wait, … The correct answer is 6.`"""
+    corrected = CORRECTED.match(_squeeze_blanks(after[:ALTERNATIVES_AFTER]))
+    if not corrected or corrected["case"]:
+        return None
+    return (corrected["other"] or corrected["at_once"]).rstrip(".!?")
 
 
 def _alternatives_before(before: str) -> list[str]:
@@ -366,7 +394,7 @@ def _still_stands(text: str, statement: StatedAnswer, until: int, answer: str = 
     if not _is_value(statement.text):
         return False
     between = text[statement.end : min(until, statement.end + BETWEEN_ANSWERS)]
-    if WITHDRAWN.search(between) and not GUESSED.search(between):
+    if _is_withdrawn(between):
         return False
     if not STEP.search(between):
         return True
@@ -374,11 +402,16 @@ def _still_stands(text: str, statement: StatedAnswer, until: int, answer: str = 
     return not leads_to_answer
 
 
+def _is_withdrawn(between: str) -> bool:
+    """Whether the text between two answers withdraws the first one, and does not merely offer the second one."""
+    return WITHDRAWN.search(between) is not None and not GUESSED.search(between)
+
+
 def _is_step_or_withdrawn(text: str, box: StatedAnswer, boxes: list[StatedAnswer]) -> bool:
     """Whether an earlier box is withdrawn or a step towards the last one, rather than another answer."""
     last = boxes[-1]
     between = text[box.end : min(last.start, box.end + BETWEEN_ANSWERS)]
-    if WITHDRAWN.search(between) and not GUESSED.search(between):
+    if _is_withdrawn(between):
         return True
     if EQUATION.search(box.text):
         return True
@@ -395,7 +428,7 @@ def _is_step_or_withdrawn(text: str, box: StatedAnswer, boxes: list[StatedAnswer
     last_name = _name_of_box(text, last)
     if name and name == last_name:
         return False
-    if NUMBERED_STEP.search(lead):
+    if NUMBERED_STEP.search(lead) or SUMMED.search(last_lead):
         return True
     if not STEP.search(between):
         return False

@@ -7,6 +7,7 @@ OPENING = "([{"
 CLOSING = ")]}"
 ESCAPED_OR_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 GAP_BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
+WORDS = re.compile("«[^»]{2,}»")
 BLANKS_AND_WORD_MARKS = re.compile(r"[\s«»]+")
 BRACES_AROUND_ONE_CHARACTER = re.compile(r"(?<!\\)\{(\w)\}")
 
@@ -18,8 +19,14 @@ def comparison_key(text: str) -> str:
     ('x^2+a', '(1,2)')
     """
     text = GAP_BETWEEN_DIGITS.sub("_", text)  # `1 2` is not `12`
+    if "«" in text:
+        text = WORDS.sub(_lower, text)
     text = BLANKS_AND_WORD_MARKS.sub("", text)
     return BRACES_AROUND_ONE_CHARACTER.sub(r"\1", text)
+
+
+def _lower(match: re.Match) -> str:
+    return match[0].lower()
 
 
 def closing_index(text: str, start: int) -> int | None:

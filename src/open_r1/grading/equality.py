@@ -31,6 +31,7 @@ from open_r1.grading.structure import (
     split_cases,
     split_coordinates,
     split_label,
+    split_numbered_parts,
     split_point,
     split_relation,
     split_restatement,
@@ -53,7 +54,7 @@ MODULUS = re.compile(r"\s*\(?\s*\\[pb]?mod\s*\{?(\d+)\}?\)?$")
 NUMBER = re.compile(r"\d+")
 DECIMAL = re.compile(r"-?\d*\.\d+")  # may itself be rounded, so that `≈ 3.14` gives it
 WORD_IN_FORMULA = re.compile(r"(?<!_\{)«(?!(?:,?\s*(?:and|or)|to|or maybe|或|和|与|及|且|或者)»)")
-RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup)")
+RELATION_IN_TEXT = re.compile(r"[=<>:∈]|\\(?:in|le|ge|ne|cup|approx)")
 # Formulas on which the parser itself would never finish. `algebra` rejects towers of powers, so they are not included.
 ENDLESS = re.compile(r"\\binom\{(?:\d{6,}|[^{}]*\^)|!!|!\)!|\d{1000}")
 LONGEST_FORMULA = 1000  # characters
@@ -154,9 +155,9 @@ def equal(gold: str, answer: str, same_value: SameValue) -> bool:
 
 
 def _same_number(gold: Fraction, gold_unit: str | None, number: Fraction, unit: str | None) -> bool:
-    if unit == "%" and gold_unit != "%":
+    if unit == "%" and not gold_unit:
         return _same_percentage(number, gold)
-    if gold_unit == "%" and unit != "%":
+    if gold_unit == "%" and not unit:
         return _same_percentage(gold, number)
     factor = conversion_factor(gold_unit, unit)
     return factor is not None and number * factor == gold
@@ -185,11 +186,12 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
         cases = split_cases(answer)
         if cases:
             return _match_up(gold_cases, cases, _same_case, same_value)
-    golds = split_values(gold)
-    alternatives = split_outside_brackets(answer, OR)
-    if len(golds) == len(alternatives) > 1 and all(_as_point(part) for part in golds):
-        return _match_up(golds, alternatives, _same_answer, same_value)  # `x = 0, y = 1 or x = 1, y = 0`
-    answers = split_values(answer)
+    gold_parts = split_numbered_parts(gold)
+    parts = split_numbered_parts(answer)
+    if gold_parts and parts:
+        return _same_in_order(gold_parts, parts, same_value)
+    golds = _split_alternatives(gold) or split_values(gold)
+    answers = _split_alternatives(answer) or split_values(answer)
     if len(golds) == 1 and len(answers) > 1:
         golds = split_coordinates(gold)
     if len(answers) == 1 and len(golds) > 1:
@@ -203,6 +205,17 @@ def _same_answer(gold: str, answer: str, same_value: SameValue) -> bool:
     if len(golds) == 1:
         return _one_is_all(gold, answers, same_value)
     return _same_lists(golds, answers, same_value, is_set)
+
+
+def _split_alternatives(text: str) -> list[str]:
+    """`x = 0, y = 1 or x = 1, y = 0` as the points `(0,1)` and `(1,0)`; nothing for other texts."""
+    points = []
+    for alternative in split_outside_brackets(text, OR):
+        parts = split_values(alternative)
+        if len(parts) < 2 or not _name_different_unknowns(parts):
+            return []
+        points.append(f"({','.join(_values_by_name(parts))})")
+    return points if len(points) > 1 else []
 
 
 def _same_lists(golds: list[str], answers: list[str], same_value: SameValue, is_set: bool) -> bool:
@@ -357,6 +370,11 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
             if _have_different_unknowns(gold_relation, relation):
                 return False
             return _same_real_set(gold_set, answer_set, same_value)
+    point = _as_point(gold)
+    if point and set(relation.signs) == {"="} and len(relation.signs) == len(point.components):
+        *names, value = relation.members
+        if all(NAME.match(name) for name in names):  # `a = b = c = 1` for `(1, 1, 1)`
+            return _same_in_order(point.components, [value] * len(names), same_value)
     if has_relation:
         return _same_relation(gold_relation, relation, same_value)
     if r"\cup" in gold:
@@ -374,6 +392,8 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
     if gold_point or point:
         return False
     answer_ratio = answer.replace("«to»", ":")
+    if answer_ratio.count(":") > max(1, gold.count(":")):
+        return False
     if ":" in gold and ":" in answer_ratio:
         return _same_ratio(gold.split(":"), answer_ratio.split(":"), same_value)
     gold_digits = DIGITS_OF_BASE.match(gold)
@@ -553,9 +573,9 @@ def _gives_value(gold: str, members: list[str], same_value: SameValue) -> bool:
         members = members[::-1]
     name, value = members[0], members[-1]
     if not _is_plain_equation(name, value):
-        return False
+        return VARIABLE.search(gold) is not None and all(_same_answer(gold, part, same_value) for part in members)
     values = members
-    if VARIABLE.search(name) or NAME.match(name):
+    if VARIABLE.search(name) or NAME.match(name) or DOTS in name:  # `1 + 2 + … + n`
         values = members[1:]
     for middle in values[:-1]:
         if NAME.match(middle) and VARIABLE.search(middle):
@@ -573,7 +593,7 @@ def _is_plain_equation(name: str, value: str) -> bool:
             return False
         are_sorted = names.components == sorted(names.components)
         return are_sorted or not "".join(names.components).isalpha()
-    if NAME.match(name) or name.startswith(DEFINITE_VALUES):
+    if NAME.match(name) or name.startswith(DEFINITE_VALUES) or DOTS in name:
         return True
     if value == "0" and NUMBER_AS_TERM.search(name):  # the equation of a line
         return False

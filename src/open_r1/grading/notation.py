@@ -37,7 +37,9 @@ MOST_NESTED_ARGUMENTS = 20
 TAG = re.compile(r"</?(?:b|i|u|em|strong|mark|p|br|div|span|center)\s*/?>", re.IGNORECASE)
 LEADING_ARROW = re.compile(r"^\s*(?:=>|-+>|[→➡⇒∴]\ufe0f?|\\(?:to|[Rr]ightarrow|implies|therefore)(?![a-zA-Z]))")
 LEADING_TILDE = re.compile(r"^\s*~\s*(?=\d)(?!.*~\s*$)")  # `~5`, but not `~5~`
-CURRENCY = re.compile(r"((?:US)?\\\$|\\pounds|\\euro|US\$|USD\b|[€£￥¥₹₩])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?")
+CURRENCY = re.compile(
+    r"((?:US)?\\\$|\\textdollar|\\pounds|\\euro|US\$|USD\b|[€£￥¥₹₩])\s*(\d(?:[\d.,]|\\!\s*|\{,\})*)?"
+)
 CIRCLED_NUMBER = re.compile("[①-⑳]")
 BEFORE_CIRCLED_ONE = ord("①") - 1
 VULGAR_FRACTION = re.compile(r"(\d?)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒])")
@@ -65,6 +67,7 @@ OPTIONS_IN_TEXT = re.compile(
     r"\s*\(?[A-J]\)?[.:]?(?:\s*(?:,\s*(?:and|or)\b|,|;|\\?&|\b(?:and|or)\b|或|和)\s*\(?[A-J]\)?)*\s*"
 )
 LONGEST_OPTIONS = 100  # characters
+INFINITY = re.compile(r"(?:(negative|minus)|positive|plus)? ?inf(?:ini)?ty", re.IGNORECASE)
 POWER = re.compile(r"(?<=[0-9a-zA-Z)}\]])(?:\*\*|\s\*\*\s|\^\^)(?=[\w({\\-])")  # `2**3`, but not Markdown's bold
 BOLD = re.compile(r"\*\*")
 FRACTION_COMMAND = re.compile(r"\\(?:frac|binom)(?![a-zA-Z])")
@@ -106,7 +109,9 @@ FRACTION_OF_WORDS = re.compile(r"\\frac\{(«[^{}]*»)\}\{(«[^{}]*»)\}")  # a u
 ANNOUNCEMENT = re.compile(
     r"^«[A-Za-z ]+(?:»:|:»)(?=.)"  # `Area: …`
     r"|^«[Tt]he (?:[a-z]+ )?(?:roots|solutions|zeros|values) are»"
-    r"|^«(?:一?共|总共)?有»(?=\d)"  # altogether there are
+    r"|^«(?:a total of|exactly|there are|(?:in )?the year)»(?=\d)|^«in»(?=\d{4}$)"
+    r"|^«(?:the )?(?:maximum|minimum|largest|smallest|greatest|least|total|required) (?:possible )?[a-z]+ is»"
+    r"|^«(?:一?共|总共)?(?:有|需要?|要|是|为)»(?=\d)|^«(?:一|总)共»(?=\d)"  # altogether, there are, needed
     r"|^.{0,20}«的(?:取值范围|方程|最大值|最小值|值)(?:是|为)»:?"  # the range, equation, maximum, minimum, value of … is
     r"|^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*"
     r"(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?"
@@ -115,7 +120,7 @@ ANNOUNCEMENT = re.compile(
 )
 UNIT_IN_PARENTHESES = re.compile(r"(?<=[\d}])\s*\((«[^»]*»)\)$")  # `72 (clips)`
 DESCRIPTION = re.compile(r"\s*\(an? ?«[^»]*»\)$")  # `x^2+y^2=4 (a circle)`
-BASE = re.compile(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*\(?«(?:in )?base»\s*(\d+)\)?$")  # `204 (base 5)`
+BASE = re.compile(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*(?:\(|_\{)?«(?:in )?base»\s*(\d+)[)}]?$")  # `204 (base 5)`
 ABOUT = re.compile(r"(?<=.)«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)")
 # A condition after a formula, which is implied anyway. After a number, it would distinguish a case instead.
 CONDITION = re.compile(
@@ -289,8 +294,9 @@ def _open_text(content: str) -> str:
     word = content.strip()
     if word in FUNCTIONS and word != "min":  # `min` means minutes here
         return f"\\{word} "
-    if word.lower() in ("infinity", "infty"):
-        return r"\infty "
+    infinity = INFINITY.fullmatch(word)
+    if infinity:
+        return rf"{'-' if infinity[1] else ''}\infty "
     if ANSWER_IN_TEXT.search(content):
         return content
     return f"«{content}»"
@@ -428,7 +434,7 @@ def _without_blanks(match: re.Match) -> str:
 
 def _drop_comments(text: str) -> str:
     """Removes text that introduces, describes or restricts an answer."""
-    text = ANNOUNCEMENT.sub("", text).strip()
+    text = ANNOUNCEMENT.sub("", text.strip()).strip()
     text = DESCRIPTION.sub("", text)
     text = UNIT_IN_PARENTHESES.sub(r"\1", text)
     text = BASE.sub(_spell_base, text)
@@ -436,6 +442,7 @@ def _drop_comments(text: str) -> str:
     condition = CONDITION.search(text)
     if condition and LETTER.search(text[: condition.start()]):
         text = text[: condition.start()]
+    text = text.rpartition("\\Rightarrow ")[2].removeprefix("\\equiv ")  # `x + 2 = 7 ⇒ x = 5`
     if "mod" not in text:
         text = EQUIVALENCE.sub("=", text)
     return text

@@ -71,7 +71,7 @@ DECIMAL = re.compile(
     r"(?:\\overline\{(\d+)\})?)?$"  # recurring decimals
 )
 FRACTION = re.compile(
-    r"(?:(\d+)[ +]?)?\\frac\{([^{}]+)\}\{([^{}]+)\}$"  # 1\frac{1}{2}
+    r"(?:(\d+) ?)?\\frac\{([^{}]+)\}\{([^{}]+)\}$"  # 1\frac{1}{2}
     r"|(?:(\d+) +)?([\d.,]+)/([\d.,]+)$"  # 1 1/2
 )
 DECIMAL_COMMA = re.compile(r"-?(?:0,\d+|\d+,\d{1,2})")

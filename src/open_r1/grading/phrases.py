@@ -53,6 +53,8 @@ WITHDRAWN = _any_of(
     "not correct",
     "not quite",
     "not valid",
+    "rules? (?:it |that )?out",
+    "ruled out",
     "let me re…",
     "let me fix",
     "let me correct",
@@ -118,6 +120,8 @@ TOTAL = _any_of(
     "final",
     others=r"总共|一共|相加|合计|共有",
 )
+# The last box is the sum of the others.
+SUMMED = _any_of("total…", "sum…", "altogether")
 # The following text is derived from the text before.
 STEP = _any_of(
     "step",
@@ -158,6 +162,9 @@ STEP = _any_of(
     "doubl…",
     "squar…",
     "question asks",
+    "of that",
+    "which is what",
+    "requested",
     "intermediate",
     "after",
     "second…",
@@ -343,7 +350,7 @@ _BEFORE_NUMBER = r"(?:a total of|exactly|only|just|now|equal to|altogether|all|(
 _UNIT = "|".join(name for name in UNIT_NAMES if name.isalpha() and len(name) > 1 and name != "in")
 SENTENCE_WITH_VALUE = re.compile(
     rf"{_LEAD}(?:[a-z'’]{{1,20}}[ ]){{1,7}}?{_VERB}[ ](?:{_BEFORE_NUMBER}[ ])?"
-    r"(?P<value>\$[^$\n]{1,60}\$|\\?\$?-?\d[\d.,/]{0,20}%?\$?"
+    r"(?P<value>\$[^$\n]{1,60}\$|-?\d{0,9}\\[dt]?frac\{\d+\}\{\d+\}|\\?\$?-?\d[\d.,/]{0,20}%?\$?"
     rf"(?:[ ](?:square|cubic))?(?:[ ](?:{_UNIT})\b(?:[ ]per[ ](?:{_UNIT})\b|/[a-z]{{1,3}})?)?)"
     r"(?:[ ][a-z]{1,15}){0,8}",
     re.IGNORECASE,

@@ -120,6 +120,7 @@ SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣ", "01
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₙ", "0123456789n")
 CURRENCIES = {
     "\\$": "dollar",
+    "\\textdollar": "dollar",
     "US\\$": "dollar",
     "US$": "dollar",
     "USD": "dollar",
@@ -155,6 +156,8 @@ _COMMANDS = [
     ("|", "vert lvert rvert mid lVert rVert"),
     ("(", "langle lparen"),
     (")", "rangle rparen"),
+    ("\\cup ", "bigcup"),
+    ("\\cap ", "bigcap"),
     ("[", "lbrack"),
     ("]", "rbrack"),
     (":", "colon"),
@@ -162,7 +165,8 @@ _COMMANDS = [
     ("\\emptyset ", "varnothing O"),
     ("\\setminus ", "backslash"),
     ("", "checkmark square blacksquare Box qed qedsymbol"),
-    ("\\to ", "implies Rightarrow iff Leftrightarrow longrightarrow rightarrow"),
+    ("\\Rightarrow ", "implies Rightarrow iff Leftrightarrow Longrightarrow Longleftrightarrow"),
+    ("\\to ", "longrightarrow rightarrow"),
     (" «or» ", "lor vee"),
     (" «and» ", "land wedge"),
     ("°", "degree textdegree"),
@@ -189,6 +193,12 @@ def _spell_clock(match: re.Match) -> str:
     if minute:
         time += f":{minute}"
     return f"{time}«{half.lower()}m»"
+
+
+def _spell_degrees(match: re.Match) -> str:
+    """`67°30'` as `(67+\\frac{30}{60})°`."""
+    degrees, minutes, seconds = match.groups()
+    return f"(\\frac{{{(int(degrees) * 60 + int(minutes)) * 60 + int(seconds or 0)}}}{{3600}})°"
 
 
 def _spell_open_interval(match: re.Match) -> str:
@@ -272,9 +282,22 @@ LATEX_SPELLINGS = _compile(
         (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),  # June 20th
         (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-", "负"),
         (r"(?<=\d)\s*又\s*(?=[\d\\])", " ", "又"),  # 2又1/3
+        (r"(\d+)\s*°\s*(\d{1,2})\s*'(?:\s*(\d{1,2})\s*'')?", _spell_degrees, "°"),
+        (r"(\d)\s*\\text\s*\{?\s*:\s*\}?", r"\1:", ":"),
+        # r cis θ, a complex number
+        (
+            r"\\?(?:operatorname|text|mathrm)?\s*\{?\s*\bcis\s*\}?\s*(\([^()]{1,30}\)|[\d.]+\s*°|\\frac\{[^{}]*\}\{[^{}]*\}|\\pi)",
+            r"(\\cos(\1)+i\\sin(\1))",
+            "cis",
+        ),
+        (r"^(\d+(?:\.\d+)?)\s*''$", r"\1«in»", "''"),
         (r"(?<=[\d}])\s*\\Omega", "«ohm»", "Omega"),
         (r"\bsq\.", "sq", "sq."),
-        (r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b(?:\s*\})?", "%", "cent"),
+        (
+            r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b(?:\s+(?:increase|decrease|discount|profit|loss))?(?:\s*\})?",
+            "%",
+            "cent",
+        ),
         (r"(?<=\d)_\{\((\d+)\)\}", r"_{\1}", "_{("),
         # 1 und 2, 1 и 2, 1と2
         (r"(?<=[\d})])(?:\s+(?:und|et|y|и|و|और)\s+|\s*[と와과]\s*)(?=[-\d\\(])", "«and»"),
@@ -286,10 +309,11 @@ LATEX_SPELLINGS = _compile(
 # Replacements for plain text that people and programs write instead of LaTeX.
 PLAIN_SPELLINGS = _compile(
     [
+        (r"(?<=[\d}])\s*min(?=\s*\()", "«min»", "min"),  # minutes
         # relations
         (r"<=|=<", r"\\le "),
         (r">=|=>", r"\\ge "),
-        (r"!=|<>", r"\\ne "),
+        (r"(?<![\d)])!=|<>", r"\\ne "),  # but 3!=6
         (r"==", "="),
         (r"\+\s*/\s*-|\+-(?=\s*[\d\\a-z])", r"\\pm "),
         # names without a backslash
@@ -349,6 +373,7 @@ SET_SPELLINGS = _compile(
         (_real_numbers("non-?negative "), r"[0,\\infty)"),
         (_real_numbers("non-?zero "), r"\\mathbb{R}\\setminus \\{0\\}"),
         (rf"(?i:«(?:{_ALL})?integers»)", r"\\mathbb{Z}"),
+        (rf"(?i:«(?:{_ALL})?positive integers»)|\\mathbb\{{Z\}}(?:[_^]\{{?\+\}}?|_\{{>0\}})", r"\\mathbb{Z}^{+}"),
         (
             rf"(?i:«{_ALL}(?:real numbers|reals) (?:except|other than|but)(?: for)?»)(?:x=)?(.+)",
             r"\\mathbb{R}\\setminus \\{\1\\}",

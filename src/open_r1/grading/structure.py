@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from open_r1.grading.brackets import closing_index, comparison_key, split_outside_brackets, split_with_separators
 from open_r1.grading.numerals import parse_rational
-from open_r1.grading.units import split_unit
+from open_r1.grading.units import join_compound_units, split_unit
 
 
 # Lists
 COMMA_OR_SEMICOLON = re.compile("[,;]")
+NUMBER_OF_PART = re.compile(r"(?:(?<=[ ,;])|^)\(([1-9])\)")
 COMMA_AND_BLANK = re.compile(r",\s")
 VALUE_SEPARATOR = re.compile(r",|;|«,?\s*(?:and|or|或|和|与|及|且|或者)»|\\quad|&")
 PLUS_MINUS = re.compile(r"\\(pm|mp)(?![a-zA-Z])\s*")
@@ -27,7 +28,7 @@ NAME = re.compile(
     r"^(?:«[^»]*»"  # words
     r"|\\(?:angle|triangle|overline|vec|hat|tilde|widehat|measuredangle)\s*\{?[A-Za-z]+\}?"  # \angle ABC
     r"|\|?[A-Z]{1,4}\|?|[a-zA-Z]|"  # |AB|, x
-    r"\\[a-zA-Z]+)"  # \alpha
+    r"\\frac\{d[a-z]?\}\{d[a-z]\}|\\[a-zA-Z]+)"  # dy/dx, \alpha
     r"(?:_(?:\{[^{}]*\}|\w))?'*"  # an index, primes
     r"(?:\^\{?\(?[-\w']+\)?\}?)?"  # a power
     r"(?:\s*\([^()=]*\))?$"  # arguments
@@ -49,6 +50,7 @@ FACTOR_OF_MATRIX = re.compile(
     r"\s*\*?\s*(\\begin\{[pbB]?matrix\}.*)$",
     re.DOTALL,
 )
+NESTED_LISTS = re.compile(r"\[\s?\[")
 TRANSPOSED = re.compile(r"^(\(.*\)|\[.*\]|\\begin.*\\end\{\w+\})\^\{?(?:T|t|\\top)\}?$", re.DOTALL)
 DETERMINANTS = ("vmatrix", "Vmatrix")
 CASES = re.compile(r"^\\begin\{(cases|aligned|array|gathered)\}(?:\{[clr|]*\})?(.*)\\end\{\1\}$", re.DOTALL)
@@ -189,7 +191,7 @@ def split_restatement(text: str) -> list[str]:
         return [text]
     value, restated = match["value"], match["restated"]
     is_measured = split_unit(value)[1] or (value.endswith(" ") and not FUNCTION_OR_LETTER.search(value))
-    is_number = ARITHMETIC.fullmatch(split_unit(restated)[0])
+    is_number = ARITHMETIC.fullmatch(split_unit(join_compound_units(restated))[0])
     if not match["mark"] and not (is_measured and is_number):
         return [text]
     return [value.strip() + match["unit"], restated.strip()]
@@ -215,6 +217,22 @@ def split_values(text: str) -> list[str]:
         if name and NAME.match(name) and not any(split_label(other)[0] for other in values[1:]):
             values[0] = value  # `x = 1, 2`
     return values
+
+
+def split_numbered_parts(text: str) -> list[str]:
+    """The answers to the parts of a question, `(1) 3; (2) 5`, in order; nothing for other texts.
+
+    >>> split_numbered_parts("(1) 3;(2) 5"), split_numbered_parts("(1,2)")
+    (['3', '5'], [])
+    """
+    if not text.startswith("(1)"):
+        return []
+    pieces = NUMBER_OF_PART.split(text)
+    numbers, parts = pieces[1::2], [piece.strip(" ,;") for piece in pieces[2::2]]
+    expected = [str(number) for number in range(1, len(parts) + 1)]
+    if len(parts) < 2 or numbers != expected or not all(parts):
+        return []
+    return parts
 
 
 def _all_signs(text: str) -> list[str]:
@@ -265,7 +283,7 @@ def matrix_rows(text: str) -> list[list[str]] | None:
     transposed = TRANSPOSED.match(text)
     if transposed:
         return _transpose(transposed[1])
-    if text.startswith("[["):
+    if NESTED_LISTS.match(text):
         return _nested_lists(text)
     scaled = FACTOR_OF_MATRIX.match(text)
     if scaled:
@@ -321,7 +339,7 @@ def _nested_lists(text: str) -> list[list[str]] | None:
     if closing_index(text, 0) != len(text) - 1:
         return None
     rows = []
-    for row in split_outside_brackets(text[1:-1], COMMA_OR_SEMICOLON):
+    for row in split_outside_brackets(text[1:-1].strip(), COMMA_OR_SEMICOLON):
         if not row.startswith("[") or closing_index(row, 0) != len(row) - 1:
             return None
         rows.append(split_outside_brackets(row[1:-1], COMMA_OR_SEMICOLON))

@@ -86,7 +86,7 @@ MAGNITUDES = {
 POWERS = {"square": 2, "sq": 2, "平方": 2, "cubic": 3, "cu": 3, "立方": 3}
 DIVISION_WORDS = ("/", "per", "每")
 # Words next to a unit that are ignored.
-EMPTY_WORDS = set("倍 unit units 个 squared cubed total in only per the of a each exactly".split())
+EMPTY_WORDS = set("倍 unit units 个 squared cubed total in only per the of a each exactly them".split())
 # Words that are not units and change the meaning of a number.
 NOT_UNITS = set(
     # alternatives and negations
@@ -96,7 +96,7 @@ NOT_UNITS = set(
     "roughly perhaps probably circa more less fewer least most than about around approximately nearly almost "
     "between to through from over under above below up at greater smaller larger "
     # arithmetic
-    "minus plus times divided squared cubed doubled tripled halved another half third quarter twice "
+    "minus plus times divided squared cubed doubled tripled halved another half third quarter twice bc "
     "factorial choose mod modulo halves thirds quarters fourths fifths sixths eighths tenths hundredths "
     # the rest of a sentence
     "is are equals equal was because since so then other "
@@ -119,7 +119,7 @@ FUNCTION_OF_AN_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?:\^\{?\d\}?)?
 WORD = re.compile(r"[^\s«»\d_/^{}*°%]+")
 NUMBER_AFTER_WORD = re.compile(r"»\s?\d")
 MOST_WORDS = 5  # of a unit
-COMPOUND = re.compile(r"(\d+(?:\.\d+)?)(«[^»]*»)(?:and|,|\s)*(\d+(?:\.\d+)?)(«[^»]*»)$")
+COMPOUND = re.compile(r"(\d+(?:\.\d+)?)(«[^»]*»| ?h\b)(?:and|,|\s)*(\d+(?:\.\d+)?)(«[^»]*»)$")
 AND = re.compile(r"\band\b")
 HAN_POWER = re.compile(r"(平方|立方)")
 MILES_PER_HOUR = re.compile(r"\b(?:mph|MPH)\b")
@@ -235,6 +235,8 @@ def conversion_factor(gold_unit: str | None, answer_unit: str | None) -> Fractio
     gold = parse_unit(gold_unit)
     answer = parse_unit(answer_unit)
     factor = answer.magnitude / gold.magnitude
+    if gold_unit and answer_unit and gold_unit.startswith("%") != answer_unit.startswith("%"):
+        return None
     if gold.kinds and answer.kinds:
         return factor * answer.factor / gold.factor if gold.kinds == answer.kinds else None
     if gold.kinds and _is_counter(answer_unit) or answer.kinds and _is_counter(gold_unit):
