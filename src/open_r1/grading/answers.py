@@ -90,6 +90,7 @@ DISPLAYED = re.compile(r"\\\[|\$\$|\\begin")
 DISPLAY_MARKS = ("$$", r"\[", r"\]", "---")
 COMMAND_OR_FORMULA = re.compile(r"\\[a-zA-Z]+|\$[^$]*\$")
 TEXT_OR_COMMAND = re.compile(r"\\text\s*\{[^{}]*\}|\\[a-zA-Z]+")
+LETTER_OR_DIGIT = re.compile(r"\w")
 TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
 WORD = re.compile(r"[^\W\d_]{2,}")
 WORD_NOT_COMMAND = re.compile(r"(?<!\\)\b[^\W\d_]{2,}")
@@ -220,10 +221,11 @@ def _extract_from_boxes(text: str, boxes: list[StatedAnswer]) -> ExtractedAnswer
                 before.append(statement.text)
     other_answers += after + before
     after_box = text[last.end :]
-    correction = _correction_after(after_box)
-    if correction:
-        return ExtractedAnswer(correction, after, [])
-    other_answers += _alternatives_after(after_box)
+    if LETTER_OR_DIGIT.search(after_box):  # seldom, and what follows takes time
+        correction = _correction_after(after_box)
+        if correction:
+            return ExtractedAnswer(correction, after)
+        other_answers += _alternatives_after(after_box)
     other_answers += _alternatives_before(text[: last.start])
     other_answers += _second_values(text, last)
     return ExtractedAnswer(answer, other_answers, [box.text for box in boxes])

@@ -41,7 +41,7 @@ def same_time(gold: str, answer: str) -> bool | None:
     time = _parse(answer)
     if gold_time is None or time is None:
         return None
-    if not gold_time.half and not time.half and not _is_no_ratio(gold_time):
+    if not gold_time.half and not time.half and not _is_no_ratio(gold_time) and time.minute != 0:
         return None
     if (gold_time.minute or 0) != (time.minute or 0):
         return False
@@ -64,7 +64,7 @@ def _parse(text: str) -> ClockTime | None:
 
 def _is_no_ratio(time: ClockTime) -> bool:
     """Whether `4:30` cannot be a ratio, since it would be written in lowest terms."""
-    return time.minute is not None and math.gcd(time.hour, time.minute) > 1
+    return time.minute == 0 or (time.minute is not None and math.gcd(time.hour, time.minute) > 1)
 
 
 def _hour_of_day(time: ClockTime) -> int:

@@ -24,6 +24,7 @@ from open_r1.grading.structure import (
     Relation,
     bare_name,
     matrix_rows,
+    may_round_to,
     mirrored,
     relation_unknown,
     rounds_to,
@@ -35,6 +36,7 @@ from open_r1.grading.structure import (
     split_point,
     split_relation,
     split_restatement,
+    split_unit_vectors,
     split_values,
     unwrap,
 )
@@ -44,6 +46,7 @@ from open_r1.grading.words import drop_option, is_choice, is_text, option_texts,
 
 CURVE_VARIABLES = {"x", "y", "z", "r", r"\rho", r"\theta"}  # `y=2x` is the equation of a line; `S=2x` names a quantity
 NAMING_SIGNS = {"=", r"\approx", r"\in", r"\equiv"}  # possible signs between a name and its value
+COORDINATES = ("r", r"\rho", r"\theta", r"\phi", r"\varphi", "z")
 PARAMETERS = {"k", "n", "m"}  # arbitrary integers, as in `x = π/6 + 2kπ`
 DEFINITE_VALUES = (r"\int", r"\lim", r"\sum")  # `\int … = 5` names a value
 FUNCTION = re.compile(r"^[a-zA-Z](?:_\w)?'*\^?\{?-?\d?\}?\s*\(.*\)$|^y$")
@@ -137,8 +140,8 @@ def equal(gold: str, answer: str, same_value: SameValue) -> bool:
     answer = drop_option(gold, answer)
     gold, answer = option_texts(gold, answer)
     answer = use_letters_of(gold, answer)
-    if answer.startswith(r"\approx ") and DECIMAL.fullmatch(split_unit(gold)[0]):
-        answer = answer.removeprefix(r"\approx ")
+    if DECIMAL.fullmatch(split_unit(gold)[0]):
+        answer = _rounded_value(answer)
     restated = split_restatement(answer)
     if len(restated) > 1 and len(split_restatement(gold)) == 1:
         value, other_value = restated
@@ -152,6 +155,14 @@ def equal(gold: str, answer: str, same_value: SameValue) -> bool:
     if decided is not None:
         return decided
     return _same_answer(gold, answer, same_value)
+
+
+def _rounded_value(answer: str) -> str:
+    """The decimal that an answer is called equal to approximately: `3.14` in `≈ 3.14` and in `π ≈ 3.14`."""
+    exact, sign, decimal = answer.rpartition(r"\approx ")
+    if sign and (not exact or may_round_to(exact, decimal)):
+        return decimal
+    return answer
 
 
 def _same_number(gold: Fraction, gold_unit: str | None, number: Fraction, unit: str | None) -> bool:
@@ -271,6 +282,14 @@ def _as_point(text: str) -> Bracketed | None:
     return None
 
 
+def _as_vector(text: str, length: int) -> Bracketed | None:
+    """`2i - 3j` as the point `(2, -3)` or, with three components, `(2, -3, 0)`."""
+    components = split_unit_vectors(text)
+    if components is None or length not in (2, 3) or any(part != "0" for part in components[length:]):
+        return None
+    return Bracketed("(", components[:length], ")")
+
+
 def _names(parts: list[str]) -> list[str | None]:
     return [split_label(part)[0] for part in parts]
 
@@ -295,8 +314,16 @@ def _name_different_unknowns(parts: list[str]) -> bool:
 
 def _values_by_name(parts: list[str]) -> list[str]:
     """`y = 2` and `x = 1` as `1` and `2`."""
-    labelled = sorted(split_label(part) for part in parts)
+    labelled = sorted(map(split_label, parts), key=_place_of_name)
     return [value for _, value in labelled]
+
+
+def _place_of_name(labelled: tuple[str, str]) -> tuple[int, str]:
+    """Coordinates of polar systems in their order, other names by the alphabet."""
+    name = labelled[0].strip()
+    if name in COORDINATES:
+        return COORDINATES.index(name), ""
+    return 0, name.lstrip("\\")
 
 
 def _same_in_order(golds: list[str], answers: list[str], same_value: SameValue) -> bool:
@@ -387,6 +414,10 @@ def _same_single(gold: str, answer: str, same_value: SameValue) -> bool:
         return _same_matrix(gold_rows, rows, same_value)
     gold_point = split_point(gold)
     point = split_point(answer)
+    if gold_rows and point and point.opening == "[" and point.closing == "]":  # no interval
+        point = Bracketed("(", point.components, ")")
+    if gold_point and gold_point.opening == "(" and not point:
+        point = _as_vector(answer, len(gold_point.components))
     if gold_point and point:
         return _same_point(gold_point, point, same_value)
     if gold_point or point:
@@ -580,9 +611,9 @@ def _gives_value(gold: str, members: list[str], same_value: SameValue) -> bool:
     for middle in values[:-1]:
         if NAME.match(middle) and VARIABLE.search(middle):
             continue
-        if not _same_answer(gold, middle, same_value):
+        if not _same_answer(value, middle, same_value):
             return False
-    return _same_answer(gold, value, same_value)
+    return any(_same_answer(gold, part, same_value) for part in values)  # `3 minutes = 180 seconds`
 
 
 def _is_plain_equation(name: str, value: str) -> bool:

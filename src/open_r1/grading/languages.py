@@ -90,9 +90,8 @@ _STATEMENTS = "|".join(_statement(code, language) for code, language in LANGUAGE
 STATED_IN_OTHER_LANGUAGES = rf"(?:{_STATEMENTS})[ \t]*\**"
 CONCLUSIONS = "|".join(language.conclusion for language in LANGUAGES.values())
 
-ASCII_NOUNS = (
-    *("antwort", "ergebnis", "respuesta", "resultado", "resposta", "risposta", "risultato", "soluzione"),
-    *("solution est", "solution vaut"),
+ASCII_NOUN = re.compile(
+    "antwort|ergebnis|respuesta|resultado|resposta|risposta|risultato|soluzione|solution (?:est|vaut)", re.IGNORECASE
 )
 
 
@@ -104,8 +103,7 @@ def may_be_in_other_language(text: str) -> bool:
     """
     if not text.isascii():
         return True
-    lower = text.lower()
-    return any(noun in lower for noun in ASCII_NOUNS)
+    return ASCII_NOUN.search(text) is not None
 
 
 # Around the value: the verb that ends the sentence, a word for an option, and a negation.

@@ -114,13 +114,14 @@ ANNOUNCEMENT = re.compile(
     r"|^«(?:一?共|总共)?(?:有|需要?|要|是|为)»(?=\d)|^«(?:一|总)共»(?=\d)"  # altogether, there are, needed
     r"|^.{0,20}«的(?:取值范围|方程|最大值|最小值|值)(?:是|为)»:?"  # the range, equation, maximum, minimum, value of … is
     r"|^«(?:so |thus |hence |therefore,? )?(?:the )?(?:final |correct |right |best )*"
-    r"(?:answer|option|choice|result|答案|正确答案)(?: is| equals|是|为)?»\s*:?"
+    r"(?:answer|option|choice|result|solution|value|答案|正确答案)(?: is| equals|是|为)?»\s*:?"
     r"|(?<=^«)the answer is (?=\w)",
     re.IGNORECASE,
 )
 UNIT_IN_PARENTHESES = re.compile(r"(?<=[\d}])\s*\((«[^»]*»)\)$")  # `72 (clips)`
 DESCRIPTION = re.compile(r"\s*\(an? ?«[^»]*»\)$")  # `x^2+y^2=4 (a circle)`
 BASE = re.compile(r"([0-9A-Z])(?:_\{?(\d+)\}?)?\s*(?:\(|_\{)?«(?:in )?base»\s*(\d+)[)}]?$")  # `204 (base 5)`
+BINARY = re.compile(r"^([01]+)\s*\(?«(?:in )?binary»\)?$")
 ABOUT = re.compile(r"(?<=.)«,? ?(?:or )?(?:about|approximately|roughly)»(?=\d)")
 # A condition after a formula, which is implied anyway. After a number, it would distinguish a case instead.
 CONDITION = re.compile(
@@ -438,6 +439,7 @@ def _drop_comments(text: str) -> str:
     text = DESCRIPTION.sub("", text)
     text = UNIT_IN_PARENTHESES.sub(r"\1", text)
     text = BASE.sub(_spell_base, text)
+    text = BINARY.sub(r"\1_{2}", text)
     text = ABOUT.sub(r"\\approx ", text)
     condition = CONDITION.search(text)
     if condition and LETTER.search(text[: condition.start()]):

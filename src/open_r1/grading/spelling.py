@@ -21,6 +21,7 @@ MEANINGFUL_MARKS = "✗✘❌❎❓❔❗⛔🚫👎🤔🤷🙅➕➖➗"
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
 ).split()
+MONTHS = "January February March April May June July August September October November December".split()
 FUNCTIONS = (
     "arcsin arccos arctan arccot arcsec arccsc arsinh arcosh artanh arcsinh arccosh arctanh "
     "sinh cosh tanh coth sech csch sin cos tan cot sec csc "
@@ -201,6 +202,15 @@ def _spell_degrees(match: re.Match) -> str:
     return f"(\\frac{{{(int(degrees) * 60 + int(minutes)) * 60 + int(seconds or 0)}}}{{3600}})°"
 
 
+def _spell_month(match: re.Match) -> str:
+    """`Mar.` as `March`."""
+    return next(month for month in MONTHS if month.startswith(match[1][:3]))
+
+
+def _join_digits(match: re.Match) -> str:
+    return match[0].replace(" ", "")
+
+
 def _spell_open_interval(match: re.Match) -> str:
     """`]0, 1[` as `(0, 1)`."""
     opening = "(" if match[0].startswith("]") else match[0][0]
@@ -279,6 +289,7 @@ LATEX_SPELLINGS = _compile(
         (r"(?<![\d:.])(\d{1,2})\s*:\s*(\d\d)\s*([aApP])\.?\s?[mM]\.?(?![a-zA-Z])", _spell_clock, ":"),
         (r"(?<![\d:.])(\d{1,2})()\s*([aApP])(?:\.\s?[mM]\.?|[mM])\s*$", _spell_clock),
         (r"^\s*0(\d\s*:\s*\d\d)\s*$", r"\1", ":"),
+        (r"(?:\\text\s*\{\s*)?(?:at\s+)?(?:12(?::00)?\s*(?:\\text\s*\{\s*)?)?\bnoon\b(?:\s*\})?", "12:00«pm»", "noon"),
         (r"(?<=\d)(?:st|nd|rd|th)(?![a-zA-Z])", ""),  # June 20th
         (r"负\s*(?=[\d\\一二三四五六七八九十两])", "-", "负"),
         (r"(?<=\d)\s*又\s*(?=[\d\\])", " ", "又"),  # 2又1/3
@@ -310,6 +321,9 @@ LATEX_SPELLINGS = _compile(
 PLAIN_SPELLINGS = _compile(
     [
         (r"(?<=[\d}])\s*min(?=\s*\()", "«min»", "min"),  # minutes
+        (r"(?<![\d.])\d{1,3}(?: \d{3})*\.\d{3}(?: \d{1,3})+$", _join_digits, "."),  # 0.000 067
+        (r"\b(Jan|Feb|Mar|Apr|Aug|Sep|Sept|Oct|Nov|Dec)\.?(?=\s*\d)", _spell_month),
+        (r"(?<![\d:.])(\d{1,2})\s*o'?clock\b", r"\1:00", "clock"),
         # relations
         (r"<=|=<", r"\\le "),
         (r">=|=>", r"\\ge "),
@@ -373,7 +387,10 @@ SET_SPELLINGS = _compile(
         (_real_numbers("non-?negative "), r"[0,\\infty)"),
         (_real_numbers("non-?zero "), r"\\mathbb{R}\\setminus \\{0\\}"),
         (rf"(?i:«(?:{_ALL})?integers»)", r"\\mathbb{Z}"),
-        (rf"(?i:«(?:{_ALL})?positive integers»)|\\mathbb\{{Z\}}(?:[_^]\{{?\+\}}?|_\{{>0\}})", r"\\mathbb{Z}^{+}"),
+        (
+            rf"(?i:«(?:{_ALL})?positive integers?»[a-z]?)|\\mathbb\{{Z\}}(?:[_^]\{{?\+\}}?|_\{{>0\}})",
+            r"\\mathbb{Z}^{+}",
+        ),
         (
             rf"(?i:«{_ALL}(?:real numbers|reals) (?:except|other than|but)(?: for)?»)(?:x=)?(.+)",
             r"\\mathbb{R}\\setminus \\{\1\\}",

@@ -50,6 +50,7 @@ FACTOR_OF_MATRIX = re.compile(
     r"\s*\*?\s*(\\begin\{[pbB]?matrix\}.*)$",
     re.DOTALL,
 )
+UNIT_VECTOR = re.compile(r"([+-]?)\s?(\d+(?:\.\d+)?|\\frac\{\d+\}\{\d+\}|\\sqrt\{\d+\}|)[\s*]?([ijk])\s?(?![a-zA-Z])")
 NESTED_LISTS = re.compile(r"\[\s?\[")
 TRANSPOSED = re.compile(r"^(\(.*\)|\[.*\]|\\begin.*\\end\{\w+\})\^\{?(?:T|t|\\top)\}?$", re.DOTALL)
 DETERMINANTS = ("vmatrix", "Vmatrix")
@@ -332,6 +333,23 @@ def split_point(text: str) -> Bracketed | None:
     if len(rows) < 2 or any(len(row) > 1 for row in rows):
         return None
     return Bracketed("(", [row[0] for row in rows], ")")
+
+
+def split_unit_vectors(text: str) -> list[str] | None:
+    """The components of `2i - 3j + k`; `None` if the text is no sum of unit vectors, of which `j` must be one.
+
+    >>> split_unit_vectors("2i-3j+k"), split_unit_vectors("-j"), split_unit_vectors("2+3i")
+    (['2', '-3', '1'], ['0', '-1', '0'], None)
+    """
+    terms = list(UNIT_VECTOR.finditer(text))
+    components = {"i": "0", "j": "0", "k": "0"}
+    for term in terms:
+        sign, factor, name = term.groups()
+        components[name] = f"{sign.strip('+')}{factor or 1}"
+    is_whole_text = "".join(term[0] for term in terms) == text
+    if not is_whole_text or len({term[3] for term in terms}) < len(terms) or components["j"] == "0":
+        return None
+    return list(components.values())
 
 
 def _nested_lists(text: str) -> list[list[str]] | None:

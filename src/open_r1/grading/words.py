@@ -48,18 +48,24 @@ WEEKDAY = re.compile(r"(?:周|礼拜)(?=[一二三四五六日天])")
 MARKS = re.compile(r"[«»{}\\'\"]|[.,!]$")
 OPTION_LABEL = re.compile(r"^\s*[a-j][.:)]|而")
 NO_SUCH = re.compile(r"^\W*no such \w+( exists?)?\W*$", re.IGNORECASE)
-# Words that change nothing: of `the limit does not exist`, `the system has no solution`, `an even function`
+# Words that change nothing: of `the limit does not exist`, `the system has no solution`, `the graph is an ellipse`,
+# `yes, it is` and `an even function`
 SUBJECT = re.compile(
     r"^(?:limit|equation|system|inequality|derivative|integral|inverse)s? (?:(?=do)|(?:has|have) (?=no ))"
+    r"|^(?:graph|curve|figure|shape|conic|function|statement|claim|equation|triangle|sequence|series|number)s? "
+    r"(?:is|are) (?:an? )?(?!not )"
+    r"|(?<=^yes), (?:it|they|he|she|there|we) [a-z]+$|(?<=^no), (?:it|they|he|she|there|we) [a-z]+ not$"
 )
 NOUN_OF_ADJECTIVE = re.compile(r" (?:functions?|numbers?|integers?|triangles?|sequences?|series|matrix|events?)$")
-LEADING_SMALL_WORDS = re.compile(r"^(?:(?:the|a|an|it|is|will|be|there|are|due|to|on|in)\s+)+")
+LEADING_SMALL_WORDS = re.compile(r"^(?:(?:the|a|an|it|is|will|be|there|are|due|to|on|in|at)\s+)+")
 SYNONYMS = [
     {
         "no solution",
         "no solutions",
         "no real solution",
         "no real solutions",
+        "no solution exists",
+        "no solutions exist",
         r"\emptyset",
         "no such",
         "none",
