@@ -197,9 +197,10 @@ def _spell_clock(match: re.Match) -> str:
 
 
 def _spell_degrees(match: re.Match) -> str:
-    """`67°30'` as `(67+\\frac{30}{60})°`."""
+    """`1°30'` as `(\\frac{5400}{3600})°`."""
     degrees, minutes, seconds = match.groups()
-    return f"(\\frac{{{(int(degrees) * 60 + int(minutes)) * 60 + int(seconds or 0)}}}{{3600}})°"
+    in_seconds = 3600 * int(degrees) + 60 * int(minutes) + int(seconds or 0)
+    return f"(\\frac{{{in_seconds}}}{{3600}})°"
 
 
 def _spell_month(match: re.Match) -> str:
@@ -208,6 +209,7 @@ def _spell_month(match: re.Match) -> str:
 
 
 def _join_digits(match: re.Match) -> str:
+    """`0.000 067` as `0.000067`."""
     return match[0].replace(" ", "")
 
 

@@ -229,9 +229,10 @@ def split_numbered_parts(text: str) -> list[str]:
     if not text.startswith("(1)"):
         return []
     pieces = NUMBER_OF_PART.split(text)
-    numbers, parts = pieces[1::2], [piece.strip(" ,;") for piece in pieces[2::2]]
-    expected = [str(number) for number in range(1, len(parts) + 1)]
-    if len(parts) < 2 or numbers != expected or not all(parts):
+    numbers = pieces[1::2]
+    parts = [piece.strip(" ,;") for piece in pieces[2::2]]
+    are_in_order = numbers == [str(number) for number in range(1, len(parts) + 1)]
+    if len(parts) < 2 or not are_in_order or not all(parts):
         return []
     return parts
 
