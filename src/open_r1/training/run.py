@@ -110,7 +110,7 @@ def prepare(
     set_up_logging(training_args)
     trust_remote_code = getattr(training_args, "trust_remote_code", False)
     if not script_args.dry_run:
-        check_precision(training_args)
+        check_precision(script_args, training_args)
     model_info = load_model_info(model_args, training_args.seed, trust_remote_code)
     if not script_args.dry_run:
         model_info.require_checkpoint("model_name_or_path")

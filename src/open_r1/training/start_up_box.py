@@ -85,7 +85,7 @@ def _describe_global_batch(run: Run) -> str:
 def _describe_memory(run: Run, sequence_length: int) -> str:
     args = run.training_args
     device = args.device.type
-    if needs_gpu(args):  # a dry run on a machine without one
+    if needs_gpu(run.script_args, args):  # a dry run on a machine without one
         device = "a GPU; there is none here"
         args = copy.copy(args)
         args.use_cpu = False
