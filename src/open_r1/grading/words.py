@@ -42,7 +42,7 @@ POINTS = re.compile(r"^(?:\\(angle|triangle|overline)\s*)?\{?([A-Z]{2,4})\}?$")
 # Words
 MARKED_WORDS_OR_NAME = re.compile(r"«[^»]*»|(?<![\\a-zA-Z])[A-Z][a-z]{2,}")  # short names are not marked
 FORMULA_CHARACTER = re.compile(r"[\d=<>\\]|[a-zA-Z]")
-LIST_SEPARATOR = re.compile(r"\s*(?:,|\band\b|和|、)\s*")
+LIST_SEPARATOR = re.compile(r"\s*(?:,\s*and\b|,|\band\b|和|、)\s*")
 EMPTY_SET = re.compile(r"(?:.{1,20}=)?\s*\\emptyset\s*")
 WEEKDAY = re.compile(r"(?:周|礼拜)(?=[一二三四五六日天])")
 MARKS = re.compile(r"[«»{}\\'\"]|[.,!]$")
