@@ -26,10 +26,9 @@ VARIANTS = {
     "bf16": {"bf16": "true"},
     "float32": {"bf16": "false"},
     "static cache": {"cache_implementation": "static"},
-    "micro-batch 8": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 8},
-    "micro-batch 16": {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 4},
-    "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 2},
-    "micro-batch 64": {"per_device_train_batch_size": 64, "gradient_accumulation_steps": 1},
+    "micro-batch 8": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 4},
+    "micro-batch 16": {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 2},
+    "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 1},
     "gradient checkpointing": {"gradient_checkpointing": "true"},
     "vLLM": {
         "use_vllm": "true",

@@ -46,7 +46,7 @@ def test_dry_runs_show_the_geometry(script, small_llama, tmp_path):
     assert "open_r1.data.word_problems:thoughts · 320 rows" in sft.out
     grpo = script("grpo", "--config", GRPO, *options, "--max_prompt_length", 200)  # a token is a character here
     assert grpo.code == 0, grpo.err
-    assert "64 per step, 8 per prompt" in grpo.out
+    assert "32 per step, 8 per prompt" in grpo.out
     assert "1 × accuracy + 1 × format + 1 × language_consistency" in grpo.out
 
 
