@@ -46,8 +46,9 @@ test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the cod
 	@$(ENV) $(BIN)/python -m pytest
 
 # Each in an environment of its own, about 8 GB in all.
-test-all: $(BIN)/.installed $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VENV)-deepspeed/.installed  ## Run what `make test` leaves out: vLLM, lm-eval, DeepSpeed and Slurm, all real (needs root, slurm-wlm, munge)
+test-all: $(BIN)/.laptop $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VENV)-deepspeed/.installed  ## Run what `make test` leaves out: vLLM, lm-eval, DeepSpeed and Slurm, all real (needs root, slurm-wlm, munge)
 	@$(ENV) SLURM=1 VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py tests/training/test_vllm_training.py tests/slurm/test_generation_jobs.py tests/slurm/test_rollouts.py
+	@$(ENV) $(BIN)/python -m pytest tests/models/test_packaged_smollm2.py
 	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
 	@$(ENV) DISTRIBUTED=1 $(VENV)-deepspeed/bin/python -m pytest tests/distributed tests/training/test_adapters.py
 	@$(ENV) SLURM=1 $(BIN)/python -m pytest tests/slurm
