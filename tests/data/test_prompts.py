@@ -87,6 +87,13 @@ def test_columns_can_have_any_names(question, gold):
     assert row["prompt"] == [{"role": "user", "content": "2+2?"}] and row["solution"] == "4"
 
 
+def test_a_system_column_that_is_not_used_is_named(caplog):
+    rows = Dataset.from_list([{"question": "2+2?", "system": "Be brief."}])
+    args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column="question")
+    to_prompts(rows, args, tiny.tokenizer(), with_solution=False)
+    assert "the column 'system' is not part of the prompts" in caplog.text
+
+
 def test_a_question_is_not_taken_for_a_gold_answer():
     rows = Dataset.from_list([{"solution": "2+2?"}])
     args = GRPOScriptArguments(dataset_name="x", dataset_prompt_column="solution")

@@ -8,7 +8,7 @@ import jinja2
 from datasets import Dataset, Features, Value
 
 from open_r1.configs import PromptArguments
-from open_r1.data.conversations import conversation_type, read_text_or_messages
+from open_r1.data.conversations import SYSTEM_COLUMNS, conversation_type, read_text_or_messages
 from open_r1.data.load import existing_columns, rename_columns, require_column
 from open_r1.data.rows import InvalidRow, check_rows, convert_rows
 from open_r1.utils.errors import RecipeError
@@ -82,6 +82,11 @@ def to_prompts(
         return {"prompt": _write_prompt(row, column, args, template)}
 
     _warn_about_answers(dataset, column)
+    if template is None:  # which could use the column
+        for name in existing_columns(dataset, SYSTEM_COLUMNS):
+            logger.warning(
+                "the column %r is not part of the prompts: put it into the messages, or use a template", name
+            )
     types = dataset.features | {"prompt": Value("string")}
     if not args.prompt_template:
         types["prompt"] = conversation_type(dataset, column)
