@@ -35,7 +35,7 @@ def main() -> None:
     from open_r1.data.prompts import longest_prompt, require_full_batch
     from open_r1.models.chat_template import use_chat_template
     from open_r1.rewards import Composition
-    from open_r1.training.reward_probe import probe_rewards
+    from open_r1.training.reward_probe import count_model_parameters, probe_rewards
     from open_r1.training.rl_prompts import load_prompts
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
@@ -77,6 +77,7 @@ def main() -> None:
         sequence_length=prompt_length + args.max_completion_length,
         extra_lines=extra_lines,
         sequences_per_row=args.num_generations * args.num_iterations,
+        reward_parameters=count_model_parameters(rewards, script_args.dry_run),
     )
     if script_args.dry_run:
         return

@@ -29,9 +29,10 @@ def main() -> None:
 
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
     from open_r1.data.training_rows import to_training_rows
-    from open_r1.data.training_text import check_training_text
+    from open_r1.data.training_text import check_training_text, drop_overlong, measure_rows
     from open_r1.models.chat_template import use_chat_template
     from open_r1.training.run import check_resume, prepare, train
+    from open_r1.training.sequences import SequenceLengths
     from open_r1.training.start_up_box import show_start_up_box
 
     # Check the recipe
@@ -43,21 +44,22 @@ def main() -> None:
     dataset, held_out = load_train_and_eval(script_args.dataset, script_args, args)
     hide_short_progress_bars(dataset)
     dataset = to_training_rows(dataset, script_args, args.dataset_text_field)
+    check_training_text(dataset, tokenizer, args)
+    dataset = drop_overlong(dataset, tokenizer, args)
     if held_out:
         held_out = to_training_rows(held_out, script_args, args.dataset_text_field)
-    lengths = check_training_text(dataset, tokenizer, args)
+        held_out = drop_overlong(held_out, tokenizer, args)
     check_resume(run, dataset)
 
     # Show what is about to run
-    mean, longest = sum(lengths) / len(lengths), max(lengths)
+    sequences = SequenceLengths.of_rows(measure_rows(dataset, tokenizer, args), args)
     show_start_up_box(
         run,
         dataset,
         held_out,
-        sequence_length=min(args.max_length or longest, longest),
-        extra_lines={
-            "lengths": f"{mean:,.0f} tokens on average, {longest:,} at most (first {len(lengths):,} rows)",
-        },
+        sequence_length=sequences.longest,
+        extra_lines=sequences.describe(run.global_batch),
+        sequences_per_row=1 / sequences.rows,
     )
     if script_args.dry_run:
         return

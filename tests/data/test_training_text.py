@@ -5,7 +5,7 @@ from datasets import Dataset
 from trl import SFTConfig
 
 from open_r1.data import tiny
-from open_r1.data.training_text import check_training_text
+from open_r1.data.training_text import check_training_text, drop_overlong, measure_rows
 from open_r1.utils.errors import RecipeError
 
 
@@ -19,19 +19,24 @@ ROW = {
 }
 
 
-def check(rows, template=CHAT, **kwargs):
+def prepare(function, rows, template=CHAT, **kwargs):
     if isinstance(rows, dict):
         rows = [rows]
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
     args = SFTConfig(output_dir="unused", use_cpu=True, bf16=False, **kwargs)
-    return check_training_text(Dataset.from_list(rows), tokenizer, args)
+    return function(Dataset.from_list(rows), tokenizer, args)
+
+
+def check(*args, **kwargs):
+    prepare(check_training_text, *args, **kwargs)
 
 
 def test_lengths_of_the_three_formats():
-    assert check(ROW) == [len("user: 1+1\nassistant: easy2") + 5]  # the four tags and EOS are one token each
-    assert check({"prompt": "1+1=", "completion": "2"}) == [6]
-    assert check({"text": "1+1=2"}) == [6]
+    # the four tags and EOS are one token each
+    assert prepare(measure_rows, ROW) == [len("user: 1+1\nassistant: easy2") + 5]
+    assert prepare(measure_rows, {"prompt": "1+1=", "completion": "2"}) == [6]
+    assert prepare(measure_rows, {"text": "1+1=2"}) == [6]
 
 
 def test_template_that_drops_the_thought_is_refused():
@@ -45,9 +50,47 @@ def test_turn_that_does_not_end_with_eos_is_refused():
         check(ROW, CHAT.replace("eos_token if", "'' if"))
 
 
-def test_overlong_rows_are_counted(caplog):
-    check({"text": "1+1=2"}, max_length=5)
-    assert "1 of 1 rows have more than max_length = 5 tokens" in caplog.text
+LENGTH = len("user: 1+1\nassistant: easy2") + 5
+
+
+def conversation(question):
+    return {"messages": [{"role": "user", "content": question}, *ROW["messages"][1:]]}
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_rows_that_would_lose_their_answer_are_dropped(packing, caplog):
+    """The overlong one is far behind the rows that are measured; the one of exactly `max_length` tokens stays."""
+    rows = [conversation("1+1")] * 300 + [conversation("1+1+1")] + [conversation("2+2")]
+    kept = prepare(drop_overlong, rows, max_length=LENGTH, packing=packing)
+    assert kept.to_list() == rows[:300] + rows[301:]
+    assert f"1 of 302 rows have more than max_length = {LENGTH} tokens and were dropped" in caplog.text
+
+
+def test_prompts_with_completions_are_dropped_as_conversations_are():
+    texts = [{"prompt": "1+1=", "completion": "2"}, {"prompt": "1+1+1=", "completion": "3"}]
+    assert prepare(drop_overlong, texts, max_length=6).to_list() == texts[:1]
+    rows = []
+    for question in ("1+1", "1+1+1"):
+        messages = conversation(question)["messages"]
+        rows.append({"prompt": messages[:1], "completion": messages[1:]})
+    assert prepare(drop_overlong, rows, max_length=LENGTH).to_list() == rows[:1]
+
+
+def test_text_for_pretraining_is_cut_off_and_counted(caplog):
+    texts = [{"text": "1+1=2"}, {"text": "1+1+1=3"}]
+    assert prepare(drop_overlong, texts, max_length=6).to_list() == texts
+    assert "1 of 2 rows have more than max_length = 6 tokens, and will be cut off" in caplog.text
+
+
+@pytest.mark.parametrize("options", [{"max_length": None}, {"packing": True, "packing_strategy": "wrapped"}])
+def test_rows_that_are_not_cut_off_stay(options, caplog):
+    options = {"max_length": 5} | options
+    assert len(prepare(drop_overlong, ROW, **options)) == 1 and not caplog.text
+
+
+def test_something_must_be_left():
+    with pytest.raises(RecipeError, match="max_length: all 1 of 1 rows have more than"):
+        prepare(drop_overlong, ROW, max_length=5)
 
 
 def test_no_chat_template():

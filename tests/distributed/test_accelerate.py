@@ -115,3 +115,52 @@ def test_grpo_has_the_losses_of_one_process(grpo_one_process, checkpoint, tmp_pa
         expected = losses(grpo_one_process, key)
         assert len(expected) == 4 and len(set(expected.values())) == 4, "values differ between steps"
         assert losses(folder, key) == pytest.approx(expected, rel=1e-3, abs=1e-6), key
+
+
+SYNC = "--beta 0.1 --sync_ref_model true --ref_model_sync_steps 2 --ref_model_mixup_alpha 1.0".split()
+
+
+@pytest.fixture(scope="module")
+def synchronized_one_process(checkpoint, tmp_path_factory):
+    """The output folder of an uninterrupted GRPO run whose reference model is replaced twice."""
+    folder = tmp_path_factory.mktemp("synchronized") / "zero"
+    argv = ["--model_name_or_path", checkpoint, "--per_device_train_batch_size", 16, *SYNC, "--save_steps", 3]
+    launch(None, SCRIPTED, folder, *GRPO, *FOUR_STEPS, *argv, "--max_steps", 6)
+    return folder
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_reference_model_is_replaced_saved_and_restored(synchronized_one_process, checkpoint, tmp_path, config):
+    """Interrupted between two replacements, the run has the divergences of one that was not."""
+    folder = tmp_path / "zero"
+    argv = ["--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8, *SYNC, "--save_steps", 3]
+    for max_steps in (3, 6):
+        launch(config, SCRIPTED, folder, *GRPO, *FOUR_STEPS, *argv, "--max_steps", max_steps)
+    expected = losses(synchronized_one_process, "kl")
+    assert expected[2] > 1e-4 and expected[4] > 1e-4 and expected[5] == pytest.approx(0, abs=1e-6)
+    assert losses(folder, "kl") == pytest.approx(expected, rel=1e-2, abs=1e-6)
+    assert find_defect(folder / "checkpoint-3") is None
+    assert list((folder / "checkpoint-3" / "reference_model").iterdir())
+
+
+@pytest.fixture(scope="module")
+def judged_one_process(checkpoint, reward_model, tmp_path_factory):
+    """The output folder of a GRPO run with a reward model, in one process."""
+    folder = tmp_path_factory.mktemp("judged") / "zero"
+    argv = ["--model_name_or_path", checkpoint, "--per_device_train_batch_size", 16, "--max_steps", 2]
+    launch(None, SCRIPTED, folder, *GRPO, *FOUR_STEPS, *argv, "--reward_funcs", judge(reward_model))
+    return folder
+
+
+def judge(reward_model):
+    return f"{{name: harmlessness, model: {reward_model}}}"
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_reward_models_are_whole_in_every_process(judged_one_process, checkpoint, reward_model, tmp_path, config):
+    folder = tmp_path / "zero"
+    argv = ["--model_name_or_path", checkpoint, "--per_device_train_batch_size", 8, "--max_steps", 2]
+    launch(config, SCRIPTED, folder, *GRPO, *FOUR_STEPS, *argv, "--reward_funcs", judge(reward_model))
+    expected = losses(judged_one_process, "rewards/harmlessness/mean")
+    assert len(expected) == 2
+    assert losses(folder, "rewards/harmlessness/mean") == pytest.approx(expected, rel=1e-4)

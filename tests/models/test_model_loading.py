@@ -1,10 +1,11 @@
 """Loading tokenizers, and information about models without their weights."""
 
+import json
 import shutil
 
 import pytest
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 from trl import ModelConfig
 
 from open_r1.configs.recipes import find_producer
@@ -40,6 +41,42 @@ def test_round_trip_check_detects_lost_white_space(generic):
     check_round_trip(load_tokenizer(generic), [TEXT])
     with pytest.raises(RecipeError, match="the tokenizer changes the text"):
         check_round_trip(AutoTokenizer.from_pretrained(generic), [TEXT])
+
+
+@pytest.fixture
+def byte_level(tmp_path):
+    """A tokenizer as R1-Distill-Llama's: byte-level like Llama 3's, but with Llama 2's class in its configuration."""
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(special_tokens=["<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    core.train_from_iterator([TEXT] * 4, trainer)
+
+    def save(model_type: str, decoder=None) -> str:
+        if decoder is not None:
+            core.decoder = decoder
+        core.save(str(tmp_path / "tokenizer.json"))
+        config = {"tokenizer_class": "LlamaTokenizerFast", "bos_token": "<eos>", "eos_token": "<eos>"}
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+        return str(tmp_path)
+
+    return save
+
+
+def loses_text(tokenizer) -> bool:
+    return tokenizer.decode(tokenizer(TEXT, add_special_tokens=False)["input_ids"]) != TEXT
+
+
+@pytest.mark.parametrize("decoder", [None, decoders.Sequence([decoders.ByteLevel(), decoders.Fuse()])])
+def test_local_copies_of_distilled_llamas_keep_their_tokenizer(byte_level, decoder):
+    source = byte_level("llama", decoder)
+    assert loses_text(AutoTokenizer.from_pretrained(source)), "transformers takes it for Llama 2's"
+    check_round_trip(load_tokenizer(source), [TEXT, "中文 mixed with English"])
+
+
+def test_tokenizers_of_llama_2_keep_their_class(byte_level):
+    source = byte_level("llama", decoders.Metaspace())
+    assert isinstance(load_tokenizer(source), LlamaTokenizer)
 
 
 def test_parameters_are_counted_without_weights(checkpoint):

@@ -1,4 +1,8 @@
-"""Writes rows as the text that is trained on, and checks it: thoughts are kept, and the end of the answer is there."""
+"""Writes rows as the text that is trained on, and checks it: thoughts are kept, and the end of the answer is there.
+
+TRL cuts off what is longer than `max_length`: the answer, and the end-of-sequence token, so that the model learns to
+think without end. [`drop_overlong`] leaves such rows out.
+"""
 
 import logging
 from collections.abc import Callable
@@ -21,22 +25,98 @@ logger = logging.getLogger(__name__)
 
 MEASURED_ROWS = 256
 ROUND_TRIPS = 8  # texts with which the tokenizer is checked
+ADDED_TOKENS = 2  # at most, by the tokenizer itself: at the beginning and at the end
 
 
-def check_training_text(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> list[int]:
-    """Checks all rows as TRL will write them, and measures the first ones.
+def check_training_text(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> None:
+    """Checks all rows as TRL will write them.
 
     Args:
         dataset (`Dataset`): With the columns that TRL's SFTTrainer takes, see `to_training_rows`.
         tokenizer (`PreTrainedTokenizerBase`): With the chat template that will be used.
-        args (`SFTConfig`): For `max_length` and `eos_token`.
-
-    Returns:
-        `list[int]`: The lengths of the first rows in tokens.
+        args (`SFTConfig`): For `eos_token`.
 
     Raises:
         RecipeError: If a thought does not survive the template, or a turn does not end with the end-of-sequence token
             (the model would never learn to stop), with the row's number.
+    """
+    check_texts(dataset, _writer(tokenizer, args), tokenizer)
+
+
+def measure_rows(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> list[int]:
+    """Measures the first rows, in tokens. Takes the arguments of [`check_training_text`]."""
+    return measure_texts(dataset, _writer(tokenizer, args), tokenizer)
+
+
+def drop_overlong(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> Dataset:
+    """Drops the rows that TRL would cut off, and logs how many.
+
+    Rows of plain text (`text`) are kept, as for pre-training; how many will be cut off is logged. With a
+    `packing_strategy` that splits rows, none is cut off.
+
+    Args:
+        dataset (`Dataset`): With the columns that TRL's SFTTrainer takes, see `to_training_rows`.
+        tokenizer (`PreTrainedTokenizerBase`): With the chat template that will be used.
+        args (`SFTConfig`): For `max_length`, `packing` and `dataset_num_proc`.
+
+    Raises:
+        RecipeError: If no row is short enough.
+    """
+    limit = args.max_length
+    if not limit or (args.packing and args.packing_strategy != "bfd"):
+        return dataset
+    write = _writer(tokenizer, args)
+
+    def fits(row: dict) -> bool:
+        text = write(row)
+        if len(text.encode()) + ADDED_TOKENS <= limit:  # a token has at least one byte
+            return True
+        is_plain_text = "messages" not in row and not isinstance(row.get("prompt"), list)
+        return len(tokenizer(text, add_special_tokens=is_plain_text)["input_ids"]) <= limit
+
+    with args.main_process_first(desc="measuring rows"):  # the others read its result from the cache
+        kept = dataset.filter(fits, num_proc=args.dataset_num_proc, desc="Measuring rows")
+    dropped = len(dataset) - len(kept)
+    if not dropped:
+        return dataset
+    found = f"{dropped:,} of {len(dataset):,} rows have more than max_length = {limit:,} tokens"
+    if args.dataset_text_field in dataset.column_names:
+        logger.warning("%s, and will be cut off", found)
+        return dataset
+    if not len(kept):
+        raise RecipeError(f"max_length: all {found}; none is left to train on.")
+    logger.warning("%s and were dropped: cut off, they would have neither their answers nor their ends", found)
+    return kept
+
+
+def check_texts(dataset: Dataset, write: Callable[[dict], str], tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Checks that all rows can be written as text, and that the tokenizer does not change it.
+
+    Args:
+        dataset (`Dataset`): The rows.
+        write (`Callable`): Returns the text of a row, or raises `InvalidRow`.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+
+    Raises:
+        RecipeError: If a row cannot be written, with its number, or if the tokenizer changes a text.
+    """
+    from open_r1.models.loading import check_round_trip
+
+    check_rows(dataset, write, "dataset")
+    check_round_trip(tokenizer, [write(row) for row in first_rows(dataset, ROUND_TRIPS)])
+
+
+def measure_texts(dataset: Dataset, write: Callable[[dict], str], tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Measures the first rows, in tokens. Takes the arguments of [`check_texts`]."""
+    texts = [write(row) for row in first_rows(dataset, MEASURED_ROWS)]
+    return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+
+
+def _writer(tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> Callable[[dict], str]:
+    """The function that writes a row as TRL will.
+
+    Raises:
+        RecipeError: If the end-of-sequence token is not in the vocabulary.
     """
     end = args.eos_token or tokenizer.eos_token
     if not end or end not in tokenizer.get_vocab():
@@ -45,41 +125,7 @@ def check_training_text(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", 
     def write(row: dict) -> str:
         return _training_text(row, tokenizer, args.dataset_text_field, end)
 
-    lengths = check_and_measure(dataset, write, tokenizer)
-    if args.max_length:
-        overlong = [length for length in lengths if length > args.max_length]
-        if overlong:
-            logger.warning(
-                "%d of %d rows have more than max_length = %d tokens: TRL truncates their answers and their ends",
-                len(overlong),
-                len(lengths),
-                args.max_length,
-            )
-    return lengths
-
-
-def check_and_measure(
-    dataset: Dataset, write: Callable[[dict], str], tokenizer: "PreTrainedTokenizerBase"
-) -> list[int]:
-    """Checks that all rows can be written as text and that the tokenizer does not change it; measures the first ones.
-
-    Args:
-        dataset (`Dataset`): The rows.
-        write (`Callable`): Returns the text of a row, or raises `InvalidRow`.
-        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
-
-    Returns:
-        `list[int]`: The lengths of the first rows in tokens.
-
-    Raises:
-        RecipeError: If a row cannot be written, with its number, or if the tokenizer changes a text.
-    """
-    from open_r1.models.loading import check_round_trip
-
-    check_rows(dataset, write, "dataset")
-    texts = [write(row) for row in first_rows(dataset, MEASURED_ROWS)]
-    check_round_trip(tokenizer, texts[:ROUND_TRIPS])
-    return [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    return write
 
 
 def _training_text(row: dict, tokenizer: "PreTrainedTokenizerBase", text_field: str, end: str) -> str:

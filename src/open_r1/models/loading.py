@@ -1,5 +1,6 @@
 """Loads models and tokenizers, and describes a model before its weights are loaded."""
 
+import json
 import os
 import unicodedata
 from dataclasses import dataclass
@@ -17,13 +18,16 @@ from transformers import (
     PreTrainedTokenizerFast,
     TrainingArguments,
 )
-from transformers.models.auto.tokenization_auto import get_tokenizer_config
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, get_tokenizer_config
+from transformers.utils import cached_file
 from trl import DistillationConfig, ModelConfig
 
 from open_r1.configs.recipes import find_producer
 from open_r1.utils.errors import MissingInputError, RecipeError
 from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
+
+LLAMA_2_CLASSES = ("LlamaTokenizer", "LlamaTokenizerFast")
 
 
 @dataclass
@@ -165,7 +169,9 @@ def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool 
     """Loads a tokenizer as it was saved.
 
     For some model types (qwen2, llama, …) transformers 5 rebuilds the tokenizer from its own class and ignores what
-    tokenizer.json says about white space. So a tokenizer that was saved with the generic class is loaded with it.
+    tokenizer.json says about white space. So a tokenizer that was saved with the generic class is loaded with it, as
+    is one that works on bytes but names Llama 2's class, which does not: those of R1-Distill-Llama, which transformers
+    only knows by their ids on the Hub, not as local copies.
 
     Args:
         source (`str`): A Hub id or a folder.
@@ -176,7 +182,25 @@ def load_tokenizer(source: str, revision: str = "main", trust_remote_code: bool 
     saved_class = get_tokenizer_config(source, **kwargs).get("tokenizer_class")
     if saved_class in ("TokenizersBackend", "PreTrainedTokenizerFast"):
         return PreTrainedTokenizerFast.from_pretrained(source, **kwargs)
+    if saved_class in LLAMA_2_CLASSES and _would_be_llama_2(source, kwargs) and _works_on_bytes(source, revision):
+        return PreTrainedTokenizerFast.from_pretrained(source, **kwargs)
     return AutoTokenizer.from_pretrained(source, **kwargs)
+
+
+def _would_be_llama_2(source: str, kwargs: dict) -> bool:
+    """Whether transformers loads the tokenizer with the class that is saved with it, and not with the model type's."""
+    config, _ = PreTrainedConfig.get_config_dict(source, **kwargs)
+    return TOKENIZER_MAPPING_NAMES.get(config.get("model_type")) in (None, "LlamaTokenizer")
+
+
+def _works_on_bytes(source: str, revision: str) -> bool:
+    """Whether a tokenizer's vocabulary is one of bytes (GPT-2's, Llama 3's), and not of characters (Llama 2's)."""
+    path = cached_file(source, "tokenizer.json", revision=revision, _raise_exceptions_for_missing_entries=False)
+    if path is None:
+        return False
+    decoder = json.loads(Path(path).read_text(encoding="utf-8")).get("decoder") or {}
+    decoders = decoder.get("decoders", [decoder])  # of a sequence
+    return any(part.get("type") == "ByteLevel" for part in decoders)
 
 
 def check_round_trip(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> None:

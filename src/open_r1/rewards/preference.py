@@ -7,8 +7,11 @@ a group is the same; only the spread differs.) Train the reward models with `ope
 """
 
 import logging
+import os
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +22,15 @@ from open_r1.utils.text import prompt_messages, split_thought, text_of
 
 
 if TYPE_CHECKING:
+    import torch
     from transformers import (
         PreTrainedModel,
         PreTrainedTokenizerBase,
     )  # these import torch; other rewards do not need it
 
 logger = logging.getLogger(__name__)
+
+FSDP_LOADING = "FSDP_CPU_RAM_EFFICIENT_LOADING"  # accelerate's: only the first process reads the weights
 
 
 class Preference(ABC):
@@ -34,6 +40,9 @@ class Preference(ABC):
         model (`str`): Folder or Hub id of a sequence classification model with one output.
         batch_size (`int`, *optional*, defaults to 32): Number of completions per forward pass.
         revision (`str`, *optional*, defaults to `"main"`): Revision of a Hub model.
+        offload (`bool`, *optional*, defaults to `False`):
+            Whether the model waits in the CPU's memory and is on the GPU only while it scores. Every process has a
+            copy of its own: two models of 7B parameters take 28 GiB of each GPU otherwise.
 
     Raises:
         ValueError: If the batch size is not positive.
@@ -46,18 +55,26 @@ class Preference(ABC):
         model: str,
         batch_size: int = 32,
         revision: str = "main",
+        offload: bool = False,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size: found {batch_size}; expected at least 1")
         self.model = model
         self.batch_size = batch_size
         self.revision = revision
+        self.offload = offload
         self._loaded: tuple[PreTrainedModel, PreTrainedTokenizerBase] | None = None
+        self._device: torch.device | None = None
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
         """The arguments for creating the same reward in another process, which loads the model itself."""
-        return {"model": self.model, "batch_size": self.batch_size, "revision": self.revision}
+        return {
+            "model": self.model,
+            "batch_size": self.batch_size,
+            "revision": self.revision,
+            "offload": self.offload,
+        }
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(**state)
@@ -86,7 +103,29 @@ class Preference(ABC):
         """
         with self._lock:
             if self._loaded is None:
+                self._device = _device()  # in the main thread: others would take the first GPU for theirs
                 self._loaded = _load(self.model, self.revision)
+                logger.info("reward model %s for %s", self.model, self._device)
+                if not self.offload:
+                    self._loaded[0].to(self._device)
+
+    def count_parameters(self) -> int:
+        """The number of parameters that stay on each device, without loading them.
+
+        Raises:
+            RecipeError: If there is no such model, and no recipe that trains it.
+        """
+        import torch
+        from transformers import AutoModelForSequenceClassification
+        from trl import ModelConfig
+
+        from open_r1.models.loading import load_model_info
+
+        if self.offload:
+            return 0
+        info = load_model_info(ModelConfig(model_name_or_path=self.model, model_revision=self.revision), seed=0)
+        with torch.device("meta"), _unsharded():
+            return AutoModelForSequenceClassification.from_config(info.config).num_parameters()
 
     def __call__(
         self,
@@ -108,7 +147,12 @@ class Preference(ABC):
             if part is not None:
                 judged_rows.append(row)
                 conversations.append([*prompt_messages(prompts[row]), {"role": "assistant", "content": part}])
-        scores = _probabilities(model, tokenizer, conversations, self.batch_size)
+        with self._lock:
+            if self.offload and conversations:
+                model.to(self._device)
+            scores = _probabilities(model, tokenizer, conversations, self.batch_size)
+            if self.offload:
+                model.to("cpu")
         for row, score in zip(judged_rows, scores, strict=True):
             rewards[row] = score
         return rewards
@@ -171,23 +215,50 @@ def _keeps_thoughts(tokenizer: "PreTrainedTokenizerBase") -> bool:
 
 
 def _load(source: str, revision: str) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
-    """Loads a reward model and its tokenizer, in bfloat16 on a GPU if there is one."""
+    """Loads a reward model and its tokenizer into the CPU's memory, in bfloat16 if this process has a GPU."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
     tokenizer = _load_tokenizer(source, revision)
-    if torch.cuda.is_available():
-        device = torch.device("cuda", torch.cuda.current_device())
-        dtype = torch.bfloat16
-    else:
-        device = torch.device("cpu")
-        dtype = torch.float32
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     try:
-        model = AutoModelForSequenceClassification.from_pretrained(source, revision=revision, dtype=dtype)
+        with _unsharded():
+            model = AutoModelForSequenceClassification.from_pretrained(source, revision=revision, dtype=dtype)
     except (OSError, ValueError) as error:
         raise RecipeError(f"cannot load the reward model {source!r}: {error}") from error
-    logger.info("reward model %s on %s", source, device)
-    return model.to(device).eval(), tokenizer
+    return model.eval(), tokenizer
+
+
+def _device() -> "torch.device":
+    """Where this process scores: on its GPU, if there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
+@contextmanager
+def _unsharded() -> Iterator[None]:
+    """Makes transformers load all weights in every process, although those of the policy are shared among them.
+
+    With ZeRO-3 it would give each process a part of every weight, which only DeepSpeed's engine can put together; with
+    FSDP all processes but the first would get zeros.
+    """
+    from transformers.integrations import deepspeed
+
+    zero3 = deepspeed._hf_deepspeed_config_weak_ref  # transformers has a setter and no getter
+    fsdp = os.environ.get(FSDP_LOADING)
+    deepspeed.unset_hf_deepspeed_config()
+    os.environ[FSDP_LOADING] = "false"
+    try:
+        yield
+    finally:
+        deepspeed._hf_deepspeed_config_weak_ref = zero3
+        if fsdp is None:
+            del os.environ[FSDP_LOADING]
+        else:
+            os.environ[FSDP_LOADING] = fsdp
 
 
 def _probabilities(

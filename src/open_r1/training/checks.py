@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from transformers import TrainingArguments
+from transformers import PreTrainedConfig, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 from trl import ModelConfig
 
@@ -15,6 +15,24 @@ from open_r1.utils.hardware import cpu_computes_in_bf16
 
 
 ADAPTER_CHECKPOINT_SHARE = 0.05  # size of a typical adapter's checkpoint relative to the full model's
+# Quantized weights, by `quant_method`: methods that transformers trains as they are, and those that take no adapter.
+TRAINED_QUANTIZED = ("bitnet", "compressed-tensors", "fp_quant")
+WITHOUT_ADAPTERS = (
+    "auto-round",
+    "fbgemm_fp8",
+    "fouroversix",
+    "fp8",
+    "gemma",
+    "gguf",
+    "higgs",
+    "metal",
+    "mxfp4",
+    "mxfp8",
+    "nvfp4",
+    "quark",
+    "spqr",
+    "vptq",
+)
 SPARE_ROOM = 1.2  # free space wanted, as a multiple of what one checkpoint takes
 
 
@@ -55,6 +73,42 @@ def check_packages(args: TrainingArguments) -> None:
     use_vllm = getattr(args, "use_vllm", False)  # not all trainers have it
     if use_vllm and importlib.util.find_spec("vllm") is None:
         raise RecipeError("use_vllm: vLLM is not installed (pip install -e '.[gpu]'); or set `use_vllm: false`.")
+
+
+def check_quantization(config: PreTrainedConfig, model_args: ModelConfig) -> None:
+    """Stops if the model's weights are stored quantized and cannot be trained; the trainer only notices after loading.
+
+    Args:
+        config (`PreTrainedConfig`): The model's configuration.
+        model_args (`ModelConfig`): The model's options.
+
+    Raises:
+        RecipeError: If so, with what to do.
+    """
+    quantization = getattr(config, "quantization_config", None)
+    if not quantization:
+        return
+    if not isinstance(quantization, dict):
+        quantization = quantization.to_dict()
+    method = quantization.get("quant_method", "bitsandbytes")
+    name = model_args.model_name_or_path
+    advice = (
+        "Name a copy in bfloat16 (for DeepSeek-V3-Base, opensourcerelease/DeepSeek-V3-Base-bf16), or make one, "
+        "see docs/faq.md"
+    )
+    if model_args.use_peft and method in WITHOUT_ADAPTERS:
+        raise RecipeError(
+            f"model_name_or_path: the weights of {name!r} are quantized ({method}), on which not even adapters can be "
+            f"trained. {advice}."
+        )
+    if not model_args.use_peft and method not in TRAINED_QUANTIZED:
+        adapters = ""
+        if method not in WITHOUT_ADAPTERS:
+            adapters = "; or train an adapter on it: `use_peft: true`"
+        raise RecipeError(
+            f"model_name_or_path: the weights of {name!r} are quantized ({method}) and cannot be trained. "
+            f"{advice}{adapters}."
+        )
 
 
 def check_output_dir(args: TrainingArguments, model_args: ModelConfig, parameters: int) -> None:

@@ -8,7 +8,7 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerBase
 from trl import RewardTrainer
 
-from open_r1.data.training_text import as_text, check_and_measure
+from open_r1.data.training_text import as_text, check_texts, measure_texts
 
 
 def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -29,7 +29,8 @@ def _check_and_measure(pairs: Dataset, column: str, tokenizer: PreTrainedTokeniz
     def write(row: dict) -> str:
         return as_text(row[column], tokenizer)
 
-    return check_and_measure(pairs, write, tokenizer)
+    check_texts(pairs, write, tokenizer)
+    return measure_texts(pairs, write, tokenizer)
 
 
 class PointwiseTrainer(RewardTrainer):

@@ -63,6 +63,30 @@ def probe_rewards(
                 _probe(reward, rewards.prefill, completions, columns, dry_run)
 
 
+def count_model_parameters(rewards: Composition, dry_run: bool) -> int:
+    """Counts the parameters of reward models that every process keeps on its device.
+
+    Args:
+        rewards (`Composition`): The recipe's rewards.
+        dry_run (`bool`): Whether it is fine if a model is not here.
+
+    Raises:
+        RecipeError: If a model does not exist.
+    """
+    total = 0
+    for reward in rewards.rewards:
+        count_parameters = getattr(reward.function, "count_parameters", None)
+        if count_parameters is None:
+            continue
+        try:
+            total += count_parameters()
+        except RecipeError as error:
+            if not dry_run:
+                raise
+            logger.warning("reward %r: the memory of its model is not known here: %s", reward.label, error)
+    return total
+
+
 def make_batch(
     rewards: Composition, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, num_generations: int
 ) -> tuple[list, dict]:

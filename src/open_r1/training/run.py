@@ -34,12 +34,13 @@ from open_r1.training.checkpoints import (
     resume_checkpoint,
     step_of,
 )
-from open_r1.training.checks import check_output_dir, check_packages, check_precision
+from open_r1.training.checks import check_output_dir, check_packages, check_precision, check_quantization
 from open_r1.training.hub_options import check_hub_options, create_hub_repo, hub_repo_name
 from open_r1.training.hub_pushes import HubPushes
 from open_r1.training.model_card import write_model_card
 from open_r1.training.preemption import Preemption
 from open_r1.training.process_group import end_process_group
+from open_r1.training.reference_model import check_saved_reference, use_reference_sync
 from open_r1.training.reward_guard import RewardGuard
 from open_r1.training.run_record import Change, RunRecord, compare_with_checkpoint, describe_run
 from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard
@@ -112,6 +113,7 @@ def prepare(
     if not script_args.dry_run:
         check_precision(script_args, training_args)
     model_info = load_model_info(model_args, training_args.seed, trust_remote_code)
+    check_quantization(model_info.config, model_args)
     if not script_args.dry_run:
         model_info.require_checkpoint("model_name_or_path")
         check_packages(training_args)
@@ -141,6 +143,7 @@ def check_resume(run: Run, dataset: Dataset) -> None:
     run.record = describe_run(run, dataset)
     if run.resume_from:
         run.changes = compare_with_checkpoint(run, run.record)
+        check_saved_reference(run)
 
 
 def train(
@@ -250,6 +253,8 @@ def add_callbacks(trainer: Trainer, run: Run, preemption: Preemption) -> None:
         trainer.add_callback(RewardGuard(trainer.reward_funcs[0].composition))
     trainer.add_callback(NonFiniteGuard(run.script_args.max_non_finite))
     trainer.add_callback(DiskFullGuard(run.script_args.when_disk_is_full))
+    if getattr(run.training_args, "sync_ref_model", False):  # only GRPO has it
+        use_reference_sync(trainer, run.resume_from)
     trainer.add_callback(RunRecord(run.record))
     trainer.add_callback(CheckpointManifest())
     if isinstance(run.script_args, GRPOScriptArguments):

@@ -22,7 +22,8 @@ def show_start_up_box(
     held_out: Dataset | None,
     sequence_length: int,
     extra_lines: dict[str, str],
-    sequences_per_row: int = 1,
+    sequences_per_row: float = 1,
+    reward_parameters: int = 0,
 ) -> None:
     """Prints the start-up box in the main process.
 
@@ -32,7 +33,9 @@ def show_start_up_box(
         held_out (`Dataset`, *optional*): The evaluation set.
         sequence_length (`int`): Tokens of the longest sequence.
         extra_lines (`dict[str, str]`): Additional lines of the script, by name.
-        sequences_per_row (`int`, *optional*, defaults to 1): Number of sequences to train on per row.
+        sequences_per_row (`float`, *optional*, defaults to 1):
+            Number of sequences to train on per row; less than 1 if several rows are packed into one sequence.
+        reward_parameters (`int`, *optional*, defaults to 0): Parameters of reward models on each device.
     """
     if run.training_args.process_index != 0:
         return
@@ -46,7 +49,7 @@ def show_start_up_box(
         "global batch": _describe_global_batch(run),
         "steps": f"{steps:,}",
         "tokens": f"at most {steps * run.global_batch * sequence_length / 1e6:,.1f}M ({sequence_length:,} a sequence)",
-        "memory": _describe_memory(run, sequence_length),
+        "memory": _describe_memory(run, sequence_length, reward_parameters),
         "output": run.training_args.output_dir,
         "tracker": ", ".join(run.training_args.report_to) or "none",
         "Hub": _describe_hub(run),
@@ -58,7 +61,7 @@ def show_start_up_box(
     Console().print(Panel(table, title=f"open_r1 {run.stage}", title_align="left", expand=False))
 
 
-def _count_steps(run: Run, sequences: int) -> int:
+def _count_steps(run: Run, sequences: float) -> int:
     args = run.training_args
     if args.max_steps > 0:
         return args.max_steps
@@ -82,7 +85,7 @@ def _describe_global_batch(run: Run) -> str:
     )
 
 
-def _describe_memory(run: Run, sequence_length: int) -> str:
+def _describe_memory(run: Run, sequence_length: int, reward_parameters: int) -> str:
     args = run.training_args
     device = args.device.type
     if needs_gpu(run.script_args, args):  # a dry run on a machine without one
@@ -98,7 +101,12 @@ def _describe_memory(run: Run, sequence_length: int) -> str:
         processes=args.world_size,
         share=sharding(run.script_args.accelerate_config),
     )
-    return f"about {_format_bytes(sum(needs.values()))} per device ({device}), estimated"
+    reward_models = reward_parameters * (4 if device == "cpu" else 2)
+    total = sum(needs.values()) + reward_models
+    line = f"about {_format_bytes(total)} per device ({device}), estimated"
+    if reward_models:
+        line += f"\nof which reward models: {_format_bytes(reward_models)} (`offload: true` keeps them on the CPU)"
+    return line
 
 
 def _describe_resume(run: Run) -> str:
