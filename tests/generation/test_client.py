@@ -43,6 +43,15 @@ def test_text_and_messages():
     assert text["temperature"] == 0.6 and text["top_k"] == 20 and text["max_tokens"] == 8 and "min_p" not in text
 
 
+def test_without_top_k_all_tokens_are_asked_for():
+    """vLLM would take what the model's generation config says, 20 for Qwen2.5-Instruct."""
+    with Server() as server:
+        generate(ServerClient([server.url], "m", SAMPLING | {"top_k": None}))
+        generate(ServerClient([server.url], "m", {"temperature": 0.6}))
+        first, second = server.requests
+    assert first["top_k"] == -1 and "top_k" not in second
+
+
 def test_reasoning_content_is_merged_back_into_the_completion():
     with Server(["split"]) as server:
         ((request, completion),) = generate(ServerClient([server.url], "m", SAMPLING), prompt=HELLO)

@@ -257,7 +257,19 @@ def test_unjudged_shaping_reward_is_filled_with_the_mean_of_its_group(compose):
     )
     assert accuracy == [1.0] * 3
     assert language[0] == language[1] and 0 < language[1] < 1
-    assert language[2] is None  # the only completion of its prompt
+    assert language[2] == language[1]  # the only completion of its prompt in this process: that of the batch
+    assert rewards.score([RIGHT], solution=["4"], language=["en"], prompts=["b"])[1] == [None]
+
+
+def test_short_thoughts_are_not_worse_than_others_if_their_group_is_elsewhere(compose):
+    """TRL counts `None` as 0: a thought of three words would lose against one in the right language."""
+    english = "<think>First we add the two numbers of the sum.</think>4"
+    mixed = "<think>First we add the two numbers 然后再把结果除以二。</think>4"
+    short = "<think>two plus two</think>4"
+    prompts = ["What is the sum of two and two?", "What is the sum of two and two?", "What is the sum of two and one?"]
+    rows = compose("language_consistency").score([english, mixed, short], prompts=prompts)
+    assert rows[0][2] == pytest.approx((rows[0][0] + rows[0][1]) / 2) and rows[0][0] > rows[0][1]
+
 
 
 def test_rewards_of_a_batch_run_concurrently_and_user_rewards_in_the_main_thread(compose):

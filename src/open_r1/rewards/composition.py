@@ -8,7 +8,7 @@ wrong. A `Composition` therefore computes all rewards of a batch at once and pas
 1. calls all rewards in parallel, each on the rows of its `domain`;
 2. finds the rows that could not be judged;
 3. fills the gaps of shaping rewards (format, length, language …) with the mean of the other completions of the same
-   prompt, which is neutral;
+   prompt, or else of the batch, which is neutral;
 4. sets a reward with `only_if` to 0 where the reward it depends on is not positive;
 5. logs the share of unjudged rows, and stops the run if it gets too large;
 6. sets all rewards of unjudged rows to `None`, so that these rows are not trained on.
@@ -234,18 +234,22 @@ class BatchScores:
         return rows
 
     def fill_gaps(self, prompts: list | None) -> None:
-        """Sets unjudged rows to the mean over the judged completions of the same prompt, if any."""
+        """Sets unjudged rows to the mean over the judged completions of the same prompt, or else of the batch, if any.
+
+        A process may have a single completion of a prompt, whose others are in other processes.
+        """
         gaps = self.unjudged_rows
         if not gaps or not prompts:
             return
+        judged = [score for score in self.scores if score is not None]
         groups: dict[str, list[float]] = defaultdict(list)
         for row in self.rows:
             if self.scores[row] is not None:
                 groups[str(prompts[row])].append(self.scores[row])
         for row in gaps:
-            group = groups[str(prompts[row])]
-            if group:
-                self.scores[row] = sum(group) / len(group)
+            others = groups[str(prompts[row])] or judged
+            if others:
+                self.scores[row] = sum(others) / len(others)
 
     def set_to_zero(self, rows: Iterable[int]) -> None:
         """Sets the scores of some rows to 0, except those that are `None`."""

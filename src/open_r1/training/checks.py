@@ -130,6 +130,8 @@ def check_output_dir(args: TrainingArguments, model_args: ModelConfig, parameter
         raise RecipeError(f"output_dir: cannot write to {args.output_dir!r}: {error.strerror}.") from error
     weights_only = args.save_only_model or args.save_strategy == "no"
     bytes_per_parameter = 4 if weights_only else 12  # float32 weights, and AdamW's two moments
+    if getattr(args, "sync_ref_model", False) and not weights_only:
+        bytes_per_parameter += 4  # the reference model, see `training.reference_model`
     needed = parameters * bytes_per_parameter
     if model_args.use_peft:
         needed *= ADAPTER_CHECKPOINT_SHARE
