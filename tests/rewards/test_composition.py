@@ -271,7 +271,6 @@ def test_short_thoughts_are_not_worse_than_others_if_their_group_is_elsewhere(co
     assert rows[0][2] == pytest.approx((rows[0][0] + rows[0][1]) / 2) and rows[0][0] > rows[0][1]
 
 
-
 def test_rewards_of_a_batch_run_concurrently_and_user_rewards_in_the_main_thread(compose):
     rewards = compose("later", "later_still", "slow")
     start = time.monotonic()

@@ -2,10 +2,9 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
-from conftest import BASE
+from conftest import BASE, ZERO
 from transformers import BitsAndBytesConfig, Qwen2Config
 from trl import ModelConfig
 
@@ -31,7 +30,7 @@ def test_a_base_in_fp8_is_refused_with_what_to_do(script, checkpoint, tmp_path, 
     options = ["--model_name_or_path", model, "--output_dir", tmp_path / "out", "--dry_run", dry_run]
     outcome = script("sft", *BASE, *options)
     assert outcome.code == 1 and "quantized (fp8) and cannot be trained" in outcome.err
-    assert "DeepSeek-V3-Base-bf16" in outcome.err and not Path(tmp_path / "out").exists()
+    assert "DeepSeek-V3-Base-bf16" in outcome.err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("method", ["fp8", "mxfp4", "fbgemm_fp8"])
@@ -53,3 +52,13 @@ def test_adapters_on_4_bits(quantization):
 def test_weights_that_can_be_trained():
     check(None)
     check({"quant_method": "bitnet"})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [(["--beta", "0"], "set `beta`"), (["--use_peft", "true"], "adapter")]
+)
+def test_no_synchronization_without_a_reference_model(script, checkpoint, tmp_path, options, message):
+    argv = ["--model_name_or_path", checkpoint, "--output_dir", tmp_path / "out", "--dry_run", "true"]
+    argv += ["--beta", "0.1", "--sync_ref_model", "true", *options]
+    outcome = script("grpo", *ZERO, *argv)
+    assert outcome.code == 1 and "sync_ref_model: with" in outcome.err and message in outcome.err

@@ -27,6 +27,7 @@ from open_r1.utils.errors import MissingInputError, RecipeError
 from open_r1.utils.hub import go_offline_if_unreachable
 from open_r1.utils.imports import import_object, is_function, is_path
 
+
 LLAMA_2_CLASSES = ("LlamaTokenizer", "LlamaTokenizerFast")
 
 

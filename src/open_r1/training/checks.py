@@ -111,6 +111,27 @@ def check_quantization(config: PreTrainedConfig, model_args: ModelConfig) -> Non
         )
 
 
+def check_reference_model(args: TrainingArguments, model_args: ModelConfig) -> None:
+    """Stops if there will be no reference model to synchronize; TRL only notices after loading the policy.
+
+    Args:
+        args (`TrainingArguments`): The trainer's options.
+        model_args (`ModelConfig`): The model's options.
+
+    Raises:
+        RecipeError: If so.
+    """
+    if not getattr(args, "sync_ref_model", False):  # only GRPO has it
+        return
+    if args.beta == 0:
+        raise RecipeError("sync_ref_model: with `beta: 0` there is no reference model; set `beta`, or leave this out.")
+    if model_args.use_peft:
+        raise RecipeError(
+            "sync_ref_model: with `use_peft: true` the reference is the model without its adapter, which does not "
+            "change; set `sync_ref_model: false`, or train all weights."
+        )
+
+
 def check_output_dir(args: TrainingArguments, model_args: ModelConfig, parameters: int) -> None:
     """Stops if the output folder is not writable, or has no room for one checkpoint.
 

@@ -1,8 +1,8 @@
 """A reference model that the policy replaces during the run (`sync_ref_model`; DeepSeek-R1, Methods).
 
 TRL replaces it by a callback that gathers both whole models on every GPU with ZeRO-3, and a run that resumes starts
-again from the reference model of step 0. [`ReferenceSync`] takes its place: it replaces one weight after another, saves
-the reference model in each checkpoint and restores it from there.
+again from the reference model of step 0. [`ReferenceSync`] takes its place: it replaces one weight after another,
+saves the reference model in each checkpoint and restores it from there.
 """
 
 import logging

@@ -34,7 +34,13 @@ from open_r1.training.checkpoints import (
     resume_checkpoint,
     step_of,
 )
-from open_r1.training.checks import check_output_dir, check_packages, check_precision, check_quantization
+from open_r1.training.checks import (
+    check_output_dir,
+    check_packages,
+    check_precision,
+    check_quantization,
+    check_reference_model,
+)
 from open_r1.training.hub_options import check_hub_options, create_hub_repo, hub_repo_name
 from open_r1.training.hub_pushes import HubPushes
 from open_r1.training.model_card import write_model_card
@@ -114,6 +120,7 @@ def prepare(
         check_precision(script_args, training_args)
     model_info = load_model_info(model_args, training_args.seed, trust_remote_code)
     check_quantization(model_info.config, model_args)
+    check_reference_model(training_args, model_args)
     if not script_args.dry_run:
         model_info.require_checkpoint("model_name_or_path")
         check_packages(training_args)
