@@ -65,6 +65,24 @@ def test_checkpoints_fall_between_rounds_of_generation():
             script_args.require_whole_rounds(args)
 
 
+def test_packed_batches_are_as_large_as_the_papers():
+    """Rows of the 800k samples have 5,355 tokens on average (v2, Table 5), and the paper's batches 64 or 128 of them."""
+    for path in TRAINED:
+        recipe = read_recipe(str(path))
+        if recipe.get("packing"):
+            packs = int(re.search(r"global batch (\d+) packs", path.read_text())[1])
+            assert 0.7 * 64 * 5355 < packs * recipe["max_length"] < 1.1 * 128 * 5355, path
+
+
+def test_checkpoints_the_kl_term_and_bases():
+    for path in TRAINED:
+        recipe = read_recipe(str(path))
+        assert recipe["save_total_limit"] <= 2, path
+        assert recipe["model_name_or_path"] != "deepseek-ai/DeepSeek-V3-Base", "in FP8, which cannot be trained"
+        if path.parent.name == "grpo" and recipe["beta"]:
+            assert recipe["use_bias_correction_kl"] is False, "the paper's KL term"
+
+
 def test_table_of_recipes_agrees_with_the_recipes():
     page = Path("recipes/README.md").read_text()
     assert recipe_table(sorted(Path("recipes").glob("*/*/*.yaml"))) in page, "python src/open_r1/validate.py --table"

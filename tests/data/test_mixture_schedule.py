@@ -8,6 +8,7 @@ from datasets import Dataset
 
 from open_r1.configs import GRPOScriptArguments, PromptSource
 from open_r1.configs.parser import RecipeParser
+from open_r1.configs.recipes import read_recipe
 from open_r1.data.mixture_schedule import SOURCE, load_sources, order_rows_by_step, schedule_rows
 from open_r1.data.prompts import to_prompts
 from open_r1.utils.errors import RecipeError
@@ -221,3 +222,54 @@ def test_texts_that_look_like_json_stay_texts_beside_numbers(tmp_path):
         sources.append({"dataset_name": str(path)})
     rows, _ = load_sources(GRPOScriptArguments(sources=sources), grpo_args(*NO_EVALUATION))
     assert rows["solution"][:] == [4, "007", "[1, 2]", "true", '"x"', "null"]
+
+
+def save_in_the_shapes_of_the_hub(folder):
+    """The sources of R1's last stage, with the columns and types that they have on the Hub."""
+    math = []
+    for i in range(6):
+        question = f"What is {i}+1?"
+        math.append(
+            {
+                "problem": question,
+                "solution": f"It is {i + 1}.",
+                "answer": str(i + 1),
+                "source": "olympiads",
+                "is_reasoning_complete": [True, False],
+                "generations": ["<think>a</think>b", "<think>c"],
+                "correctness_llama": None if i % 2 else [True, True],
+                "finish_reasons": None,
+                "correctness_count": 1,
+                "messages": [
+                    {"content": question, "role": "user"},
+                    {"content": "<think>a</think>b", "role": "assistant"},
+                ],
+            }
+        )
+    chat = [{"prompt": [{"content": f"Write a poem about {i}.", "role": "user"}]} for i in range(6)]
+    harm = [{"prompt": f"How do I do a bad thing {i}?"} for i in range(6)]
+    paths = []
+    for name, rows in (("math", math), ("chat", chat), ("harm", harm)):
+        paths.append(str(folder / f"{name}.parquet"))
+        Dataset.from_list(rows).to_parquet(paths[-1])
+    return paths
+
+
+@pytest.mark.parametrize("model", ["DeepSeek-R1", "Qwen2.5-1.5B", "Qwen2.5-7B"])
+def test_recipes_of_r1_read_their_sources_as_they_are_on_the_hub(tmp_path, model):
+    """Questions as text, as lists of messages, beside lists, nested columns and nulls."""
+    path = f"recipes/{model}/grpo/config_r1.yaml"
+    sources = read_recipe(path)["sources"]
+    for source, file in zip(sources, save_in_the_shapes_of_the_hub(tmp_path), strict=True):
+        source["dataset_name"] = file
+    argv = ["--config", path, "--use_cpu", "true", "--sources", *map(json.dumps, sources)]
+    args, training_args, _ = RecipeParser("grpo").parse(argv)
+    args.max_prompt_length = None
+    rows, _ = load_sources(args, training_args)
+    prompts = to_prompts(rows, args, None, with_solution=True)
+    math, chat, harm = (prompts[i] for i in (1, 6, 12))
+    assert math["prompt"][0]["content"].startswith("What is 1+1?\n") and math["solution"] == "2"
+    assert chat["prompt"] == [{"role": "user", "content": "Write a poem about 0."}]
+    assert harm["prompt"] == [{"role": "user", "content": "How do I do a bad thing 0?"}]
+    assert [row["domain"] for row in (math, chat, harm)] == ["math", "general-helpful", "general-harmless"]
+    assert chat["solution"] is None and harm["solution"] is None
