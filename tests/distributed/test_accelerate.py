@@ -164,3 +164,25 @@ def test_reward_models_are_whole_in_every_process(judged_one_process, checkpoint
     expected = losses(judged_one_process, "rewards/harmlessness/mean")
     assert len(expected) == 2
     assert losses(folder, "rewards/harmlessness/mean") == pytest.approx(expected, rel=1e-4)
+
+
+REWARD_MODEL = "--config recipes/tiny/reward_model/config_helpfulness.yaml --logging_steps 1 --max_steps 2".split()
+REWARD_MODEL += "--save_steps 2 --eval_strategy no --eval_on_start false --warmup_steps 0".split()
+
+
+@pytest.fixture(scope="module")
+def reward_model_of_one_process(reward_model, tmp_path_factory):
+    """The output folder of a reward model's training with one process; its scalar head is there already."""
+    folder = tmp_path_factory.mktemp("reward_model_of_one_process") / "rm"
+    argv = ["--model_name_or_path", reward_model, "--per_device_train_batch_size", 16]
+    launch(None, "src/open_r1/reward_model.py", folder, *REWARD_MODEL, *argv)
+    return folder
+
+
+@pytest.mark.parametrize("config", ["zero3", "fsdp2"])
+def test_reward_models_are_trained_as_in_one_process(reward_model_of_one_process, reward_model, tmp_path, config):
+    folder = tmp_path / "rm"
+    argv = ["--model_name_or_path", reward_model, "--per_device_train_batch_size", 8]
+    launch(config, "src/open_r1/reward_model.py", folder, *REWARD_MODEL, *argv)
+    assert losses(folder) == pytest.approx(losses(reward_model_of_one_process), rel=1e-4)
+    assert find_defect(folder / "checkpoint-2") is None

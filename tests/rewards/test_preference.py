@@ -1,15 +1,24 @@
 """Reward models as rewards: which part of a completion they judge, and errors before training."""
 
+import os
 import pickle
 import shutil
 
 import pytest
 from transformers import AutoModelForSequenceClassification
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled, set_hf_deepspeed_config
 
 from open_r1.configs import RewardSpec
 from open_r1.rewards import Composition
 from open_r1.rewards.preference import Harmlessness, Helpfulness
 from open_r1.utils.errors import RecipeError
+
+
+class ZeRO3:
+    """The part of DeepSpeed's configuration that transformers asks."""
+
+    def is_zero3(self) -> bool:
+        return True
 
 
 PROMPT = [{"role": "user", "content": "write 3 a"}]
@@ -53,6 +62,33 @@ def test_pickles_without_its_model(reward_model):
     reward = Helpfulness(reward_model)
     reward.start()
     assert pickle.loads(pickle.dumps(reward))(["a"], [PROMPT]) == reward(["a"], [PROMPT])
+
+
+def test_a_model_that_waits_on_the_cpu_gives_the_same_rewards(reward_model):
+    offloaded = pickle.loads(pickle.dumps(Helpfulness(reward_model, offload=True)))
+    texts = ["<think>so a</think>aaa", "<think>so"]
+    assert offloaded(texts, [PROMPT] * 2) == Helpfulness(reward_model)(texts, [PROMPT] * 2)
+    assert offloaded._loaded[0].device.type == "cpu"
+
+
+def test_parameters_that_stay_on_each_device_are_counted(reward_model):
+    model = AutoModelForSequenceClassification.from_pretrained(reward_model)
+    assert Harmlessness(reward_model).count_parameters() == model.num_parameters()
+    assert Harmlessness(reward_model, offload=True).count_parameters() == 0
+
+
+def test_models_are_loaded_whole_although_the_policy_is_sharded(reward_model, monkeypatch):
+    """transformers asks whether ZeRO-3 is on; the setting is that of the policy, and is still there afterwards."""
+    config = ZeRO3()
+    set_hf_deepspeed_config(config)
+    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "true")
+    Harmlessness(reward_model).start()
+    assert is_deepspeed_zero3_enabled() and os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] == "true"
+    with pytest.raises(RecipeError):
+        Harmlessness("no/such/model").start()
+    assert is_deepspeed_zero3_enabled()
+    del config  # transformers holds a weak reference
+    assert not is_deepspeed_zero3_enabled()
 
 
 def test_errors_are_found_before_training(reward_model, checkpoint, tmp_path):

@@ -125,6 +125,18 @@ def test_start_up_box_of_a_dry_run(checkpoint, script, tmp_path):
     assert not (tmp_path / "out").exists(), "a dry run leaves nothing behind"
 
 
+def test_the_start_up_box_counts_reward_models(checkpoint, reward_model, script, tmp_path):
+    argv = ["--model_name_or_path", checkpoint, "--output_dir", tmp_path / "out", "--dry_run", "true"]
+
+    def show(parameters=""):
+        judge = f"{{name: harmlessness, model: {reward_model}{parameters}}}"
+        outcome = script("grpo", *ZERO, *argv, "--reward_funcs", "accuracy", judge)
+        assert outcome.code == 0, outcome.err
+        return " ".join(outcome.out.replace("│", " ").split())
+
+    assert "of which reward models: 3 MiB" in show() and "reward models" not in show(", offload: true")
+
+
 @pytest.mark.parametrize(
     ("stage", "recipe", "row"),
     [

@@ -18,6 +18,7 @@ import huggingface_hub
 import torch
 import transformers
 import yaml
+from accelerate.utils import disable_fsdp_ram_efficient_loading
 from datasets import Dataset
 from tqdm.contrib.logging import logging_redirect_tqdm
 from transformers import Trainer, TrainingArguments, set_seed
@@ -57,6 +58,8 @@ from open_r1.utils.stop_files import INTERRUPTED
 
 
 logger = logging.getLogger(__name__)
+
+WITH_SECOND_MODEL = ("grpo", "distillation")  # stages whose trainer loads a reference model or a teacher
 
 
 @dataclass
@@ -233,6 +236,10 @@ def build_trainer(
     trainer_options: dict[str, Any],
 ) -> Trainer:
     """Builds the trainer, without the callbacks that print."""
+    if run.stage in WITH_SECOND_MODEL:
+        # With FSDP only the first process would read weights. Accelerate sends those of the policy to the others, but
+        # nobody sends those of the reference model or the teacher, which would be zeros there.
+        disable_fsdp_ram_efficient_loading()
     trainer = trainer_class(
         model=load_model(run.model_args, run.training_args),
         args=run.training_args,
