@@ -18,7 +18,7 @@ LAPTOP_ENV := $(filter-out OMP_NUM_THREADS=%,$(ENV))
 SEEDS ?= 42
 LAPTOP_RUNS := $(foreach seed,$(SEEDS),outputs/SmolLM2-135M-Instruct$(if $(filter-out 42,$(seed)),-$(seed))/dev2)
 
-.PHONY: help demo reproduce laptop test test-all lm-eval lighteval slurm-up slurm-down style validate clean
+.PHONY: help demo reproduce laptop test test-all gpu-check lm-eval lighteval slurm-up slurm-down style validate clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -52,6 +52,9 @@ test-all: $(BIN)/.laptop $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VE
 	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
 	@$(ENV) DISTRIBUTED=1 $(VENV)-deepspeed/bin/python -m pytest tests/distributed tests/training/test_adapters.py
 	@$(ENV) SLURM=1 $(BIN)/python -m pytest tests/slurm
+
+gpu-check: $(BIN)/.installed  ## Check this machine's GPU in at most ten minutes, without a network (ARGS="--parts attention sft")
+	@$(ENV) $(BIN)/python benchmarks/gpu_check.py $(ARGS)
 
 lm-eval: $(VENV)-lm-eval/.installed  ## Judge a checkpoint by EleutherAI's harness (MODEL=outputs/tiny/zero TASKS=gsm8k ARGS="--limit 8")
 	@$(VENV)-lm-eval/bin/lm-eval run --model hf --model_args pretrained=$(MODEL) --tasks $(TASKS) $(ARGS)

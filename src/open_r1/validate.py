@@ -168,10 +168,14 @@ def dry_run(path: Path) -> str | None:
 
 def write_table() -> None:
     """Replaces the table in recipes/README.md."""
+    from open_r1.planning.fit import describe_fit  # imports torch, which checking recipes does in other processes
+
+    paths = recipe_paths()
+    fits = {path: describe_fit(path) for path in paths}
     page = Path("recipes/README.md")
     before, _, rest = page.read_text().partition("| recipe |")
     after = rest.partition("\n\n")[2]
-    write_text_atomically(page, f"{before}{recipe_table(recipe_paths())}\n\n{after}")
+    write_text_atomically(page, f"{before}{recipe_table(paths, fits)}\n\n{after}")
 
 
 def _in_words(names: list[str]) -> str:

@@ -112,15 +112,19 @@ def find_producer(folder: str) -> tuple[dict | None, str | None]:
     return None, None
 
 
-def recipe_table(paths: list[Path]) -> str:
+def recipe_table(paths: list[Path], fits: dict[Path, str]) -> str:
     """Builds a Markdown table of recipes from the comments at the top of each file.
 
     The first comment says what the recipe is; others start with `Hardware:`, `Expected:` and `Measured:`.
 
     Args:
         paths (`list[Path]`): The recipes, in order.
+        fits (`dict[Path, str]`): The smallest GPUs that a training recipe fits, by `planning.fit.describe_fit`.
     """
-    lines = ["| recipe | what it is | hardware | global batch | expected | measured |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| recipe | what it is | hardware | fits GPUs from | global batch | expected | measured |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for path in paths:
         comments = [line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")]
         columns = {name: _comment_after(f"{name}: ", comments) for name in COLUMNS}
@@ -130,6 +134,7 @@ def recipe_table(paths: list[Path]) -> str:
             f"[{place}]({place})",
             comments[0].rstrip("."),
             columns["Hardware"].partition(" · ")[0],
+            fits.get(path, "–"),
             batch[1] if batch else "–",
             columns["Expected"],
             columns["Measured"],

@@ -11,12 +11,13 @@ from trl import ModelConfig
 
 from open_r1.planning.generation_time import GIB, generation_seconds
 from open_r1.planning.gpus import GPUS, Rates
-from open_r1.planning.memory import training_memory
+from open_r1.planning.memory import training_memory, unchecked_parts
 from open_r1.planning.model_shape import ModelShape
 
 
 MEAN_PROMPT = 150  # tokens; the average of the paper's math problems is 122 (v2, B.3.1)
 BYTES_PER_WEIGHT = 2  # in vLLM
+USABLE_MEMORY = 0.9  # share of a GPU's memory; the rest is for the CUDA context and for fragmentation
 # Floating-point operations per parameter and token.
 FORWARD = 2.0
 FORWARD_AND_BACKWARD = 6.0
@@ -69,6 +70,9 @@ class Plan:
         gpus (`int`): Number of GPUs, including those that only generate.
         price (`float`): Price of a GPU in dollars per hour.
         assumptions (`list[str]`): Descriptions of the assumptions made.
+        unchecked (`list[str]`): Parts of the memory that no simulation has checked.
+        engine_memory (`float`, *optional*, defaults to 0): What the recipe allows vLLM on a training GPU, in GiB.
+        engine_weights (`float`, *optional*, defaults to 0): What the weights need of it, in GiB.
     """
 
     memory: dict[str, float]
@@ -79,6 +83,9 @@ class Plan:
     gpus: int
     price: float
     assumptions: list[str]
+    unchecked: list[str]
+    engine_memory: float = 0.0
+    engine_weights: float = 0.0
 
     @property
     def step_seconds(self) -> float:
@@ -90,15 +97,34 @@ class Plan:
         """Duration of the whole run in hours."""
         return self.steps * self.step_seconds / 3600
 
+    @property
+    def fits(self) -> bool:
+        """Whether the memory suffices, with a margin for the CUDA context and for fragmentation."""
+        return sum(self.memory.values()) <= USABLE_MEMORY * self.capacity and self.engine_fits
+
+    @property
+    def engine_fits(self) -> bool:
+        """Whether vLLM has room for the weights, and some for the KV cache."""
+        return self.engine_weights <= USABLE_MEMORY * self.engine_memory
+
     def __str__(self) -> str:
         memory = sum(self.memory.values())
         gpu_hours = self.hours * self.gpus
         verdict = ""
         if memory > self.capacity:
             verdict = ": does NOT fit"
+        elif not self.fits:
+            verdict = f": may not fit, since CUDA and fragmentation take about {1 - USABLE_MEMORY:.0%}"
         lines = [f"memory of a GPU that trains: {memory:,.1f} of {self.capacity:g} GiB{verdict}"]
         for name, gib in self.memory.items():
             lines.append(f"  {name:<26}{gib:>10,.2f} GiB")
+        if not self.engine_fits:
+            lines.append(
+                f"  vllm_gpu_memory_utilization: allows {self.engine_memory:,.1f} GiB, too little for weights of "
+                f"{self.engine_weights:,.1f} GiB and the KV cache"
+            )
+        if self.unchecked:
+            lines.append(f"  not checked: {'; '.join(self.unchecked)}")
         tokens_per_second = self.tokens / self.step_seconds
         lines.append(
             f"a step: {self.tokens:,.0f} tokens, {self.step_seconds:,.1f} s, {tokens_per_second:,.0f} tokens/s"
@@ -139,8 +165,14 @@ def make_plan(
         share (`int`): Return value of `memory.sharding`.
         rates (`Rates`, *optional*): Assumed rates of the GPU.
     """
-    gpu, rates = GPUS[gpu_name], rates or Rates()
-    memory = _memory_in_gib(shape, model_args, args, workload, gpu.memory, gpus, share)
+    gpu = GPUS[gpu_name]
+    rates = rates or Rates()
+    engine_memory = 0.0
+    engine_weights = 0.0
+    if workload.engine_gpus and args.use_vllm and args.vllm_mode == "colocate":
+        engine_memory = args.vllm_gpu_memory_utilization * gpu.memory
+        engine_weights = BYTES_PER_WEIGHT * shape.parameters / (args.vllm_tensor_parallel_size or 1) / GIB
+    memory = _memory_in_gib(shape, model_args, args, workload, engine_memory, gpus, share)
 
     used_share = rates.mixture if shape.experts else rates.training
     operations_per_second = gpus * gpu.tflops * 1e12 * used_share
@@ -176,17 +208,23 @@ def make_plan(
         gpus=gpus + workload.generating_gpus,
         price=gpu.price,
         assumptions=assumptions,
+        unchecked=unchecked_parts(shape, model_args, args, share),
+        engine_memory=engine_memory,
+        engine_weights=engine_weights,
     )
 
 
 def _memory_in_gib(
-    shape: ModelShape, model_args: ModelConfig, args: Any, workload: Workload, capacity: float, gpus: int, share: int
+    shape: ModelShape,
+    model_args: ModelConfig,
+    args: Any,
+    workload: Workload,
+    engine_memory: float,
+    gpus: int,
+    share: int,
 ) -> dict[str, float]:
-    engine = 0.0
-    if workload.engine_gpus and args.use_vllm and args.vllm_mode == "colocate":
-        engine = args.vllm_gpu_memory_utilization * capacity * GIB
     tokens = workload.per_device * (workload.longest_prompt + workload.longest)
-    needs = training_memory(shape, model_args, args, tokens, gpus, share, engine)
+    needs = training_memory(shape, model_args, args, tokens, gpus, share, engine_memory * GIB)
     return {name: count / GIB for name, count in needs.items()}
 
 

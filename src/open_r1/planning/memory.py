@@ -1,8 +1,8 @@
 """Estimates the peak memory of training on one device by arithmetic.
 
 Weights, gradients and optimizer states are computed as for mixed precision (ZeRO, 1910.02054, §3.1), and activations
-per transformer layer (Korthikanti et al. 2205.05198, §4), with constants fitted to measurements (see
-tests/planning/test_planning.py).
+per transformer layer (Korthikanti et al. 2205.05198, §4), with constants fitted to simulations with fake tensors
+(benchmarks/memory.py) and to measurements on a CPU (benchmarks/memory_on_cpu.py).
 """
 
 from dataclasses import dataclass
@@ -10,21 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from trl import ModelConfig
+from trl import ModelConfig, RewardConfig
 
 from open_r1.planning.model_shape import ModelShape
 
 
 ADAPTER_PARAMETER_SHARE = 0.01  # parameters of an adapter, relative to those of the model
 REPLICATED, SHARDED_OPTIMIZER, SHARDED_WEIGHTS = 0, 2, 3  # what `sharding` returns; the numbers are ZeRO's stages
-# Bytes that a layer keeps per token for the backward pass, per element of the hidden size, of the keys and of the
-# inner size; counted in Qwen2's layer. Under autocast, norms stay in full precision.
-KEPT = {"full": (28.0, 8.0, 16.0), "autocast": (38.6, 4.0, 9.5), "half": (18.0, 4.0, 8.0)}
+# Bytes of a layer per token: per element of the hidden size, of the keys and of the inner size. Fitted to simulations
+# of Qwen2's and Llama's layers with FlashAttention (benchmarks/memory.py), and for full precision to measurements.
+# Under autocast, norms stay in full precision.
+# What a layer keeps for the backward pass:
+KEPT = {"full": (28.0, 8.0, 16.0), "autocast": (40.0, 2.0, 8.0), "half": (20.0, 2.0, 8.0)}
+# What is in memory in the middle of a layer's backward pass, with the gradients of its activations:
+IN_BACKWARD = {"full": (16.0, 8.0, 28.0), "autocast": (37.0, 2.0, 14.0), "half": (14.0, 2.0, 14.0)}
 # TRL computes the logits in tiles of this many tokens and vocabulary entries. Without a fused kernel, as on a CPU,
 # several copies of a tile are in memory.
 TILE_TOKENS = 4096
 TILE_VOCABULARY = 32768
 TILES_ON_A_CPU = 10
+# FSDP2 and ZeRO-3 gather the weights of the next layer while one is computed.
+GATHERED_LAYERS = 2
+# DeepSpeed reduces gradients in a buffer of `reduce_bucket_size` half-precision numbers; 5e8 by default.
+DEEPSPEED_BUFFER = 2 * 5e8
 
 
 @dataclass
@@ -102,27 +110,48 @@ def training_memory(
         trained *= ADAPTER_PARAMETER_SHARE
     slices = processes if share else 1
     gradients = trained * precision.weight / slices
-    gathered = 0.0  # every process gathers the weights of two layers at a time
+    gathered = 0.0
     if share == SHARDED_WEIGHTS:
-        gathered = 2 * shape.parameters / shape.layers * precision.weight
-
-    layer = _layer_activations(shape, model_args, args, tokens, precision)
-    kept = shape.layers * layer
-    if args.gradient_checkpointing:  # keeps the input of each layer, and all activations of one layer at a time
-        kept = shape.layers * tokens * shape.width * precision.activation + layer
-    head = _head_activations(shape, args, tokens, precision)
+        gathered = _gathered_layers(shape, precision)
+    peak = _gradients_and_activations(shape, model_args, args, tokens, share, precision, gradients)
     needs = {
         "weights": _weights(shape, model_args, args, processes, share, precision) + gathered,
         "optimizer": trained * _optimizer_bytes(precision) / slices,
-        # During the backward pass, gradients are added while activations are freed: the peak is at its start or end.
-        "gradients and activations": max(gradients + layer, kept + head),
+        "gradients and activations": peak,
     }
+    if share == SHARDED_OPTIMIZER:
+        needs["DeepSpeed's buffer"] = DEEPSPEED_BUFFER
     if not engine:
         return needs
     if not args.vllm_enable_sleep_mode:
         return needs | {"vLLM": engine}
-    temporary = gathered + max(layer, kept + head - gradients)
+    temporary = gathered + peak - gradients
     return needs | {"vLLM, beyond training": max(0.0, engine - temporary)}
+
+
+def unchecked_parts(shape: ModelShape, model_args: ModelConfig, args: Any, share: int) -> list[str]:
+    """What the memory of a run depends on that no simulation or measurement has checked.
+
+    Args:
+        shape (`ModelShape`): Size of the model.
+        model_args (`ModelConfig`): The model's arguments.
+        args (`TrainingArguments`): The trainer's arguments.
+        share (`int`): Return value of [`sharding`].
+    """
+    parts = []
+    if shape.experts:
+        parts.append("mixtures of experts")
+    if share == SHARDED_OPTIMIZER:
+        parts.append("ZeRO-2, which cannot be simulated")
+    if model_args.load_in_4bit or model_args.load_in_8bit:
+        parts.append("quantized weights")
+    if model_args.use_peft:
+        parts.append("adapters on a GPU")
+    if getattr(args, "use_vllm", False) and args.vllm_mode == "colocate":
+        parts.append("vLLM, which is assumed to use what the recipe allows")
+    if isinstance(args, RewardConfig):
+        parts.append("reward models")
+    return parts
 
 
 def _weights(
@@ -139,9 +168,13 @@ def _weights(
     has_reference_model = getattr(args, "num_generations", 0) and args.beta and not model_args.use_peft  # GRPO's
     if has_reference_model:
         weights *= 2
-    if precision.mode == "autocast" and not share:  # autocast caches the weights that it has cast
-        weights += 2 * shape.parameters
     return weights
+
+
+def _gathered_layers(shape: ModelShape, precision: Precision) -> float:
+    """Bytes of the weights that every process gathers, and of the gradients that are being reduced."""
+    layer = (shape.parameters - shape.vocabulary * shape.width) / shape.layers * precision.activation
+    return GATHERED_LAYERS * layer + max(layer, DEEPSPEED_BUFFER)
 
 
 def _optimizer_bytes(precision: Precision) -> int:
@@ -150,11 +183,49 @@ def _optimizer_bytes(precision: Precision) -> int:
     return precision.master + 2 * moment
 
 
-def _layer_activations(
-    shape: ModelShape, model_args: ModelConfig, args: Any, tokens: int, precision: Precision
+def _gradients_and_activations(
+    shape: ModelShape,
+    model_args: ModelConfig,
+    args: Any,
+    tokens: int,
+    share: int,
+    precision: Precision,
+    gradients: float,
 ) -> float:
-    """Bytes of the activations that one layer keeps for the backward pass."""
-    per_width, per_key, per_inner = KEPT[precision.mode]
+    """Bytes of gradients and activations at the peak of a step.
+
+    Activations are freed during the backward pass while gradients are added, so that the peak is at its start or at
+    its end. If a step has several backward passes, all gradients are there when the second one starts.
+    """
+    cast_weights = 0.0
+    if precision.mode == "autocast" and not share:  # autocast caches the weights that it has cast
+        cast_weights = 2.0 * shape.parameters
+    kept_by_layer = _layer_activations(KEPT, shape, model_args, args, tokens, precision)
+    in_backward = _layer_activations(IN_BACKWARD, shape, model_args, args, tokens, precision)
+    head = _head_activations(shape, model_args, args, tokens, share, precision)
+    if args.gradient_checkpointing:  # keeps the inputs of layers, and recomputes one layer at a time
+        kept = shape.layers * tokens * shape.width * precision.activation
+        at_start = kept + max(in_backward, head, cast_weights)
+        at_end = in_backward
+    else:
+        kept = shape.layers * kept_by_layer + cast_weights
+        at_start = kept + max(in_backward - kept_by_layer, head)
+        at_end = in_backward
+    if args.gradient_accumulation_steps > 1:
+        return gradients + at_start
+    return max(at_start, gradients + at_end)
+
+
+def _layer_activations(
+    table: dict[str, tuple[float, float, float]],
+    shape: ModelShape,
+    model_args: ModelConfig,
+    args: Any,
+    tokens: int,
+    precision: Precision,
+) -> float:
+    """Bytes of a layer's activations, by `KEPT` or by `IN_BACKWARD`."""
+    per_width, per_key, per_inner = table[precision.mode]
     per_token = per_width * shape.width + per_key * shape.keys + per_inner * shape.inner
     if model_args.use_peft:  # output and mask of the dropout before each adapter
         mask = precision.activation if args.use_cpu else 1
@@ -162,9 +233,22 @@ def _layer_activations(
     return tokens * per_token
 
 
-def _head_activations(shape: ModelShape, args: Any, tokens: int, precision: Precision) -> float:
-    """Bytes of the logits that are in memory at a time."""
+def _head_activations(
+    shape: ModelShape, model_args: ModelConfig, args: Any, tokens: int, share: int, precision: Precision
+) -> float:
+    """Bytes of the logits that are in memory at a time, and of the head's gradients, which are float32 at first."""
+    if isinstance(args, RewardConfig):  # its head has one output
+        return 0.0
     tile = min(tokens, TILE_TOKENS) * min(shape.vocabulary, TILE_VOCABULARY) * precision.activation
     if args.use_cpu:
         tile *= TILES_ON_A_CPU
-    return tile
+    bytes_per_gradient = 4
+    if precision.weight == 2:  # and a copy in half precision
+        bytes_per_gradient += 2
+    count = tile + bytes_per_gradient * tokens * shape.width
+    head = shape.vocabulary * shape.width
+    if not model_args.use_peft:
+        count += bytes_per_gradient * head
+    if share == SHARDED_WEIGHTS:  # it is gathered
+        count += precision.activation * head
+    return count

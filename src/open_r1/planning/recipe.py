@@ -14,7 +14,8 @@ from open_r1.configs.recipes import find_producer, stage_of
 from open_r1.planning.estimate import Plan, Workload, make_plan
 from open_r1.planning.generation_time import smallest_engine
 from open_r1.planning.gpus import GPUS
-from open_r1.planning.memory import sharding
+from open_r1.planning.known_models import known_shape
+from open_r1.planning.memory import REPLICATED, sharding
 from open_r1.planning.model_shape import ModelShape
 from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.imports import import_object, is_function, is_path
@@ -60,7 +61,12 @@ def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
         workload.generating_gpus = generating_gpus
         workload.steps_of_a_round = steps_of_a_round(args)
     share = sharding(script_args.accelerate_config)
-    return make_plan(shape, model_args, args, workload, options.gpu, training_gpus, share)
+    if training_gpus == 1:  # there is nobody to share with
+        share = REPLICATED
+    plan = make_plan(shape, model_args, args, workload, options.gpu, training_gpus, share)
+    if any("model" in reward.params for reward in getattr(script_args, "rewards", [])):
+        plan.unchecked.append("the models of preference rewards, which are not counted")
+    return plan
 
 
 def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
@@ -77,6 +83,9 @@ def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
         producer, _ = find_producer(name)
         if producer is not None:
             return read_shape(ModelConfig(model_name_or_path=producer["model_name_or_path"]), seed)
+    known = known_shape(name)
+    if known is not None:
+        return known
     try:
         config = AutoConfig.from_pretrained(name, revision=model_args.model_revision)
     except (OSError, ValueError) as error:
