@@ -57,13 +57,18 @@ def count_gpus(head: str) -> tuple[int, int]:
     >>> count_gpus("# Hardware: the paper's 512 H800")
     (64, 8)
     """
-    numbers = {"one": 1}
-    nodes = re.search(r"(one|[\d,]+) nodes? of (\d+) GPUs", head)
+    nodes = re.search(r"(one|\d+) nodes? of (\d+) GPUs", head)
     if nodes:
-        return numbers.get(nodes[1]) or int(nodes[1]), int(nodes[2])
-    gpus = re.search(r"(one|[\d,]+) GPUs? of", head)
+        return _read_number(nodes[1]), int(nodes[2])
+    gpus = re.search(r"(one|\d+) GPUs? of", head)
     if gpus:
-        return 1, numbers.get(gpus[1]) or int(gpus[1])
+        return 1, _read_number(gpus[1])
     if "512 H800" in head:
         return LARGE_CLUSTER, GPUS_PER_NODE
     raise ValueError(f"no number of GPUs in {head!r}")
+
+
+def _read_number(word: str) -> int:
+    if word == "one":
+        return 1
+    return int(word)
