@@ -16,6 +16,7 @@ from open_r1.configs.locate import REPOSITORY
 from open_r1.configs.parser import RecipeParser
 from open_r1.configs.recipes import find_example, find_producer, read_recipe, recipe_table, stage_of
 from open_r1.configs.stages import STAGES, TRAINING
+from open_r1.data.prompts import read_template
 from open_r1.pipelines.tasks import build_tasks
 from open_r1.planning.fit import count_gpus, describe_fit
 from open_r1.utils.errors import RecipeError
@@ -133,6 +134,29 @@ def test_recipes_are_found_from_any_folder(tmp_path, monkeypatch):
     with pytest.raises(RecipeError, match="Did you mean /.*/recipes/tiny/sft/config_base.yaml"):
         read_recipe("recipes/tiny/sft/config_bases.yaml")
     assert Path(Benchmark.parse("gpqa").user_template) == REPOSITORY / "recipes/prompts/multiple_choice.jinja"
+
+
+def test_wide_clipping_is_bounded_where_the_advantage_is_negative_too():
+    """With epsilon of 1 or more the lower bound of the ratio is never reached, and nothing bounds it from above."""
+    for path in RECIPES:
+        recipe = read_recipe(str(path)) if path.parent.name == "grpo" else {}
+        if recipe.get("epsilon", 0.2) >= 1:
+            assert recipe["delta"] >= 1 + recipe["epsilon"], path
+
+
+@pytest.mark.parametrize("path", TRAINED, ids=TRAINED_IDS)
+def test_expected_aime_scores_say_how_they_were_sampled(path):
+    for line in path.read_text().splitlines():
+        if line.startswith("# Expected:") and "AIME" in line:
+            assert re.search(r"(pass|avg|mean|cons)@\d+|greedy|one sample", line), line
+            assert "(" in line, f"no source: {line}"
+
+
+def test_dr_grpo_uses_the_official_template_of_qwen_math():
+    prompt = read_template("recipes/prompts/qwen_math.jinja", "prompt_template").render(prompt="1+1?")
+    system = "Please reason step by step, and put your final answer within \\boxed{}."
+    turns = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n"
+    assert prompt == turns
 
 
 def test_reward_recipes_resolve():
