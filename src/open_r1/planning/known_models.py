@@ -77,6 +77,7 @@ _CONFIGS = {
     "deepseek-ai/DeepSeek-R1-Distill-Llama-70B": (LlamaConfig, _LLAMA_70B),
     "HuggingFaceTB/SmolLM2-135M-Instruct": (LlamaConfig, _SMOLLM2_135M),
     "deepseek-ai/DeepSeek-V3-Base": (DeepseekV3Config, {}),  # whose sizes are the defaults
+    "opensourcerelease/DeepSeek-V3-Base-bf16": (DeepseekV3Config, {}),
     "deepseek-ai/DeepSeek-V3": (DeepseekV3Config, {}),
     "deepseek-ai/DeepSeek-R1": (DeepseekV3Config, {}),
     "deepseek-ai/DeepSeek-R1-Zero": (DeepseekV3Config, {}),
