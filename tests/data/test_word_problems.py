@@ -75,7 +75,12 @@ def test_thoughts_earn_every_reward_and_wrong_answers_do_not():
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("split", "validation"), ("size", 0), ("levels", []), ("levels", [0, 1]), ("largest", 9), ("largest", 99)],
+    [
+        ("split", "validation"),
+        *[("size", value) for value in (0, -1, 2.5, "64", True)],
+        *[("levels", value) for value in ([], [0, 1], 2, "2", ["2"], [2.0], [True], None)],
+        *[("largest", value) for value in (9, 99, "20", 20.0)],
+    ],
 )
 def test_arguments_that_cannot_be_used_are_refused(argument, value):
     arguments = {"split": "train", "seed": 0, "size": 4, argument: value}

@@ -222,16 +222,25 @@ def _draw_all(split: str, seed: int, size: int, levels: list[int], largest: int)
     """
     if split not in ("train", "test"):
         raise RecipeError(f"dataset_split: found {split!r}; word problems have the splits train and test.")
-    if size < 1:
-        raise RecipeError(f"dataset_params: size: found {size}; expected at least 1.")
-    if not levels or min(levels) < 1:
-        raise RecipeError(f"dataset_params: levels: found {list(levels)}; expected numbers of steps, at least 1 each.")
-    if not LARGEST_FACTOR < largest < LARGEST_RESULT:
+    if type(size) is not int or size < 1:
+        raise RecipeError(f"dataset_params: size: found {size!r}; expected a whole number, at least 1.")
+    if not _are_levels(levels):
         raise RecipeError(
-            f"dataset_params: largest: found {largest}; expected a number from {LARGEST_FACTOR + 1} to "
+            f"dataset_params: levels: found {levels!r}; expected a list of numbers of steps, such as [1, 2]."
+        )
+    if type(largest) is not int or not LARGEST_FACTOR < largest < LARGEST_RESULT:
+        raise RecipeError(
+            f"dataset_params: largest: found {largest!r}; expected a whole number from {LARGEST_FACTOR + 1} to "
             f"{LARGEST_RESULT - 1}."
         )
     return [word_problem(seed, split, index, tuple(levels), largest) for index in range(size)]
+
+
+def _are_levels(levels: object) -> bool:
+    """Whether this is a list of numbers of steps."""
+    if not isinstance(levels, list | tuple) or not levels:
+        return False
+    return all(type(level) is int and level >= 1 for level in levels)
 
 
 def _draw(rng: random.Random, level: int, largest: int) -> WordProblem:
