@@ -160,10 +160,17 @@ def test_unchecked_parts_of_the_memory_are_named(qwen_7b, v3):
     assert unchecked(dense, v3) == ["mixtures of experts"]
     zero2 = unchecked(dense, qwen_7b, "--accelerate_config", "recipes/accelerate_configs/zero2.yaml")
     assert zero2 == ["ZeRO-2, which cannot be simulated"]
-    preference = unchecked("recipes/Qwen2.5-7B/grpo/config_r1.yaml", qwen_7b)
+    preference = unchecked("recipes/Qwen2.5-1.5B/grpo/config_r1.yaml", qwen_7b)
     assert any("preference rewards" in part for part in preference)
     plan = str(plan_recipe(plan_args(dense, rows=1000), ["--model_name_or_path", v3]))
     assert "not checked: mixtures of experts" in plan
+
+
+def test_reward_models_that_stay_on_the_gpu_are_counted():
+    kept = plan_recipe(plan_args("recipes/Qwen2.5-1.5B/grpo/config_r1.yaml"), []).memory
+    parameters = 2 * known_shape("Qwen/Qwen2.5-1.5B").parameters  # of helpfulness and of harmlessness
+    assert kept["reward models"] == pytest.approx(2 * parameters / 2**30)
+    assert "reward models" not in plan_recipe(plan_args("recipes/Qwen2.5-7B/grpo/config_r1.yaml"), []).memory
 
 
 def test_vllm_needs_room_for_the_weights(qwen_7b):

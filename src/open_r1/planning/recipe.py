@@ -11,8 +11,9 @@ from trl import ModelConfig
 from open_r1.configs import ScriptArguments, steps_of_a_round
 from open_r1.configs.parser import RecipeParser
 from open_r1.configs.recipes import find_producer, stage_of
-from open_r1.planning.estimate import Plan, Workload, make_plan
-from open_r1.planning.generation_time import smallest_engine
+from open_r1.configs.reward_spec import RewardSpec
+from open_r1.planning.estimate import BYTES_PER_WEIGHT, Plan, Workload, make_plan
+from open_r1.planning.generation_time import GIB, smallest_engine
 from open_r1.planning.gpus import GPUS
 from open_r1.planning.known_models import known_shape
 from open_r1.planning.memory import REPLICATED, sharding
@@ -64,8 +65,10 @@ def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
     if training_gpus == 1:  # there is nobody to share with
         share = REPLICATED
     plan = make_plan(shape, model_args, args, workload, options.gpu, training_gpus, share)
-    if any("model" in reward.params for reward in getattr(script_args, "rewards", [])):
-        plan.unchecked.append("the models of preference rewards, which are not counted")
+    reward_models = _reward_model_parameters(getattr(script_args, "rewards", []), args.seed)
+    if reward_models:
+        plan.memory["reward models"] = BYTES_PER_WEIGHT * reward_models / GIB
+        plan.unchecked.append("the models of preference rewards")
     return plan
 
 
@@ -91,6 +94,19 @@ def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
     except (OSError, ValueError) as error:
         raise RecipeError(f"model_name_or_path: the configuration of {name!r} cannot be read: {error}") from error
     return ModelShape.from_config(config)
+
+
+def _reward_model_parameters(rewards: list[RewardSpec], seed: int) -> int:
+    """Number of parameters of the models of preference rewards that stay on every GPU.
+
+    With `offload: true` a model is there only while it scores, when the activations of training are not.
+    """
+    parameters = 0
+    for reward in rewards:
+        if "model" in reward.params and not reward.params.get("offload"):
+            model_args = ModelConfig(model_name_or_path=reward.params["model"])
+            parameters += read_shape(model_args, seed).parameters
+    return parameters
 
 
 def _workload(script_args: ScriptArguments, args: Any, training_gpus: int, options: Namespace) -> Workload:
