@@ -4,6 +4,8 @@ import json
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 from trl import ModelConfig
@@ -97,6 +99,17 @@ def test_find_producer_names_the_recipe_that_trains_a_checkpoint():
 def test_missing_models_are_errors(name):
     with pytest.raises(RecipeError):
         load_model_info(ModelConfig(model_name_or_path=name), seed=0)
+
+
+def test_weights_in_fp8_without_their_configuration_are_refused(checkpoint, tmp_path):
+    """As transformers saves a model that it has loaded from FP8."""
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    weights = load_file(tmp_path / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    weights[name] = weights[name].to(torch.float8_e4m3fn)
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(RecipeError, match=f"{name} in .* is in FP8, but config.json has no quantization_config"):
+        load_model_info(ModelConfig(model_name_or_path=str(tmp_path)), seed=0)
 
 
 def test_tokens_without_an_embedding_are_refused(checkpoint, tmp_path):

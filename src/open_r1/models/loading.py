@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
@@ -101,9 +102,26 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
             f"model_name_or_path: cannot load {source!r}, which is no local folder and could not be loaded "
             f"from the Hub: {error}"
         ) from error
+    if is_path(source) and not getattr(config, "quantization_config", None):
+        _refuse_unscaled_weights(Path(source))
     model = meta_model(config, trust_remote_code)
     _require_embeddings(source, model, tokenizer)
     return ModelInfo(source, config, tokenizer, model.num_parameters())
+
+
+def _refuse_unscaled_weights(folder: Path) -> None:
+    """Stops at weights in FP8 whose configuration does not say so: they would be loaded without their scales.
+
+    transformers saves a model like this that was loaded from FP8 with `dequantize`.
+    """
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118, not a mapping
+                if file.get_slice(name).get_dtype().startswith("F8"):
+                    raise RecipeError(
+                        f"model_name_or_path: {name} in {path} is in FP8, but config.json has no quantization_config, "
+                        "so its scales would be ignored. Convert the published weights to bfloat16, see docs/faq.md."
+                    )
 
 
 def _require_embeddings(source: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
