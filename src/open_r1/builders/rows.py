@@ -21,7 +21,7 @@ from open_r1.data.prompts import read_question
 from open_r1.data.rows import InvalidRow, convert_rows
 from open_r1.data.training_text import as_text
 from open_r1.models.chat_template import use_chat_template
-from open_r1.utils.text import OPEN, prompt_messages
+from open_r1.utils.text import open_thought, prompt_messages
 
 
 COLUMNS_TO_DROP = ("prompt", "completion", "finish_reason", "prompt_tokens", "seed")
@@ -74,8 +74,8 @@ def _normalize(rows: Dataset, args: SelectionArguments) -> Dataset:
 
     def normalize(row: dict) -> dict:
         completion = read_answer(row["completion"]) or ""
-        if args.thought_opened and not completion.startswith(OPEN):
-            completion = OPEN + completion
+        if args.thought_opened:
+            completion = open_thought(completion)
         prompt = read_prompt(row["prompt"])
         if has_messages:
             prompt = prompt_messages(prompt)

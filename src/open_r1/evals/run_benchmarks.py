@@ -24,7 +24,7 @@ from open_r1.rewards import Composition
 from open_r1.rewards.checks import CHECKED_GOLDS, check_samples
 from open_r1.rewards.dataset_scores import check_scorable, score_dataset
 from open_r1.utils.errors import MissingInputError, RecipeError
-from open_r1.utils.text import OPEN
+from open_r1.utils.text import open_thought
 
 
 logger = logging.getLogger(__name__)
@@ -254,7 +254,7 @@ def _check_model(args: EvaluationArguments, model_args: ModelConfig) -> None:
 
 
 def _open_thought(row: dict) -> dict:
-    return {"completion": OPEN + row["completion"]}
+    return {"completion": open_thought(row["completion"])}
 
 
 def _rename_golds(rows: Dataset, benchmark: Benchmark) -> Dataset:

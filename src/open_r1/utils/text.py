@@ -53,6 +53,19 @@ def join_thought(thought: str, answer: str) -> str:
     return f"{OPEN}{thought}{CLOSE}{answer}"
 
 
+def open_thought(completion: str) -> str:
+    """A completion of a prompt that ends with `<think>`, with that tag, unless the completion has it already.
+
+    Some servers put the tag back, and some copies of a model have a template without it.
+
+    >>> open_thought("2+2</think>4"), open_thought("<think>2+2</think>4")
+    ('<think>2+2</think>4', '<think>2+2</think>4')
+    """
+    if completion.lstrip().startswith(OPEN):
+        return completion
+    return OPEN + completion
+
+
 def split_answer_blocks(text: str) -> tuple[list[str], str]:
     """The contents of all non-blank `<answer>` blocks of a text, and the text around the blocks.
 
