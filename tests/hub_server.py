@@ -53,6 +53,11 @@ class Hub(ThreadingHTTPServer):
         self.faults: list[Fault] = []
         self.requests: list[str] = []
 
+    def publish(self, name: str, files: dict[str, bytes], kind: str = "models") -> None:
+        """Adds a public repository with these files."""
+        oid = hashlib.sha1(f"{kind}/{name}".encode()).hexdigest()
+        self.repos[f"{kind}/{name}"] = {"main": [Commit("initial commit", files, oid)]}
+
     def files(self, name: str, branch: str = "main", kind: str = "models") -> dict[str, bytes]:
         return self.repos[f"{kind}/{name}"][branch][-1].files
 

