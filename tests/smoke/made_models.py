@@ -1,4 +1,4 @@
-"""Random models of the published architectures: the Hub's configurations with two narrow layers, and their tokenizers."""
+"""Random models of the published architectures: the Hub's configurations with two narrow layers, and tokenizers."""
 
 import json
 import re
@@ -33,6 +33,7 @@ QWEN = NARROW | {
 }
 SMALL_QWEN = QWEN | {"vocab_size": 151936, "tie_word_embeddings": True}  # up to 3B
 MATH = {"max_position_embeddings": 4096, "rope_theta": 10000.0}
+SMALL_DISTILL = SMALL_QWEN | MATH | {"tie_word_embeddings": False}
 LLAMA = NARROW | {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -53,6 +54,7 @@ LLAMA = NARROW | {
     "bos_token_id": 128000,
     "eos_token_id": 128001,
 }
+LLAMA_INSTRUCT = LLAMA | {"eos_token_id": [128001, 128008, 128009]}
 SMOLLM = LLAMA | {
     "num_attention_heads": 3,
     "num_key_value_heads": 1,
@@ -114,8 +116,16 @@ FP8 = {
     }
 }
 SAMPLED = {"do_sample": True, "temperature": 0.6, "top_p": 0.95}
-INSTRUCT_SAMPLING = {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05}
-INSTRUCT_ENDS = {"bos_token_id": 151643, "eos_token_id": [151645, 151643], "pad_token_id": 151643}
+INSTRUCT = {
+    "do_sample": True,
+    "temperature": 0.7,
+    "top_p": 0.8,
+    "top_k": 20,
+    "repetition_penalty": 1.05,
+    "bos_token_id": 151643,
+    "eos_token_id": [151645, 151643],
+    "pad_token_id": 151643,
+}
 
 # Which models there are, by the pattern of their id: tokenizer, config.json and generation_config.json (besides the
 # token ids of config.json). The first pattern that fits counts.
@@ -124,18 +134,18 @@ MODELS = [
     (r"Qwen/Qwen2.5-Math-7B", "qwen2.5", QWEN | MATH, {}),
     (r"Qwen/Qwen2.5-(0.5|1.5|3)B", "qwen2.5", SMALL_QWEN, {"max_new_tokens": 2048}),
     (r"Qwen/Qwen2.5-(7|14|32|72)B", "qwen2.5", QWEN, {"max_new_tokens": 2048}),
-    (r"Qwen/Qwen2.5-(Math-|Coder-)?(0.5|1.5|3)B-Instruct", "qwen2.5-instruct", SMALL_QWEN, INSTRUCT_SAMPLING | INSTRUCT_ENDS),
-    (r"Qwen/Qwen2.5-(Math-|Coder-)?\d+B-Instruct", "qwen2.5-instruct", QWEN, INSTRUCT_SAMPLING | INSTRUCT_ENDS),
+    (r"Qwen/Qwen2.5-(Math-|Coder-)?(0.5|1.5|3)B-Instruct", "qwen2.5-instruct", SMALL_QWEN, INSTRUCT),
+    (r"Qwen/Qwen2.5-(Math-|Coder-)?\d+B-Instruct", "qwen2.5-instruct", QWEN, INSTRUCT),
     (r"Qwen/Qwen2.5-Coder-\d+B", "qwen2.5", QWEN, {}),
-    (r"deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "r1-distill-qwen", SMALL_QWEN | MATH | {"tie_word_embeddings": False}, SAMPLED),
+    (r"deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "r1-distill-qwen", SMALL_DISTILL, SAMPLED),
     (r"deepseek-ai/DeepSeek-R1-Distill-Qwen-\d+B", "r1-distill-qwen", QWEN, SAMPLED),
     (r"deepseek-ai/DeepSeek-R1-Distill-Llama-\d+B", "r1-distill-llama", LLAMA, SAMPLED),
-    (r"agentica-org/DeepScaleR-1.5B-Preview", "r1-distill-qwen", SMALL_QWEN | MATH | {"tie_word_embeddings": False}, SAMPLED),
+    (r"agentica-org/DeepScaleR-1.5B-Preview", "r1-distill-qwen", SMALL_DISTILL, SAMPLED),
     (r"deepseek-ai/DeepSeek-V3(-Base|-0324)?", "deepseek-v3", DEEPSEEK_V3 | FP8, {}),
     (r"deepseek-ai/DeepSeek-R1(-Zero|-0528)?", "deepseek-r1", DEEPSEEK_V3 | FP8, SAMPLED),
     (r".+/DeepSeek-V3(-Base|-0324)?-(BF16|bf16)", "deepseek-v3", DEEPSEEK_V3, {}),
     (r"meta-llama/Llama-3.1-\d+B", "llama-3.1", LLAMA, SAMPLED),
-    (r"meta-llama/Llama-3.[13]-\d+B-Instruct", "llama-3.3-instruct", LLAMA | {"eos_token_id": [128001, 128008, 128009]}, SAMPLED),
+    (r"meta-llama/Llama-3.[13]-\d+B-Instruct", "llama-3.3-instruct", LLAMA_INSTRUCT, SAMPLED),
     (r"HuggingFaceTB/SmolLM2-\d+M-Instruct", "smollm2-instruct", SMOLLM, {}),
 ]  # fmt: skip
 

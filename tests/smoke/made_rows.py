@@ -1,6 +1,6 @@
 """Made rows with the columns and types of the Hub's data sets that recipes and benchmarks name.
 
-The shapes are the published ones: lists of messages, lists within rows, mappings, and null where the Hub's rows have it.
+The shapes are the published ones: lists of messages, lists within rows, mappings, and null where the Hub has it.
 """
 
 import base64
@@ -70,12 +70,9 @@ def chat(number: int, turns: int = 1) -> list[dict]:
     messages = []
     for turn in range(turns):
         messages.append({"role": "user", "content": f"Letter {number}.{turn}: how would {actor} describe {thing}?"})
-        messages.append(
-            {
-                "role": "assistant",
-                "content": f"I think that {actor} would call the {thing} number {number} plain, useful and worth keeping for {turn + 2} years.",
-            }
-        )
+        opinion = f"plain, useful and worth keeping for {turn + 2} years"
+        reply = f"I think that {actor} would call the {thing} number {number} {opinion}."
+        messages.append({"role": "assistant", "content": reply})
     return messages
 
 
@@ -191,7 +188,7 @@ def magpie_ultra() -> Dataset:
 
 def rewriting() -> Dataset:
     system = {"role": "system", "content": "You're an AI assistant for text re-writing."}
-    return _table({"messages": (MESSAGES, lambda i: [system, *chat(i + 100)])})
+    return _table({"messages": (MESSAGES, lambda i: [system, *chat(i + 100)])}, rows=16)
 
 
 def everyday() -> Dataset:
@@ -350,7 +347,7 @@ def messages_file(kind: str) -> Dataset:
     offset = 400 + 50 * len(kind)
     if kind == "logic":
         return _table({"messages": (MESSAGES, lambda i: conversation(i + 45))})
-    return _table({"messages": (MESSAGES, lambda i: chat(i + offset))})
+    return _table({"messages": (MESSAGES, lambda i: chat(i + offset))}, rows=16)
 
 
 def requests() -> Dataset:

@@ -1,8 +1,8 @@
 """How a recipe becomes small enough for a CPU: options for its command line, and the list of what is left out.
 
-Everything else is the recipe's own: model id, data sets, columns, templates, rewards, optimizer, schedules and the order of a round. Geometry is
-reduced in proportion: a recipe that takes several optimizer steps per rollout still does, one that accumulates gradients still does, and sources
-that join late still join late.
+Everything else is the recipe's own: model id, data sets, columns, templates, rewards, optimizer, schedules and the
+order of a round. Geometry is reduced in proportion: a recipe that takes several optimizer steps per rollout still
+does, one that accumulates gradients still does, and sources that join late still join late.
 """
 
 import json
@@ -26,11 +26,14 @@ LEFT_OUT = {
     "tracking": "Trackio; no report instead",
     "servers": "a scripted server answers for the models of `base_urls`",
 }
+# Recipes that are run as they are, and by what.
+RUN_AS_THEY_ARE = {
+    "recipes/SmolLM2-135M-Instruct/pipeline_laptop.yaml": "`make laptop` runs it; its stages are in pipeline.yaml",
+}
 COMPLETION_LENGTH = 16  # tokens
 SEQUENCE_LENGTH = 512
 PROMPTS = 2
-SERVED_PROMPTS = 12
-TOP = "outputs"
+SERVED_PROMPTS = 30
 
 
 @dataclass
@@ -104,8 +107,10 @@ def reduce_training(path: Path) -> SmokeRun:
         if recipe.get("max_prompt_length", SEQUENCE_LENGTH) < SEQUENCE_LENGTH:
             options["max_prompt_length"] = SEQUENCE_LENGTH  # a made tokenizer has a token for each byte
         if recipe.get("use_vllm"):
-            options |= {"use_vllm": False, "vllm_nodes": 0} if "vllm_nodes" in recipe else {"use_vllm": False}
+            options["use_vllm"] = False
             left_out.append("vLLM")
+        if recipe.get("vllm_nodes"):
+            options["vllm_nodes"] = 0
     if stage == "grpo":
         round_options, steps = _reduce_round(recipe, accumulated)
         options |= round_options
@@ -211,9 +216,11 @@ def reduce_builder(path: Path, urls: list[str], folder: Path) -> SmokeRun:
         sources.append(source)
     if sources != recipe.get("sources", []):
         options["sources"] = sources
+    left_out = ["servers"] if options else []
     if "num_rows" in recipe:
         options["num_rows"] = 40
-    return _run(path, stage_of(path), options, recipe, ["servers"] if options else [])
+    options["num_proc"] = 1  # so few rows are not worth more
+    return _run(path, stage_of(path), options, recipe, left_out)
 
 
 def reduce_pipeline(path: Path, urls: list[str], folder: Path) -> SmokeRun:

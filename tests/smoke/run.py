@@ -1,8 +1,9 @@
 """Runs every real-scale recipe, all stages, through its real command line on the CPU, for two steps or a few rows.
 
-A fake Hub serves random models of the published architectures with their real tokenizers, and made rows in the shapes of the data sets that
-recipes name; a scripted server answers for models behind `base_urls`. A recipe that reads the output of another one runs after it. Modules are
-imported once, by a server that the runs are forked from. `reductions.py` says what changes and what is left out.
+A fake Hub serves random models of the published architectures with their real tokenizers, and made rows in the shapes
+of the data sets that recipes name; a scripted server answers for models behind `base_urls`. A recipe that reads the
+output of another one runs after it. Modules are imported once, by a server that the runs are forked from.
+`reductions.py` says what changes and what is left out.
 
 Examples:
 
@@ -36,7 +37,7 @@ import hub_server  # noqa: E402
 from datasets import load_dataset  # noqa: E402
 from made_models import UnknownModel, describe_model, model_files  # noqa: E402
 from made_rows import DATASETS, FILES, LOADED_BY, UnknownDataset, dataset_files  # noqa: E402
-from reductions import LEFT_OUT, SmokeRun, reduce, reduce_generation  # noqa: E402
+from reductions import LEFT_OUT, RUN_AS_THEY_ARE, SmokeRun, reduce, reduce_generation  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 from scripted_server import start_server  # noqa: E402
@@ -46,7 +47,7 @@ from open_r1.configs.recipes import read_recipe, stage_of  # noqa: E402
 from open_r1.configs.stages import BUILDERS, TRAINING  # noqa: E402
 from open_r1.pipelines.local_runner import PRELOADED_MODULES, run_command  # noqa: E402
 from open_r1.pipelines.tasks import texts_in  # noqa: E402
-from open_r1.utils.imports import is_function, is_path  # noqa: E402
+from open_r1.utils.imports import import_object, is_function, is_path  # noqa: E402
 
 
 TIMEOUT = 240  # seconds for one recipe; three times that for a pipeline
@@ -63,7 +64,7 @@ PRELOADED = [
     "open_r1.training.rl_prompts",
     "open_r1.training.reward_probe",
 ]
-OK, FAILED, NOT_RUN = "ok", "FAILED", "not run"
+OK, FAILED, NOT_RUN, ELSEWHERE = "ok", "FAILED", "not run", "elsewhere"
 
 
 @dataclass
@@ -72,7 +73,7 @@ class Result:
 
     Args:
         run (`SmokeRun`): The run.
-        status (`str`): `ok`, `FAILED` or `not run`.
+        status (`str`): `ok`, `FAILED`, `not run` (it needs one that failed) or `elsewhere` (something else runs it).
         text (`str`): What it made, or why it failed.
         seconds (`float`): Its duration.
     """
@@ -87,7 +88,7 @@ def real_scale_recipes() -> list[Path]:
     """All recipes and pipelines but the miniature's, which runs as it is."""
     recipes = Path("recipes")
     paths = [*recipes.glob("*/*/*.yaml"), *recipes.glob("*/pipeline*.yaml")]
-    return sorted(path for path in paths if path.parts[1] != "tiny")
+    return sorted(path for path in paths if path.parts[1] != "tiny" and str(path) not in RUN_AS_THEY_ARE)
 
 
 def hub_inputs(path: Path) -> tuple[set[str], set[str]]:
@@ -109,7 +110,8 @@ def hub_inputs(path: Path) -> tuple[set[str], set[str]]:
         elif key in ("benchmarks", "decontaminate"):
             for entry in value:
                 name = entry["name"] if isinstance(entry, dict) else entry
-                names |= {BENCHMARKS.get(name, {}).get("dataset_name", name.partition(":")[0])}
+                if name in BENCHMARKS:
+                    names.add(BENCHMARKS[name]["dataset_name"])
     models = {name for name in models if not is_function(name) and not is_path(name)}
     for name in models:
         describe_model(name)
@@ -284,12 +286,13 @@ class Smoke:
             self._record(check_output(run, seconds))
         for name, stage in run.stages.items():
             self._record(result_of_stage(run, name, stage))
+        if not any(run in needed for needed in self.needs.values()):
+            shutil.rmtree(run.output_dir, ignore_errors=True)  # hundreds of megabytes each
 
     def _record(self, result: Result) -> None:
         self.results[result.run.name] = result
-        if not any(result.run in needed for needed in self.needs.values()):
-            shutil.rmtree(result.run.output_dir, ignore_errors=True)  # hundreds of megabytes each
-        text = f"{len(self.results):3}/{self.total}  {result.status:7} {result.seconds:5.1f} s  {result.run.name}: {result.text}"
+        count = f"{len(self.results):3}/{self.total}"
+        text = f"{count}  {result.status:7} {result.seconds:5.1f} s  {result.run.name}: {result.text}"
         self.console.print(text, markup=False)
 
 
@@ -357,7 +360,7 @@ def load_completions(folder: Path) -> list[str]:
 
 
 def _describe_training(run: SmokeRun, folder: Path) -> str:
-    """Steps, loss or reward of a training run; its last checkpoint must be complete and stop where it was taught to."""
+    """Steps, loss or reward of a training run; its model must stop where it was taught to."""
     results = json.loads((folder / "train_results.json").read_text())
     assert results["train_steps"] == run.steps, f"{results['train_steps']} steps"
     history = [json.loads(line) for line in (folder / "log_history.jsonl").read_text().splitlines()]
@@ -380,6 +383,18 @@ def _check_end(run: SmokeRun, folder: Path) -> None:
     end = read_recipe(str(run.path)).get("eos_token", tokenizer.eos_token)
     assert tokenizer.convert_tokens_to_ids(end) in ends, f"{end} does not end generation: {ends}"
     assert tokenizer.eos_token == end, f"eos_token is {tokenizer.eos_token}"
+
+
+def known_golds(paths: list[Path]) -> dict[str, str]:
+    """The answers to the questions that functions of ours make for recipes that generate completions."""
+    golds = {}
+    for path in paths:
+        recipe = read_recipe(str(path))
+        name = recipe.get("dataset_name", "")
+        if path.parent.name == "generate" and is_function(name) and name not in LOADED_BY:
+            rows = import_object(name)(split="train", seed=recipe["seed"], **recipe.get("dataset_params", {}))
+            golds |= dict(zip(rows[recipe["dataset_prompt_column"]], rows["solution"], strict=True))
+    return golds
 
 
 def publish(paths: list[Path], hub: hub_server.Hub, folder: Path) -> dict[Path, str]:
@@ -464,7 +479,7 @@ def main() -> int:
     prepare_folder(folder)
     os.chdir(folder)
     console = Console(soft_wrap=True, highlight=False)
-    with hub_server.running() as hub, start_server() as server:
+    with hub_server.running() as hub, start_server(known_golds(chosen)) as server:
         os.environ |= {
             "HF_ENDPOINT": hub.url,
             "HF_TOKEN": hub_server.TOKEN,
@@ -480,11 +495,13 @@ def main() -> int:
         runs = plan_runs([path for path in chosen if path not in unknown], [server.url], folder / "reduced")
         console.print(f"{len(runs)} runs of {len(chosen)} recipes, prepared in {time.monotonic() - started:.0f} s")
         results = Smoke(runs, args.jobs, folder, console).run()
+    for path, reason in RUN_AS_THEY_ARE.items():
+        results.append(Result(SmokeRun(Path(path), "", [], "", {}), ELSEWHERE, reason))
     for path, reason in unknown.items():
         run = SmokeRun(path, "", [], "", {})
         results.append(Result(run, FAILED, reason))
     show_table(results, time.monotonic() - started, Console(highlight=False, width=200))
-    return int(any(result.status != OK for result in results))
+    return int(any(result.status in (FAILED, NOT_RUN) for result in results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server with OpenAI's API that answers as the recipes' large models should: teachers, rewriters, judges and policies."""
+"""A server with OpenAI's API that answers as the recipes' large models should: teachers, judges and policies."""
 
 import json
 import re
@@ -14,19 +14,25 @@ OPENS_THOUGHT = re.compile(r"deepseek-ai/DeepSeek-R1(?!-Zero)")  # the template 
 WRONG = 4  # one completion of so many is wrong, so that there is something to select
 
 
-def answer_request(request: dict) -> str:
-    """The text of the answer to a request for a completion of a prompt or of a chat."""
+def answer_request(request: dict, golds: dict[str, str]) -> str:
+    """The text of the answer to a request for a completion of a prompt or of a chat.
+
+    Args:
+        request (`dict`): The request.
+        golds (`dict[str, str]`): The answers to further questions.
+    """
     messages = request.get("messages") or [{"content": request.get("prompt")}]
     text = "\n".join(str(message["content"]) for message in messages)
-    reply = _reply(text)
+    reply = _reply(text, golds)
     if request["seed"] % WRONG == 0:
         reply = re.sub(r"\\boxed\{\d+\}", r"\\boxed{1}", reply)
+        reply = re.sub(r"<answer>\d+", "<answer>-1", reply)
     if OPENS_THOUGHT.match(request["model"]):
         reply = reply.removeprefix("<think>")
     return reply
 
 
-def _reply(text: str) -> str:
+def _reply(text: str, golds: dict[str, str]) -> str:
     if "Reply with one JSON object" in text:
         return json.dumps({"analysis": "Both name the same number.", "correctness": "correct"})
     if program := PROGRAM.search(text):
@@ -38,6 +44,9 @@ def _reply(text: str) -> str:
     for number in range(ROWS):
         if problem(number)[0] in text:
             return completion(number)
+    for question, gold in golds.items():
+        if question in text:
+            return _with_thought(f"<answer>{gold}</answer>")
     return _with_thought(f"Here is what I would say about it: {text[-120:].strip()} \\boxed{{A}}")
 
 
@@ -50,8 +59,12 @@ class _Handler(openai_server.Handler):
         self.answer(200, {"object": "list", "data": []})  # any model
 
 
-def start_server() -> openai_server.Server:
-    """Starts the server on a free port."""
-    server = openai_server.Server(reply=answer_request)
+def start_server(golds: dict[str, str]) -> openai_server.Server:
+    """Starts the server on a free port.
+
+    Args:
+        golds (`dict[str, str]`): The answers to questions that are not made by `made_rows`.
+    """
+    server = openai_server.Server(reply=lambda request: answer_request(request, golds))
     server.RequestHandlerClass = _Handler
     return server
