@@ -154,7 +154,8 @@ def plan_runs(paths: list[Path], urls: list[str], folder: Path) -> list[SmokeRun
         generates_with_vllm = stage_of(path) == "generate" and read_recipe(str(path)).get("backend") == "vllm"
         if str(path) not in members or generates_with_vllm:
             runs.append(reduce(path, urls, folder))
-        if str(path) not in members and generates_with_vllm:
+        is_read = any(_is_read(path, read_recipe(str(other))) for other in paths)
+        if str(path) not in members and generates_with_vllm and is_read:
             runs.append(reduce_generation(path, urls, serve=True))
     return runs
 
