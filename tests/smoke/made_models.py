@@ -172,8 +172,10 @@ def describe_model(name: str) -> tuple[str, dict, dict]:
 def architecture_of(name: str) -> str:
     """The architecture and the kind of tokenizer, as the table of smoke runs shows them."""
     tokenizer, config, _ = describe_model(name)
-    kind = "" if TOKENIZERS[tokenizer].is_installed else ", made tokenizer"
-    return config["architectures"][0].removesuffix("ForCausalLM") + kind
+    architecture = config["architectures"][0].removesuffix("ForCausalLM")
+    if TOKENIZERS[tokenizer].is_installed:
+        return architecture
+    return f"{architecture}, made tokenizer"
 
 
 def model_files(name: str, folder: Path) -> dict[str, bytes]:

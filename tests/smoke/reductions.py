@@ -50,6 +50,7 @@ class SmokeRun:
         label (`str`): What distinguishes it from other runs of the same recipe.
         steps (`int`): Steps that it trains.
         stages (`dict[str, SmokeRun]`): The runs of a pipeline's stages, by name.
+        model (`str`): The architecture of its model.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class SmokeRun:
     label: str = ""
     steps: int = 0
     stages: dict[str, "SmokeRun"] = field(default_factory=dict)
+    model: str = ""
 
     @property
     def name(self) -> str:

@@ -35,7 +35,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "smoke")]
 
 import hub_server  # noqa: E402
 from datasets import load_dataset  # noqa: E402
-from made_models import UnknownModel, describe_model, model_files  # noqa: E402
+from made_models import UnknownModel, architecture_of, describe_model, model_files  # noqa: E402
 from made_rows import DATASETS, FILES, LOADED_BY, UnknownDataset, dataset_files  # noqa: E402
 from reductions import LEFT_OUT, RUN_AS_THEY_ARE, SmokeRun, reduce, reduce_generation  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -43,7 +43,7 @@ from rich.table import Table  # noqa: E402
 from scripted_server import start_server  # noqa: E402
 
 from open_r1.configs import BENCHMARKS  # noqa: E402
-from open_r1.configs.recipes import read_recipe, stage_of  # noqa: E402
+from open_r1.configs.recipes import find_producer, read_recipe, stage_of  # noqa: E402
 from open_r1.configs.stages import BUILDERS, TRAINING  # noqa: E402
 from open_r1.pipelines.local_runner import PRELOADED_MODULES, run_command  # noqa: E402
 from open_r1.pipelines.tasks import texts_in  # noqa: E402
@@ -421,6 +421,16 @@ def publish(paths: list[Path], hub: hub_server.Hub, folder: Path) -> dict[Path, 
     return unknown
 
 
+def model_of(path: Path) -> str:
+    """The architecture of a recipe's model, or of the model that the recipes before it start from."""
+    recipe = read_recipe(str(path))
+    name = recipe.get("model_name_or_path") or recipe.get("models", [""])[0]
+    while name and is_path(name):
+        producer, _ = find_producer(name)
+        name = producer["model_name_or_path"] if producer else ""
+    return architecture_of(name) if name else ""
+
+
 def prepare_folder(folder: Path) -> None:
     """An empty folder that looks like the repository, with the files that users bring."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -439,12 +449,14 @@ def prepare_folder(folder: Path) -> None:
 
 def show_table(results: list[Result], seconds: float, console: Console) -> None:
     """Prints the results by recipe, and what was left out."""
-    table = Table(
-        "recipe", "result", "what it did, or why not", "s", "left out", title="Smoke runs", title_justify="left"
-    )
+    table = Table(title="Smoke runs", title_justify="left")
+    for column in ("recipe", "model", "result", "what it did, or why not", "s", "left out"):
+        table.add_column(column)
     for result in sorted(results, key=lambda result: result.run.name):
         run = result.run
-        table.add_row(run.name, result.status, result.text, f"{result.seconds:.0f}", ", ".join(run.left_out))
+        seconds_of_run = f"{result.seconds:.0f}"
+        cells = [run.name, run.model, result.status, result.text, seconds_of_run, ", ".join(run.left_out)]
+        table.add_row(*cells)
     console.print(table, markup=False)
     counts = Counter(name for result in results for name in result.run.left_out)
     console.print("Left out, for want of a GPU:" if counts else "")
@@ -495,6 +507,9 @@ def main() -> int:
         unknown = publish(chosen, hub, folder)
         runs = plan_runs([path for path in chosen if path not in unknown], [server.url], folder / "reduced")
         console.print(f"{len(runs)} runs of {len(chosen)} recipes, prepared in {time.monotonic() - started:.0f} s")
+        for run in runs:
+            for single in [run, *run.stages.values()]:
+                single.model = model_of(single.path)
         results = Smoke(runs, args.jobs, folder, console).run()
     for path, reason in RUN_AS_THEY_ARE.items():
         results.append(Result(SmokeRun(Path(path), "", [], "", {}), ELSEWHERE, reason))

@@ -8,7 +8,7 @@ from made_models import UnknownModel
 from made_rows import DATASETS, UnknownDataset, dataset_files
 from reductions import LEFT_OUT, SmokeRun, reduce
 from rich.console import Console
-from run import FAILED, OK, Result, hub_inputs, needs_of, plan_runs, real_scale_recipes, show_table
+from run import FAILED, OK, Result, hub_inputs, model_of, needs_of, plan_runs, real_scale_recipes, show_table
 
 from open_r1.configs.parser import RecipeParser
 from open_r1.configs.recipes import read_recipe, stage_of
@@ -82,6 +82,12 @@ def test_recipes_run_after_those_whose_output_they_read(runs):
     mixture = by_name["DeepSeek-R1-Distill/data/config_800k.yaml"]
     assert by_name["DeepSeek-R1/data/config_rejection.yaml"] in needs_of(mixture, runs)
     assert mixture in needs_of(by_name["DeepSeek-R1/sft/config_dev3.yaml"], runs)
+
+
+def test_table_shows_the_architecture_that_a_chain_of_recipes_starts_from():
+    assert model_of(Path("recipes/Qwen2.5-1.5B/grpo/config_r1.yaml")).startswith("Qwen2")
+    assert model_of(Path("recipes/DeepSeek-R1/reward_model/config_helpfulness.yaml")).startswith("DeepseekV3")
+    assert model_of(Path("recipes/Qwen2.5-7B/eval/config_stages.yaml")).startswith("Qwen2")
 
 
 @pytest.mark.parametrize(
