@@ -40,8 +40,9 @@ PAIRS = {
     "deepseek-v3": ("r1", "<｜end▁of▁sentence｜>"),
     "deepseek-r1": ("r1", "<｜end▁of▁sentence｜>"),
     "r1-distill-qwen": ("r1", "<｜end▁of▁sentence｜>"),
+    "r1-distill-llama": ("r1", "<｜end▁of▁sentence｜>"),
 }
-PUBLISHED = [name for name, published in TOKENIZERS.items() if published.package and name != "r1-distill-llama"]
+PUBLISHED = [name for name, published in TOKENIZERS.items() if published.package]
 TEMPLATES = [pytest.param(name, *pair, id=f"{name}-{pair[0]}") for name, pair in PAIRS.items()]
 SIZES = {  # rows of the models' embeddings
     "qwen2.5": (151_936, 152_064),
@@ -49,6 +50,7 @@ SIZES = {  # rows of the models' embeddings
     "deepseek-v3": (129_280,),
     "deepseek-r1": (129_280,),
     "llama-3.1": (128_256,),
+    "r1-distill-llama": (128_256,),
 }
 
 
@@ -161,7 +163,7 @@ def test_the_end_of_a_turn_is_one_token_and_in_the_labels(name, template, end, t
 
 
 @pytest.mark.parametrize("messages", [QUESTION, [SYSTEM, *QUESTION], [*TWO_TURNS[:2], TWO_TURNS[2]]], ids=len)
-@pytest.mark.parametrize("name", ["deepseek-v3", "deepseek-r1", "r1-distill-qwen"])
+@pytest.mark.parametrize("name", ["deepseek-v3", "deepseek-r1", "r1-distill-qwen", "r1-distill-llama"])
 def test_r1_prompts_are_the_published_ones_without_the_opened_thought(name, messages, tokenizer_of):
     """The published template also drops the thoughts of earlier turns, which ours keeps for training."""
     published = tokenizer_of(name)
@@ -205,7 +207,7 @@ def test_llama_is_the_template_of_llama_3(content, tokenizer_of):
     assert mine == start + rest
 
 
-@pytest.mark.parametrize("name", ["r1-distill-qwen", "deepseek-r1"])
+@pytest.mark.parametrize("name", ["r1-distill-qwen", "r1-distill-llama", "deepseek-r1"])
 def test_an_opened_thought_is_neither_doubled_nor_lost(name, tokenizer_of):
     """The published prompts end with `<think>`, which completions then lack; a server may put it back."""
     tokenizer = tokenizer_of(name)
@@ -231,6 +233,7 @@ def test_an_opened_thought_is_neither_doubled_nor_lost(name, tokenizer_of):
         "llama-3.1": [["<th", "ink", ">"], ["</", "think", ">"]],
         "deepseek-r1": [["<think>"], ["</think>"]],
         "r1-distill-qwen": [["<think>"], ["</think>"]],
+        "r1-distill-llama": [["<think>"], ["</think>"]],
     }.items(),
 )
 def test_tags_of_a_thought_are_text_of_base_models_and_tokens_of_r1(name, tokens, tokenizer_of):
