@@ -20,11 +20,11 @@ from open_r1.configs.stages import BUILDERS, TRAINING
 LEFT_OUT = {
     "flash attention": "needs a GPU; PyTorch's own attention (sdpa) instead",
     "4 bits": "bitsandbytes quantizes on GPUs; full weights instead",
-    "bf16": "half precision is refused on a CPU; float32 instead",
+    "bf16": "meant for GPUs; float32 instead",
     "vLLM": "needs a GPU; transformers generates instead, and for builders a scripted server",
     "several processes": "ZeRO, FSDP and data parallelism; one process instead (tests/distributed has several)",
     "tracking": "Trackio; no report instead",
-    "servers": "a scripted server answers for the models of `base_urls`",
+    "servers": "a scripted server answers for the models of `base_urls`, such as DeepSeek-R1 in FP8",
 }
 # Recipes that are run as they are, and by what.
 RUN_AS_THEY_ARE = {

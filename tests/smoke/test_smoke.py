@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from made_hub import hub_inputs, model_of
 from made_models import UnknownModel
 from made_rows import DATASETS, UnknownDataset, dataset_files
 from reductions import LEFT_OUT, SmokeRun, reduce
+from results import FAILED, OK, Result, show_table
 from rich.console import Console
-from run import FAILED, OK, Result, hub_inputs, model_of, needs_of, plan_runs, real_scale_recipes, show_table
+from run import needs_of, plan_runs, real_scale_recipes
 
 from open_r1.configs.parser import RecipeParser
 from open_r1.configs.recipes import read_recipe, stage_of
