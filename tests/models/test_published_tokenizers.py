@@ -1,6 +1,7 @@
 """The tokenizers of the recipes' models, with the published chat templates and with ours."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,11 @@ def folder_of(tmp_path_factory):
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tokenizer_of(folder_of):
-    """Loads a published tokenizer as the scripts do, optionally with one of our chat templates."""
+    """Loads a published tokenizer as the scripts do, optionally with one of our chat templates; each once."""
 
+    @cache
     def load(name: str, template: str | None = None) -> PreTrainedTokenizerBase:
         tokenizer = load_tokenizer(str(folder_of(name)))
         if template:
