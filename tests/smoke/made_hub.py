@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hub_server
-from made_models import UnknownModel, architecture_of, describe_model, model_files
+from made_models import COPIES, UnknownModel, architecture_of, describe_model, model_files
 from made_rows import DATASETS, FILES, LOADED_BY, UnknownDataset, dataset_files
 
 from open_r1.configs import BENCHMARKS
@@ -101,7 +101,9 @@ def model_of(path: Path) -> str:
     """The architecture of a recipe's model, or of the model that the recipes before it start from."""
     recipe = read_recipe(str(path))
     name = recipe.get("model_name_or_path") or recipe.get("models", [""])[0]
+    name = COPIES.get(name, (name,))[0]
     while name and is_path(name):
         producer, _ = find_producer(name)
         name = producer["model_name_or_path"] if producer else ""
+        name = COPIES.get(name, (name,))[0]
     return architecture_of(name) if name else ""

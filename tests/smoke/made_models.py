@@ -135,12 +135,12 @@ MODELS = [
     (r"Qwen/Qwen2.5-(0.5|1.5|3)B", "qwen2.5", SMALL_QWEN, {"max_new_tokens": 2048}),
     (r"Qwen/Qwen2.5-(7|14|32|72)B", "qwen2.5", QWEN, {"max_new_tokens": 2048}),
     (r"Qwen/Qwen2.5-(Math-|Coder-)?(0.5|1.5|3)B-Instruct", "qwen2.5-instruct", SMALL_QWEN, INSTRUCT),
-    (r"Qwen/Qwen2.5-(Math-|Coder-)?\d+B-Instruct", "qwen2.5-instruct", QWEN, INSTRUCT),
+    (r"Qwen/Qwen2.5-(Math-|Coder-)?\d+B-Instruct(-1M)?", "qwen2.5-instruct", QWEN, INSTRUCT),
     (r"Qwen/Qwen2.5-Coder-\d+B", "qwen2.5", QWEN, {}),
     (r"deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "r1-distill-qwen", SMALL_DISTILL, SAMPLED),
     (r"deepseek-ai/DeepSeek-R1-Distill-Qwen-\d+B", "r1-distill-qwen", QWEN, SAMPLED),
     (r"deepseek-ai/DeepSeek-R1-Distill-Llama-\d+B", "r1-distill-llama", LLAMA, SAMPLED),
-    (r"agentica-org/DeepScaleR-1.5B-Preview", "r1-distill-qwen", SMALL_DISTILL, SAMPLED),
+    (r"(agentica-org/DeepScaleR-1.5B-Preview|hbx/JustRL-DeepSeek-1.5B)", "r1-distill-qwen", SMALL_DISTILL, SAMPLED),
     (r"deepseek-ai/DeepSeek-V3(-Base|-0324)?", "deepseek-v3", DEEPSEEK_V3 | FP8, {}),
     (r"deepseek-ai/DeepSeek-R1(-Zero|-0528)?", "deepseek-r1", DEEPSEEK_V3 | FP8, SAMPLED),
     (r".+/DeepSeek-V3(-Base|-0324)?-(BF16|bf16)", "deepseek-v3", DEEPSEEK_V3, {}),
@@ -148,6 +148,8 @@ MODELS = [
     (r"meta-llama/Llama-3.[13]-\d+B-Instruct", "llama-3.3-instruct", LLAMA_INSTRUCT, SAMPLED),
     (r"HuggingFaceTB/SmolLM2-\d+M-Instruct", "smollm2-instruct", SMOLLM, {}),
 ]  # fmt: skip
+# Copies that users make, as the recipes' READMEs say: the folder, the model, and what they change in its config.json.
+COPIES = {"outputs/Qwen2.5-Math-7B/base_32k": ("Qwen/Qwen2.5-Math-7B", {"max_position_embeddings": 32768})}
 
 
 class UnknownModel(LookupError):
@@ -193,6 +195,22 @@ def model_files(name: str, folder: Path) -> dict[str, bytes]:
     shape = json.dumps({key: value for key, value in config.items() if key != "quantization_config"}, sort_keys=True)
     files["model.safetensors"] = _weights(shape, folder)
     return files
+
+
+def write_copies(folder: Path, intermediate: Path) -> None:
+    """Writes the copies of models that users make.
+
+    Args:
+        folder (`Path`): The folder that recipes' paths are relative to.
+        intermediate (`Path`): For intermediate files.
+    """
+    for path, (name, changes) in COPIES.items():
+        copy = folder / path
+        copy.mkdir(parents=True)
+        for file, content in model_files(name, intermediate).items():
+            (copy / file).write_bytes(content)
+        config = json.loads((copy / "config.json").read_text())
+        (copy / "config.json").write_text(json.dumps(config | changes))
 
 
 @cache

@@ -369,6 +369,7 @@ DATASETS: dict[str, dict[str, dict[str, Callable[[], Dataset]]]] = {
     "open-r1/OpenR1-Math-220k": {"default": {"train": openr1_math}, "extended": {"train": openr1_math}},
     "AI-MO/NuminaMath-1.5": {"default": {"train": numina_math}},
     "agentica-org/DeepScaleR-Preview-Dataset": {"default": {"train": deepscaler}},
+    "alterego238/simplerl-math8k": {"default": {"train": deepscaler}},
     "knoveleng/open-rs": {"default": {"train": deepscaler}},
     "BytedTsinghua-SIA/DAPO-Math-17k": {"default": {"train": dapo_math}},
     "open-r1/DAPO-Math-17k-Processed": {

@@ -28,6 +28,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "smoke")]
 
 import hub_server  # noqa: E402
 from made_hub import known_golds, model_of, publish  # noqa: E402
+from made_models import write_copies  # noqa: E402
 from made_rows import FILES  # noqa: E402
 from reductions import RUN_AS_THEY_ARE, SmokeRun, reduce, reduce_generation  # noqa: E402
 from results import ELSEWHERE, FAILED, NOT_RUN, Result, show_table  # noqa: E402
@@ -172,6 +173,7 @@ def main() -> int:
             "TOKENIZERS_PARALLELISM": "false",
         }
         unknown = publish(chosen, hub, folder)
+        write_copies(folder, folder / "made")
         runs = plan_runs([path for path in chosen if path not in unknown], [server.url], folder / "reduced")
         console.print(f"{len(runs)} runs of {len(chosen)} recipes, prepared in {time.monotonic() - started:.0f} s")
         for run in runs:
