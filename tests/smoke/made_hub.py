@@ -37,18 +37,23 @@ def hub_inputs(path: Path) -> tuple[set[str], set[str]]:
                 name = entry["name"] if isinstance(entry, dict) else entry
                 if name in BENCHMARKS:
                     names.add(BENCHMARKS[name]["dataset_name"])
-    models = {name for name in models if not is_function(name) and not is_path(name)}
+    models = {name for name in models if not is_function(name) and not _is_made(name)}
     for name in models:
         describe_model(name)
     datasets = set()
     for name in names:
         name = LOADED_BY.get(name, name)
-        if is_function(name) or name in FILES or is_path(name):
+        if is_function(name) or _is_made(name):
             continue
         if name not in DATASETS:
             dataset_files(name)
         datasets.add(name)
     return models, datasets
+
+
+def _is_made(name: str) -> bool:
+    """Whether a path is what another recipe makes, or what smoke runs write in place of users."""
+    return name in COPIES or name in FILES or (is_path(name) and find_producer(name)[0] is not None)
 
 
 def _pairs(value: object) -> Iterator[tuple[str, object]]:

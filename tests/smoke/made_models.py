@@ -4,6 +4,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 import torch
 from published_tokenizers import TOKENIZERS, write_tokenizer
@@ -193,7 +194,7 @@ def model_files(name: str, folder: Path) -> dict[str, bytes]:
     ends = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
     files["generation_config.json"] = json.dumps(ends | generation_config).encode()
     shape = json.dumps({key: value for key, value in config.items() if key != "quantization_config"}, sort_keys=True)
-    files["model.safetensors"] = _weights(shape, folder)
+    files["model.safetensors"] = _weights(shape, name, folder)
     return files
 
 
@@ -221,12 +222,12 @@ def _tokenizer_files(tokenizer: str, folder: Path) -> dict[str, bytes]:
 
 
 @cache
-def _weights(config: str, folder: Path) -> bytes:
-    """Random weights of a configuration; models with the same one share them."""
+def _weights(config: str, name: str, folder: Path) -> bytes:
+    """Random weights of a configuration, other ones for each model: a teacher must differ from its student."""
     path = folder / "weights" / str(len(list(folder.glob("weights/*"))))
     path.mkdir(parents=True)
     (path / "config.json").write_text(config)
-    torch.manual_seed(0)
+    torch.manual_seed(crc32(name.encode()))
     model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path), dtype=torch.bfloat16)
     model.save_pretrained(path)
     return (path / "model.safetensors").read_bytes()

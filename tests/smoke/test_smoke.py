@@ -96,7 +96,9 @@ def test_table_shows_the_architecture_that_a_chain_of_recipes_starts_from():
     ("changes", "error", "message"),
     [
         ({"model_name_or_path": "nobody/Model-7B"}, UnknownModel, "'nobody/Model-7B' is unknown to MODELS"),
+        ({"model_name_or_path": "outputs/by/nobody"}, UnknownModel, "'outputs/by/nobody' is unknown to MODELS"),
         ({"dataset_name": "nobody/rows"}, UnknownDataset, "'nobody/rows' is unknown to DATASETS"),
+        ({"dataset_name": "rows.jsonl"}, UnknownDataset, "'rows.jsonl' is unknown to DATASETS"),
     ],
 )
 def test_recipe_that_smoke_runs_cannot_make_is_an_error(changes, error, message, tmp_path):
