@@ -16,6 +16,7 @@ Examples:
 
 import os
 import shutil
+import signal
 import sys
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -149,6 +150,7 @@ def parse_arguments() -> Namespace:
 def main() -> int:
     """Prints a line per run and the table, and returns the exit status."""
     args = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.chdir(ROOT)
     started = time.monotonic()
     folder = args.folder.absolute()

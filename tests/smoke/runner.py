@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from outputs import describe_output
@@ -18,6 +19,7 @@ from open_r1.pipelines.local_runner import PRELOADED_MODULES, run_command
 
 TIMEOUT = 240  # seconds for one recipe; three times that for a pipeline
 POLL = 0.05
+PATIENCE = 10  # seconds
 PRELOADED = [
     *PRELOADED_MODULES,
     "trl.trainer.sft_trainer",
@@ -58,6 +60,14 @@ class Smoke:
 
     def run(self) -> list[Result]:
         """Runs everything, and returns the results in the order in which they came."""
+        try:
+            self._run()
+        finally:  # nothing is still running unless this process was stopped
+            for _, process, _ in self.running:
+                end_process(process)
+        return list(self.results.values())
+
+    def _run(self) -> None:
         while self.waiting or self.running:
             self._start_ready_runs()
             time.sleep(POLL)
@@ -65,7 +75,6 @@ class Smoke:
                 self._collect(*item)
             if self.waiting and not self.running and not self._start_ready_runs():
                 raise RuntimeError(f"these recipes need each other: {[run.name for run in self.waiting]}")
-        return list(self.results.values())
 
     def log_of(self, run: SmokeRun) -> Path:
         """The file with the output of a run."""
@@ -104,8 +113,7 @@ class Smoke:
             return
         self.running.remove((run, process, started))
         if process.exitcode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.join()
+            end_process(process)
             self._record(Result(run, FAILED, f"it still ran after {timeout} s", seconds))
         elif process.exitcode != 0:
             self._record(Result(run, FAILED, last_error(self.log_of(run)), seconds))
@@ -121,6 +129,15 @@ class Smoke:
         count = f"{len(self.results):3}/{self.total}"
         text = f"{count}  {result.status:7} {result.seconds:5.1f} s  {result.run.name}: {result.text}"
         self.console.print(text, markup=False)
+
+
+def end_process(process: multiprocessing.Process) -> None:
+    """Ends a run with all of its processes; a pipeline is given the time to end its stages."""
+    process.terminate()
+    process.join(PATIENCE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.join()
 
 
 def last_error(log: Path) -> str:
