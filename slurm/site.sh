@@ -6,6 +6,9 @@
 # export SBATCH_GPUS_PER_NODE=8
 # export SBATCH_TIMELIMIT=24:00:00
 
+# Jobs take whole nodes: all cores (`--exclusive`) and all memory (`--mem=0`). For a part of a node, submit with
+# --oversubscribe --gpus-per-node 1 --cpus-per-task 16 --mem 120G
+
 # module load cuda/12.8
 # export HF_HOME=/scratch/$USER/huggingface  # models and data sets, on a disk that all nodes can read
 # export NCCL_SOCKET_IFNAME=ib0

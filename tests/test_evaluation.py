@@ -10,8 +10,10 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 
 from open_r1.configs import Benchmark
+from open_r1.evals import run_benchmarks
 from open_r1.evals.measures import summarize
 from open_r1.evals.run_benchmarks import grade_completions
+from open_r1.generation import driver
 
 
 @pytest.fixture
@@ -155,3 +157,40 @@ def test_dry_run_generates_nothing(evaluate, tmp_path):
 def test_published_models_are_checked_before_anything_is_generated(evaluate, tmp_path):
     outcome = evaluate("--published", "DeepSeek-R2")
     assert outcome.code == 1 and "Did you mean 'DeepSeek-R1'" in outcome.err and not (tmp_path / "eval").exists()
+
+
+def test_each_model_is_loaded_once_and_its_memory_is_free_before_grading(evaluate, checkpoint, tmp_path, monkeypatch):
+    """An engine holds most of a GPU's memory: neither the next model nor the rewards' models would fit beside it."""
+    events = []
+    load, grade = driver.load_backend, run_benchmarks.grade_completions
+
+    def record_load(args, model_args, tokenizer):
+        backend = load(args, model_args, tokenizer)
+        events.append(f"load {Path(model_args.model_name_or_path).name}")
+        close = backend.close
+
+        def record_close():
+            close()
+            events.append("close")
+
+        backend.close = record_close
+        return backend
+
+    def record_grade(*args):
+        events.append("grade")
+        return grade(*args)
+
+    monkeypatch.setattr(driver, "load_backend", record_load)
+    monkeypatch.setattr(run_benchmarks, "grade_completions", record_grade)
+    benchmark = {"dataset_name": str(tmp_path / "mine.jsonl"), "dataset_split": "train", "num_generations": 1}
+    benchmark |= {"dataset_prompt_column": "question", "dataset_solution_column": "gold"}
+    benchmarks = [json.dumps(benchmark | {"name": name}) for name in ("one", "two")]
+    models = [tmp_path / "first", tmp_path / "second"]
+    for model in models:
+        shutil.copytree(checkpoint, model)
+    outcome = evaluate("--models", *models, "--benchmarks", *benchmarks)
+    assert outcome.code == 0, outcome.err
+    expected = []
+    for model in models:
+        expected += [f"load {model.name}", "close", "grade", "grade"]
+    assert events == expected

@@ -6,6 +6,7 @@ import math
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,8 +18,10 @@ from trl.generation.vllm_client import VLLMClient
 from open_r1.cluster import launch, vllm_server
 from open_r1.cluster.api_key_guard import ApiKeyGuard
 from open_r1.cluster.rollout_client import SeededClient
-from open_r1.cluster.vllm_server import Server, no_proxy_variables, parallel_sizes, rollout_server
+from open_r1.cluster.vllm_server import Server, local_server, no_proxy_variables, parallel_sizes, rollout_server
 from open_r1.configs import GRPOScriptArguments
+from open_r1.configs.parser import RecipeParser
+from open_r1.configs.recipes import stage_of
 from open_r1.utils.errors import RecipeError
 
 
@@ -124,14 +127,53 @@ def test_vllm_nodes_that_are_unused_or_not_started_are_an_error():
     script_args.require_server(args)
 
 
-def test_engine_size_divides_the_attention_heads(monkeypatch):
-    for heads, expected in ((28, (4, 2)), (32, (8, 1)), (12, (4, 2)), (7, (1, 8))):
-        monkeypatch.setattr(
-            "open_r1.models.loading.load_model_info",
-            lambda *_, heads=heads: SimpleNamespace(config=Qwen2Config(num_attention_heads=heads)),
-        )
-        sizes = parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, 8)
-        assert (sizes["tensor_parallel_size"], sizes["data_parallel_size"]) == expected
+@pytest.mark.parametrize(
+    ("heads", "engine", "expected"),
+    [
+        (28, {}, (4, 2)),
+        (32, {}, (8, 1)),
+        (12, {}, (4, 2)),
+        (7, {}, (1, 8)),
+        (32, {"pipeline_parallel_size": 2}, (4, 1)),
+        (32, {"data_parallel_size": 4}, (2, 4)),
+        (12, {"data_parallel_size": 1}, (4, 1)),
+    ],
+)
+def test_engine_size_divides_the_attention_heads(monkeypatch, heads, engine, expected):
+    config = Qwen2Config(num_attention_heads=heads)
+    monkeypatch.setattr("open_r1.models.loading.load_model_info", lambda *_: SimpleNamespace(config=config))
+    sizes = parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, 8, engine)
+    assert (sizes["tensor_parallel_size"], sizes["data_parallel_size"]) == expected
+
+
+def test_engines_larger_than_the_node_are_an_error():
+    with pytest.raises(RecipeError, match="need more than the 8 GPUs"):
+        parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, 8, {"pipeline_parallel_size": 16})
+
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+INFERENCE = sorted([*RECIPES.glob("*/generate/*.yaml"), *RECIPES.glob("*/eval/*.yaml")])
+
+
+def served_options(recipe: Path, *argv: str) -> list[str]:
+    """The options of `vllm serve` for a recipe, on a node with one GPU."""
+    model = ["--model_name_or_path", "me/model"]
+    args, model_args = RecipeParser(stage_of(recipe)).parse(["--config", str(recipe), *model, *argv])
+    (command,) = local_server(args, model_args, "127.0.0.1", 20001, 1).commands
+    return command
+
+
+@pytest.mark.parametrize("recipe", INFERENCE, ids=lambda path: str(path.relative_to(RECIPES)))
+def test_models_are_served_in_the_type_in_which_they_were_saved(recipe):
+    options = served_options(recipe)
+    assert [option for option in options if option.startswith("--dtype")] == ["--dtype=auto"]
+
+
+def test_type_of_a_served_model_can_be_chosen():
+    recipe = Path("recipes/tiny/generate/config_zero.yaml")
+    assert "--dtype=float16" in served_options(recipe, "--dtype", "float16")
+    engine_options = served_options(recipe, "--vllm_engine", "{dtype: bfloat16}")
+    assert [option for option in engine_options if option.startswith("--dtype")] == ["--dtype=bfloat16"]
 
 
 def test_server_is_reached_without_the_proxy(monkeypatch):

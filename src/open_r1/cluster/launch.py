@@ -48,6 +48,7 @@ from open_r1.utils.stop_files import REASONS, STOP, STOPPED
 logger = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds
+CORES_PER_GPU = 8  # that a warning recommends
 TIME_LIMIT = REASONS[1]  # the reason of a run that stops because its job's time limit is near
 SHUTDOWN_TIMEOUT = 3600  # seconds that torch's launcher waits for a run to save a checkpoint; Slurm waits less
 # Slurm sends SIGTERM to the launcher and to the run. The launcher ignores it, so that it stays alive while the run
@@ -78,6 +79,7 @@ def main() -> None:
     job = SlurmJob.current()
     recipe = Path(args.recipe)
     stage = stage_of(recipe)
+    warn_of_few_cores(job)
     if args.nodes is not None and args.nodes != len(job.nodes):
         new_job = submit_job("slurm/train.slurm", [f"--nodes={args.nodes}"], sys.argv[1:])
         logger.info("job %s has %d node(s); job %s has %d", job.id, len(job.nodes), new_job, args.nodes)
@@ -101,6 +103,18 @@ def parse_arguments() -> tuple:
         "--nodes", type=int, help="Number of nodes; if the job has another number, it submits a new job with this one."
     )
     return parser.parse_known_args()
+
+
+def warn_of_few_cores(job: SlurmJob) -> None:
+    """Warns if there is less than one core per GPU: every process, server and engine would wait for the others."""
+    cores = int(os.environ.get("SLURM_CPUS_ON_NODE") or 0)
+    if 0 < cores < job.gpus:
+        logger.warning(
+            "the job has %d core(s) for %d GPUs; submit it with --exclusive, or --cpus-per-task %d",
+            cores,
+            job.gpus,
+            CORES_PER_GPU * job.gpus,
+        )
 
 
 def exit_on_sigterm(*_: object) -> NoReturn:
@@ -197,7 +211,7 @@ def launcher_command(job: SlurmJob, nodes: list[str], accelerate_config: str | N
     """
     processes = len(nodes) * job.processes
     if processes == 1:
-        return srun_command(nodes, ["bash", "-c", LAUNCH_ONE_PROCESS, "launch"])
+        return srun_command(nodes, job.gpus, ["bash", "-c", LAUNCH_ONE_PROCESS, "launch"])
     accelerate_options = [
         *("--num_machines", str(len(nodes))),
         *("--num_processes", str(processes)),
@@ -206,9 +220,11 @@ def launcher_command(job: SlurmJob, nodes: list[str], accelerate_config: str | N
         *("--main_process_ip", job.address),
         *("--main_process_port", str(job.port)),
         *("--rdzv_backend", "static"),
+        # Accelerate's default, pdsh, would start a separate run on each node, and write the environment into a file.
+        *("--deepspeed_multinode_launcher", "standard"),
         *("--config_file", accelerate_config or "recipes/accelerate_configs/ddp.yaml"),
     ]
-    return srun_command(nodes, ["bash", "-c", LAUNCH_ON_EACH_NODE, "launch", *accelerate_options])
+    return srun_command(nodes, job.gpus, ["bash", "-c", LAUNCH_ON_EACH_NODE, "launch", *accelerate_options])
 
 
 def run_training(command: list[str], output_dir: Path, job: SlurmJob, server: Server | None = None) -> JobResult:

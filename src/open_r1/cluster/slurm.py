@@ -17,6 +17,8 @@ RUN_VARIABLES = re.compile(
     r"RANK|\w+_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|MASTER_\w+|TORCHELASTIC_\w+|ACCELERATE_\w+|FSDP_\w+"
     r"|SLURM_(?!CONF$|JWT$|CLUSTERS$)\w+|VLLM_API_KEY|VLLM_HOST_IP"
 )
+# In what a job asks for: `gres:gpu:2`, `gres/gpu:a100:2`, `cpu=8,gres/gpu=2`, or `gres:gpu` for one.
+GPU_REQUEST = re.compile(r"\bgpu(?::[^:=,]*[^:=,\d][^:=,]*)?(?:[:=](\d+))?(?=,|$)")
 FIRST_PORT = 20000  # below the ephemeral ports of Linux
 PORTS_PER_JOB = 3
 MAX_JOBS_WITH_OWN_PORTS = 3333
@@ -30,6 +32,7 @@ class SlurmJob:
         id (`str`): Slurm's id: a number, or `<array>_<task>`.
         port (`int`): The first of three ports that no other job uses.
         nodes (`list[str]`): Names of its nodes, in order.
+        gpus (`int`): GPUs per node.
         processes (`int`): Training processes per node: `PROCESSES_PER_NODE` if set, otherwise one per GPU, or one.
         end (`float`): Unix time at which its time limit is reached; infinite without one.
         warned (`bool`): Whether Slurm has warned, by SIGUSR1, that the time limit is near.
@@ -38,6 +41,7 @@ class SlurmJob:
     id: str
     port: int
     nodes: list[str]
+    gpus: int
     processes: int
     end: float
     warned: bool = False
@@ -59,11 +63,13 @@ class SlurmJob:
         if "SLURM_ARRAY_JOB_ID" in os.environ:
             # One task has the same number as the whole array. This id is that of the task alone.
             job_id = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-        processes = os.environ.get("PROCESSES_PER_NODE") or os.environ.get("SLURM_GPUS_ON_NODE") or "1"
+        gpus = gpus_per_node(run_slurm_command("scontrol", "--oneliner", "show", "job", job_id))
+        processes = os.environ.get("PROCESSES_PER_NODE") or gpus or 1
         job = cls(
             id=job_id,
             port=FIRST_PORT + PORTS_PER_JOB * (int(number) % MAX_JOBS_WITH_OWN_PORTS),
             nodes=run_slurm_command("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split(),
+            gpus=gpus,
             processes=int(processes),
             end=_time_limit(job_id),
         )
@@ -72,11 +78,6 @@ class SlurmJob:
 
     def _receive_warning(self, *_: object) -> None:
         self.warned = True
-
-    @property
-    def gpus(self) -> int:
-        """Number of GPUs on this node."""
-        return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
 
     @property
     def address(self) -> str:
@@ -120,6 +121,30 @@ class SlurmJob:
     def requeue(self) -> None:
         """Requeues the job, which ends it here."""
         run_slurm_command("scontrol", "requeue", self.id)
+
+
+def gpus_per_node(job_description: str) -> int:
+    """Finds out how many GPUs of each node a job asked for.
+
+    A job with whole nodes (`--exclusive`) is allocated all of their GPUs, but a recipe for one GPU must not become a
+    run of eight processes, with eight times the batch.
+
+    Args:
+        job_description (`str`): What `scontrol --oneliner show job` prints.
+
+    Returns:
+        `int`: The number that it asked for per node (`--gpus-per-node`, `--gres`) or per task, which is the same
+        here; otherwise all that it has on this node.
+
+    >>> gpus_per_node("JobId=7 NumNodes=2 TresPerNode=gres:gpu:a100:4 Requeue=1")
+    4
+    """
+    for name in ("TresPerNode", "TresPerTask"):
+        request = re.search(rf"\b{name}=(\S+)", job_description)
+        counts = GPU_REQUEST.findall(request[1]) if request else []
+        if counts:
+            return sum(int(count or 1) for count in counts)
+    return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
 
 
 def run_slurm_command(*command: str, env: dict[str, str] | None = None) -> str:
@@ -181,20 +206,26 @@ def job_state(job_id: str) -> str | None:
     return output or None
 
 
-def srun_command(nodes: list[str], command: list[str]) -> list[str]:
+def srun_command(nodes: list[str], gpus: int, command: list[str]) -> list[str]:
     """Builds a command that runs another one once per node, and ends it on all nodes if it fails on one.
 
     Args:
         nodes (`list[str]`): Nodes of this job.
+        gpus (`int`): GPUs per node.
         command (`list[str]`): What to run.
     """
     count = str(len(nodes))
+    # A step only gets GPUs that it asks for, or that the job did.
+    gpu_options = ["--gpus-per-node", str(gpus)] if gpus else []
     return [
         # SLURM_GPUS is the number of GPUs of the whole job; a step on only some of the nodes would request as many.
         *("env", "-u", "SLURM_GPUS"),
         # --export=ALL: the step needs this process's environment, even if sbatch was told not to pass one on.
         *("srun", "--export=ALL"),
         *("--nodes", count, "--ntasks", count, "--ntasks-per-node", "1", "--nodelist", ",".join(nodes)),
+        *gpu_options,
+        # All cores of the node, even where Slurm would bind each task to one.
+        "--cpu-bind=none",
         *("--kill-on-bad-exit=1", "--wait=0"),
         *command,
     ]

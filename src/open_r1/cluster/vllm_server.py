@@ -133,9 +133,9 @@ def local_server(args: GenerateArguments, model_args: "ModelConfig", host: str, 
         )
     engine = dict(args.vllm_engine or {})
     if gpus > 1 and "tensor_parallel_size" not in engine:
-        engine = parallel_sizes(model_args, args.trust_remote_code, gpus) | engine
+        engine |= parallel_sizes(model_args, args.trust_remote_code, gpus, engine)
     if model_args.dtype:
-        engine["dtype"] = model_args.dtype
+        engine.setdefault("dtype", model_args.dtype)
     command = serve_command(model_args, args.trust_remote_code, host, port, engine)
     return Server([command], host, port)
 
@@ -177,7 +177,7 @@ def rollout_server(
             if rank > 0:
                 engine_of_node["headless"] = True
         command = serve_command(model_args, args.trust_remote_code, host, job.port, engine_of_node)
-        commands.append(srun_command([node], ["env", f"VLLM_HOST_IP={address}", *command]))
+        commands.append(srun_command([node], job.gpus, ["env", f"VLLM_HOST_IP={address}", *command]))
     return Server(commands, host, job.port, env={"VLLM_SERVER_DEV_MODE": "1"})  # otherwise it accepts no weights
 
 
@@ -251,19 +251,34 @@ def serve_option(name: str, value: Any) -> str:
     return f"--{name}={value}"
 
 
-def parallel_sizes(model_args: "ModelConfig", trust_remote_code: bool, gpus: int) -> dict[str, int]:
+def parallel_sizes(
+    model_args: "ModelConfig", trust_remote_code: bool, gpus: int, engine: dict[str, Any]
+) -> dict[str, int]:
     """Chooses the largest engine size that divides the model's attention heads, and as many engines as the GPUs allow.
 
     Args:
         model_args (`ModelConfig`): The model.
         trust_remote_code (`bool`): Whether to run code that comes with it.
         gpus (`int`): Number of GPUs of this node.
+        engine (`dict`): Engine arguments, which may set `pipeline_parallel_size` and `data_parallel_size`.
+
+    Raises:
+        RecipeError: If these need more GPUs than there are.
     """
     from open_r1.models.loading import load_model_info  # imports torch
 
+    stages = engine.get("pipeline_parallel_size", 1)
+    engines = engine.get("data_parallel_size", 1)
+    available = gpus // (stages * engines)  # per pipeline stage of an engine
+    if available == 0:
+        raise RecipeError(
+            f"vllm_engine: {engines} engine(s) of {stages} pipeline stage(s) need more than the {gpus} GPUs of a node."
+        )
     config = load_model_info(model_args, 0, trust_remote_code).config
-    engine_size = math.gcd(gpus, config.get_text_config().num_attention_heads)
-    return {"tensor_parallel_size": engine_size, "data_parallel_size": gpus // engine_size}
+    tensor_size = math.gcd(available, config.get_text_config().num_attention_heads)
+    if "data_parallel_size" not in engine:
+        engines = gpus // (tensor_size * stages)
+    return {"tensor_parallel_size": tensor_size, "data_parallel_size": engines}
 
 
 def no_proxy_variables(host: str) -> dict[str, str]:

@@ -97,20 +97,20 @@ class Recipe:
         Raises:
             RecipeError: If values do not fit together, or do not fit this machine.
         """
-        names = STAGES[self.stage].library_classes
-        if not names:
+        stage = STAGES[self.stage]
+        if not stage.library_classes:
             return (self.arguments,)
         import torch
         import trl
 
-        values = dict(self.values)
+        values = stage.model_defaults | self.values
         if self.arguments.dry_run and not torch.accelerator.is_available():
             values["use_cpu"] = True  # nothing is computed: a recipe for GPUs can be checked on any machine
         if getattr(self.arguments, "bf16_on_cpu", False) and values.get("use_cpu"):
             values.setdefault("bf16", cpu_computes_in_bf16())
         built = [self.arguments]
         with _errors_name(self.source):
-            for name in names:
+            for name in stage.library_classes:
                 built.append(_fill(getattr(trl, name), options_of(name), values))
         return tuple(built)
 

@@ -1,7 +1,8 @@
 """The stages: what each does, the module that runs it, and the dataclasses that its recipes fill."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from open_r1.configs.builders import ColdStartArguments, DistillArguments, RejectionArguments
 from open_r1.configs.evaluation import EvaluationArguments
@@ -20,6 +21,9 @@ from open_r1.configs.training import (
 
 # The options of TRL's `ModelConfig` that inference needs; the others are about adapters and quantization for training.
 INFERENCE_OPTIONS = ("model_name_or_path", "model_revision", "dtype", "attn_implementation")
+# TRL loads models in float32, in order to train them. For inference they keep the type in which they were saved:
+# float32 takes twice the memory, and vLLM has neither FlashAttention nor FP8 for it.
+INFERENCE_DEFAULTS = {"dtype": "auto"}
 
 # Entries of `benchmarks` and `sources` each name their own data set, so these options are an error there.
 DATASET_OPTIONS = ("dataset_name", "dataset_config", "dataset_params", "dataset_train_split")
@@ -37,6 +41,7 @@ class Stage:
         trainer_config (`str`, *optional*): The name of TRL's dataclass of a trainer's options.
         has_model (`bool`, *optional*, defaults to `False`): Whether it takes any options of `ModelConfig`.
         model_options (`tuple[str, ...]`, *optional*): The options of `ModelConfig` that it takes; by default all.
+        model_defaults (`dict`, *optional*): Defaults of `ModelConfig` that differ from TRL's.
         unused (`tuple[str, ...]`, *optional*): Options of `arguments` that the help leaves out.
     """
 
@@ -47,6 +52,7 @@ class Stage:
     trainer_config: str | None = None
     has_model: bool = False
     model_options: tuple[str, ...] | None = None
+    model_defaults: dict[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 
     @property
@@ -79,6 +85,8 @@ class Stage:
         if self.has_model:
             model_options = options_of("ModelConfig")
             options |= {name: model_options[name] for name in self.model_options or model_options}
+        for name, default in self.model_defaults.items():
+            options[name] = replace(options[name], default=default)
         return options
 
 
@@ -94,6 +102,7 @@ def _inference(summary: str, name: str, arguments: type, example: str, unused: t
         example,
         has_model=True,
         model_options=INFERENCE_OPTIONS,
+        model_defaults=INFERENCE_DEFAULTS,
         unused=unused,
     )
 

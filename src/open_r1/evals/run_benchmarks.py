@@ -17,7 +17,7 @@ from open_r1.data.load import load_split, rename_columns, require_column, write_
 from open_r1.evals.codeforces import read_standings
 from open_r1.evals.measures import summarize
 from open_r1.evals.results import FILE, read_evaluation, write_evaluation
-from open_r1.generation.driver import generate_completions
+from open_r1.generation.driver import LazyBackend, generate_completions
 from open_r1.grading import usable_gold
 from open_r1.models.loading import load_model_info
 from open_r1.rewards import Composition
@@ -61,9 +61,7 @@ def evaluate_models(
     check_evaluation(runs)
     evaluations = []
     for run_args, run_model_args in runs:
-        summaries = {}
-        for benchmark in args.suite:
-            summaries[benchmark.name] = run_benchmark(run_args, run_model_args, benchmark, console)
+        summaries = run_benchmarks(run_args, run_model_args, console)
         if not args.dry_run:
             evaluations.append(_write_results(run_args, run_model_args, summaries))
     return evaluations
@@ -99,38 +97,40 @@ def check_evaluation(runs: list[tuple[EvaluationArguments, ModelConfig]]) -> Non
             generate_completions(_generation_arguments(dry_run_args, benchmark), runs[0][1], quiet_console)
 
 
-def run_benchmark(
-    args: EvaluationArguments,
-    model_args: ModelConfig,
-    benchmark: Benchmark,
-    console: Console,
-) -> dict | None:
-    """Generates the missing completions of a benchmark, scores all completions and summarizes the scores.
+def run_benchmarks(args: EvaluationArguments, model_args: ModelConfig, console: Console) -> dict[str, dict]:
+    """Generates the missing completions of a model on all benchmarks, scores all of them and summarizes the scores.
+
+    The model is loaded once. Completions are scored after its memory is free, since rewards may load models, too.
 
     Args:
-        args (`EvaluationArguments`): Sampling parameters and output folder.
+        args (`EvaluationArguments`): Benchmarks, sampling parameters and output folder.
         model_args (`ModelConfig`): The model.
-        benchmark (`Benchmark`): The benchmark.
         console (`Console`): Console for progress output.
 
     Returns:
-        `dict`: Return value of `summarize`; `None` in a dry run.
+        `dict[str, dict]`: Return value of `summarize` for each benchmark; empty in a dry run.
 
     Raises:
         RecipeError: If completions are missing or none can be judged.
     """
-    generation_args = _generation_arguments(args, benchmark)
-    failed = generate_completions(generation_args, model_args, console)
+    with LazyBackend() as backend:
+        for benchmark in args.suite:
+            generation_args = _generation_arguments(args, benchmark)
+            failed = generate_completions(generation_args, model_args, console, backend)
+            if failed:
+                raise RecipeError(
+                    f"{benchmark.name}: {failed:,} completions are missing; run the same command again to generate "
+                    "them."
+                )
     if args.dry_run:
-        return None
-    if failed:
-        raise RecipeError(
-            f"{benchmark.name}: {failed:,} completions are missing; run the same command again to generate them."
-        )
-    folder = Path(generation_args.output_dir)
-    scored = grade_completions(folder, benchmark, args.thought_opened, console.is_terminal)
-    write_rows(scored, folder.with_name(f"{folder.name}.parquet"))
-    return summarize(scored, benchmark)
+        return {}
+    summaries = {}
+    for benchmark in args.suite:
+        folder = Path(args.output_dir, benchmark.name)
+        scored = grade_completions(folder, benchmark, args.thought_opened, console.is_terminal)
+        write_rows(scored, folder.with_name(f"{folder.name}.parquet"))
+        summaries[benchmark.name] = summarize(scored, benchmark)
+    return summaries
 
 
 def grade_completions(

@@ -1,4 +1,4 @@
-"""Back ends that generate completions in this process, one batch at a time: transformers (on any machine) and vLLM."""
+"""Back ends that generate completions one batch at a time: transformers (on any machine) and one vLLM engine."""
 
 from typing import Any, Protocol
 
@@ -17,6 +17,10 @@ class Backend(Protocol):
 
     def generate(self, requests: list[Request]) -> list[Completion]:
         """Generates the completions of a batch; the same batch always gives the same completions."""
+        ...
+
+    def close(self) -> None:
+        """Frees its memory, for the next model."""
         ...
 
 
@@ -66,6 +70,12 @@ class TransformersBackend:
         for tokens, prompt in zip(output[:, width:].tolist(), prompts, strict=True):
             completions.append(self._to_completion(tokens, len(prompt)))
         return completions
+
+    def close(self) -> None:
+        """Frees the memory of the model."""
+        del self.model
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _tokenize(self, request: Request) -> list[int]:
         if isinstance(request.prompt, str):
@@ -136,13 +146,14 @@ class VLLMBackend:
             ) from error
         self.sampling = args.sampling
         self.chat_template = tokenizer.chat_template
-        self.engine = LLM(
-            model_args.model_name_or_path,
-            revision=model_args.model_revision,
-            dtype=model_args.dtype or "auto",
-            trust_remote_code=args.trust_remote_code,
-            **(args.vllm_engine or {}),
-        )
+        options = {
+            "revision": model_args.model_revision,
+            "dtype": model_args.dtype or "auto",
+            "trust_remote_code": args.trust_remote_code,
+        }
+        options |= args.vllm_engine or {}
+        options.pop("data_parallel_size", None)  # the number of engines, of which this is one; see `engines`
+        self.engine = LLM(model_args.model_name_or_path, **options)
 
     def generate(self, requests: list[Request]) -> list[Completion]:
         """Generates the completions of a batch.
@@ -167,6 +178,10 @@ class VLLMBackend:
                 Completion(generated.text, finish_reason, len(output.prompt_token_ids), len(generated.token_ids))
             )
         return completions
+
+    def close(self) -> None:
+        """Ends the processes of the engine, which frees its GPUs."""
+        self.engine.llm_engine.engine_core.shutdown()
 
 
 def _load_model(model_args: ModelConfig, args: GenerateArguments) -> torch.nn.Module:

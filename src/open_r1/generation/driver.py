@@ -37,13 +37,45 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def generate_completions(args: GenerateArguments, model_args: "ModelConfig", console: Console) -> int:
+class LazyBackend:
+    """The back end of a model, loaded when it is first needed and closed at the end of a `with` block.
+
+    Runs with the same model, sampling parameters and engine arguments can share it.
+    """
+
+    def __init__(self):
+        self.backend: Backend | None = None
+
+    def load(
+        self, args: GenerateArguments, model_args: "ModelConfig", tokenizer: "PreTrainedTokenizerBase"
+    ) -> "Backend":
+        """Loads the model, unless it is loaded already."""
+        if self.backend is None:
+            self.backend = load_backend(args, model_args, tokenizer)
+        return self.backend
+
+    def __enter__(self) -> "LazyBackend":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.backend is not None:
+            self.backend.close()
+
+
+def generate_completions(
+    args: GenerateArguments,
+    model_args: "ModelConfig",
+    console: Console,
+    shared_backend: LazyBackend | None = None,
+) -> int:
     """Generates the completions of a recipe that do not exist yet.
 
     Args:
         args (`GenerateArguments`): Prompts, sampling parameters, back end and output folder.
         model_args (`ModelConfig`): The model.
         console (`Console`): Shows what happens.
+        shared_backend (`LazyBackend`, *optional*): Of several runs with this model; by default the model is only
+            loaded for this one.
 
     Returns:
         `int`: Number of completions that failed.
@@ -78,9 +110,13 @@ def generate_completions(args: GenerateArguments, model_args: "ModelConfig", con
             requests = build_requests(ids, rows["prompt"], args.num_generations, args.seed)
             if args.backend == "server":
                 generate_on_servers(requests, _build_client(args, model_args), store, progress)
-            elif existing < wanted:
-                backend = _load_backend(args, model_args, tokenizer)
+            elif existing < wanted and shared_backend is not None:
+                backend = shared_backend.load(args, model_args, tokenizer)
                 generate_in_batches(list(requests), backend, store, args.batch_size, progress)
+            elif existing < wanted:
+                with LazyBackend() as own_backend:
+                    backend = own_backend.load(args, model_args, tokenizer)
+                    generate_in_batches(list(requests), backend, store, args.batch_size, progress)
         store.write_manifest(ids, args.num_generations, rows.features.to_dict())
         existing = store.count(ids, args.num_generations)
     failed = wanted - existing
@@ -147,8 +183,12 @@ def _load_model_info(args: GenerateArguments, model_args: "ModelConfig") -> "Mod
         if not model_args.model_name_or_path:
             raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
         return None
-    from open_r1.models.loading import load_model_info  # imports torch, which servers do without
+    # They import torch, which servers do without.
+    from open_r1.models.attention import check_attention, runs_on_cpu
+    from open_r1.models.loading import load_model_info
 
+    if args.backend == "transformers":
+        check_attention(model_args.attn_implementation, runs_on_cpu(), args.dry_run)
     model_info = load_model_info(model_args, args.seed, args.trust_remote_code)
     use_chat_template(model_info.tokenizer, args.chat_template_path)
     return model_info
@@ -168,14 +208,25 @@ def _load_prompts(args: GenerateArguments, tokenizer: "PreTrainedTokenizerBase |
     return rows
 
 
-def _load_backend(
+def load_backend(
     args: GenerateArguments, model_args: "ModelConfig", tokenizer: "PreTrainedTokenizerBase"
 ) -> "Backend":
-    from open_r1.generation.backends import TransformersBackend, VLLMBackend  # import torch
+    """Loads a model for generation: with vLLM, on all visible GPUs.
 
-    if args.backend == "vllm":
-        return VLLMBackend(model_args, tokenizer, args)
-    return TransformersBackend(model_args, tokenizer, args)
+    Args:
+        args (`GenerateArguments`): The back end and its options.
+        model_args (`ModelConfig`): The model.
+        tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
+    """
+    from open_r1.generation.backends import TransformersBackend, VLLMBackend  # import torch
+    from open_r1.generation.engines import ParallelBackend, assign_gpus, visible_gpus
+
+    if args.backend != "vllm":
+        return TransformersBackend(model_args, tokenizer, args)
+    gpus_of_engines = assign_gpus(visible_gpus(), args.vllm_engine or {})
+    if len(gpus_of_engines) > 1:
+        return ParallelBackend(gpus_of_engines, model_args, tokenizer, args)
+    return VLLMBackend(model_args, tokenizer, args)
 
 
 def _build_client(args: GenerateArguments, model_args: "ModelConfig") -> ServerClient:

@@ -26,6 +26,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from open_r1.configs import GRPOScriptArguments, ScriptArguments
+from open_r1.models.attention import check_attention
 from open_r1.models.loading import ModelInfo, load_model, load_model_info
 from open_r1.training.callbacks import LogHistory, ProgressLog, ShowCompletions
 from open_r1.training.checkpoints import (
@@ -121,6 +122,8 @@ def prepare(
     trust_remote_code = getattr(training_args, "trust_remote_code", False)
     if not script_args.dry_run:
         check_precision(script_args, training_args)
+    on_cpu = training_args.device.type == "cpu"
+    check_attention(model_args.attn_implementation, on_cpu, script_args.dry_run)
     model_info = load_model_info(model_args, training_args.seed, trust_remote_code)
     check_quantization(model_info.config, model_args)
     check_reference_model(training_args, model_args)
