@@ -48,6 +48,7 @@ def test_jobs_get_all_cores_and_all_memory_of_their_nodes(path):
         ("TresPerNode=gres:gpu:a100:4,gres:gpu:v100:2", 6),
         ("TresPerTask=cpu=8,gres/gpu=2", 2),
         ("TresPerJob=gres:gpu:16", 8),
+        ("TresPerJob=gres:gpu:4", 2),
         ("TresPerNode=gres:nic:2", 8),
         ("TresPerNode=gres:gpumem:80", 8),
         ("", 8),

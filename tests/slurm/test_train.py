@@ -1,6 +1,7 @@
 """`sbatch slurm/train.slurm` on a real cluster of two nodes (run by `make test-all`)."""
 
 import json
+import os
 import re
 import subprocess
 
@@ -44,6 +45,16 @@ def test_two_nodes_have_the_losses_of_one(cluster, base, tmp_path):
     assert cluster.wait(job) == "COMPLETED", cluster.log(job)
     assert "on node1, node2" in cluster.log(job) and "16 = 8 per device × 2 processes" in cluster.log(job)
     assert losses(tmp_path / "two") == pytest.approx(losses(base), rel=1e-4)
+
+
+def test_a_job_has_all_cores_of_its_nodes_unless_it_asks_for_fewer(cluster, tmp_path):
+    argv = [*ZERO, "--dry_run", "true", "--output_dir", tmp_path / "zero"]
+    job = cluster.sbatch(*argv)
+    cluster.wait(job)
+    assert cluster.about(job)["NumCPUs"] == str(os.cpu_count()), cluster.log(job)
+    part = cluster.sbatch("--oversubscribe", "--cpus-per-task", 1, *argv)
+    cluster.wait(part)
+    assert cluster.about(part)["NumCPUs"] == "1", cluster.log(part)
 
 
 def test_nodes_given_to_the_script_submit_another_job(cluster, tmp_path):

@@ -133,18 +133,30 @@ def gpus_per_node(job_description: str) -> int:
         job_description (`str`): What `scontrol --oneliner show job` prints.
 
     Returns:
-        `int`: The number that it asked for per node (`--gpus-per-node`, `--gres`) or per task, which is the same
-        here; otherwise all that it has on this node.
+        `int`: The number that it asked for per node, per task (one on each node) or in all; if it did not ask, all
+        that it has on this node.
 
     >>> gpus_per_node("JobId=7 NumNodes=2 TresPerNode=gres:gpu:a100:4 Requeue=1")
     4
     """
     for name in ("TresPerNode", "TresPerTask"):
-        request = re.search(rf"\b{name}=(\S+)", job_description)
-        counts = GPU_REQUEST.findall(request[1]) if request else []
-        if counts:
-            return sum(int(count or 1) for count in counts)
-    return int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
+        count = _count_gpus(name, job_description)
+        if count:
+            return count
+    on_this_node = int(os.environ.get("SLURM_GPUS_ON_NODE") or 0)
+    nodes = re.search(r"\bNumNodes=(\d+)", job_description)
+    in_all = _count_gpus("TresPerJob", job_description)
+    if nodes and in_all:
+        return min(on_this_node, in_all // int(nodes[1]))
+    return on_this_node
+
+
+def _count_gpus(request_name: str, job_description: str) -> int:
+    """The GPUs in one of a job's requests, such as `TresPerNode`; 0 if there are none."""
+    request = re.search(rf"\b{request_name}=(\S+)", job_description)
+    if request is None:
+        return 0
+    return sum(int(count or 1) for count in GPU_REQUEST.findall(request[1]))
 
 
 def run_slurm_command(*command: str, env: dict[str, str] | None = None) -> str:
