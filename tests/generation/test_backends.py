@@ -1,7 +1,11 @@
 """What reaches vLLM's engine, and how engines share the GPUs of a machine. Engines are replaced by a stand-in."""
 
+import multiprocessing
 import os
+import shutil
+import signal
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -98,6 +102,20 @@ def test_transformers_keeps_the_type_in_which_the_model_was_saved(checkpoint, tm
     assert TransformersBackend(model_args, tokenizer, args).model.dtype == getattr(torch, dtype)
 
 
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_penalty_is_that_of_the_recipe_and_not_of_the_model(checkpoint, tmp_path, temperature):
+    """Qwen2.5's generation config, for one, has a penalty of 1.05."""
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "generation_config.json").write_text('{"repetition_penalty": 5.0, "top_k": 20, "do_sample": true}')
+    completions = []
+    for model in (checkpoint, tmp_path):
+        argv = ["--model_name_or_path", model, "--max_completion_length", 16, "--temperature", temperature]
+        args, model_args = parse(ZERO, *argv)
+        backend = TransformersBackend(model_args, AutoTokenizer.from_pretrained(model), args)
+        completions.append(backend.generate([Request("p", 0, "(3*7)+5=", seed=3)]))
+    assert completions[0] == completions[1]
+
+
 @pytest.mark.parametrize(
     ("gpus", "engine", "expected"),
     [
@@ -178,6 +196,51 @@ def test_engines_divide_batches_and_end(monkeypatch, arguments):
         assert [completion.completion for completion in completions] == expected[:size]
     backend.close()
     assert [engine.process.exitcode for engine in backend.engines] == [0, 0]
+
+
+def never_answer(connection, gpus, model_args, tokenizer, args):
+    """An engine that is in the middle of a long batch."""
+    stand_in = StandIn()
+
+    def generate(*call, **options):
+        time.sleep(600)
+
+    stand_in.generate = generate
+    sys.modules["vllm"] = stand_in.module()
+    engines.run_engine(connection, gpus, model_args, tokenizer, args)
+
+
+def test_engines_end_in_the_middle_of_a_batch(monkeypatch, arguments):
+    monkeypatch.setattr(engines, "run_engine", never_answer)
+    backend = ParallelBackend(["0"], *arguments)
+    backend.engines[0].send([Request("p", 0, "prompt", seed=0)])
+    started = time.monotonic()
+    backend.close()
+    assert backend.engines[0].process.exitcode == 0 and time.monotonic() - started < 30
+
+
+def start_engine_and_die(path, arguments):
+    """A main process that is killed while its engine works."""
+    engines.run_engine = never_answer
+    engine = engines.EngineProcess("0", *arguments)
+    engine.receive()
+    engine.send([Request("p", 0, "prompt", seed=0)])
+    Path(path).write_text(str(engine.process.pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_engines_end_with_a_main_process_that_was_killed(arguments, tmp_path):
+    main = multiprocessing.get_context("spawn").Process(
+        target=start_engine_and_die, args=(tmp_path / "pid", arguments)
+    )
+    main.start()
+    main.join()
+    pid = int((tmp_path / "pid").read_text())
+    for _ in range(300):
+        if not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"engine {pid} is still running")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ class TransformersBackend:
         if sampling["stop"]:
             options["stop_strings"] = sampling["stop"]
             options["tokenizer"] = self.tokenizer
+        options["repetition_penalty"] = sampling["repetition_penalty"]
         if sampling["temperature"] == 0:
             greedy = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
             return options | greedy
@@ -97,7 +98,6 @@ class TransformersBackend:
         options["top_p"] = sampling["top_p"]
         options["top_k"] = sampling["top_k"] or 0
         options["min_p"] = sampling["min_p"] or None
-        options["repetition_penalty"] = sampling["repetition_penalty"]
         return options
 
     def _find_eos_token_ids(self) -> list[int]:

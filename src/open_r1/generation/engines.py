@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import traceback
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -158,7 +160,8 @@ class EngineProcess:
         return answer
 
     def stop(self) -> None:
-        """Waits until it has ended, and kills it if it does not. Its connection must be closed."""
+        """Ends it, even in the middle of a batch."""
+        self.process.terminate()
         self.process.join(STOP_TIMEOUT)
         if self.process.is_alive():
             self.process.kill()
@@ -181,7 +184,9 @@ def run_engine(
         tokenizer (`PreTrainedTokenizerBase`): Its tokenizer.
         args (`GenerateArguments`): How to sample.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the main process, which closes the connection
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the main process, which then ends this one
+    signal.signal(signal.SIGTERM, exit_on_sigterm)
+    threading.Thread(target=end_with_main_process, daemon=True).start()
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     backend = None
     try:
@@ -197,3 +202,14 @@ def run_engine(
     finally:
         if backend is not None:
             backend.close()
+
+
+def exit_on_sigterm(*_: object) -> NoReturn:
+    """Handles SIGTERM by exiting, so that the engine is closed."""
+    sys.exit(0)
+
+
+def end_with_main_process() -> None:
+    """Ends this process when the main one has ended, even if that was killed: engines would keep their GPUs."""
+    wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
