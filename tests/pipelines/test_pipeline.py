@@ -304,7 +304,8 @@ from datasets import Dataset
 
 def rows(split, seed):
     with open({str(record)!r}, "a") as stream:
-        stream.write(os.environ.get("VARIABLE_OF_A_STAGE", "not set") + "\\n")
+        stream.write(os.environ.get("VARIABLE_OF_A_STAGE", "not set"))
+        stream.write(", NVML " + os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK", "not used") + "\\n")
     return Dataset.from_dict({{"problem": ["1+1", "1+2"]}})
 """
     )
@@ -325,7 +326,7 @@ def test_the_env_of_a_stage_is_set_in_its_process_only(small, run_pipeline, tmp_
     assert "VARIABLE_OF_A_STAGE" not in os.environ, "building the tasks changes the environment"
     outcome = run_pipeline("--config", small)
     assert outcome.returncode == 0, outcome.stderr
-    assert record.read_text().splitlines() == ["of stage one", "not set"]
+    assert record.read_text().splitlines() == ["of stage one, NVML 1", "not set, NVML 1"]
 
 
 def listen_to_ctrl_c():

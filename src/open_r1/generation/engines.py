@@ -200,6 +200,7 @@ def run_engine(
         traceback.print_exc()
         connection.send(f"{type(error).__name__}: {error}")
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends already
         if backend is not None:
             backend.close()
 

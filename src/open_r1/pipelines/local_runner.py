@@ -212,6 +212,8 @@ class StageProcess:
 
     def _start(self) -> multiprocessing.Process:
         # The launcher of a Slurm job only needs modules that this process has imported, so a plain fork is enough.
+        # Imported libraries ask torch for GPUs. If torch then asks CUDA, CUDA fails in all forks; NVML does not.
+        os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
         context = multiprocessing.get_context("fork" if self.task.runs_in_slurm_job else "forkserver")
         if not self.task.runs_in_slurm_job:
             context.set_forkserver_preload(PRELOADED_MODULES)
