@@ -34,6 +34,7 @@ def main() -> None:
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.sequences import SequenceLengths
     from open_r1.training.start_up_box import show_start_up_box
+    from open_r1.training.tokenizing_time import check_tokenizing_time
 
     # Check the recipe
     run = prepare("sft", script_args, args, model_args)
@@ -45,6 +46,7 @@ def main() -> None:
     hide_short_progress_bars(dataset)
     dataset = to_training_rows(dataset, script_args, args.dataset_text_field)
     check_training_text(dataset, tokenizer, args)
+    check_tokenizing_time(len(dataset), measure_rows(dataset, tokenizer, args), args)
     dataset = drop_overlong(dataset, tokenizer, args)
     if held_out:
         held_out = to_training_rows(held_out, script_args, args.dataset_text_field)
