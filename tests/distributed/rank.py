@@ -5,9 +5,14 @@ import sys
 import torch
 
 
-torch.distributed.init_process_group("gloo")
-total = torch.ones(1)
-torch.distributed.all_reduce(total)
-rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-sys.stdout.write(f"rank {rank} of {size}, {total.item():g} counted\n")
-torch.distributed.destroy_process_group()
+def main() -> None:
+    torch.distributed.init_process_group("gloo")
+    total = torch.ones(1)
+    torch.distributed.all_reduce(total)
+    rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    sys.stdout.write(f"rank {rank} of {size}, {total.item():g} counted\n")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
