@@ -24,7 +24,7 @@ def prepare(function, rows, template=CHAT, **kwargs):
         rows = [rows]
     tokenizer = tiny.tokenizer()
     tokenizer.chat_template = template
-    args = SFTConfig(output_dir="unused", use_cpu=True, bf16=False, **kwargs)
+    args = SFTConfig(**{"output_dir": "unused"} | kwargs, use_cpu=True, bf16=False)
     return function(Dataset.from_list(rows), tokenizer, args)
 
 
@@ -64,6 +64,15 @@ def test_rows_that_would_lose_their_answer_are_dropped(packing, caplog):
     kept = prepare(drop_overlong, rows, max_length=LENGTH, packing=packing)
     assert kept.to_list() == rows[:300] + rows[301:]
     assert f"1 of 302 rows have more than max_length = {LENGTH} tokens and were dropped" in caplog.text
+
+
+def test_measured_rows_are_found_in_the_cache_by_other_processes_and_runs():
+    """`datasets` finds them by a fingerprint, which must not depend on options of the run or of the process."""
+    rows = [conversation("1+1"), conversation("1+1+1")]
+    fingerprints = set()
+    for options in ({}, {"learning_rate": 0.5}, {"output_dir": "other"}):
+        fingerprints.add(prepare(drop_overlong, rows, **{"max_length": LENGTH} | options)._fingerprint)
+    assert len(fingerprints) == 1
 
 
 def test_prompts_with_completions_are_dropped_as_conversations_are():

@@ -122,8 +122,11 @@ def _writer(tokenizer: "PreTrainedTokenizerBase", args: "SFTConfig") -> Callable
     if not end or end not in tokenizer.get_vocab():
         raise RecipeError(f"eos_token: {end!r} is not in the tokenizer's vocabulary; name a token that is.")
 
+    text_field = args.dataset_text_field
+
+    # `datasets` caches results by what this function refers to. `args` would be of one process, and of one run.
     def write(row: dict) -> str:
-        return _training_text(row, tokenizer, args.dataset_text_field, end)
+        return _training_text(row, tokenizer, text_field, end)
 
     return write
 
