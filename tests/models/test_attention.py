@@ -62,7 +62,7 @@ def test_fallback_is_named(installed, caplog):
 def test_kernels_of_the_hub_need_a_package(installed):
     installed(2)
     with pytest.raises(
-        RecipeError, match=r"kernels-community/flash-attn2 is not installed; pip install 'trl\[kernels\]'"
+        RecipeError, match=r"kernels-community/flash-attn2' is not installed; pip install 'trl\[kernels\]'"
     ):
         check_attention(KERNEL, on_cpu=False)
     installed(kernels=True)

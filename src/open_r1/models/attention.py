@@ -68,7 +68,7 @@ def _check_kernels(implementation: str, name: str) -> None:
     """Checks that transformers can load an implementation from the Hub, and logs which."""
     if not is_kernels_available():
         raise RecipeError(
-            f"attn_implementation: {implementation} is not installed; {_what_it_needs(name)}. "
+            f"attn_implementation: {implementation!r} is not installed; {_what_it_needs(name)}. "
             "Without it, set `attn_implementation: sdpa`, which also keeps packed rows apart."
         )
     if name in FLASH_ATTN_KERNEL_FALLBACK:
