@@ -299,7 +299,8 @@ LATEX_SPELLINGS = _compile(
         (r"(\d)\s*\\text\s*\{?\s*:\s*\}?", r"\1:", ":"),
         # r cis θ, a complex number
         (
-            r"\\?(?:operatorname|text|mathrm)?\s*\{?\s*\bcis\s*\}?\s*(\([^()]{1,30}\)|[\d.]+\s*°|\\frac\{[^{}]*\}\{[^{}]*\}|\\pi)",
+            r"\\?(?:operatorname|text|mathrm)?\s*\{?\s*\bcis\s*\}?\s*"
+            r"(\([^()]{1,30}\)|[\d.]+\s*°|\\frac\{[^{}]*\}\{[^{}]*\}|\\pi)",
             r"(\\cos(\1)+i\\sin(\1))",
             "cis",
         ),
@@ -307,7 +308,8 @@ LATEX_SPELLINGS = _compile(
         (r"(?<=[\d}])\s*\\Omega", "«ohm»", "Omega"),
         (r"\bsq\.", "sq", "sq."),
         (
-            r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b(?:\s+(?:increase|decrease|discount|profit|loss))?(?:\s*\})?",
+            r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?\bper\s?cent\b"
+            r"(?:\s+(?:increase|decrease|discount|profit|loss))?(?:\s*\})?",
             "%",
             "cent",
         ),
