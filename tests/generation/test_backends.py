@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -217,6 +218,30 @@ def test_engines_end_in_the_middle_of_a_batch(monkeypatch, arguments):
     started = time.monotonic()
     backend.close()
     assert backend.engines[0].process.exitcode == 0 and time.monotonic() - started < 30
+
+
+def lose_first_signal(connection, gpus, model_args, tokenizer, args):
+    """An engine that gets the first SIGTERM where an exception of the handler is lost."""
+    stand_in = StandIn()
+
+    def generate(*call, **options):
+        with suppress(SystemExit):
+            time.sleep(600)
+        time.sleep(600)
+
+    stand_in.generate = generate
+    sys.modules["vllm"] = stand_in.module()
+    engines.run_engine(connection, gpus, model_args, tokenizer, args)
+
+
+def test_engines_end_although_the_first_signal_is_lost(monkeypatch, arguments):
+    monkeypatch.setattr(engines, "run_engine", lose_first_signal)
+    monkeypatch.setattr(engines, "STOP_TIMEOUT", 12.0)
+    backend = ParallelBackend(["0"], *arguments)
+    backend.engines[0].send([Request("p", 0, "prompt", seed=0)])
+    time.sleep(1)
+    backend.close()
+    assert backend.engines[0].process.exitcode == 0
 
 
 def start_engine_and_die(path, arguments):

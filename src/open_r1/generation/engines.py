@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -21,6 +22,7 @@ from open_r1.utils.errors import RecipeError
 
 
 STOP_TIMEOUT = 60.0  # seconds that an engine may take to free its GPUs
+STOP_ATTEMPTS = 12  # in this time; a signal is lost if it arrives just before a call that waits
 
 
 def visible_gpus() -> list[str]:
@@ -161,11 +163,13 @@ class EngineProcess:
 
     def stop(self) -> None:
         """Ends it, even in the middle of a batch."""
-        self.process.terminate()
-        self.process.join(STOP_TIMEOUT)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        for _ in range(STOP_ATTEMPTS):
+            self.process.terminate()
+            self.process.join(STOP_TIMEOUT / STOP_ATTEMPTS)
+            if not self.process.is_alive():
+                return
+        self.process.kill()
+        self.process.join()
 
 
 def run_engine(
@@ -213,4 +217,6 @@ def exit_on_sigterm(*_: object) -> NoReturn:
 def end_with_main_process() -> None:
     """Ends this process when the main one has ended, even if that was killed: engines would keep their GPUs."""
     wait([multiprocessing.parent_process().sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_TIMEOUT / STOP_ATTEMPTS)
