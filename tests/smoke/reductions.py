@@ -266,7 +266,7 @@ def reduce(path: Path, urls: list[str], folder: Path, serve: bool = False) -> Sm
         return reduce_evaluation(path, urls)
     if stage in BUILDERS:
         return reduce_builder(path, urls, folder)
-    raise LookupError(f"{path}: the stage {stage!r} has no smoke run; add one to tests/smoke/reduce.py")
+    raise LookupError(f"{path}: the stage {stage!r} has no smoke run; add one to tests/smoke/reductions.py")
 
 
 def _served_copy(path: str, urls: list[str], folder: Path) -> str:

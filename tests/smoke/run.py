@@ -27,7 +27,9 @@ TESTS = Path(__file__).resolve().parents[1]
 ROOT = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "smoke")]
 
+import datasets  # noqa: E402
 import hub_server  # noqa: E402
+import transformers  # noqa: E402
 from made_hub import known_golds, model_of, publish  # noqa: E402
 from made_models import write_copies  # noqa: E402
 from made_rows import FILES  # noqa: E402
@@ -151,6 +153,8 @@ def main() -> int:
     """Prints a line per run and the table, and returns the exit status."""
     args = parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
     os.chdir(ROOT)
     started = time.monotonic()
     folder = args.folder.absolute()
