@@ -84,6 +84,16 @@ def test_deepspeed_is_started_by_one_launcher_per_node(job):
     assert "--deepspeed_multinode_launcher standard" in shlex.join(words)
 
 
+def test_accelerate_config_of_a_single_process_is_used(job):
+    job.processes = 1
+    one_node = job.nodes[:1]
+    assert "accelerate" not in shlex.join(launcher_command(job, one_node, None, bf16=True))
+    words = launcher_command(job, one_node, "offload.yaml", bf16=True)
+    options = words[words.index("--num_machines") :]
+    expected = {"--num_machines": "1", "--num_processes": "1", "--config_file": "offload.yaml"}
+    assert {name: options[options.index(name) + 1] for name in expected} == expected
+
+
 @pytest.mark.parametrize(("cores", "is_warned"), [("1", True), ("7", True), ("8", False), ("96", False)])
 def test_fewer_cores_than_gpus_are_warned_of(job, monkeypatch, caplog, cores, is_warned):
     monkeypatch.setenv("SLURM_CPUS_ON_NODE", cores)

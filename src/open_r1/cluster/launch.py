@@ -54,7 +54,7 @@ SHUTDOWN_TIMEOUT = 3600  # seconds that torch's launcher waits for a run to save
 # Slurm sends SIGTERM to the launcher and to the run. The launcher ignores it, so that it stays alive while the run
 # saves a checkpoint.
 LAUNCH_ON_EACH_NODE = 'trap "" TERM; exec accelerate launch --quiet --machine_rank "$SLURM_PROCID" "$@"'
-# A single process needs no launcher, which would take seconds to start.
+# A single process with nothing to configure needs no launcher, which would take seconds to start.
 LAUNCH_ONE_PROCESS = 'trap "" TERM; exec python "$@"'
 COMPLETED_WORK = ("completions-*.jsonl", "verdicts*.jsonl", "*.parquet")
 
@@ -206,11 +206,12 @@ def launcher_command(job: SlurmJob, nodes: list[str], accelerate_config: str | N
     Args:
         job (`SlurmJob`): The job.
         nodes (`list[str]`): The first nodes of the job.
-        accelerate_config (`str`, *optional*): Accelerate config file; DDP by default.
+        accelerate_config (`str`, *optional*):
+            Accelerate config file; DDP by default. It also matters to a single process, such as for offloading.
         bf16 (`bool`): Whether the training uses bfloat16.
     """
     processes = len(nodes) * job.processes
-    if processes == 1:
+    if processes == 1 and accelerate_config is None:
         return srun_command(nodes, job.gpus, ["bash", "-c", LAUNCH_ONE_PROCESS, "launch"])
     accelerate_options = [
         *("--num_machines", str(len(nodes))),
