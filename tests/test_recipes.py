@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import jinja2
@@ -11,6 +12,7 @@ import yaml
 from jinja2 import meta
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
+from open_r1.configs import steps_of_a_round
 from open_r1.configs.benchmarks import Benchmark
 from open_r1.configs.locate import REPOSITORY
 from open_r1.configs.parser import RecipeParser
@@ -19,6 +21,7 @@ from open_r1.configs.stages import STAGES, TRAINING
 from open_r1.data.prompts import read_template
 from open_r1.pipelines.tasks import build_tasks
 from open_r1.planning.fit import count_gpus, describe_fit
+from open_r1.planning.recipe import plan_recipe
 from open_r1.utils.errors import RecipeError
 
 
@@ -96,6 +99,19 @@ def test_tokenizing_is_over_before_the_other_processes_give_up(path):
     _, args, _ = RecipeParser("sft").parse(["--config", str(path), "--use_cpu", "true"])
     assert args.dataset_num_proc >= 16
     assert args.ddp_timeout > TOKENS * SECONDS_PER_TOKEN, "even where a node has only one core to spare"
+
+
+GRPO = [path for path in TRAINED if path.parent.name == "grpo" and re.search("nodes? of|H800", path.read_text())]
+
+
+@pytest.mark.parametrize("path", GRPO, ids=[str(path.relative_to(path.parents[2])) for path in GRPO])
+def test_rollouts_end_before_the_other_processes_give_up(path):
+    """Even if generation takes twice as long as planned."""
+    nodes, gpus = count_gpus(path.read_text().partition("\n\n")[0])
+    options = Namespace(recipe=str(path), nodes=nodes, gpus=gpus, gpu="H100", mean_length=None, from_step=0, rows=1)
+    _, args, _ = RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])
+    seconds = plan_recipe(options, []).seconds["generation"] * steps_of_a_round(args)
+    assert 2 * seconds < args.ddp_timeout
 
 
 def test_table_of_recipes_agrees_with_the_recipes():

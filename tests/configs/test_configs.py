@@ -9,6 +9,7 @@ import yaml
 
 from open_r1.configs import RewardSpec
 from open_r1.configs.parser import RecipeParser
+from open_r1.configs.recipes import read_recipe
 from open_r1.utils.errors import RecipeError
 
 
@@ -70,7 +71,7 @@ def test_unknown_option_and_abbreviation_are_refused(recipe):
         ("reward_funcs: [{name: format, weight: much}]", "weight of 'format' is 'much'; expected a number"),
         ("reward_funcs: [format, format]", "each named once"),
         ("output_dir: 5", "output_dir: found 5; expected str"),
-        ("bf16: 3", "bf16: found 3; expected bool"),
+        ("fp16: 3", "fp16: found 3; expected bool"),
         ("eval_strategy: no", "put quotes around it"),
         ("dataset_params: [1]", "dataset_params: found [1]; expected dict"),
         ("dataset_params: abc", "dataset_params: found 'abc'; expected a mapping"),
@@ -126,6 +127,15 @@ def test_missing_or_invalid_recipe(recipe, tmp_path):
     assert "Did you mean recipes/tiny/grpo/config_zero.yaml or recipes/" in suggestion
     assert "not valid YAML" in error_of("sft", "--config", recipe("a: [1", head=""))
     assert "found list; expected keys and values" in error_of("sft", "--config", recipe("- a", head=""))
+
+
+def test_key_that_occurs_twice_is_an_error(recipe):
+    """PyYAML uses the last value without a word."""
+    message = error_of("sft", "--config", recipe("seed: 1\nlogging_steps: 1\nseed: 1", head=""))
+    assert "found 'seed' a second time" in message and "line 3" in message
+    assert "found 'a' a second time" in error_of("sft", "--config", recipe("dataset_params: {a: 1, a: 2}", head=""))
+    nested = "dataset_params: {seed: 1, more: {seed: 2}, rows: [{seed: 3}, {seed: 4}]}\nseed: 5"
+    assert read_recipe(recipe(nested, head=""))["seed"] == 5
 
 
 def test_bf16_without_a_gpu_explains_the_fix(recipe):

@@ -17,6 +17,26 @@ RECIPE_FOLDERS = [*TRAINING, "generate", "data", *STAGE_OF_FOLDER]
 COLUMNS = ("Hardware", "Expected", "Measured")
 
 
+class RecipeLoader(yaml.SafeLoader):
+    """Loads YAML in which no key occurs twice. PyYAML would silently use the last value."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Reads a mapping.
+
+        Raises:
+            yaml.composer.ComposerError: If a key occurs twice.
+        """
+        mapping = super().compose_mapping_node(anchor)
+        names = set()
+        for key, _ in mapping.value:
+            name = str(key.value)
+            if name in names:
+                message = f"found {name!r} a second time; expected each key once"
+                raise yaml.composer.ComposerError(None, None, message, key.start_mark)
+            names.add(name)
+        return mapping
+
+
 def recipe_folder() -> Path:
     """The folder `recipes` in the current folder or, failing that, in the checkout that this package belongs to."""
     folder = Path("recipes")
@@ -47,12 +67,12 @@ def read_recipe(path: str) -> dict[str, Any]:
         path (`str`): The file.
 
     Raises:
-        RecipeError: If the file is missing, is not YAML or is not a mapping.
+        RecipeError: If the file is missing, is not YAML, is not a mapping or has a key twice.
     """
     if not Path(path).is_file():
         raise RecipeError(f"{path}: there is no such recipe (looked in {Path.cwd()}).{_suggest(path)}")
     try:
-        recipe = yaml.safe_load(Path(path).read_text())
+        recipe = yaml.load(Path(path).read_text(), RecipeLoader)
     except yaml.YAMLError as error:
         raise RecipeError(f"{path}: this is not valid YAML: {error}") from error
     if not isinstance(recipe, dict):
