@@ -1,6 +1,9 @@
 """JSON and CSV files are read value by value as they are, whatever else is in a column."""
 
+import bz2
+import gzip
 import json
+import lzma
 
 import pytest
 from datasets import Features, Json, List, Value
@@ -155,6 +158,13 @@ def test_cells_of_csv(tmp_path, cells, values):
         ("a.csv", "a,b\n1,2\n1\n", "line 3 has 1 cells; expected 2"),
         ("a.csv", "a,a\n1,2\n", "the column 'a' occurs twice"),
         ("a.csv", "a,b\n", "has no rows"),
+        ("a.csv", "\n\n", "has no rows"),
+        ("a.csv", "\ufeff", "has no rows"),
+        ("a.jsonl", '{"a": ' + "[" * 900 + "]" * 900 + "}\n", "nested too deeply"),
+        ("a.json", "[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        ("a.jsonl", '{"a": {"\\ud83d": 1}}\n', "not valid Unicode"),
+        ("a.jsonl", '{"a\\u0000": 1}\n', "null character"),
+        ("a.jsonl.gz", '{"a": 1}\n', "[Nn]ot a gzipped file"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, name, content, says):
@@ -169,6 +179,44 @@ def test_files_of_a_folder_are_read_together_and_splits_apart(tmp_path):
     (tmp_path / "test.jsonl").write_text('{"a": [1]}\n')
     assert load_split(DatasetSpec(str(tmp_path)), seed=0)["a"][:] == ["007", 7]
     assert load_split(DatasetSpec(str(tmp_path), split="test"), seed=0)["a"][:] == [[1]]
+
+
+def test_folder_with_an_empty_file(tmp_path):
+    (tmp_path / "train.csv").touch()
+    with pytest.raises(RecipeError, match="^dataset_name: '.*train.csv' has no rows"):
+        read(tmp_path)
+
+
+def test_blank_lines_of_csv_are_left_out(tmp_path):
+    (tmp_path / "rows.csv").write_text("\na,b\n\n1,2\n")
+    assert read(tmp_path / "rows.csv")[:] == {"a": [1], "b": [2]}
+
+
+@pytest.mark.parametrize("compress, suffix", [(gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")])
+def test_compressed_files(tmp_path, compress, suffix):
+    path = tmp_path / f"train.jsonl.{suffix}"
+    path.write_bytes(compress(b'{"a": "007"}\n{"a": 7}\n'))
+    assert read(path)["a"][:] == read(tmp_path)["a"][:] == ["007", 7]
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(RecipeError, match="dataset_name: cannot read"):
+        read(path)
+
+
+def test_files_of_a_folder_may_be_json_and_json_lines(tmp_path):
+    (tmp_path / "train.jsonl").write_text('{"a": "007"}\n{"a": 12345678901234567890123}\n')
+    (tmp_path / "test.json").write_text('[{"a": 1}]')
+    assert read(tmp_path)["a"][:] == ["007", "12345678901234567890123"]
+
+
+@pytest.mark.parametrize(
+    "name, content, option", [("a.csv", "x;y\n1;2\n", "sep: ';'"), ("a.json", '{"d": [{"x": 1, "y": 2}]}', "field: d")]
+)
+def test_card_that_says_how_to_read(tmp_path, name, content, option):
+    (tmp_path / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: default\n  data_files: {name}\n  {option}\n---\n"
+    )
+    (tmp_path / name).write_text(content)
+    assert read(tmp_path)[:] == {"x": [1], "y": [2]}
 
 
 def test_changed_files_are_read_again_and_others_from_the_cache(tmp_path, monkeypatch):

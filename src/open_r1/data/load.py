@@ -3,7 +3,7 @@
 Start reading at `load_split`. `load_train_and_eval` is what the trainers call: it also finds the rows to evaluate on.
 """
 
-import hashlib
+import dataclasses
 import inspect
 import random
 import sys
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets
-from datasets import Dataset, DatasetDict, Features, Json, List, Value
+from datasets import Dataset, DatasetDict, Features, Json, LargeList, List, Value
 from datasets.features.features import FeatureType
 
 from open_r1.configs import DatasetSpec, ScriptArguments
 from open_r1.configs.recipes import find_producer
 from open_r1.data.completions import missing_shards, read_completions, read_manifests
 from open_r1.data.rows import describe_row
-from open_r1.data.text_files import SUFFIXES, load_text_files
+from open_r1.data.text_files import FORMATS, OPENERS, load_text_files, text_format
+from open_r1.utils.digests import hash_texts
 from open_r1.utils.errors import MissingInputError, RecipeError, did_you_mean
 from open_r1.utils.files import atomic_path
 from open_r1.utils.hub import go_offline_if_unreachable
@@ -34,7 +35,9 @@ MANY_ROWS = 50_000  # from here on, preparing the rows takes long enough to show
 FIRST_INEXACT_INTEGER = 2**53  # from here on, not every integer is a floating-point number
 GOLD_TYPES = ("string", "large_string", "string_view", "bool", "int", "uint", "float", "null")
 OPTIONAL_COLUMNS = ("solution", "domain")  # which a data set may lack
-FILE_FORMATS = (*SUFFIXES, ".parquet")
+FILE_FORMATS = (*FORMATS, ".parquet")
+# Settings of a folder that say which of its files to read. A card may have others, which say how, such as `sep`.
+WHICH_FILES = ("name", "version", "data_dir", "data_files", "description")
 
 
 class MissingSplitError(RecipeError):
@@ -216,7 +219,7 @@ def _floats_in(gold: Any) -> Iterator[float]:
 
 def _gold_type(feature: FeatureType) -> str | None:
     """The type of gold answers, or of the items of those that are lists; `None` if it is not one of answers."""
-    if isinstance(feature, List):
+    if isinstance(feature, List | LargeList):
         return _gold_type(feature.feature)
     if isinstance(feature, Json):
         return "json"
@@ -330,11 +333,14 @@ def _raise_missing(name: str, dry_run: bool) -> None:
 
 def _load_file(path: Path) -> DatasetDict:
     """Loads one file as the split `train`."""
-    if path.suffix not in FILE_FORMATS:
-        raise RecipeError(f"dataset_name: cannot read '{path}'; expected {', '.join(FILE_FORMATS)} or a folder.")
+    if path.suffix != ".parquet" and text_format(path) is None:
+        raise RecipeError(
+            f"dataset_name: cannot read '{path}'; expected {', '.join(FILE_FORMATS)} (JSON and CSV also compressed: "
+            f"{', '.join(OPENERS)}) or a folder."
+        )
     if not path.stat().st_size:
         raise RecipeError(f"dataset_name: {path} is empty.")
-    if path.suffix in SUFFIXES:
+    if text_format(path):
         return DatasetDict({"train": load_text_files([path])})
     try:
         return datasets.load_dataset("parquet", data_files={"train": str(path)})
@@ -361,22 +367,33 @@ def _load_folder(folder: Path, config: str | None) -> DatasetDict:
         if splits:
             return DatasetDict({split: load_text_files(paths) for split, paths in splits.items()})
         return datasets.load_dataset(str(folder), config, cache_dir=str(cache))
+    except RecipeError:
+        raise
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         raise RecipeError(f"dataset_name: cannot read '{folder}': {error.__cause__ or error}") from error
 
 
 def _find_text_files(builder: datasets.DatasetBuilder) -> dict[str, list[Path]]:
-    """The JSON or CSV files of a folder, by split; nothing if it has other files, or a card with their types."""
-    if builder.info.features is not None:
+    """The JSON or CSV files of a folder, by split; nothing if it has other files, or a card that says how to read."""
+    if builder.info.features is not None or _says_how_to_read(builder.config):
         return {}
     splits = {}
-    suffixes = set()
+    formats = set()
     for split, names in (builder.config.data_files or {}).items():
         splits[str(split)] = [Path(name) for name in names]
-        suffixes.update(path.suffix for path in splits[str(split)])
-    if len(suffixes) == 1 and suffixes <= set(SUFFIXES):
+        formats.update(text_format(path) for path in splits[str(split)])
+    if len(formats) == 1 and None not in formats:
         return splits
     return {}
+
+
+def _says_how_to_read(config: datasets.BuilderConfig) -> bool:
+    """Whether a folder's card sets how its files are read, such as `sep: ";"`."""
+    default = type(config)()
+    for field in dataclasses.fields(config):
+        if field.name not in WHICH_FILES and getattr(config, field.name) != getattr(default, field.name):
+            return True
+    return False
 
 
 def _load_from_hub(name: str, config: str | None) -> DatasetDict:
@@ -396,8 +413,7 @@ def folder_fingerprint(folder: Path) -> str:
         if path.is_file():
             status = path.stat()
             descriptions.append(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}")
-    digest = hashlib.sha256(" ".join(descriptions).encode())
-    return digest.hexdigest()[:16]
+    return hash_texts(descriptions)
 
 
 def require_all_shards(folder: Path) -> None:

@@ -10,15 +10,19 @@ Values of one type make a column of that type. A column in which types differ is
 written as Python writes numbers, and one of text otherwise; an empty cell is null.
 """
 
+import bz2
 import csv
+import gzip
 import json
+import lzma
 import os
 import re
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import datasets
 import pyarrow as pa
@@ -31,8 +35,9 @@ from open_r1.utils.digests import hash_texts
 from open_r1.utils.errors import RecipeError
 
 
-SUFFIXES = (".jsonl", ".json", ".csv")
-FORMAT = "1"  # changes with what is written to the cache
+FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv"}
+OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # by the suffix after that of the format
+CACHE_VERSION = "1"  # changes with what is written to the cache
 BATCH_SIZE = 1000  # rows
 INT64 = range(-(2**63), 2**63)
 SHORT_NUMBER = 17  # characters; shorter numbers without an exponent never lose digits
@@ -43,16 +48,28 @@ MIXED = "mixed"  # the type of a column that is stored as JSON
 ColumnType = Any
 
 
+def text_format(path: Path) -> str | None:
+    """The format of a file that is read here, `json` or `csv`; `None` for other files.
+
+    >>> text_format(Path("train.jsonl")), text_format(Path("train.csv.gz")), text_format(Path("train.parquet"))
+    ('json', 'csv', None)
+    """
+    suffix = path.suffix
+    if suffix in OPENERS:
+        suffix = Path(path.stem).suffix
+    return FORMATS.get(suffix)
+
+
 def load_text_files(paths: list[Path]) -> Dataset:
     """Loads JSON or CSV files as one data set; from the cache, unless one of them has changed.
 
     Args:
-        paths (`list[Path]`): The files, whose rows follow one another.
+        paths (`list[Path]`): The files, all of one format, whose rows follow one another.
 
     Raises:
         RecipeError: If a file cannot be read, with the line.
     """
-    descriptions = [FORMAT]
+    descriptions = [CACHE_VERSION]
     for path in paths:
         status = path.stat()
         descriptions.append(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}")
@@ -63,13 +80,19 @@ def load_text_files(paths: list[Path]) -> Dataset:
         try:
             _write_arrow_file(paths, part)
             os.replace(part, cache)
+        except RecursionError as error:
+            raise RecipeError(f"dataset_name: cannot read {_names(paths)}: a value is nested too deeply.") from error
         finally:
             part.unlink(missing_ok=True)
     return Dataset.from_file(str(cache))
 
 
+def _names(paths: list[Path]) -> str:
+    return ", ".join(f"'{path}'" for path in paths)
+
+
 def _write_arrow_file(paths: list[Path], target: Path) -> None:
-    is_csv = paths[0].suffix == ".csv"
+    is_csv = text_format(paths[0]) == "csv"
     types: dict[str, ColumnType] = {}
     for row in _read_files(paths, "Finding types"):
         for name, value in row.items():
@@ -79,7 +102,8 @@ def _write_arrow_file(paths: list[Path], target: Path) -> None:
             else:
                 types[name] = _merge(known, _type_of(value))
     if not types:
-        raise RecipeError(f"dataset_name: {paths[0]} has no rows.")
+        raise RecipeError(f"dataset_name: {_names(paths)} has no rows.")
+    _check_names(types)
     features = Features({name: _to_feature(column_type) for name, column_type in types.items()})
     with ArrowWriter(path=str(target), features=features) as writer:
         for batch in _in_batches(_read_files(paths, "Reading rows")):
@@ -94,8 +118,18 @@ def _write_arrow_file(paths: list[Path], target: Path) -> None:
 def _read_files(paths: list[Path], description: str) -> Iterator[dict[str, Any]]:
     """The rows of all files, with a progress bar in a terminal."""
     for path in paths:
-        read = _read_csv if path.suffix == ".csv" else _read_json
-        yield from progress_bar(read(path), desc=f"{description} of {path.name}", disable=not sys.stderr.isatty())
+        read = _read_csv if text_format(path) == "csv" else _read_json
+        rows = progress_bar(read(path), desc=f"{description} of {path.name}", disable=not sys.stderr.isatty())
+        try:
+            yield from rows
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:  # a compressed file that is damaged
+            raise RecipeError(f"dataset_name: cannot read '{path}': {error}.") from error
+
+
+def _open(path: Path) -> TextIO:
+    """Opens a file as text, decompressed, with its line breaks as they are."""
+    open_file = OPENERS.get(path.suffix, open)
+    return open_file(path, "rt", encoding="utf-8-sig", newline="")
 
 
 def _in_batches(rows: Iterable[dict]) -> Iterator[list[dict]]:
@@ -111,7 +145,7 @@ def _in_batches(rows: Iterable[dict]) -> Iterator[list[dict]]:
 
 def _read_json(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file of JSON lines, or of one with a list of objects."""
-    with path.open(encoding="utf-8-sig") as file:
+    with _open(path) as file:
         try:
             beginning = file.read(1000)
             file.seek(0)
@@ -206,14 +240,13 @@ def _dump(value: Any) -> str:
 def _read_csv(path: Path) -> Iterator[dict[str, str | None]]:
     """The rows of a CSV file, all cells as text."""
     csv.field_size_limit(sys.maxsize)
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with _open(path) as file:
         reader = csv.reader(file)
         try:
-            names = next(reader)
+            rows = (cells for cells in reader if cells)  # blank lines have none
+            names = next(rows, [])
             _require_unique(names, path)
-            for cells in reader:
-                if not cells:
-                    continue
+            for cells in rows:
                 if len(cells) != len(names):
                     raise RecipeError(
                         f"dataset_name: cannot read '{path}': line {reader.line_num} has {len(cells)} cells; expected "
@@ -222,6 +255,22 @@ def _read_csv(path: Path) -> Iterator[dict[str, str | None]]:
                 yield {name: cell or None for name, cell in zip(names, cells, strict=True)}
         except (UnicodeDecodeError, csv.Error) as error:
             raise RecipeError(f"dataset_name: cannot read '{path}': {error}.") from error
+
+
+def _check_names(types: ColumnType) -> None:
+    """Stops at a name of a column, or of a key in it, that Arrow cannot store."""
+    if isinstance(types, list):
+        _check_names(types[0])
+    if not isinstance(types, dict):
+        return
+    for name, inner_types in types.items():
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise RecipeError(f"dataset_name: the name {name!r} is not valid Unicode: {error}.") from error
+        if "\0" in name:
+            raise RecipeError(f"dataset_name: the name {name!r} has a null character; remove it.")
+        _check_names(inner_types)
 
 
 def _require_unique(names: list[str], path: Path) -> None:
