@@ -4,7 +4,7 @@ import datetime
 import json
 
 import pytest
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Features, LargeList, Value
 from trl import SFTConfig
 
 from open_r1.configs import DatasetSpec, ScriptArguments
@@ -173,6 +173,15 @@ def test_gold_answers_that_may_have_changed_are_refused(tmp_path, golds, says):
     Dataset.from_dict({"a": golds}).to_parquet(str(tmp_path / "a.parquet"))
     with pytest.raises(RecipeError, match=f"dataset_solution_column: {says}"):
         rename_columns(load(tmp_path / "a.parquet"), {"solution": "a"})
+
+
+@pytest.mark.parametrize(
+    "feature", [LargeList(Value("large_string")), Value("large_string"), Value("string")], ids=str
+)
+def test_gold_answers_in_the_types_of_other_libraries(feature):
+    gold = ["1", "2"] if isinstance(feature, LargeList) else "1"
+    rows = Dataset.from_dict({"a": [gold]}, features=Features({"a": feature}))
+    assert rename_columns(rows, {"solution": "a"})["solution"][:] == [gold]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, Features, LargeList, List, Value
 
 from open_r1.configs import DatasetSpec, SFTScriptArguments
 from open_r1.configs.training import DATASET_FORMATS
@@ -22,7 +22,9 @@ def answer(text):
 
 def read(rows, **options):
     args = SFTScriptArguments(dataset_name="rows", **options)
-    return to_training_rows(Dataset.from_list(rows), args, "text")[:]
+    if isinstance(rows, list):
+        rows = Dataset.from_list(rows)
+    return to_training_rows(rows, args, "text")[:]
 
 
 @pytest.mark.parametrize(
@@ -236,15 +238,26 @@ def test_tools_and_their_calls_are_kept():
     assert result["tools"][0] is None and result["tools"][-1] == tools
 
 
-@pytest.mark.parametrize("as_text", [False, True])
-def test_calls_in_a_role_of_their_own(as_text):
+@pytest.mark.parametrize(
+    "stored_as",
+    [
+        Value("string"),
+        List({"from": Value("string"), "value": Value("string")}),
+        List({"from": Value("large_string"), "value": Value("large_string")}),
+        LargeList({"from": Value("large_string"), "value": Value("large_string")}),  # as Polars writes it
+    ],
+    ids=str,
+)
+def test_calls_in_a_role_of_their_own(stored_as):
     turns = [
         {"from": "human", "value": "When?"},
         {"from": "function_call", "value": '{"name": "now", "arguments": {"zone": null}}'},
         {"from": "observation", "value": "noon"},
         {"from": "gpt", "value": "At noon."},
     ]
-    rows = [{"conversations": json.dumps(turns) if as_text else turns}]
+    if stored_as == Value("string"):
+        turns = json.dumps(turns)
+    rows = Dataset.from_dict({"conversations": [turns]}, features=Features({"conversations": stored_as}))
     calls = [{"type": "function", "function": {"name": "now", "arguments": {"zone": None}}}]
     assert read(rows)["messages"] == [
         [

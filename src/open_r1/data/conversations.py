@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from datasets import Dataset, Json, List, Value
+from datasets import Dataset, Json, LargeList, List, Value
 from pyarrow import compute
 
 from open_r1.data.messages import (
@@ -32,6 +32,8 @@ ROLES_OF_COMPLETIONS = ("assistant", "tool")
 SYSTEM_COLUMNS = ("system", "system_prompt")
 # Marks of answers that are not trained on: OpenAI's, and Axolotl's.
 LOSS_KEYS = ("weight", "train", "loss")
+# Types of text; files that Polars has written have the second one.
+TEXT_TYPES = (Value("string"), Value("large_string"), Value("string_view"))
 
 
 def read_messages(value: Any, keep_nulls: bool = False) -> list[dict]:
@@ -223,7 +225,8 @@ def conversation_type(dataset: Dataset, column: str) -> List:
     """
     texts = List({"role": Value("string"), "content": Value("string")})
     stored = dataset.features[column]
-    if isinstance(stored, List) and isinstance(stored.feature, dict) and not _may_have_calls(dataset, column):
+    has_same_keys = isinstance(stored, List | LargeList) and isinstance(stored.feature, dict)
+    if has_same_keys and not _may_have_calls(dataset, column):
         return texts
     for value in dataset[column]:
         try:
@@ -242,7 +245,7 @@ def _may_have_calls(dataset: Dataset, column: str) -> bool:
         return True
     messages = compute.list_flatten(dataset.data.column(column))
     for key in ("role", "from"):
-        if keys.get(key) != Value("string"):
+        if keys.get(key) not in TEXT_TYPES:
             continue
         roles = compute.unique(compute.struct_field(messages, key)).to_pylist()
         if any(role is not None and role.lower() in ROLES_OF_CALLS for role in roles):
@@ -256,9 +259,9 @@ def has_own_nulls(feature: Any) -> bool:
     >>> has_own_nulls(List(Json())), has_own_nulls(List({"role": Value("string")}))
     (True, False)
     """
-    if isinstance(feature, List):
+    if isinstance(feature, List | LargeList):
         return has_own_nulls(feature.feature)
-    return feature in (Json(), Value("string"))
+    return feature == Json() or feature in TEXT_TYPES
 
 
 def parse_conversation(text: str, roles: Sequence[str] = ROLES) -> list | str:

@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Iterator
 
-from datasets import Dataset, Features, Json, List, Value, concatenate_datasets
+from datasets import Dataset, Features, Json, LargeList, List, Value, concatenate_datasets
 from datasets.features.features import FeatureType
 from trl import GRPOConfig
 
@@ -94,7 +94,7 @@ def _fits_json(feature: FeatureType) -> bool:
     """Whether values of a type are the same when they are read from JSON, unlike pictures and points in time."""
     if isinstance(feature, dict):
         return all(_fits_json(field) for field in feature.values())
-    if isinstance(feature, List):
+    if isinstance(feature, List | LargeList):
         return _fits_json(feature.feature)
     if isinstance(feature, Value):
         return feature.dtype.rstrip("0123456789") in GOLD_TYPES
