@@ -221,7 +221,12 @@ def test_reasons(columns, reason):
 
 def test_checkers():
     assert read_checker({"generated_checker": "print(1)"}) == "print(1)"
-    assert read_checker({"generated_checker": None}) is read_checker({"generated_checker": ""}) is None
+    for blank in (None, "", " \n"):
+        assert read_checker({"generated_checker": blank}) is None
+    info = {"test_cases": [{"input": "1", "output": "2"}], "generated_checker": "print(1)"}
+    assert read_checker({"verification_info": info}) == "print(1)"
+    assert read_checker({"verification_info": json.dumps(info)}) == "print(1)"
+    assert read_checker({"verification_info": json.dumps(info), "generated_checker": " "}) == "print(1)"
     with pytest.raises(InvalidTestCases, match="generated_checker"):
         read_checker({"generated_checker": True})
 

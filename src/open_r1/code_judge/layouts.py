@@ -114,20 +114,25 @@ def read_checker(columns: dict[str, Any]) -> str | None:
     Raises:
         InvalidTestCases: If it is not text, or if the row has a checker in C++ instead, as those of CodeContests+.
     """
-    checker = columns.get("generated_checker")
+    checker = _unless_blank(columns.get("generated_checker"))
     if checker is None:
-        info = columns.get("verification_info")
+        info = parse_json(columns.get("verification_info"), "verification_info")
         if isinstance(info, dict):
-            checker = info.get("generated_checker")
-    if not checker and columns.get("checker"):
+            checker = _unless_blank(info.get("generated_checker"))
+    if checker is None and columns.get("checker"):
         raise InvalidTestCases(
             f"its outputs need a testlib checker, which cannot be run (checker: {str(columns['checker'])[:40]!r})"
         )
-    if not checker:
-        return None
-    if not isinstance(checker, str):
+    if checker is not None and not isinstance(checker, str):
         raise InvalidTestCases(f"generated_checker is a {type(checker).__name__}; expected a Python program as text")
     return checker
+
+
+def _unless_blank(value: Any) -> Any:
+    is_blank = isinstance(value, str) and not value.strip()
+    if is_blank or not value:
+        return None
+    return value
 
 
 def check_interaction(columns: dict[str, Any], entries: list[dict]) -> None:
