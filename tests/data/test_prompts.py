@@ -156,6 +156,18 @@ def test_chat_template_is_tried_on_every_prompt():
         read(rows, template)
 
 
+def test_chat_template_may_fail_in_any_way():
+    template = "{{ 1 // (2 - messages | length) }}"
+    with pytest.raises(RecipeError, match="row 2 of 2: the chat template fails on .*: ZeroDivisionError"):
+        read([{"prompt": QUESTION}, {"prompt": [SYSTEM, *QUESTION]}], template)
+
+
+@pytest.mark.parametrize("messages", [[SYSTEM], [SYSTEM, {"role": "assistant", "content": "4"}]])
+def test_system_message_is_no_question(messages):
+    with pytest.raises(RecipeError, match="row 2 of 2: the conversation has no question before"):
+        read([{"prompt": QUESTION}, {"prompt": messages}])
+
+
 @pytest.mark.parametrize("name", ["image", "images", "completions", "prompts", "completion_ids", "log_extra", "self"])
 def test_columns_that_the_trainer_reads_by_name_are_dropped(name):
     assert read([{"prompt": "2+2?", name: None, "level": 1}]).column_names == ["prompt", "level"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # these import torch, which builders do without
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1000  # rows
+ROLES_OF_QUESTIONS = ("user", "tool")
 # TRL gives these columns a meaning: a conversation (trl.data_utils.is_conversational), pictures, or the arguments with
 # which it calls rewards.
 COLUMNS_OF_THE_TRAINER = (
@@ -142,7 +143,8 @@ def read_question(value: Any) -> str | list[dict]:
         return messages
     while messages and messages[-1]["role"] == "assistant":
         messages.pop()
-    if not messages or not messages[-1]["content"].strip():
+    asks_something = any(message["role"] in ROLES_OF_QUESTIONS for message in messages)
+    if not asks_something or not messages[-1]["content"].strip():
         raise InvalidRow("the conversation has no question before the assistant's answer")
     return messages
 
@@ -264,8 +266,9 @@ def prompt_text(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase") 
         )
     try:
         return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
-    except (jinja2.TemplateError, TypeError, ValueError) as error:
-        raise InvalidRow(f"the chat template fails on {str(prompt)[:200]}: {error}") from error
+    except Exception as error:  # a template is a program, which can fail in any way
+        reason = f"{type(error).__name__}: {error}"
+        raise InvalidRow(f"the chat template fails on {str(prompt)[:200]}: {reason}") from error
 
 
 def prompt_length(prompt: str | list[dict], tokenizer: "PreTrainedTokenizerBase") -> int:
