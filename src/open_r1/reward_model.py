@@ -45,9 +45,10 @@ def main() -> None:
     dataset, held_out = load_train_and_eval(script_args.dataset, script_args, args)
     hide_short_progress_bars(dataset)
     pairs = to_pairs(dataset, script_args, args.seed)
+    longest = check_pairs(pairs, tokenizer)
     if held_out:
         held_out = to_pairs(held_out, script_args, args.seed)
-    longest = check_pairs(pairs, tokenizer)
+        check_pairs(held_out, tokenizer)
     check_resume(run, pairs)
 
     # Show what is about to run

@@ -50,6 +50,7 @@ def main() -> None:
     dataset = drop_overlong(dataset, tokenizer, args)
     if held_out:
         held_out = to_training_rows(held_out, script_args, args.dataset_text_field)
+        check_training_text(held_out, tokenizer, args)
         held_out = drop_overlong(held_out, tokenizer, args)
     check_resume(run, dataset)
 

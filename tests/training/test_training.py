@@ -155,6 +155,19 @@ def test_rows_of_a_user_file_without_a_test_split_can_be_held_out(stage, recipe,
     assert outcome.code == 0 and "48 rows" in shown and "held out 16 rows" in shown
 
 
+@pytest.mark.parametrize("limit", [[], ["--max_length", "64"]])
+def test_held_out_conversations_are_checked_like_those_that_are_trained_on(checkpoint, script, tmp_path, limit):
+    template = tmp_path / "drops_thoughts.jinja"
+    template.write_text("{% for m in messages %}{{ m.content.split('</think>')[-1] }}{% endfor %}{{ eos_token }}")
+    for split, answer in (("train", "2"), ("test", "<think>so</think>2")):
+        row = {"messages": [{"role": "user", "content": "1+1"}, {"role": "assistant", "content": answer}]}
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps(row) + "\n")
+    options = ["--dataset_name", tmp_path, "--dataset_params", "{}", "--chat_template_path", template]
+    options += ["--model_name_or_path", checkpoint, "--output_dir", tmp_path / "out", "--eval_strategy", "steps"]
+    outcome = script("sft", *BASE, *options, *limit, "--dry_run", "true")
+    assert outcome.code == 1 and "row 1 of 1: chat_template_path: the chat template drops the thought" in outcome.err
+
+
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without a GPU")
 def test_dry_run_of_a_gpu_recipe_without_a_gpu(checkpoint, script, tmp_path):
     recipe = ["--config", "recipes/Qwen2.5-Math-7B/grpo/config_zero.yaml", "--dry_run", "true"]
