@@ -54,6 +54,24 @@ def test_table_by_reward_and_domain(command):
     assert not any(line[:2] == ["stem", "format"] for line in lines)
 
 
+@pytest.mark.parametrize("completion", ["2+2</think>4", "<think>2+2</think>4", "\n<think>2+2</think>4"])
+def test_thought_that_the_prompt_opened_is_opened_once(command, tmp_path, completion):
+    rows = [{"output": text, "answer": "4"} for text in (None, completion)]
+    (tmp_path / "completions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    status, _ = command(
+        "--thought_opened",
+        "true",
+        "--reward_funcs",
+        "{name: format, structure: summary}",
+        "--output_path",
+        "graded.jsonl",
+    )
+    assert status == 0
+    graded = [json.loads(line) for line in (tmp_path / "graded.jsonl").read_text().splitlines()]
+    assert [row["rewards/format"] for row in graded] == [None, 1.0]
+    assert [row["output"] for row in graded] == [None, completion]
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_graded_rows_are_written(command, tmp_path, suffix):
     status, out = command("--output_path", f"out/graded{suffix}")

@@ -50,6 +50,8 @@ def main() -> None:
     hide_short_progress_bars(dataset)
     require_column(dataset, args.dataset_completion_column, "dataset_completion_column")
     rows = read_completions(rename_columns(dataset, args.dataset.columns))
+    if args.thought_opened:
+        rows = rows.map(without_opening_tag)
     check_columns(rewards.rewards, rows.column_names)
     if args.dry_run:
         console.print(f"{len(rows):,} completions, {rewards}, columns {', '.join(rows.column_names)}", soft_wrap=True)
@@ -63,6 +65,18 @@ def main() -> None:
     if args.output_path:
         write_rows(copy_scores(scored, dataset), Path(args.output_path))
         console.print(f"wrote {args.output_path}", soft_wrap=True)
+
+
+def without_opening_tag(row: dict) -> dict:
+    """A completion without the `<think>` that some servers put back: rewards add the tag themselves, as in training.
+
+    >>> without_opening_tag({"completion": "<think>2+2</think>4"}), without_opening_tag({"completion": "2+2</think>4"})
+    ({'completion': '2+2</think>4'}, {'completion': '2+2</think>4'})
+    """
+    completion = row["completion"]
+    if completion is not None and completion.lstrip().startswith(OPEN):
+        completion = completion.lstrip().removeprefix(OPEN)
+    return {"completion": completion}
 
 
 def as_table(means: list[MeanScore], title: str) -> Table:

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from open_r1.data.conversations import conversation_type, is_conversation, read_completion, read_text_or_messages
 from open_r1.data.rows import convert_rows
 from open_r1.rewards.checks import check_columns, unusable_reason
-from open_r1.rewards.composition import Composition, Scores
+from open_r1.rewards.composition import Composition
+from open_r1.rewards.scores import Scores
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import prompt_messages
 
