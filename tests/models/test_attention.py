@@ -28,16 +28,20 @@ def installed(monkeypatch):
 
 @pytest.mark.parametrize("implementation", [None, "sdpa", "eager", "flex_attention", "paged|sdpa", "paged|eager"])
 @pytest.mark.parametrize("on_cpu", [True, False])
-def test_implementations_of_torch_need_nothing(installed, implementation, on_cpu):
+def test_implementations_of_torch_need_nothing(installed, implementation, on_cpu, caplog):
     installed()
-    check_attention(implementation, on_cpu)
+    with caplog.at_level(logging.INFO):
+        check_attention(implementation, on_cpu)
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])
-def test_installed_flash_attention(installed, version):
-    installed(version)
-    check_attention(f"flash_attention_{version}", on_cpu=False)
-    check_attention(f"paged|flash_attention_{version}", on_cpu=False)
+def test_installed_flash_attention_is_not_loaded_from_the_hub(installed, version, caplog):
+    installed(version, kernels=True)
+    with caplog.at_level(logging.INFO):
+        check_attention(f"flash_attention_{version}", on_cpu=False)
+        check_attention(f"paged|flash_attention_{version}", on_cpu=False)
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -49,9 +49,18 @@ def test_adapters_on_4_bits(quantization):
         check(quantization)
 
 
-def test_weights_that_can_be_trained():
-    check(None)
-    check({"quant_method": "bitnet"})
+def is_refused(quantization) -> bool:
+    try:
+        check(quantization)
+    except RecipeError:
+        return True
+    return False
+
+
+def test_only_quantized_weights_that_cannot_be_trained_are_refused():
+    assert not is_refused(None)
+    assert not is_refused({"quant_method": "bitnet"})
+    assert is_refused({"quant_method": "gptq"})
 
 
 @pytest.mark.parametrize(
