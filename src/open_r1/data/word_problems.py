@@ -13,6 +13,7 @@ Used by recipes as `dataset_name: open_r1.data.word_problems:problems`.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datasets import Dataset
@@ -164,7 +165,7 @@ def word_problem(
 
 
 def problems(
-    split: str, seed: int, size: int = 4096, levels: list[int] = LEVELS, largest: int = LARGEST_NUMBER
+    split: str, seed: int, size: int = 4096, levels: Sequence[int] = LEVELS, largest: int = LARGEST_NUMBER
 ) -> Dataset:
     """Word problems with verifiable answers: columns `problem`, `solution`, `level` and `language`.
 
@@ -172,8 +173,8 @@ def problems(
         split (`str`): `train` or `test`.
         seed (`int`): Seed of the data set.
         size (`int`, *optional*, defaults to 4096): Number of problems.
-        levels (`list[int]`, *optional*, defaults to `(2, 3)`): Numbers of steps to choose from.
-        largest (`int`, *optional*, defaults to 20): Largest number in a story.
+        levels (`Sequence[int]`, *optional*, defaults to `(2, 3)`): Numbers of steps to choose from.
+        largest (`int`, *optional*, defaults to 20): Largest number in a story; results are at most 99.
 
     Raises:
         RecipeError: If the split, the size, the levels or the largest number cannot be used.
@@ -192,19 +193,11 @@ def problems(
 
 
 def thoughts(
-    split: str, seed: int, size: int = 320, levels: list[int] = LEVELS, largest: int = LARGEST_NUMBER
+    split: str, seed: int, size: int = 320, levels: Sequence[int] = LEVELS, largest: int = LARGEST_NUMBER
 ) -> Dataset:
     """Solved word problems as conversations, for the cold start: columns `messages` and `level`.
 
-    Args:
-        split (`str`): `train` or `test`.
-        seed (`int`): Seed of the data set.
-        size (`int`, *optional*, defaults to 320): Number of conversations.
-        levels (`list[int]`, *optional*, defaults to `(2, 3)`): Numbers of steps to choose from.
-        largest (`int`, *optional*, defaults to 20): Largest number in a story.
-
-    Raises:
-        RecipeError: If the split, the size, the levels or the largest number cannot be used.
+    Takes the arguments of [`problems`], of which these are the solutions; 320 by default.
     """
     rows = []
     for drawn in _draw_all(split, seed, size, levels, largest):
@@ -214,12 +207,8 @@ def thoughts(
     return Dataset.from_list(rows)
 
 
-def _draw_all(split: str, seed: int, size: int, levels: list[int], largest: int) -> list[WordProblem]:
-    """The first problems of a split.
-
-    Raises:
-        RecipeError: If an argument cannot be used.
-    """
+def _draw_all(split: str, seed: int, size: int, levels: Sequence[int], largest: int) -> list[WordProblem]:
+    """The first problems of a split; stops at an argument that cannot be used."""
     if split not in ("train", "test"):
         raise RecipeError(f"dataset_split: found {split!r}; word problems have the splits train and test.")
     if type(size) is not int or size < 1:
