@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 OBJECTIVES = ("helpfulness", "harmlessness")
 LONG_COMPLETION = 4096  # tokens
-
-
 DATASET_FORMATS = ("messages", "sharegpt", "prompt_completion", "alpaca", "text")
 
 

@@ -185,12 +185,12 @@ def _labelled_pairs(rows: Dataset, args: RewardModelScriptArguments, seed: int) 
         column = "messages"
     require_column(rows, column, "dataset_name")
 
-    def read_answer(row: dict) -> dict:
+    def read_judged(row: dict) -> dict:
         return {"judged": _judged_conversation(row, column, args)}
 
     conversations = convert_rows(
         rows,
-        read_answer,
+        read_judged,
         "dataset",
         remove_columns=rows.column_names,
         features=Features({"judged": _conversation_type(rows, [column, "prompt"])}),
@@ -224,11 +224,10 @@ def _repeat_to(items: list[int], count: int) -> list[int]:
 
 def _conversation_type(rows: Dataset, columns: list[str]) -> List:
     """How conversations made of some columns are stored: as JSON if one of them has calls of tools."""
-    for column in existing_columns(rows, columns):
-        stored = conversation_type(rows, column)
-        if stored == List(Json()):
-            break
-    return stored
+    types = [conversation_type(rows, column) for column in existing_columns(rows, columns)]
+    if List(Json()) in types:
+        return List(Json())
+    return types[0]
 
 
 def _judged_conversation(row: dict, column: str, args: RewardModelScriptArguments) -> list[dict]:

@@ -531,12 +531,12 @@ def _select_row(kwargs: dict, row: int, batch_size: int) -> dict:
     kwargs = _select_columns(kwargs, [row], batch_size)
     for name in ("log_metric", "log_extra"):
         if name in kwargs:
-            kwargs[name] = _ignore
+            kwargs[name] = log_nothing
     return kwargs
 
 
-def _ignore(name: str, value: object) -> None:
-    """Stands for TRL's functions for logging."""
+def log_nothing(name: str, value: object) -> None:
+    """Takes the place of TRL's functions for logging."""
 
 
 def _step_of(kwargs: dict) -> int | None:

@@ -21,12 +21,9 @@ from open_r1.utils.imports import is_path
 from open_r1.utils.text import prompt_messages, split_thought, text_of
 
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these import torch, which other rewards do without
     import torch
-    from transformers import (
-        PreTrainedModel,
-        PreTrainedTokenizerBase,
-    )  # these import torch; other rewards do not need it
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 

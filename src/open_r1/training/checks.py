@@ -37,7 +37,12 @@ SPARE_ROOM = 1.2  # free space wanted, as a multiple of what one checkpoint take
 
 
 def needs_gpu(script_args: RunArguments, args: TrainingArguments) -> bool:
-    """Whether a recipe needs a GPU, since it asks for half precision, and this machine has none."""
+    """Whether a recipe needs a GPU, since it asks for half precision, and this machine has none.
+
+    Args:
+        script_args (`RunArguments`): Our options.
+        args (`TrainingArguments`): The trainer's options.
+    """
     if args.device.type != "cpu":
         return False
     if args.bf16 and script_args.bf16_on_cpu and cpu_computes_in_bf16():
@@ -46,7 +51,7 @@ def needs_gpu(script_args: RunArguments, args: TrainingArguments) -> bool:
 
 
 def check_precision(script_args: RunArguments, args: TrainingArguments) -> None:
-    """Stops if a run would train in half precision on a CPU.
+    """Stops if a run would train in half precision on a CPU. Takes the arguments of [`needs_gpu`].
 
     Raises:
         RecipeError: If so.
@@ -56,7 +61,7 @@ def check_precision(script_args: RunArguments, args: TrainingArguments) -> None:
     advice = "set `bf16: false`."
     if args.bf16 and cpu_computes_in_bf16():
         advice = "set `bf16: false`; or, since this one has instructions for bf16, `bf16_on_cpu: true`."
-    raise RecipeError(f"bf16/fp16: half precision on a CPU mostly makes it slower; {advice}")
+    raise RecipeError(f"bf16/fp16: most CPUs are slower in half precision than in float32; {advice}")
 
 
 def check_packages(args: TrainingArguments) -> None:
@@ -136,6 +141,8 @@ def check_output_dir(args: TrainingArguments, model_args: ModelConfig, parameter
     """Stops if the output folder is not writable, or has no room for one checkpoint.
 
     Args:
+        args (`TrainingArguments`): The trainer's options.
+        model_args (`ModelConfig`): The model's options.
         parameters (`int`): Number of the model's parameters.
 
     Raises:

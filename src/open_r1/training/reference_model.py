@@ -219,5 +219,7 @@ def _gather(parameter: nn.Parameter, modify: bool = False) -> Iterator[torch.Ten
 
     modifier = 0 if modify else None
     with deepspeed.zero.GatheredParameters([parameter], modifier_rank=modifier):
-        is_modifier = deepspeed.comm.get_rank() == 0
-        yield parameter.data if is_modifier or not modify else None
+        if modify and deepspeed.comm.get_rank() != 0:
+            yield None
+        else:
+            yield parameter.data

@@ -16,6 +16,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, TrainerState
 
 from open_r1.rewards import Composition, Reward
+from open_r1.rewards.composition import log_nothing
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import CLOSE, OPEN
 
@@ -107,8 +108,8 @@ def make_batch(
         "prompts": [row["prompt"] for row in rows],
         "completion_ids": [tokenizer.encode(text, add_special_tokens=False) for text in texts],
         "trainer_state": TrainerState(),
-        "log_extra": _ignore,
-        "log_metric": _ignore,
+        "log_extra": log_nothing,
+        "log_metric": log_nothing,
     }
     return completions, columns | from_trainer
 
@@ -193,7 +194,3 @@ def _is_about_connection(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
-
-
-def _ignore(name: str, value: object) -> None:
-    """Stands for TRL's functions for logging."""

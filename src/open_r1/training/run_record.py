@@ -214,8 +214,9 @@ def find_changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
     if before["weights"] != now["weights"] and before["weights"] and now["weights"]:
         changes.append(Change("digest of the model's weights", before["weights"], now["weights"], is_harmless=False))
     if before["chat_template"] != now["chat_template"]:
-        old, new = before["chat_template"], now["chat_template"]
-        changes.append(Change("digest of the chat template", old, new, is_harmless=False))
+        changes.append(
+            Change("digest of the chat template", before["chat_template"], now["chat_template"], is_harmless=False)
+        )
     for path, old in before["reward_files"].items():
         new = now["reward_files"].get(path, old)  # another list of rewards is a change of `reward_funcs`
         if new != old:
