@@ -128,27 +128,41 @@ def test_vllm_nodes_that_are_unused_or_not_started_are_an_error():
 
 
 @pytest.mark.parametrize(
-    ("heads", "engine", "expected"),
+    ("heads", "key_heads", "gpus", "engine", "expected"),
     [
-        (28, {}, (4, 2)),
-        (32, {}, (8, 1)),
-        (12, {}, (4, 2)),
-        (7, {}, (1, 8)),
-        (32, {"pipeline_parallel_size": 2}, (4, 1)),
-        (32, {"data_parallel_size": 4}, (2, 4)),
-        (12, {"data_parallel_size": 1}, (4, 1)),
+        (28, 4, 8, {}, (4, 2)),
+        (32, 8, 8, {}, (8, 1)),
+        (12, 2, 8, {}, (4, 2)),
+        (7, 7, 8, {}, (1, 8)),
+        (40, 10, 8, {}, (2, 4)),  # 10 key heads cannot be divided by 4
+        (12, 2, 6, {}, (2, 3)),  # the vocabulary cannot be divided by 6
+        (28, 4, 7, {}, (1, 7)),
+        (32, 8, 8, {"pipeline_parallel_size": 2}, (4, 1)),
+        (32, 8, 8, {"data_parallel_size": 4}, (2, 4)),
+        (12, 2, 8, {"data_parallel_size": 1}, (4, 1)),
+        (32, 8, 8, {"tensor_parallel_size": 2}, (2, 4)),
+        (32, 8, 8, {"tensor_parallel_size": 2, "pipeline_parallel_size": 2}, (2, 2)),
+        (32, 8, 8, {"tensor_parallel_size": 2, "data_parallel_size": 1}, (2, 1)),
     ],
 )
-def test_engine_size_divides_the_attention_heads(monkeypatch, heads, engine, expected):
-    config = Qwen2Config(num_attention_heads=heads)
+def test_engines_use_all_gpus_and_divide_the_attention_heads(monkeypatch, heads, key_heads, gpus, engine, expected):
+    config = Qwen2Config(num_attention_heads=heads, num_key_value_heads=key_heads)
     monkeypatch.setattr("open_r1.models.loading.load_model_info", lambda *_: SimpleNamespace(config=config))
-    sizes = parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, 8, engine)
+    sizes = parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, gpus, engine)
     assert (sizes["tensor_parallel_size"], sizes["data_parallel_size"]) == expected
 
 
-def test_engines_larger_than_the_node_are_an_error():
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"pipeline_parallel_size": 16},
+        {"tensor_parallel_size": 16},
+        {"tensor_parallel_size": 4, "data_parallel_size": 4},
+    ],
+)
+def test_engines_larger_than_the_node_are_an_error(engine):
     with pytest.raises(RecipeError, match="need more than the 8 GPUs"):
-        parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, 8, {"pipeline_parallel_size": 16})
+        parallel_sizes(ModelConfig(model_name_or_path="me/model"), False, 8, engine)
 
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -174,6 +188,13 @@ def test_type_of_a_served_model_can_be_chosen():
     assert "--dtype=float16" in served_options(recipe, "--dtype", "float16")
     engine_options = served_options(recipe, "--vllm_engine", "{dtype: bfloat16}")
     assert [option for option in engine_options if option.startswith("--dtype")] == ["--dtype=bfloat16"]
+
+
+def test_sampling_parameters_do_not_come_from_the_model():
+    """vLLM would fill those that a client does not send from the model's generation config."""
+    recipe = Path("recipes/tiny/generate/config_zero.yaml")
+    assert "--generation-config=vllm" in served_options(recipe)
+    assert "--generation-config=auto" in served_options(recipe, "--vllm_engine", "{generation_config: auto}")
 
 
 def test_server_is_reached_without_the_proxy(monkeypatch):

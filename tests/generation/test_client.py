@@ -40,16 +40,18 @@ def test_text_and_messages():
         text, chat = server.requests
     assert text["path"] == "/v1/completions" and text["prompt"] == "hello"
     assert chat["path"] == "/v1/chat/completions" and chat["messages"] == HELLO
-    assert text["temperature"] == 0.6 and text["top_k"] == 20 and text["max_tokens"] == 8 and "min_p" not in text
+    assert text["temperature"] == 0.6 and text["top_k"] == 20 and text["max_tokens"] == 8
 
 
-def test_without_top_k_all_tokens_are_asked_for():
-    """vLLM would take what the model's generation config says, 20 for Qwen2.5-Instruct."""
+@pytest.mark.parametrize(("name", "all_tokens"), [("top_k", -1), ("min_p", 0.0)])
+def test_all_tokens_are_asked_for_where_the_recipe_sets_no_limit(name, all_tokens):
+    """vLLM would take what the model's generation config says, such as `top_k: 20` for Qwen2.5-Instruct."""
     with Server() as server:
-        generate(ServerClient([server.url], "m", SAMPLING | {"top_k": None}))
+        generate(ServerClient([server.url], "m", SAMPLING | {name: None}))
+        generate(ServerClient([server.url], "m", SAMPLING | {name: 0.1}))
         generate(ServerClient([server.url], "m", {"temperature": 0.6}))
-        first, second = server.requests
-    assert first["top_k"] == -1 and "top_k" not in second
+        without, with_limit, other = server.requests
+    assert without[name] == all_tokens and with_limit[name] == 0.1 and name not in other
 
 
 def test_reasoning_content_is_merged_back_into_the_completion():

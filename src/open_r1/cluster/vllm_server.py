@@ -8,7 +8,6 @@ rollouts of reinforcement learning have nodes of their own and receive new weigh
 import importlib.util
 import json
 import logging
-import math
 import os
 import secrets
 import shlex
@@ -28,6 +27,7 @@ from open_r1.utils.errors import RecipeError
 
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
     from trl import GRPOConfig, ModelConfig
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def local_server(args: GenerateArguments, model_args: "ModelConfig", host: str, 
             "model_name_or_path: missing. A server serves one model; name it, even if the recipe has several `models`."
         )
     engine = dict(args.vllm_engine or {})
-    if gpus > 1 and "tensor_parallel_size" not in engine:
+    if gpus > 1:
         engine |= parallel_sizes(model_args, args.trust_remote_code, gpus, engine)
     if model_args.dtype:
         engine.setdefault("dtype", model_args.dtype)
@@ -226,7 +226,8 @@ def serve_command(
     """
     command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model_args.model_name_or_path]
     command += [f"--host={host}", f"--port={port}", f"--middleware={MIDDLEWARE}"]
-    engine = dict(engine)
+    # Clients choose the sampling parameters. Otherwise those that they omit come from the model's generation config.
+    engine = {"generation_config": "vllm"} | engine
     if model_args.model_revision != "main":
         engine["revision"] = model_args.model_revision
     if trust_remote_code:
@@ -254,13 +255,14 @@ def serve_option(name: str, value: Any) -> str:
 def parallel_sizes(
     model_args: "ModelConfig", trust_remote_code: bool, gpus: int, engine: dict[str, Any]
 ) -> dict[str, int]:
-    """Chooses the largest engine size that divides the model's attention heads, and as many engines as the GPUs allow.
+    """Chooses the size of an engine, by default the largest that the model allows, and as many engines as fit.
 
     Args:
         model_args (`ModelConfig`): The model.
         trust_remote_code (`bool`): Whether to run code that comes with it.
         gpus (`int`): Number of GPUs of this node.
-        engine (`dict`): Engine arguments, which may set `pipeline_parallel_size` and `data_parallel_size`.
+        engine (`dict`):
+            Engine arguments, which may set `tensor_parallel_size`, `pipeline_parallel_size` and `data_parallel_size`.
 
     Raises:
         RecipeError: If these need more GPUs than there are.
@@ -269,16 +271,33 @@ def parallel_sizes(
 
     stages = engine.get("pipeline_parallel_size", 1)
     engines = engine.get("data_parallel_size", 1)
-    available = gpus // (stages * engines)  # per pipeline stage of an engine
-    if available == 0:
+    tensor_size = engine.get("tensor_parallel_size", 1)
+    if tensor_size * stages * engines > gpus:
         raise RecipeError(
-            f"vllm_engine: {engines} engine(s) of {stages} pipeline stage(s) need more than the {gpus} GPUs of a node."
+            f"vllm_engine: {engines} engine(s) of {stages} pipeline stage(s) of {tensor_size} GPU(s) need more than "
+            f"the {gpus} GPUs of a node."
         )
-    config = load_model_info(model_args, 0, trust_remote_code).config
-    tensor_size = math.gcd(available, config.get_text_config().num_attention_heads)
+    if "tensor_parallel_size" not in engine:
+        config = load_model_info(model_args, 0, trust_remote_code).config
+        tensor_size = _largest_tensor_size(config.get_text_config(), gpus // (stages * engines))
     if "data_parallel_size" not in engine:
         engines = gpus // (tensor_size * stages)
     return {"tensor_parallel_size": tensor_size, "data_parallel_size": engines}
+
+
+def _largest_tensor_size(config: "PreTrainedConfig", gpus: int) -> int:
+    """The largest power of two by which vLLM can divide the GPUs and the attention heads.
+
+    Vocabularies are padded to multiples of 64, so they cannot be divided by other numbers.
+    """
+    heads = config.num_attention_heads
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    size = 1
+    while gpus % (2 * size) == 0 and heads % (2 * size) == 0:
+        size *= 2
+        if key_heads % size != 0 and size % key_heads != 0:  # neither divided among GPUs nor copied
+            return size // 2
+    return size
 
 
 def no_proxy_variables(host: str) -> dict[str, str]:

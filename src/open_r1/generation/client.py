@@ -20,7 +20,8 @@ for name in ("openai", "httpx", "httpx2"):  # they log every request
 
 # Sampling parameters of OpenAI's API. The others are vLLM's and go into the body of the request.
 API_PARAMETERS = ("temperature", "top_p", "max_tokens", "stop")
-ALL_TOKENS = -1  # as `top_k`; without one, a server takes that of the model's generation config, such as 20
+# For parameters that the recipe does not set: without them, a server takes those of the model's generation config.
+ALL_TOKENS = {"top_k": -1, "min_p": 0.0}
 IDLE_SECONDS = 1.0  # time without a completion after which `generate` yields `None`
 
 
@@ -146,10 +147,8 @@ class ServerClient:
         """Sends a request once."""
         options: dict[str, Any] = {"model": self.model, "seed": seed, "extra_body": {}}
         for name, value in self.sampling.items():
-            if value is None and name == "top_k":
-                value = ALL_TOKENS
             if value is None:
-                continue
+                value = ALL_TOKENS[name]
             if name in API_PARAMETERS:
                 options[name] = value
             else:
