@@ -29,6 +29,7 @@ def main() -> None:
     from open_r1.data.prompts import longest_prompt, to_prompts
     from open_r1.models.chat_template import use_chat_template
     from open_r1.models.loading import load_teacher_info
+    from open_r1.training.rollouts import set_up_vllm
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
@@ -47,6 +48,10 @@ def main() -> None:
     if held_out:
         held_out = to_prompts(held_out, script_args, tokenizer, with_solution=False)
     check_resume(run, dataset)
+
+    # Set up generation
+    if args.use_vllm:
+        set_up_vllm(script_args, args)
 
     # Show what is about to run
     prompt_length = script_args.max_prompt_length or longest_prompt(dataset, tokenizer)

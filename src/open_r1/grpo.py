@@ -31,12 +31,12 @@ def main() -> None:
     # Imported after parsing: these take seconds, and a mistake in the command line is reported at once.
     from trl import GRPOTrainer
 
-    from open_r1.cluster.rollout_client import use_seeded_client
     from open_r1.data.prompts import longest_prompt, require_full_batch
     from open_r1.models.chat_template import use_chat_template
     from open_r1.rewards import Composition
     from open_r1.training.reward_probe import count_model_parameters, probe_rewards
     from open_r1.training.rl_prompts import load_prompts
+    from open_r1.training.rollouts import set_up_vllm
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
@@ -57,8 +57,7 @@ def main() -> None:
 
     # Set up generation
     if args.use_vllm:
-        args.vllm_max_model_length = script_args.length_for_vllm(args)
-        use_seeded_client()
+        set_up_vllm(script_args, args)
     importance_sampling = script_args.choose_importance_sampling(args)
 
     # Show what is about to run

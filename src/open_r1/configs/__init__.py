@@ -24,6 +24,7 @@ from open_r1.configs.training import (
     GRPOScriptArguments,
     PromptSource,
     RewardModelScriptArguments,
+    RolloutArguments,
     RunArguments,
     SFTScriptArguments,
     steps_of_a_round,

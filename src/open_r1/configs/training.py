@@ -13,7 +13,7 @@ from open_r1.utils.files import require_file
 
 
 if TYPE_CHECKING:
-    from trl import GRPOConfig
+    from trl import DistillationConfig, GRPOConfig
 
 OBJECTIVES = ("helpfulness", "harmlessness")
 LONG_COMPLETION = 4096  # tokens
@@ -141,7 +141,25 @@ class RewardModelScriptArguments(RunArguments):
 
 
 @dataclass
-class DistillationScriptArguments(RunArguments, PromptArguments):
+class RolloutArguments(RunArguments, PromptArguments):
+    """What trainers take that generate completions during training."""
+
+    def length_for_vllm(self, training_args: "GRPOConfig | DistillationConfig") -> int | None:
+        """The maximum length of vLLM's sequences, in tokens.
+
+        Args:
+            training_args (`GRPOConfig` or `DistillationConfig`): The trainer's options.
+
+        Returns:
+            `int`: The length, or `None` (the model's own limit) if the recipe does not set one.
+        """
+        if training_args.vllm_max_model_length or not self.max_prompt_length:
+            return training_args.vllm_max_model_length
+        return self.max_prompt_length + training_args.max_completion_length
+
+
+@dataclass
+class DistillationScriptArguments(RolloutArguments):
     """On-policy distillation, on prompts that the student answers."""
 
 
@@ -206,7 +224,7 @@ class PromptSource(Entry):
 
 
 @dataclass
-class GRPOScriptArguments(RunArguments, PromptArguments):
+class GRPOScriptArguments(RolloutArguments):
     """Reinforcement learning with verifiable rewards."""
 
     sources: list[str] = field(
@@ -384,19 +402,6 @@ class GRPOScriptArguments(RunArguments, PromptArguments):
                 "vllm_nodes: such nodes belong to a Slurm job (slurm/train.slurm). Without one start the server "
                 "yourself, and give --vllm_nodes 0 --vllm_server_base_url http://HOST:PORT, its key in VLLM_API_KEY."
             )
-
-    def length_for_vllm(self, training_args: "GRPOConfig") -> int | None:
-        """The maximum length of vLLM's sequences, in tokens.
-
-        Args:
-            training_args (`GRPOConfig`): The trainer's options.
-
-        Returns:
-            `int`: The length, or `None` (the model's own limit) if the recipe does not set one.
-        """
-        if training_args.vllm_max_model_length or not self.max_prompt_length:
-            return training_args.vllm_max_model_length
-        return self.max_prompt_length + training_args.max_completion_length
 
     def choose_importance_sampling(self, training_args: "GRPOConfig") -> str | None:
         """Chooses how to weight completions from vLLM, whose token probabilities differ from the trained model's.
