@@ -29,9 +29,9 @@ def main() -> None:
     from open_r1.data.prompts import longest_prompt, to_prompts
     from open_r1.models.chat_template import use_chat_template
     from open_r1.models.loading import load_teacher_info
-    from open_r1.training.rollouts import set_up_vllm
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
+    from open_r1.training.vllm_setup import set_up_vllm
 
     # Check the recipe
     run = prepare("distillation", script_args, args, model_args)

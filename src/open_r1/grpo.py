@@ -36,9 +36,9 @@ def main() -> None:
     from open_r1.rewards import Composition
     from open_r1.training.reward_probe import count_model_parameters, probe_rewards
     from open_r1.training.rl_prompts import load_prompts
-    from open_r1.training.rollouts import set_up_vllm
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
+    from open_r1.training.vllm_setup import set_up_vllm
 
     # Check the recipe
     run = prepare("grpo", script_args, args, model_args)

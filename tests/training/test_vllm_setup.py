@@ -13,7 +13,7 @@ from trl.generation import vllm_generation
 from trl.generation.vllm_generation import VLLMGeneration
 
 from open_r1.configs import DistillationScriptArguments
-from open_r1.training.rollouts import ITER_NAMED_PARAMS, set_up_vllm
+from open_r1.training.vllm_setup import ITER_NAMED_PARAMS, set_up_vllm
 
 
 SIZES = {
