@@ -9,6 +9,7 @@ from trl import SFTConfig
 from trl.data_utils import pack_dataset
 
 from open_r1.training.sequences import SequenceLengths
+from open_r1.utils.errors import RecipeError
 
 
 def describe(lengths, **options):
@@ -30,6 +31,12 @@ def test_without_packing_a_row_is_a_sequence():
     assert (sequences.rows, sequences.mean, sequences.longest) == (1.0, 40.0, 60)
     assert describe([20, 160], max_length=100).longest == 100
     assert "packing" not in sequences.describe(8)
+
+
+@pytest.mark.parametrize("max_length", [None, 0])
+def test_packed_sequences_have_a_length(max_length):
+    with pytest.raises(RecipeError, match="max_length: missing. With `packing: true`"):
+        describe([20, 60], max_length=max_length, packing=True)
 
 
 def test_the_start_up_box_counts_packed_sequences(checkpoint, script, tmp_path):

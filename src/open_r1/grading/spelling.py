@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 
 BASIC_MULTILINGUAL_PLANE = 2**16  # code points
+# Ranges of emoji and other marks, as code points.
 DECORATIONS = [
     (0x25A0, 0x25A1),
     (0x2600, 0x2653),
     (0x2668, 0x27BF),
     (0x2B50, 0x2B50),
     (0x1F300, 0x1FAFF),
-]  # ranges of emoji and marks
+]
 MEANINGFUL_MARKS = "✗✘❌❎❓❔❗⛔🚫👎🤔🤷🙅➕➖➗"
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
@@ -58,7 +59,8 @@ def _decorations() -> str:
     return "".join(decorations)
 
 
-# Single characters, except those that Unicode's NFKC handles (full-width letters and digits, ％, ∶).
+# Single characters, except those that Unicode's NFKC handles (full-width letters and digits, ％, ∶). Rows after the
+# first one take precedence over it: ✕ and ✖ are signs, though they are among the decorations.
 CHARACTERS = str.maketrans(
     {
         **dict.fromkeys(_decorations() + "∎\ufe0e\ufe0f", ""),

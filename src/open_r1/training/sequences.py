@@ -5,6 +5,8 @@ from typing import Self
 
 from trl import SFTConfig
 
+from open_r1.utils.errors import RecipeError
+
 
 @dataclass
 class SequenceLengths:
@@ -30,11 +32,16 @@ class SequenceLengths:
             lengths (`list[int]`): The lengths of the first rows, in tokens.
             args (`SFTConfig`): For `max_length`, `packing` and `packing_strategy`.
 
+        Raises:
+            RecipeError: If rows are packed into sequences of no certain length.
+
         >>> from types import SimpleNamespace
         >>> args = SimpleNamespace(max_length=100, packing=True, packing_strategy="bfd")
         >>> SequenceLengths.of_rows([20, 30], args)
         SequenceLengths(measured=2, mean=25.0, longest=100, rows=4.0)
         """
+        if args.packing and not args.max_length:
+            raise RecipeError("max_length: missing. With `packing: true` it is the length of the packed sequences.")
         splits = args.packing and args.packing_strategy != "bfd"
         if args.max_length and not splits:
             lengths = [min(length, args.max_length) for length in lengths]
