@@ -101,6 +101,21 @@ def test_missing_models_are_errors(name):
         load_model_info(ModelConfig(model_name_or_path=name), seed=0)
 
 
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("def build(size): pass", "got an unexpected keyword argument 'seed'|missing a required argument: 'size'"),
+        ("def build(seed): return 'model'", "returned a str; expected a model and its tokenizer"),
+        ("def build(seed): return 'model', 'tokenizer'", "returned a tuple; expected a model and its tokenizer"),
+    ],
+)
+def test_functions_that_build_no_model_are_errors(tmp_path, function, message):
+    path = tmp_path / "mine.py"
+    path.write_text(function)
+    with pytest.raises(RecipeError, match=f"model_name_or_path: .*mine.py:build ({message})"):
+        load_model_info(ModelConfig(model_name_or_path=f"{path}:build"), seed=0)
+
+
 def test_weights_in_fp8_without_their_configuration_are_refused(checkpoint, tmp_path):
     """As transformers saves a model that it has loaded from FP8."""
     shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)

@@ -1,5 +1,6 @@
 """Loads models and tokenizers, and describes a model before its weights are loaded."""
 
+import inspect
 import json
 import os
 import unicodedata
@@ -81,7 +82,7 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
     if not source:
         raise RecipeError("model_name_or_path: missing. Name a Hub model, a folder or a function that builds one.")
     if is_function(source):
-        model, tokenizer = import_object(source)(seed=seed)
+        model, tokenizer = build_model(source, seed)
         _require_embeddings(source, model, tokenizer)
         return ModelInfo(source, model.config, tokenizer, model.num_parameters())
     if not is_path(source):
@@ -107,6 +108,29 @@ def load_model_info(args: ModelConfig, seed: int, trust_remote_code: bool = Fals
     model = meta_model(config, trust_remote_code)
     _require_embeddings(source, model, tokenizer)
     return ModelInfo(source, config, tokenizer, model.num_parameters())
+
+
+def build_model(name: str, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Calls a function that builds a model and its tokenizer.
+
+    Args:
+        name (`str`): `package.module:function` or `file.py:function`, a function of `seed`.
+        seed (`int`): The seed.
+
+    Raises:
+        RecipeError: If there is no such function, or if it is one of another kind.
+    """
+    function = import_object(name)
+    try:
+        inspect.signature(function).bind(seed=seed)
+    except TypeError as error:
+        raise RecipeError(f"model_name_or_path: {name} {error}; it is called with `seed` alone.") from error
+    built = function(seed=seed)
+    if not isinstance(built, tuple) or len(built) != 2 or not isinstance(built[0], PreTrainedModel):
+        raise RecipeError(
+            f"model_name_or_path: {name} returned a {type(built).__name__}; expected a model and its tokenizer."
+        )
+    return built
 
 
 def _refuse_unscaled_weights(folder: Path) -> None:
@@ -256,7 +280,7 @@ def load_model(args: ModelConfig, training_args: TrainingArguments) -> str | tor
         `str | torch.nn.Module`: The model's name, or the model that a function builds.
     """
     if is_function(args.model_name_or_path):
-        model, _ = import_object(args.model_name_or_path)(seed=training_args.seed)
+        model, _ = build_model(args.model_name_or_path, training_args.seed)
         return model
     options = {"revision": args.model_revision, "attn_implementation": args.attn_implementation, "dtype": args.dtype}
     kwargs = {name: value for name, value in options.items() if value is not None}
