@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from open_r1.configs import RewardSpec
-from open_r1.configs.parser import RecipeParser
+from open_r1.configs.parser import COUNTS, RecipeParser
 from open_r1.configs.recipes import read_recipe
 from open_r1.utils.errors import RecipeError
 
@@ -211,6 +211,27 @@ def test_checkpoints_must_fall_between_rounds_of_generation(recipe, keys, messag
     else:
         with pytest.raises(RecipeError, match=message):
             script_args.require_whole_rounds(args)
+
+
+@pytest.mark.parametrize(
+    ("stage", "line", "message"),
+    [
+        ("sft", "gradient_accumulation_steps: 0", "gradient_accumulation_steps: found 0; expected at least 1"),
+        ("sft", "per_device_train_batch_size: -1", "per_device_train_batch_size: found -1; expected at least 1"),
+        ("sft", "seed: -1", "seed: found -1; expected a number from 0 to 4294967295"),
+        ("sft", "max_eval_samples: 0", "max_eval_samples: found 0; expected at least 1"),
+        ("grpo", "num_generations: 0", "num_generations: found 0; expected at least 1"),
+        ("grpo", "num_iterations: '0'", "num_iterations: found 0; expected at least 1"),
+        ("grpo", "max_completion_length: 0", "max_completion_length: found 0; expected at least 1"),
+        ("reward_model", f"seed: {2**32}", "seed: found 4294967296"),
+    ],
+)
+def test_numbers_with_which_trainers_would_fail(recipe, stage, line, message):
+    assert message in error_of(stage, "--config", recipe(line))
+
+
+def test_counts_are_options_of_trainers():
+    assert set(COUNTS) < set(RecipeParser("grpo").options)
 
 
 def test_options_of_a_run(recipe):

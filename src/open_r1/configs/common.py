@@ -104,6 +104,8 @@ class ScriptArguments(DatasetArguments):
         super().__post_init__()
         if self.eval_split_size is not None:
             self._check_eval_split_size()
+        if self.max_eval_samples is not None and self.max_eval_samples < 1:
+            raise RecipeError(f"max_eval_samples: found {self.max_eval_samples}; expected at least 1.")
 
     def _check_eval_split_size(self) -> None:
         size = self.eval_split_size

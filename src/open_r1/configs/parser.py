@@ -26,6 +26,18 @@ from open_r1.utils.errors import MissingInputError, RecipeError, RunStopped, did
 from open_r1.utils.hardware import cpu_computes_in_bf16
 
 
+# Options of TRL's trainers that must be at least 1: the trainers divide by them, or would train on nothing.
+COUNTS = (
+    "generation_batch_size",
+    "gradient_accumulation_steps",
+    "max_completion_length",
+    "num_generations",
+    "num_iterations",
+    "per_device_train_batch_size",
+    "ref_model_sync_steps",
+    "steps_per_generation",
+)
+SEEDS = range(2**32)  # that numpy takes
 STATUS_STOPPED = 85  # exit status of a run that was asked to stop: it neither finished nor failed
 COMMAND_LINE = "command line"  # named in errors where there is no recipe
 STATUS_INTERRUPTED = 130  # exit status after Ctrl-C, as shells expect it
@@ -168,6 +180,8 @@ class RecipeParser:
             if "model_name_or_path" in given and "models" not in given:
                 keys.pop("models", None)  # this model replaces the recipe's list of models
             values = {key: self._converted(key, value) for key, value in keys.items()} | given
+            if STAGES[self.stage].trainer_config:
+                _check_numbers(values)
             arguments = self._fill_own_options(values, path)
         arguments.recipe = path
         arguments.keys = keys | given
@@ -285,6 +299,17 @@ def _checked(option: Option, value: Any) -> Any:
     if isinstance(value, bool):
         hint = " (YAML reads no, off, yes and on as booleans: put quotes around it)"
     raise RecipeError(f"{option.name}: found {value!r}; expected {type_names(option.types)}{hint}.")
+
+
+def _check_numbers(values: dict[str, Any]) -> None:
+    """Stops at numbers with which a trainer would fail in its own code."""
+    for name in COUNTS:
+        value = values.get(name)
+        if value is not None and value < 1:
+            raise RecipeError(f"{name}: found {value}; expected at least 1.")
+    seed = values.get("seed")
+    if seed is not None and seed not in SEEDS:
+        raise RecipeError(f"seed: found {seed}; expected a number from 0 to {SEEDS[-1]}.")
 
 
 def _stages_with(key: str) -> str:
