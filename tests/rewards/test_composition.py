@@ -127,6 +127,24 @@ def test_numbers_of_every_kind_are_scores(compose, returned, expected):
     assert compose({"name": "returns", "expression": returned}).score(["a", "b"]) == [expected]
 
 
+def test_columns_may_have_the_names_of_our_own_arguments(compose):
+    rewards = compose("accuracy", "format")
+    columns = {name: [7] for name in ("index", "reward", "rewards", "prefill", "composition", "name", "batch_size")}
+    for function in rewards.for_trainer():
+        assert function([RIGHT], solution=["4"], **columns) == [1.0]
+
+
+def test_a_parameter_of_a_function_takes_precedence_over_a_column_of_its_name(compose):
+    rewards = compose({"name": "returns", "expression": "[0.5]"})
+    assert rewards.score(["a"], expression=["[1.0]"]) == [[0.5]]
+
+
+def test_the_language_of_a_row_takes_precedence_over_the_parameter(compose):
+    rewards = compose({"name": "language_consistency", "language": "en"})
+    thought = "<think>Primero sumamos los dos números y después escribimos el resultado.</think>4"
+    assert rewards.score([thought] * 2, language=["es", None], prompts=["2+2?"] * 2) == [[1.0, 0.0]]
+
+
 def test_a_reward_may_change_the_lists_that_it_gets(compose):
     rewards = compose("consumes", "accuracy")
     assert rewards.score(["4", RIGHT], solution=["4", "4"]) == [[1.0, 0.0], [1.0, 1.0]]

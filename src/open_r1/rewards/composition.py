@@ -69,6 +69,9 @@ class Reward:
         self.trainer_columns = required & FROM_TRAINER
         self.trainer_columns.discard("completions")
         self.takes_solution = "solution" in parameters
+        self.bound_parameters: set[str] = set()  # of a function, which a column of the same name does not replace
+        if isinstance(self.function, functools.partial):
+            self.bound_parameters.update(self.function.keywords)
         self.is_registered = spec.name in REWARDS
         self.is_shaping = spec.name in SHAPING
         self.is_async = _is_async(self.function)
@@ -167,7 +170,8 @@ class Reward:
         """Calls the function, and checks that it returns one number or `None` per completion."""
         copies = {}  # a function may change its arguments, which others need after it
         for name, value in kwargs.items():
-            copies[name] = _copy(value)
+            if name not in self.bound_parameters:
+                copies[name] = _copy(value)
         returned = self.function(completions=self._convert(completions, prefill), **copies)
         if self.is_async:
             returned = asyncio.run(returned)
@@ -355,6 +359,7 @@ class Composition:
         self,
         index: int,
         completions: list,
+        /,  # a data set may have a column `index`
         **kwargs,
     ) -> Scores:
         """The scores of one reward. All rewards are computed when TRL asks for the first one of a batch."""
