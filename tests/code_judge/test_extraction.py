@@ -153,7 +153,10 @@ def test_byte_order_marks_and_no_break_spaces_around_the_program(blank):
         f"{blank}```python\n{A}```{blank}\nIt prints 1.",
         f"```python{blank}\n{A}{blank}\n{blank}```",
     ):
-        assert extract_program(completion, "python").strip() == A.strip()
+        assert extract_program(completion, "python").rstrip() == A.rstrip()
+    before_lines = f"```python\n{blank}for i in range(2):\n{blank}    {A}{blank}{A}```"
+    assert extract_program(before_lines, "python") == f"for i in range(2):\n    {A}{A}"
+    assert extract_program(f"```python\n\n{blank}{A}{A}```", "python").lstrip("\n") == A + A
     indented = extract_program(f"```python\nif 1:\n{blank}    print('a{blank}b'){blank}\n```", "python")
     assert indented.split("print")[1].strip() == f"('a{blank}b')"
     compile(indented, "main.py", "exec")

@@ -248,8 +248,8 @@ def _make_block(opening: re.Match, content: str) -> tuple[str, str]:
     indent, _, info = opening.groups()
     content = content.removeprefix("\n")
     if ANY_BLANK.search(content):
-        content = "\n".join(map(_replace_blanks, content.split("\n")))
-    if indent:
+        content = _unindent([_replace_blanks(line) for line in content.split("\n")])
+    elif indent:
         content = textwrap.dedent(content)
     return _tag_of(info), content
 
@@ -261,6 +261,14 @@ def _tag_of(info: str) -> str:
 
 def _strip(text: str) -> str:
     return text.strip("".join(BLANKS) + " \t")
+
+
+def _unindent(lines: list[str]) -> str:
+    """Removes the common indentation of lines, and all of the first one: no program starts with an indented line."""
+    lengths = [len(line) - len(line.lstrip(" ")) for line in lines if line]
+    common = min(lengths, default=0)
+    text = "\n".join(line[common:] for line in lines)
+    return text.lstrip("\n ")
 
 
 def _replace_blanks(line: str) -> str:
