@@ -4,7 +4,8 @@ import hashlib
 from pathlib import Path
 
 
-HASHED_BYTES = 2**20  # of each weight file, at its end
+SAMPLES = 256  # of each weight file, evenly spaced
+SAMPLE_BYTES = 2**14
 
 
 def hash_texts(texts: list[str]) -> str:
@@ -19,12 +20,17 @@ def hash_texts(texts: list[str]) -> str:
 def hash_weights(folder: Path) -> str | None:
     """A hash of a local checkpoint; `None` if there is none.
 
-    It changes if a checkpoint is trained again in the same folder. Only the end of each file is read.
+    It changes if a checkpoint is trained again in the same folder, even if only some of its weights are. Of each file,
+    samples are read, from its start to its end.
     """
     texts = []
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
         size = path.stat().st_size
+        digest = hashlib.sha256()
+        last_start = max(0, size - SAMPLE_BYTES)
         with path.open("rb") as stream:
-            stream.seek(max(0, size - HASHED_BYTES))
-            texts.append(f"{path.name} {size} {hashlib.sha256(stream.read()).hexdigest()}")
+            for number in range(SAMPLES):
+                stream.seek(last_start * number // (SAMPLES - 1))
+                digest.update(stream.read(SAMPLE_BYTES))
+        texts.append(f"{path.name} {size} {digest.hexdigest()}")
     return hash_texts(texts) if texts else None
