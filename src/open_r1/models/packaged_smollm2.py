@@ -76,9 +76,8 @@ def find_weights() -> Path:
 
 
 def _load_tokenizer(path: Path) -> PreTrainedTokenizerBase:
-    tokenizer = AutoTokenizer.from_pretrained(
-        path.parent, gguf_file=path.name, clean_up_tokenization_spaces=False, padding_side="left"
-    )
+    tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, padding_side="left")
+    tokenizer.clean_up_tokenization_spaces = False  # transformers ignores this argument for GGUF files
     # transformers reads the end of a turn as `<|im_start|>`, and finds no padding token.
     for name, token in SPECIAL_TOKENS.items():
         setattr(tokenizer, name, token)
