@@ -62,8 +62,9 @@ def test_multiplication_is_told_by_containers():
     assert story.solution == "26"
 
 
-def test_thoughts_earn_every_reward_and_wrong_answers_do_not():
-    for row in word_problems.thoughts("train", 0, size=100):
+@pytest.mark.parametrize("shortcuts", [0, 1])
+def test_thoughts_earn_every_reward_and_wrong_answers_do_not(shortcuts):
+    for row in word_problems.thoughts("train", 0, size=100, shortcuts=shortcuts):
         _, answer = row["messages"]
         text = answer["content"]
         gold = re.search(r"<answer>(\d+)</answer>", text)[1]
@@ -71,6 +72,26 @@ def test_thoughts_earn_every_reward_and_wrong_answers_do_not():
         assert grade(text, str(int(gold) + 1)) == 0.0
         assert Format()([text]) == [1.0]
         assert language_consistency([text], language=["en"], fewest_words=1) == [1.0]
+
+
+@pytest.mark.parametrize("share", [0, 0.7, 1.0])
+def test_a_share_of_thoughts_takes_shortcuts(share):
+    rows = word_problems.thoughts("train", 0, size=500, shortcuts=share)
+    shortcuts = 0
+    for row in rows:
+        question, answer = (message["content"] for message in row["messages"])
+        thought = re.fullmatch(r"<think>(.*)</think><answer>\d+</answer>", answer)[1]
+        if ":" not in thought:
+            expression = re.fullmatch(r"\w+ has ([-+*\d]+)=\d+ \w+\.", thought)[1]
+            assert re.findall(r"\d+", expression) == re.findall(r"\d+", question)
+            shortcuts += 1
+    assert shortcuts / 500 == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, "0.5", None])
+def test_shares_of_shortcuts_that_cannot_be_used_are_refused(share):
+    with pytest.raises(RecipeError, match="shortcuts: found"):
+        word_problems.thoughts("train", 0, size=4, shortcuts=share)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ class WordProblem:
     'Tom has 14 apples. He buys 8 more. He gives away 5. How many apples does he have now?'
     >>> story.thought
     'He buys 8 more: 14+8=22. He gives away 5: 22-5=17.'
+    >>> story.shortcut
+    'Tom has 14+8-5=17 apples.'
     """
 
     person: str
@@ -121,6 +123,11 @@ class WordProblem:
             sentences.append(f"{words}: {value}{step.operator}{step.number}={result}.")
             value = result
         return " ".join(sentences)
+
+    @property
+    def shortcut(self) -> str:
+        """The whole calculation at once, which a small model often gets wrong."""
+        return f"{self.person} has {self.expression}={self.solution} {self.thing}."
 
     @property
     def _pronoun(self) -> str:
@@ -193,15 +200,31 @@ def problems(
 
 
 def thoughts(
-    split: str, seed: int, size: int = 320, levels: Sequence[int] = LEVELS, largest: int = LARGEST_NUMBER
+    split: str,
+    seed: int,
+    size: int = 320,
+    levels: Sequence[int] = LEVELS,
+    largest: int = LARGEST_NUMBER,
+    shortcuts: float = 0.0,
 ) -> Dataset:
     """Solved word problems as conversations, for the cold start: columns `messages` and `level`.
 
     Takes the arguments of [`problems`], of which these are the solutions; 320 by default.
+
+    Args:
+        shortcuts (`float`, *optional*, defaults to 0):
+            Share of thoughts that write the whole calculation at once, from 0 to 1. A model that is fine-tuned on both
+            kinds chooses between them, and reinforcement learning finds out which one leads to right answers.
     """
+    if not isinstance(shortcuts, int | float) or not 0 <= shortcuts <= 1:
+        raise RecipeError(f"dataset_params: shortcuts: found {shortcuts!r}; expected a share from 0 to 1.")
+    rng = random.Random(f"shortcuts/{seed}/{split}")
     rows = []
     for drawn in _draw_all(split, seed, size, levels, largest):
-        answer = f"<think>{drawn.thought}</think><answer>{drawn.solution}</answer>"
+        thought = drawn.thought
+        if rng.random() < shortcuts:
+            thought = drawn.shortcut
+        answer = f"<think>{thought}</think><answer>{drawn.solution}</answer>"
         messages = [{"role": "user", "content": drawn.question}, {"role": "assistant", "content": answer}]
         rows.append({"messages": messages, "level": len(drawn.steps)})
     return Dataset.from_list(rows)
