@@ -17,7 +17,7 @@ from open_r1.configs import PipelineArguments
 from open_r1.configs.parser import RecipeParser
 from open_r1.pipelines.local_runner import StageProcess
 from open_r1.pipelines.outdated import describe_change, outdated_tasks, task_inputs
-from open_r1.pipelines.tasks import Task, build_tasks, build_tasks_by_seed
+from open_r1.pipelines.tasks import Task, build_tasks, build_tasks_by_seed, require_gpus
 from open_r1.utils.errors import RecipeError
 
 
@@ -53,6 +53,29 @@ def test_all_tasks_run_once(arguments):
     for task in tasks:
         finish(task, done)
     assert outdated_tasks(tasks, args) == {}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "gpus", "is_enough"),
+    [
+        ("accelerate launch --config_file recipes/accelerate_configs/zero2.yaml", 8, True),
+        ("accelerate launch --config_file recipes/accelerate_configs/zero2.yaml", 4, False),
+        ("accelerate launch --config_file recipes/accelerate_configs/zero2.yaml", 0, True),
+        ("accelerate launch --config_file=recipes/accelerate_configs/zero2.yaml --num_processes=4", 4, True),
+        ("accelerate launch --num_processes 2", 1, False),
+        ("accelerate launch --config_file recipes/accelerate_configs/cpu.yaml", 1, True),
+        ("accelerate launch", 1, True),
+        ("python", 1, True),
+    ],
+)
+def test_launcher_must_not_start_more_processes_than_there_are_gpus(arguments, launcher, gpus, is_enough):
+    _, zero, samples = build_tasks(arguments(launcher=launcher), 42)
+    require_gpus(samples, gpus)
+    if is_enough:
+        require_gpus(zero, gpus)
+        return
+    with pytest.raises(RecipeError, match=f"launcher of 'zero': .* {gpus} GPU.* add `--num_processes {gpus}`"):
+        require_gpus(zero, gpus)
 
 
 def test_a_changed_key_reruns_its_stage_and_all_that_depend_on_it(arguments):

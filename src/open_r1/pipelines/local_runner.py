@@ -19,7 +19,7 @@ import yaml
 from rich.console import Console
 
 from open_r1.pipelines.outdated import REQUESTED, OutdatedTask, task_inputs
-from open_r1.pipelines.tasks import Task, find_program, set_output_aside
+from open_r1.pipelines.tasks import Task, find_program, require_gpus, set_output_aside
 from open_r1.utils.errors import RecipeError
 
 
@@ -63,8 +63,13 @@ class LocalRunner:
         """Runs all tasks. Ctrl-C and SIGTERM stop the running stages, which save checkpoints first.
 
         Raises:
-            RecipeError: If a task fails. Other tasks that are already running finish first.
+            RecipeError: If a task fails, in which case others that are already running finish first, or if its
+                launcher needs more GPUs than there are.
         """
+        import torch  # takes seconds, and a mistake in the command line is reported at once
+
+        for task, _ in self.waiting:
+            require_gpus(task, torch.cuda.device_count())
         signal.signal(signal.SIGTERM, _exit_on_sigterm)
         signal.signal(signal.SIGUSR1, self._forward_warning)
         try:

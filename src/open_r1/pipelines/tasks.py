@@ -5,12 +5,14 @@ import os
 import shlex
 import shutil
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 
 from open_r1.configs import SEED, PipelineArguments, PipelineStage
@@ -138,6 +140,25 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(folders))
 
 
+def require_gpus(task: Task, gpus: int) -> None:
+    """Stops if the launcher of a task starts more processes than there are GPUs.
+
+    Args:
+        task (`Task`): The task.
+        gpus (`int`): Number of GPUs of this machine; without any, training says what to do.
+
+    Raises:
+        RecipeError: With the options to set.
+    """
+    processes = _launched_processes(task.command)
+    if 0 < gpus < processes:
+        raise RecipeError(
+            f"launcher of {task.name!r}: it starts {processes} processes, and there are {gpus} GPU(s) here; add "
+            f"`--num_processes {gpus}` to it. For the same global batch, the stage also needs {processes / gpus:g} "
+            "times the gradient_accumulation_steps (in its key `set`)."
+        )
+
+
 def texts_in(value: Any) -> Iterator[str]:
     """All strings within a value of a recipe, at any depth.
 
@@ -245,6 +266,22 @@ def _launcher_words(stage: PipelineStage, kind: str, args: PipelineArguments) ->
         f"launcher of {stage.name!r}: there is no {launcher!r} on the path; "
         "expected a program such as `accelerate launch`."
     )
+
+
+def _launched_processes(command: list[str]) -> int:
+    """How many processes a command starts: more than one only with `accelerate launch`."""
+    if Path(command[0]).name != "accelerate":
+        return 1
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--num_processes", type=int)
+    parser.add_argument("--config_file")
+    options, _ = parser.parse_known_args(command)
+    if options.num_processes is not None:
+        return options.num_processes
+    if options.config_file is None or not Path(options.config_file).is_file():
+        return 1
+    config = yaml.safe_load(Path(options.config_file).read_text())
+    return config.get("num_processes") or 1
 
 
 def _require_separate_folders(tasks: list[Task]) -> None:
