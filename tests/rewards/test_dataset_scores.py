@@ -72,6 +72,16 @@ def test_thought_that_the_prompt_opened_is_opened_once(command, tmp_path, comple
     assert [row["output"] for row in graded] == [None, completion]
 
 
+def test_columns_may_have_any_names(command, tmp_path):
+    row = {"output": RIGHT, "answer": "4", "prompt": "2+2?", "reward": 5, "rewards/accuracy": 7}
+    row |= dict.fromkeys(["index", "self", "completions", "prompts", "log_metric", "log_extra", "trainer_state"], 1)
+    (tmp_path / "completions.jsonl").write_text(json.dumps(row))
+    status, out = command("--reward_funcs", "accuracy", "language_consistency", "--output_path", "graded.jsonl")
+    assert status == 0, out
+    graded = json.loads((tmp_path / "graded.jsonl").read_text())
+    assert (graded["rewards/accuracy"], graded["completions"], graded["prompts"]) == (1.0, 1, 1)
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_graded_rows_are_written(command, tmp_path, suffix):
     status, out = command("--output_path", f"out/graded{suffix}")

@@ -18,6 +18,8 @@ from open_r1.utils.text import prompt_messages
 
 BATCH_SIZE = 512  # completions; within a batch, rewards run in parallel and each distinct answer is graded once
 TRAINER_NAMES = {"prompt": "prompts"}  # columns that TRL passes to rewards under a different name
+# Columns that rewards do not get: the trainer gives these names to other things.
+RESERVED = ("self", "completions", "trainer_state", "log_extra", "log_metric", "environments")
 
 
 class MeanScore(NamedTuple):
@@ -91,10 +93,7 @@ def score_dataset(
     new_columns: dict[str, Scores] = defaultdict(list)
     for batch in _batches(dataset, progress):
         completions = batch.pop(completion_column)
-        columns = {}
-        for name, values in batch.items():
-            columns[TRAINER_NAMES.get(name, name)] = values
-        scores = rewards.score(completions, **columns)
+        scores = rewards.score(completions, **_columns_as_in_training(batch))
         for reward, column in zip(rewards.rewards, scores, strict=True):
             new_columns[f"rewards/{reward.label}"] += column
         for row in zip(*scores, strict=True):
@@ -212,6 +211,18 @@ def _batches(dataset: Dataset, progress: bool) -> Iterator[dict[str, list]]:
         for start in range(0, len(dataset), BATCH_SIZE):
             yield dataset[start : start + BATCH_SIZE]
             bar.update(task, completed=min(start + BATCH_SIZE, len(dataset)))
+
+
+def _columns_as_in_training(batch: dict[str, list]) -> dict[str, list]:
+    """The columns of a batch under the names that TRL gives them."""
+    columns = {}
+    for name, values in batch.items():
+        if name not in RESERVED and name not in TRAINER_NAMES:
+            columns[name] = values
+    for name, trainer_name in TRAINER_NAMES.items():
+        if name in batch:
+            columns[trainer_name] = batch[name]
+    return columns
 
 
 def _with_columns(dataset: Dataset, columns: dict[str, Scores]) -> Dataset:
