@@ -32,7 +32,7 @@ def main() -> None:
     from open_r1.data.load import hide_short_progress_bars, load_train_and_eval
     from open_r1.data.preferences import to_pairs
     from open_r1.models.chat_template import use_chat_template
-    from open_r1.training.reward_models import PointwiseTrainer, check_pairs
+    from open_r1.training.reward_models import PointwiseTrainer, check_pairs, drop_overlong_pairs
     from open_r1.training.run import check_resume, prepare, train
     from open_r1.training.start_up_box import show_start_up_box
 
@@ -46,9 +46,11 @@ def main() -> None:
     hide_short_progress_bars(dataset)
     pairs = to_pairs(dataset, script_args, args.seed)
     longest = check_pairs(pairs, tokenizer)
+    pairs = drop_overlong_pairs(pairs, tokenizer, args)
     if held_out:
         held_out = to_pairs(held_out, script_args, args.seed)
         check_pairs(held_out, tokenizer)
+        held_out = drop_overlong_pairs(held_out, tokenizer, args)
     check_resume(run, pairs)
 
     # Show what is about to run

@@ -40,6 +40,24 @@ def test_pointwise_loss_judges_each_answer_on_its_own():
     assert pointwise_loss(logits).item() == pytest.approx((safe + unsafe) / 4)
 
 
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_pairs_that_are_too_long_are_dropped_and_counted(train, tmp_path, caplog, dry_run):
+    """TRL would drop them without a word."""
+    rows = [{"prompt": "write 3 a", "chosen": "a" * count, "rejected": "b"} for count in (3, 3, 500, 3)]
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for split in ("train", "test"):
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = ["--dataset_name", folder, "--dataset_params", "{}", "--min_gap", 0, "--balance_lengths", "false"]
+    options += ["--max_steps", 1, "--dry_run", dry_run]
+    outcome = train("helpfulness", *options, "--max_length", 100)
+    assert outcome.code == 0, outcome.err
+    assert "1 of 4 pairs have a text of more than max_length = 100 tokens and were dropped" in caplog.text
+    assert "· 3 rows ·" in outcome.out and "held out      3 rows" in outcome.out
+    outcome = train("helpfulness", *options, "--max_length", 5)
+    assert outcome.code == 1 and "all 4 of 4 pairs have a text of more than max_length = 5 tokens" in outcome.err
+
+
 def test_dry_run_names_the_objective(train):
     outcome = train("helpfulness", "--dry_run", "true")
     assert outcome.code == 0 and "pairs, by the final summary" in outcome.out

@@ -1,14 +1,19 @@
 """Reward models (DeepSeek-R1, §2.3.4): checks their pairs, and trains on labels instead of pairs."""
 
+import logging
 from typing import Any
 
 import torch
 from datasets import Dataset
 from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerBase
-from trl import RewardTrainer
+from trl import RewardConfig, RewardTrainer
 
 from open_r1.data.training_text import as_text, check_texts, measure_texts
+from open_r1.utils.errors import RecipeError
+
+
+logger = logging.getLogger(__name__)
 
 
 def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -23,6 +28,43 @@ def check_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase) -> int:
     lengths = _check_and_measure(pairs, "chosen", tokenizer)
     lengths += _check_and_measure(pairs, "rejected", tokenizer)
     return max(lengths)
+
+
+def drop_overlong_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase, args: RewardConfig) -> Dataset:
+    """Drops the pairs that TRL would drop without a word, those of which one text is too long, and logs how many.
+
+    Args:
+        pairs (`Dataset`): From [`check_pairs`].
+        tokenizer (`PreTrainedTokenizerBase`): With the chat template that will be used.
+        args (`RewardConfig`): For `max_length` and `dataset_num_proc`.
+
+    Raises:
+        RecipeError: If no pair is short enough.
+    """
+    limit = args.max_length
+    if limit is None:
+        return pairs
+
+    # `datasets` caches results by what these functions refer to. `args` would be of one process, and of one run.
+    def fits(messages: list[dict]) -> bool:
+        text = as_text(messages, tokenizer)
+        if len(text.encode()) <= limit:  # a token has at least one byte
+            return True
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= limit
+
+    def both_fit(pair: dict) -> bool:
+        return fits(pair["chosen"]) and fits(pair["rejected"])
+
+    with args.main_process_first(desc="measuring pairs"):  # the others read its result from the cache
+        kept = pairs.filter(both_fit, num_proc=args.dataset_num_proc, desc="Measuring pairs")
+    dropped = len(pairs) - len(kept)
+    if not dropped:
+        return pairs
+    found = f"{dropped:,} of {len(pairs):,} pairs have a text of more than max_length = {limit:,} tokens"
+    if not len(kept):
+        raise RecipeError(f"max_length: all {found}; none is left to train on.")
+    logger.warning("%s and were dropped", found)
+    return kept
 
 
 def _check_and_measure(pairs: Dataset, column: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
