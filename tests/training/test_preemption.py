@@ -15,7 +15,8 @@ from conftest import ZERO
 
 from open_r1.training import save_guards
 from open_r1.training.preemption import STOP, Preemption
-from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard, is_finite
+from open_r1.training.reference_model import saves_reference
+from open_r1.training.save_guards import DiskFullGuard, NonFiniteGuard, find_shortage, is_finite
 from open_r1.utils.errors import RecipeError
 
 
@@ -191,6 +192,28 @@ def test_no_disk_space_for_a_checkpoint(full_disk, caplog, choice):
     else:
         callback.on_step_end(full_disk, state, control, model=model)
         assert not control.should_save and "step 4 is not saved" in caplog.text
+
+
+def test_first_checkpoint_with_a_reference_model_needs_more_space(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint-4"
+    checkpoint.mkdir()
+    (checkpoint / "model.safetensors").write_bytes(bytes(400))
+    (checkpoint / "optimizer.pt").write_bytes(bytes(800))
+    monkeypatch.setattr(save_guards.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1500))
+    assert find_shortage(tmp_path, with_reference=False) is None
+    assert "a checkpoint takes 0.0 MB" in find_shortage(tmp_path, with_reference=True)
+    (checkpoint / "reference_model").mkdir()
+    (checkpoint / "reference_model/model.safetensors").write_bytes(b"")  # this one has it already
+    assert find_shortage(tmp_path, with_reference=True) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "has_reference"),
+    [(8, {}, True), (7, {}, False), (8, {"save_only_model": True}, False), (8, {"sync_ref_model": False}, False)],
+)
+def test_checkpoints_that_have_a_reference_model(step, options, has_reference):
+    args = {"sync_ref_model": True, "ref_model_sync_steps": 8, "save_only_model": False} | options
+    assert saves_reference(SimpleNamespace(**args), step) == has_reference
 
 
 def test_is_finite_detects_nan_weights():

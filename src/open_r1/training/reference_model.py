@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from trl.trainer.callbacks import SyncRefModelCallback
 
 from open_r1.training.checkpoints import step_of
@@ -64,8 +64,7 @@ class ReferenceSync(TrainerCallback):
     def on_save(self, args, state, control, **kwargs) -> None:
         """Saves the reference model, once it differs from the model that the run started from."""
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        was_replaced = state.global_step >= args.ref_model_sync_steps
-        if was_replaced and not args.save_only_model:
+        if saves_reference(args, state.global_step):
             save_reference(self._unwrap(self.reference), checkpoint / FOLDER, state.is_world_process_zero)
 
     def _unwrap(self, model: nn.Module) -> nn.Module:
@@ -117,6 +116,13 @@ def check_saved_reference(run: "Run") -> None:
             f"{problem}. Resume from a checkpoint that has one, or accept this: --resume_with_changes true"
         )
     logger.warning("%s", problem)
+
+
+def saves_reference(args: TrainingArguments, step: int) -> bool:
+    """Whether the checkpoint of a step has the reference model; not before it was replaced for the first time."""
+    if not getattr(args, "sync_ref_model", False):  # only GRPO has it
+        return False
+    return step >= args.ref_model_sync_steps and not args.save_only_model
 
 
 def saved_reference(checkpoint: Path) -> list[Path]:

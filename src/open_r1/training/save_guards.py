@@ -3,6 +3,7 @@
 import logging
 import math
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from transformers import TrainerCallback
 
 from open_r1.training.checkpoints import checkpoints
 from open_r1.training.preemption import max_over_processes
+from open_r1.training.reference_model import saved_reference, saves_reference
 from open_r1.utils.errors import RecipeError
 
 
@@ -75,7 +77,7 @@ class DiskFullGuard(TrainerCallback):
             return
         shortage = None
         if state.is_world_process_zero:
-            shortage = find_shortage(Path(args.output_dir))
+            shortage = find_shortage(Path(args.output_dir), saves_reference(args, state.global_step))
         if not max_over_processes(int(shortage is not None), args.device):
             return
         if self.when_disk_is_full == "stop":
@@ -101,16 +103,28 @@ def is_finite(model: torch.nn.Module) -> bool:
     return not checks or bool(torch.stack(checks).all())
 
 
-def find_shortage(output_dir: Path) -> str | None:
-    """Why another checkpoint does not fit; `None` if it does, or if none was saved yet (see `check_output_dir`)."""
+def find_shortage(output_dir: Path, with_reference: bool) -> str | None:
+    """Why another checkpoint does not fit; `None` if it does, or if none was saved yet (see `check_output_dir`).
+
+    Args:
+        output_dir (`Path`): The run's output folder.
+        with_reference (`bool`): Whether the checkpoint has the reference model, which is as large as the model.
+    """
     saved = checkpoints(str(output_dir))
     if not saved:
         return None
-    size = sum(path.stat().st_size for path in saved[0].rglob("*") if path.is_file())
+    size = _size_of(saved[0].rglob("*"))
+    if with_reference and not saved_reference(saved[0]):
+        size += _size_of(saved[0].glob("*.safetensors"))
     free = shutil.disk_usage(output_dir).free
     if free >= SPARE_ROOM * size:
         return None
     return f"{output_dir} has {free / 1e6:,.1f} MB free, and a checkpoint takes {size / 1e6:,.1f} MB"
+
+
+def _size_of(paths: Iterable[Path]) -> int:
+    """The total size of the files among paths, in bytes."""
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def _describe_last_checkpoint(output_dir: str) -> str:
