@@ -1,4 +1,4 @@
-"""Checks a GPU in at most ten minutes, without a network: what is installed, how fast the recipes train, what they need.
+"""Checks a GPU in at most ten minutes, without a network: packages, speed and memory of training.
 
 A random model of the shape of Qwen2.5-1.5B is trained with the settings of the recipes. Each part runs in a process of
 its own and is skipped, with the reason, where a package is missing. Prints a table, writes a JSON file, and exits with
@@ -377,7 +377,7 @@ def compare_memory(
 
 
 def mfu(model: Any, length: int, tokens_per_second: float, options: argparse.Namespace) -> str | float:
-    """Share of the GPU's peak: 6 operations per parameter and token, and causal attention; recomputing counts nothing."""
+    """Share of the GPU's peak FLOP/s, at 6 operations per parameter and token, and attention; without recomputation."""
     import torch
 
     from open_r1.planning.gpus import GPUS

@@ -6,8 +6,8 @@ wrapping of accelerate. What a GPU does differently is replaced: attention keeps
 logits are computed in tiles in place, as by TRL's Triton kernel.
 
 Only models of a few layers are simulated, 2 and 4 or 12 and 16, and the peak of the whole model is extrapolated: all
-terms are linear in the number of layers. `--whole` simulates all layers, which takes much longer. Not simulated: DeepSpeed's
-buffers, vLLM, quantization, fragmentation of the GPU's memory.
+terms are linear in the number of layers. `--whole` simulates all layers, which takes much longer. Not simulated:
+DeepSpeed's buffers, vLLM, quantization, fragmentation of the GPU's memory.
 
     python benchmarks/memory.py
 """
@@ -24,59 +24,21 @@ from torch.distributed._tools.mem_tracker import MemTracker
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from transformers import (
-    AttentionInterface,
-    AttentionMaskInterface,
-    AutoModelForCausalLM,
-    LlamaConfig,
-    Qwen2Config,
-)
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM, PreTrainedConfig
 from transformers.masking_utils import flash_attention_mask
 from trl import ModelConfig, SFTConfig
 from trl.kernels import chunked_logprob
 from trl.trainer.utils import add_fused_lm_head
 
+from open_r1.planning.known_models import known_config
 from open_r1.planning.memory import REPLICATED, SHARDED_WEIGHTS, training_memory
 from open_r1.planning.model_shape import ModelShape
 
 
 GIB = 2**30
-QWEN_2_5 = {"vocab_size": 152064, "tie_word_embeddings": False}
-CONFIGS = {
-    "Qwen2.5-1.5B": Qwen2Config(
-        hidden_size=1536,
-        num_hidden_layers=28,
-        intermediate_size=8960,
-        num_attention_heads=12,
-        num_key_value_heads=2,
-        vocab_size=151936,
-        tie_word_embeddings=True,
-    ),
-    "Qwen2.5-7B": Qwen2Config(
-        hidden_size=3584,
-        num_hidden_layers=28,
-        intermediate_size=18944,
-        num_attention_heads=28,
-        num_key_value_heads=4,
-        **QWEN_2_5,
-    ),
-    "Qwen2.5-32B": Qwen2Config(
-        hidden_size=5120,
-        num_hidden_layers=64,
-        intermediate_size=27648,
-        num_attention_heads=40,
-        num_key_value_heads=8,
-        **QWEN_2_5,
-    ),
-    "Llama-3.3-70B": LlamaConfig(
-        hidden_size=8192,
-        num_hidden_layers=80,
-        intermediate_size=28672,
-        num_attention_heads=64,
-        num_key_value_heads=8,
-        vocab_size=128256,
-    ),
-}
+HEADER = (
+    "model                  weights   GPUs  tokens  checkpointing  accumulated  layers  simulated    planned  ratio"
+)
 
 
 @dataclass
@@ -84,9 +46,10 @@ class Case:
     """A training step to simulate.
 
     Args:
-        model (`str`): Key of `CONFIGS`.
+        model (`str`): Hub id of a model of the recipes.
         dtype (`str`): Type of the weights: `bfloat16`, or `float32` with autocast.
-        gpus (`int`): Number of GPUs that the weights, gradients and optimizer states are sharded over; 1 for no shards.
+        gpus (`int`):
+            Number of GPUs that the weights, gradients and optimizer states are sharded over; 1 for no shards.
         tokens (`int`): Number of tokens per forward pass.
         checkpointing (`bool`, *optional*, defaults to `True`): Whether activations are recomputed.
         accumulated (`int`, *optional*, defaults to 2): Number of forward and backward passes per step.
@@ -101,20 +64,32 @@ class Case:
     accumulated: int = 2
     few_layers: tuple[int, int] = (2, 4)  # from where on the peak is at the same moment of the step
 
+    @property
+    def layers(self) -> int:
+        """Number of layers of the whole model."""
+        return known_config(self.model).num_hidden_layers
+
+    def config(self, layers: int) -> PreTrainedConfig:
+        """The model's configuration, with this number of layers and enough positions."""
+        config = known_config(self.model)
+        config.num_hidden_layers = layers
+        config.max_position_embeddings = max(config.max_position_embeddings, self.tokens)
+        return config
+
 
 # The sequence lengths of the recipes for fine-tuning, and for the 1.5B those of GRPO, too.
 CASES = [
-    Case("Qwen2.5-1.5B", "float32", 1, 16384),
-    Case("Qwen2.5-1.5B", "bfloat16", 1, 32768),
-    Case("Qwen2.5-1.5B", "float32", 1, 4096, checkpointing=False),
-    Case("Qwen2.5-7B", "bfloat16", 1, 32768),
-    Case("Qwen2.5-7B", "bfloat16", 1, 4096, accumulated=1, few_layers=(8, 12)),
-    Case("Qwen2.5-32B", "bfloat16", 1, 32768),
-    Case("Llama-3.3-70B", "bfloat16", 1, 32768),
-    Case("Qwen2.5-1.5B", "float32", 8, 32768, few_layers=(12, 16)),
-    Case("Qwen2.5-7B", "float32", 8, 32768, few_layers=(12, 16)),
-    Case("Qwen2.5-32B", "float32", 32, 32768, few_layers=(12, 16)),
-    Case("Llama-3.3-70B", "float32", 64, 32768, few_layers=(12, 16)),
+    Case("Qwen/Qwen2.5-1.5B", "float32", 1, 16384),
+    Case("Qwen/Qwen2.5-1.5B", "bfloat16", 1, 32768),
+    Case("Qwen/Qwen2.5-1.5B", "float32", 1, 4096, checkpointing=False),
+    Case("Qwen/Qwen2.5-7B", "bfloat16", 1, 32768),
+    Case("Qwen/Qwen2.5-7B", "bfloat16", 1, 4096, accumulated=1, few_layers=(8, 12)),
+    Case("Qwen/Qwen2.5-32B", "bfloat16", 1, 32768),
+    Case("meta-llama/Llama-3.3-70B-Instruct", "bfloat16", 1, 32768),
+    Case("Qwen/Qwen2.5-1.5B", "float32", 8, 32768, few_layers=(12, 16)),
+    Case("Qwen/Qwen2.5-7B", "float32", 8, 32768, few_layers=(12, 16)),
+    Case("Qwen/Qwen2.5-32B", "float32", 32, 32768, few_layers=(12, 16)),
+    Case("meta-llama/Llama-3.3-70B-Instruct", "float32", 64, 32768, few_layers=(12, 16)),
 ]
 
 
@@ -173,15 +148,12 @@ def shard(model: torch.nn.Module, mesh: DeviceMesh) -> None:
 def simulate(case: Case, layers: int) -> float:
     """Peak memory of a training step in bytes, on one device, of a model with this number of layers."""
     imitate_gpu()
-    config = CONFIGS[case.model]
-    config.num_hidden_layers = layers
-    config.max_position_embeddings = max(config.max_position_embeddings, case.tokens)
     if case.gpus > 1:
         dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=case.gpus)
         mesh = dist.init_device_mesh("cpu", (case.gpus,))
     with FakeTensorMode(allow_non_fake_inputs=True):
         dtype = getattr(torch, case.dtype)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="simulated")
+        model = AutoModelForCausalLM.from_config(case.config(layers), dtype=dtype, attn_implementation="simulated")
         model.train()
         if case.checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -215,8 +187,6 @@ def _forward_and_backward(model: torch.nn.Module, case: Case) -> None:
 
 def estimate(case: Case, layers: int) -> float:
     """The plan's figure for the same step, in bytes."""
-    config = CONFIGS[case.model]
-    config.num_hidden_layers = layers
     args = SFTConfig(
         "unused",
         bf16=True,
@@ -226,7 +196,7 @@ def estimate(case: Case, layers: int) -> float:
     )
     args.use_cpu = False
     share = SHARDED_WEIGHTS if case.gpus > 1 else REPLICATED
-    shape = ModelShape.from_config(config)
+    shape = ModelShape.from_config(case.config(layers))
     model_args = ModelConfig(dtype=case.dtype)
     return sum(training_memory(shape, model_args, args, case.tokens, case.gpus, share).values())
 
@@ -241,15 +211,14 @@ def compare(case: Case, whole: bool = False) -> dict[str, float]:
     Returns:
         `dict[str, float]`: Bytes as simulated and as planned.
     """
-    layers = CONFIGS[case.model].num_hidden_layers
     if whole:
-        simulated = _simulate_in_process(case, layers)
+        simulated = _simulate_in_process(case, case.layers)
     else:
         few, more = case.few_layers
         peak_of_few = _simulate_in_process(case, few)
         per_layer = (_simulate_in_process(case, more) - peak_of_few) / (more - few)
-        simulated = peak_of_few + (layers - few) * per_layer
-    return {"simulated": simulated, "planned": estimate(case, layers)}
+        simulated = peak_of_few + (case.layers - few) * per_layer
+    return {"simulated": simulated, "planned": estimate(case, case.layers)}
 
 
 def _simulate_in_process(case: Case, layers: int) -> float:
@@ -262,15 +231,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--whole", action="store_true", help="Simulate all layers instead of extrapolating.")
     args = parser.parse_args()
-    print("model          weights   GPUs  tokens  checkpointing  accumulated  layers  simulated    planned  ratio")
+    print(HEADER)
     for case in CASES:
         result = compare(case, args.whole)
-        simulated, planned = result["simulated"] / GIB, result["planned"] / GIB
+        simulated = result["simulated"] / GIB
+        planned = result["planned"] / GIB
+        name = case.model.rpartition("/")[2]
         layers = "all" if args.whole else "{}, {}".format(*case.few_layers)
         options = f"{str(case.checkpointing):<13}  {case.accumulated:>11}  {layers:>6}"
         sizes = f"{simulated:5.1f} GiB  {planned:5.1f} GiB"
         print(
-            f"{case.model:<14} {case.dtype:<9} {case.gpus:>4} {case.tokens:>7}  {options}  {sizes}  "
+            f"{name:<22} {case.dtype:<9} {case.gpus:>4} {case.tokens:>7}  {options}  {sizes}  "
             f"{planned / simulated:.2f}",
             flush=True,
         )

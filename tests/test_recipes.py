@@ -72,7 +72,7 @@ def test_checkpoints_fall_between_rounds_of_generation():
 
 
 def test_packed_batches_are_as_large_as_the_papers():
-    """Rows of the 800k samples have 5,355 tokens on average (v2, Table 5), and the paper's batches 64 or 128 of them."""
+    """The 800k samples have 5,355 tokens on average (v2, Table 5), and the paper's batches 64 or 128 samples."""
     for path in TRAINED:
         recipe = read_recipe(str(path))
         if recipe.get("packing"):

@@ -84,7 +84,10 @@ SEQUENCE = (
     r"A sequence is defined by $x_1 = 2$ and $x_{n+1} = x_n^2 - \frac{1}{2}$. Determine $\pi \times \sqrt{x_{10}}$ "
     r"if $\alpha \leq x_n$."
 )
-QUADRATIC = r"The quadratic formula is $x = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}$. How many values of $b$ make both roots integers?"
+QUADRATIC = (
+    r"The quadratic formula is $x = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}$. "
+    "How many values of $b$ make both roots integers?"
+)
 CUBE = "Expand $(x+y)^3 = x^3 + 3x^2y + 3xy^2 + y^3$ and substitute $x = 2$ to find the coefficient of $y$."
 SQUARE = "Simplify $(a+b)^2$."
 TEMPLATE = (
@@ -109,8 +112,8 @@ SPELLINGS = ProblemIndex({"math": [POWER, SEQUENCE, QUADRATIC, CUBE, SQUARE, TEM
         (
             SEQUENCE,
             '<div class="problem">A sequence is defined by x<sub>1</sub> = 2 and x<sub>n+1</sub> = x<sub>n</sub>'
-            "<sup>2</sup> &minus; &frac12;. Determine &pi; &times; &radic;x<sub>10</sub> if &alpha; &le; x<sub>n</sub>."
-            "</div>",
+            "<sup>2</sup> &minus; &frac12;. Determine &pi; &times; &radic;x<sub>10</sub> "
+            "if &alpha; &le; x<sub>n</sub>.</div>",
         ),
         (SEQUENCE, SEQUENCE.replace(r"\frac", r"\dfrac").replace(r"\leq", r"\le")),
         (

@@ -89,8 +89,8 @@ def test_estimated_memory_of_large_models_is_within_15_percent_of_the_simulated_
 
 
 def test_extrapolated_peaks_are_those_of_the_whole_model(monkeypatch):
-    case = memory.Case("Qwen2.5-1.5B", "bfloat16", 1, 4096)
-    monkeypatch.setattr(memory.CONFIGS[case.model], "num_hidden_layers", 10)
+    case = memory.Case("Qwen/Qwen2.5-1.5B", "bfloat16", 1, 4096)
+    monkeypatch.setattr(memory.Case, "layers", 10)
     whole = memory.compare(case, whole=True)
     assert memory.compare(case)["simulated"] == pytest.approx(whole["simulated"], rel=0.001)
 
