@@ -57,7 +57,7 @@ def test_questions_tell_every_number_once_and_in_the_order_of_the_calculation():
 def test_multiplication_is_told_by_containers():
     steps = (word_problems.Step("*", 6, "boxes"), word_problems.Step("-", 4, "loses 4"))
     story = word_problems.WordProblem("Mia", "pens", 5, steps)
-    assert story.question == ("Mia has 5 boxes with 6 pens each. She loses 4. How many pens does she have now?")
+    assert story.question == "Mia has 5 boxes with 6 pens each. She loses 4. How many pens does she have now?"
     assert story.thought == "Mia has 5 boxes with 6 pens each: 5*6=30. She loses 4: 30-4=26."
     assert story.solution == "26"
 

@@ -164,7 +164,7 @@ def test_the_end_of_a_turn_is_one_token_and_in_the_labels(name, template, end, t
     assert batch["attention_mask"][0].sum() == len(examples[0]["input_ids"])
 
 
-@pytest.mark.parametrize("messages", [QUESTION, [SYSTEM, *QUESTION], [*TWO_TURNS[:2], TWO_TURNS[2]]], ids=len)
+@pytest.mark.parametrize("messages", [QUESTION, [SYSTEM, *QUESTION], TWO_TURNS[:3]], ids=len)
 @pytest.mark.parametrize("name", ["deepseek-v3", "deepseek-r1", "r1-distill-qwen", "r1-distill-llama"])
 def test_r1_prompts_are_the_published_ones_without_the_opened_thought(name, messages, tokenizer_of):
     """The published template also drops the thoughts of earlier turns, which ours keeps for training."""

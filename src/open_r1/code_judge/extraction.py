@@ -149,18 +149,17 @@ class _Blocks:
                     quoted.append((token.start(), position, token[0] == "/*"))
             elif token[0].startswith(opening[2]):
                 fence = self.fence_at.get(token.start())
-                if fence is None and tokens is OTHER_TOKENS:
-                    continue
-                if fence is None and CLOSING_AT_END.match(self.text, token.start()):
-                    return _Block(opening, token.start(), True, quoted), self._next_fence(position)
                 if fence is None:
-                    continue
-                # A fence with a tag opens a new block, so this block was never closed.
-                opens_block = bool(_strip(self.fences[fence][3]))
-                if opens_block and end_in_comment is not None:
+                    if tokens is OTHER_TOKENS or not CLOSING_AT_END.match(self.text, token.start()):
+                        continue
+                    return _Block(opening, token.start(), True, quoted), self._next_fence(position)
+                start = self.fences[fence].start()
+                opens_block = bool(_strip(self.fences[fence][3]))  # it has a tag: this block was never closed
+                if not opens_block:
+                    return _Block(opening, start, True, quoted), fence + 1
+                if end_in_comment is not None:
                     return _Block(opening, end_in_comment, True, quoted), fence
-                block = _Block(opening, self.fences[fence].start(), not opens_block, quoted)
-                return block, fence if opens_block else fence + 1
+                return _Block(opening, start, False, quoted), fence
         if end_in_comment is not None:
             return _Block(opening, end_in_comment, True, quoted), len(self.fences)
         return _Block(opening, len(self.text), False, quoted), len(self.fences)
@@ -191,7 +190,9 @@ class _Blocks:
                 is_open = not is_open
             number += 1
         is_closed_later = number < len(self.fences)
-        return end.end() if is_closed_later else start
+        if not is_closed_later:
+            return start
+        return end.end()
 
     def _next_fence(self, position: int) -> int:
         """The number of the first fence that starts at or after a position."""

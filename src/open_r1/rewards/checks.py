@@ -136,9 +136,7 @@ def check_samples(rewards: list[Reward], dataset: "Dataset", limit: float) -> No
     from open_r1.data.rows import describe_row  # takes a second to import
 
     for reward in rewards:
-        if not callable(getattr(reward.function, "check_sample", None)) and not _compares_golds(reward):
-            continue
-        if reward.spec.name == "accuracy":
+        if not _checks_samples(reward):
             continue
         unusable = []
         checked = 0
@@ -179,6 +177,12 @@ def unusable_reason(reward: Reward, row: dict[str, Any]) -> str | None:
         return check_sample(row)
     except Exception as error:  # a user's reward may raise anything
         return f"check_sample failed: {error!r}"
+
+
+def _checks_samples(reward: Reward) -> bool:
+    if reward.spec.name == "accuracy":
+        return False
+    return callable(getattr(reward.function, "check_sample", None)) or _compares_golds(reward)
 
 
 def _compares_golds(reward: Reward) -> bool:
