@@ -125,6 +125,13 @@ def test_sources_may_have_columns_of_other_types(tmp_path):
     assert rows["prompt"][0] == [{"role": "user", "content": "2+2?"}] and rows["prompt"][2] == messages
 
 
+@pytest.mark.parametrize("value", [{"a": 1}, [{"a": 1}], ["a"], "a", 1, None], ids=str)
+def test_a_column_may_have_nothing_but_nulls_in_one_source(tmp_path, value):
+    rows = [{"prompt": "1+1", "solution": "2", "extra": extra} for extra in (None, value)]
+    assert mix(tmp_path, rows[:1], rows[1:])["extra"][:] == [None, value]
+    assert mix(tmp_path, rows[1:], rows[:1])["extra"][:] == [value, None]
+
+
 def test_questions_and_conversations_fill_a_template_of_text(tmp_path):
     path = tmp_path / "q.jinja"
     path.write_text("Q: {{ prompt }}")

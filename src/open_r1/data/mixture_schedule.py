@@ -73,6 +73,8 @@ def _concatenate(parts: list[Dataset], args: GRPOScriptArguments) -> Dataset:
         for number, part in enumerate(parts):
             if part.features.get(column, NOTHING) != NOTHING:
                 types[number] = part.features[column]
+        if types:
+            parts = [_without_empty_column(part, column) for part in parts]
         if all(feature == other for feature in types.values() for other in types.values()):
             continue
         names = {number: args.mixture[number].dataset_name for number in types}
@@ -88,6 +90,13 @@ def _concatenate(parts: list[Dataset], args: GRPOScriptArguments) -> Dataset:
                 require_exact_golds(parts[number], column, f"sources: {names[number]}: dataset_solution_column")
             parts[number] = _store_as_json(parts[number], column)
     return concatenate_datasets(parts)
+
+
+def _without_empty_column(rows: Dataset, column: str) -> Dataset:
+    """Rows without a column of nulls only, which `datasets` cannot join with all types; joined, they get it back."""
+    if rows.features.get(column) == NOTHING:
+        return rows.remove_columns(column)
+    return rows
 
 
 def _fits_json(feature: FeatureType) -> bool:
