@@ -1,5 +1,6 @@
 """Plans agree with measurements: peak memory on this machine and the GPU hours reported in the paper."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import memory
 import memory_on_cpu
 import pytest
+import yaml
 from transformers import DeepseekV3Config, Qwen2Config
 from trl import GRPOConfig, ModelConfig, SFTConfig
 
@@ -17,7 +19,7 @@ from open_r1.planning.fit import describe_fit
 from open_r1.planning.generation_time import generation_seconds, smallest_engine
 from open_r1.planning.gpus import GPUS, Rates
 from open_r1.planning.known_models import known_shape
-from open_r1.planning.memory import training_memory
+from open_r1.planning.memory import is_offloaded, sharding, training_memory
 from open_r1.planning.model_shape import ModelShape
 from open_r1.planning.recipe import STAGES as PLANNED
 from open_r1.planning.recipe import plan_recipe
@@ -164,6 +166,41 @@ def test_unchecked_parts_of_the_memory_are_named(qwen_7b, v3):
     assert any("preference rewards" in part for part in preference)
     plan = str(plan_recipe(plan_args(dense, rows=1000), ["--model_name_or_path", v3]))
     assert "not checked: mixtures of experts" in plan
+
+
+@pytest.mark.parametrize(
+    ("config", "share", "offloads"),
+    [
+        ({"distributed_type": "DEEPSPEED", "deepspeed_config": {"zero_stage": 3}}, 3, False),
+        ({"distributed_type": "DEEPSPEED", "deepspeed_config": {"gradient_clipping": 1.0}}, 2, False),
+        ({"distributed_type": "DEEPSPEED", "deepspeed_config": {"offload_optimizer_device": "cpu"}}, 2, True),
+        ({"distributed_type": "DEEPSPEED", "deepspeed_config": {"deepspeed_config_file": "ds.json"}}, 3, True),
+        ({"distributed_type": "FSDP", "fsdp_config": {"fsdp_offload_params": True}}, 3, True),
+        ({"distributed_type": "FSDP", "fsdp_config": {"fsdp_version": 2}}, 3, False),
+        ({"distributed_type": "MULTI_GPU"}, 0, False),
+        ({"distributed_type": "NO"}, 0, False),
+    ],
+)
+def test_accelerate_configs_of_users(tmp_path, monkeypatch, config, share, offloads):
+    monkeypatch.chdir(tmp_path)
+    zero = {"stage": 3, "offload_param": {"device": "nvme"}}
+    Path("ds.json").write_text(json.dumps({"zero_optimization": zero}))
+    Path("mine.yaml").write_text(yaml.safe_dump(config))
+    assert sharding("mine.yaml") == share
+    assert is_offloaded("mine.yaml") == offloads
+    assert sharding(None) == 0 and not is_offloaded(None)
+
+
+def test_plan_does_not_take_offloading_into_account(tmp_path, qwen_7b):
+    path = tmp_path / "offload.yaml"
+    config = yaml.safe_load(Path("recipes/accelerate_configs/zero3.yaml").read_text())
+    config["deepspeed_config"]["offload_optimizer_device"] = "cpu"
+    path.write_text(yaml.safe_dump(config))
+    recipe = "recipes/DeepSeek-R1-Distill-Qwen-7B/sft/config_distill.yaml"
+    plan = plan_recipe(
+        plan_args(recipe, rows=1000), ["--model_name_or_path", qwen_7b, "--accelerate_config", str(path)]
+    )
+    assert plan.unchecked == ["offloading, which is not taken into account"]
 
 
 def test_reward_models_that_stay_on_the_gpu_are_counted():

@@ -5,6 +5,7 @@ per transformer layer (Korthikanti et al. 2205.05198, §4), with constants fitte
 (benchmarks/memory.py) and to measurements on a CPU (benchmarks/memory_on_cpu.py).
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,40 @@ def sharding(accelerate_config: str | None) -> int:
     >>> [sharding(f"recipes/accelerate_configs/{name}.yaml") for name in ("ddp", "zero2", "fsdp2")]
     [0, 2, 3]
     """
-    if accelerate_config is None:
-        return REPLICATED
-    config = yaml.safe_load(Path(accelerate_config).read_text())
+    config = _read_config(accelerate_config)
     if config.get("distributed_type") == "FSDP":
         return SHARDED_WEIGHTS
-    return config.get("deepspeed_config", {}).get("zero_stage", REPLICATED)
+    return _zero_options(config).get("stage", REPLICATED)
+
+
+def is_offloaded(accelerate_config: str | None) -> bool:
+    """Whether weights or optimizer states are kept on the CPU or on a disk."""
+    config = _read_config(accelerate_config)
+    if config.get("fsdp_config", {}).get("fsdp_offload_params", False):
+        return True
+    zero = _zero_options(config)
+    devices = [zero.get(part, {}).get("device", "none") for part in ("offload_optimizer", "offload_param")]
+    return devices != ["none", "none"]
+
+
+def _read_config(accelerate_config: str | None) -> dict:
+    if accelerate_config is None:
+        return {}
+    return yaml.safe_load(Path(accelerate_config).read_text())
+
+
+def _zero_options(config: dict) -> dict:
+    """The options of ZeRO in an accelerate config, in the layout of DeepSpeed's own config files."""
+    if config.get("distributed_type") != "DEEPSPEED":
+        return {}
+    options = config.get("deepspeed_config", {})
+    if "deepspeed_config_file" in options:
+        return json.loads(Path(options["deepspeed_config_file"]).read_text()).get("zero_optimization", {})
+    return {
+        "stage": options.get("zero_stage", SHARDED_OPTIMIZER),  # accelerate's default
+        "offload_optimizer": {"device": options.get("offload_optimizer_device", "none")},
+        "offload_param": {"device": options.get("offload_param_device", "none")},
+    }
 
 
 def training_memory(

@@ -16,7 +16,7 @@ from open_r1.planning.estimate import BYTES_PER_WEIGHT, Plan, Workload, make_pla
 from open_r1.planning.generation_time import GIB, smallest_engine
 from open_r1.planning.gpus import GPUS
 from open_r1.planning.known_models import known_shape
-from open_r1.planning.memory import sharding
+from open_r1.planning.memory import is_offloaded, sharding
 from open_r1.planning.model_shape import ModelShape
 from open_r1.utils.errors import RecipeError, did_you_mean
 from open_r1.utils.imports import import_object, is_function, is_path
@@ -63,6 +63,8 @@ def plan_recipe(options: Namespace, overrides: list[str]) -> Plan:
         workload.steps_of_a_round = steps_of_a_round(args)
     share = sharding(script_args.accelerate_config)
     plan = make_plan(shape, model_args, args, workload, options.gpu, training_gpus, share)
+    if is_offloaded(script_args.accelerate_config):
+        plan.unchecked.append("offloading, which is not taken into account")
     reward_models = _reward_model_parameters(getattr(script_args, "rewards", []), args.seed)
     if reward_models:
         plan.memory["reward models"] = BYTES_PER_WEIGHT * reward_models / GIB
