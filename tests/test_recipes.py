@@ -21,7 +21,9 @@ from open_r1.configs.stages import STAGES, TRAINING
 from open_r1.data.prompts import read_template
 from open_r1.pipelines.tasks import build_tasks
 from open_r1.planning.fit import count_gpus, describe_fit
-from open_r1.planning.recipe import plan_recipe
+from open_r1.planning.generation_time import generation_seconds, smallest_engine
+from open_r1.planning.gpus import GPUS, Rates
+from open_r1.planning.recipe import plan_recipe, read_shape
 from open_r1.utils.errors import RecipeError
 
 
@@ -112,6 +114,28 @@ def test_rollouts_end_before_the_other_processes_give_up(path):
     _, args, _ = RecipeParser("grpo").parse(["--config", str(path), "--use_cpu", "true"])
     seconds = plan_recipe(options, []).seconds["generation"] * steps_of_a_round(args)
     assert 2 * seconds < args.ddp_timeout
+
+
+SERVED = [path for path in RECIPES if read_recipe(str(path)).get("backend") == "server"]
+
+
+@pytest.mark.parametrize("path", SERVED, ids=[str(path.relative_to(path.parents[2])) for path in SERVED])
+def test_requests_may_take_as_long_as_their_completions(path):
+    """On the smallest H100 server that holds the model, which has no room for the keys of all requests at once."""
+    args, model_args = RecipeParser(stage_of(path)).parse(["--config", str(path)])
+    shape = read_shape(model_args, args.seed)
+    gpu = GPUS["H100"]
+    seconds = generation_seconds(
+        shape,
+        gpu,
+        Rates(),
+        gpus=smallest_engine(shape, gpu),
+        replicas=1,
+        sequences=args.concurrency,
+        mean_length=args.max_completion_length / 4,
+        longest=args.max_completion_length,
+    )
+    assert 2 * seconds < args.request_timeout
 
 
 def test_table_of_recipes_agrees_with_the_recipes():

@@ -85,7 +85,10 @@ class GenerateArguments(PromptArguments):
     truncated_attempts: int = field(
         default=0, metadata={"help": "How often to retry a completion that a server truncated."}
     )
-    request_timeout: float = field(default=3600.0, metadata={"help": "Timeout of a request, in seconds."})
+    request_timeout: float = field(
+        default=14400.0,
+        metadata={"help": "Timeout of a request, in seconds, including its time in the server's queue."},
+    )
     trust_remote_code: bool = field(
         default=False, metadata={"help": "Whether to run code that comes with a Hub model."}
     )

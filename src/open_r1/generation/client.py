@@ -35,7 +35,8 @@ class ServerClient:
         concurrency (`int`, *optional*, defaults to 64): Number of concurrent requests, over all servers.
         attempts (`int`, *optional*, defaults to 5): Attempts per completion. Rate limits (429), server errors (5xx),
             lost connections and empty answers are retried, with growing pauses.
-        timeout (`float`, *optional*, defaults to 3600): Seconds that one request may take.
+        timeout (`float`, *optional*, defaults to 14400):
+            Seconds that one request may take. A request that takes longer is sent again, from the start.
         truncated_attempts (`int`, *optional*, defaults to 0): How often to retry a truncated completion, with
             another seed.
         api_key_env (`str`, *optional*, defaults to `"OPENAI_API_KEY"`): Environment variable with the key of the
@@ -49,7 +50,7 @@ class ServerClient:
         sampling: dict[str, Any],
         concurrency: int = 64,
         attempts: int = 5,
-        timeout: float = 3600.0,
+        timeout: float = 14400.0,
         truncated_attempts: int = 0,
         api_key_env: str = "OPENAI_API_KEY",
     ):
