@@ -11,6 +11,7 @@ from open_r1.data.conversations import conversation_type, is_conversation, read_
 from open_r1.data.rows import convert_rows
 from open_r1.rewards.checks import check_columns, unusable_reason
 from open_r1.rewards.composition import Composition
+from open_r1.rewards.registry import FROM_TRAINER
 from open_r1.rewards.scores import Scores
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.text import prompt_messages
@@ -18,8 +19,8 @@ from open_r1.utils.text import prompt_messages
 
 BATCH_SIZE = 512  # completions; within a batch, rewards run in parallel and each distinct answer is graded once
 TRAINER_NAMES = {"prompt": "prompts"}  # columns that TRL passes to rewards under a different name
-# Columns that rewards do not get: the trainer gives these names to other things.
-RESERVED = ("self", "completions", "trainer_state", "log_extra", "log_metric", "environments")
+# Columns that rewards do not get: a trainer gives these names to other things than columns.
+RESERVED = (FROM_TRAINER | {"self"}) - {"prompts", "completion_ids"}
 
 
 class MeanScore(NamedTuple):
