@@ -223,6 +223,7 @@ def test_checkpoints_must_fall_between_rounds_of_generation(recipe, keys, messag
         ("grpo", "num_generations: 0", "num_generations: found 0; expected at least 1"),
         ("grpo", "num_iterations: '0'", "num_iterations: found 0; expected at least 1"),
         ("grpo", "max_completion_length: 0", "max_completion_length: found 0; expected at least 1"),
+        ("grpo", "temperature: 0", "temperature: found 0; expected a number above 0"),
         ("reward_model", f"seed: {2**32}", "seed: found 4294967296"),
     ],
 )

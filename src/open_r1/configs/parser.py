@@ -307,6 +307,9 @@ def _check_numbers(values: dict[str, Any]) -> None:
         value = values.get(name)
         if value is not None and value < 1:
             raise RecipeError(f"{name}: found {value}; expected at least 1.")
+    temperature = values.get("temperature")
+    if temperature is not None and temperature <= 0:
+        raise RecipeError(f"temperature: found {temperature}; expected a number above 0.")
     seed = values.get("seed")
     if seed is not None and seed not in SEEDS:
         raise RecipeError(f"seed: found {seed}; expected a number from 0 to {SEEDS[-1]}.")
