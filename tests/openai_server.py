@@ -19,7 +19,10 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.answer(200, {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "us"}]})
+        model = {"id": "m", "object": "model", "created": 0, "owned_by": "us"}
+        if self.server.positions is not None:
+            model["max_model_len"] = self.server.positions  # as vLLM
+        self.answer(200, {"object": "list", "data": [model]})
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -79,14 +82,17 @@ class Server(ThreadingHTTPServer):
             Duration of each request.
         reply (`Callable`, *optional*):
             Returns the text of the answer to a request.
+        positions (`int`, *optional*):
+            What vLLM's list of models says of a model: the largest number of tokens of a prompt and its completion.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, troubles=(), seconds=0.0, reply=lambda request: f"seed {request['seed']}"):
+    def __init__(self, troubles=(), seconds=0.0, reply=lambda request: f"seed {request['seed']}", positions=None):
         super().__init__(("127.0.0.1", 0), Handler)
         self.troubles, self.seconds, self.reply = list(troubles), seconds, reply
+        self.positions = positions
         self.requests, self.active, self.max_concurrent, self.lock = [], 0, 0, threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 

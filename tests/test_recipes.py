@@ -116,6 +116,17 @@ def test_rollouts_end_before_the_other_processes_give_up(path):
     assert 2 * seconds < args.ddp_timeout
 
 
+EXTENDED = [path for path in TRAINED if "max_position_embeddings" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", EXTENDED, ids=[str(path.relative_to(path.parents[2])) for path in EXTENDED])
+def test_extended_models_can_be_evaluated_with_the_papers_lengths(path):
+    """vLLM refuses requests of as many tokens as the model has positions, since no prompt would fit."""
+    evaluation = read_recipe(str(path.parent.parent / "eval/config_paper.yaml"))
+    positions = read_recipe(str(path))["model_init_kwargs"]["max_position_embeddings"]
+    assert positions >= evaluation["max_completion_length"] + 1024
+
+
 SERVED = [path for path in RECIPES if read_recipe(str(path)).get("backend") == "server"]
 
 

@@ -95,6 +95,20 @@ def test_requests_are_shared_by_servers_within_the_concurrency():
         assert abs(len(one.requests) - len(other.requests)) < 16
 
 
+@pytest.mark.parametrize(("positions", "is_enough"), [(8, False), (7, False), (9, True), (None, True)])
+def test_server_without_room_for_prompts_beside_the_longest_completion(positions, is_enough):
+    """vLLM would refuse every request, since 8 tokens may be generated."""
+    with Server(positions=positions) as server:
+        client = ServerClient([server.url], "m", SAMPLING)
+        if is_enough:
+            ((_, completion),) = generate(client)
+            assert completion.error is None
+            return
+        with pytest.raises(RecipeError, match=f"max_completion_length: found 8; .* has {positions} positions"):
+            generate(client)
+        assert server.requests == []
+
+
 def test_unreachable_server_and_unknown_model_are_errors():
     with pytest.raises(RecipeError, match="no answer from http://127.0.0.1:9/v1"):
         generate(ServerClient(["http://127.0.0.1:9/v1"], "m", SAMPLING, attempts=1))

@@ -116,7 +116,7 @@ class ServerClient:
         """Checks that each server answers and serves the model, before any request is sent."""
         for url, client in zip(self.urls, clients, strict=True):
             try:
-                served = [model.id async for model in client.models.list()]
+                served = {model.id: model async for model in client.models.list()}
             except openai.APIError as error:
                 raise RecipeError(
                     f"base_urls: no answer from {url}: {error.__cause__ or error}. "
@@ -124,6 +124,17 @@ class ServerClient:
                 ) from error
             if served and self.model not in served:
                 raise RecipeError(f"model_name_or_path: {url} serves {', '.join(served)}; found {self.model!r}.")
+            self._check_length(url, served.get(self.model))
+
+    def _check_length(self, url: str, model: openai.types.Model | None) -> None:
+        """Checks that prompts fit beside the longest completion; otherwise vLLM refuses every request."""
+        positions = getattr(model, "max_model_len", None)  # vLLM's, for prompt and completion
+        wanted = self.sampling.get("max_tokens")
+        if positions is not None and wanted is not None and wanted >= positions:
+            raise RecipeError(
+                f"max_completion_length: found {wanted}; {url} has {positions} positions for a prompt and its "
+                "completion (vLLM's `max_model_len`), so expected a smaller number."
+            )
 
     async def _complete(self, client: openai.AsyncOpenAI, request: Request) -> Completion:
         """Generates one completion. Never raises: a failed completion contains the error."""
