@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -199,16 +200,28 @@ def test_engines_divide_batches_and_end(monkeypatch, arguments):
     assert [engine.process.exitcode for engine in backend.engines] == [0, 0]
 
 
-def never_answer(connection, gpus, model_args, tokenizer, args):
-    """An engine that is in the middle of a long batch."""
-    stand_in = StandIn()
+def sleep(*call, **options):
+    """Is in the middle of a long batch."""
+    time.sleep(600)
 
-    def generate(*call, **options):
+
+def sleep_twice(*call, **options):
+    """The same, and loses the exception of the first SIGTERM."""
+    with suppress(SystemExit):
         time.sleep(600)
+    time.sleep(600)
 
+
+def run_engine_that_calls(generate, *arguments):
+    """Like `run_engine`, with a stand-in for vLLM that generates by this function."""
+    stand_in = StandIn()
     stand_in.generate = generate
     sys.modules["vllm"] = stand_in.module()
-    engines.run_engine(connection, gpus, model_args, tokenizer, args)
+    engines.run_engine(*arguments)
+
+
+never_answer = partial(run_engine_that_calls, sleep)
+lose_first_signal = partial(run_engine_that_calls, sleep_twice)
 
 
 def test_engines_end_in_the_middle_of_a_batch(monkeypatch, arguments):
@@ -218,20 +231,6 @@ def test_engines_end_in_the_middle_of_a_batch(monkeypatch, arguments):
     started = time.monotonic()
     backend.close()
     assert backend.engines[0].process.exitcode == 0 and time.monotonic() - started < 30
-
-
-def lose_first_signal(connection, gpus, model_args, tokenizer, args):
-    """An engine that gets the first SIGTERM where an exception of the handler is lost."""
-    stand_in = StandIn()
-
-    def generate(*call, **options):
-        with suppress(SystemExit):
-            time.sleep(600)
-        time.sleep(600)
-
-    stand_in.generate = generate
-    sys.modules["vllm"] = stand_in.module()
-    engines.run_engine(connection, gpus, model_args, tokenizer, args)
 
 
 def test_engines_end_although_the_first_signal_is_lost(monkeypatch, arguments):
