@@ -227,6 +227,10 @@ def test_shards_of_fsdp_need_their_metadata(folder, shards):
     assert find_defect(checkpoint) is None
     (checkpoint / shards / ".metadata").unlink()
     assert find_defect(checkpoint) == f"no {shards}/.metadata"
+    (checkpoint / shards / ".metadata").write_bytes(b"metadata")
+    for shard in (checkpoint / shards).glob("*.distcp"):
+        shard.unlink()
+    assert find_defect(checkpoint) == f"no {shards}/*.distcp"
 
 
 def test_manifest_lists_every_file_with_its_size(folder):

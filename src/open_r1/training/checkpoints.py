@@ -184,9 +184,10 @@ def _find_defect_without_manifest(checkpoint: Path) -> str | None:
     for name in _random_states(checkpoint):
         if not (checkpoint / name).is_file():
             return f"no {name}"
-    for folder in sorted({path.parent for path in checkpoint.rglob("*.distcp")}):  # FSDP's shards
-        if not (folder / ".metadata").is_file():
-            return f"no {folder.relative_to(checkpoint)}/.metadata"
+    for folder in _shard_folders(checkpoint):
+        for needed in (".metadata", "*.distcp"):
+            if not any(folder.glob(needed)):
+                return f"no {folder.name}/{needed}"
     for path in sorted(checkpoint.rglob("*")):
         if path.is_file() and _is_cut_off(path):
             return f"{path.relative_to(checkpoint)} is cut off"
@@ -202,6 +203,14 @@ def _random_states(checkpoint: Path) -> list[str]:
     if processes == 1:
         return ["rng_state.pth"]
     return [f"rng_state_{rank}.pth" for rank in range(processes)]
+
+
+def _shard_folders(checkpoint: Path) -> list[Path]:
+    """The folders in which FSDP stores the shards of weights and optimizer."""
+    folders = []
+    for pattern in ("pytorch_model_fsdp_*", "optimizer_*"):
+        folders += [path for path in sorted(checkpoint.glob(pattern)) if path.is_dir()]
+    return folders
 
 
 def _has_any(checkpoint: Path, patterns: tuple[str, ...]) -> bool:
