@@ -5,6 +5,7 @@ import json
 import math
 import signal
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -294,6 +295,24 @@ def test_server_that_ends_early_or_does_not_end_leaves_no_process(monkeypatch):
     with Server([ignores_sigterm, ["sleep", "60"]], "127.0.0.1", 1) as server:
         assert server.status() is None
     assert [process.returncode for process in server.processes] == [-9, -15]
+
+
+def test_generation_watches_its_server(monkeypatch, tmp_path):
+    """Otherwise every request would be tried several times, and fail."""
+    watched = []
+
+    def run_command(command, job, server):
+        watched.append(server)
+        return 0
+
+    server = SimpleNamespace(url="http://127.0.0.1:20001", key="k")
+    monkeypatch.setattr(launch, "local_server", lambda *_: nullcontext(server))
+    monkeypatch.setattr(launch, "run_command", run_command)
+    monkeypatch.setenv("OPENAI_API_KEY", "restored after the test")
+    recipe = RECIPES / "OpenR1-Distill-7B/generate/config_r1.yaml"
+    job = SimpleNamespace(id="7", port=20001, gpus=8, warned=False)
+    result = launch.generate_or_evaluate(recipe, "generate", ["--output_dir", str(tmp_path)], job)
+    assert result.status == 0 and watched == [server]
 
 
 def test_run_whose_server_has_ended_does_not_wait_forever(tmp_path):

@@ -285,10 +285,12 @@ def generate_or_evaluate(recipe: Path, stage: str, options: list[str], job: Slur
     with local_server(args, model_args, "127.0.0.1", job.port, job.gpus) as server:
         os.environ[args.api_key_env] = server.key
         options = [*options, "--base_urls", f"{server.url}/v1"]
-        return run_resumable(recipe, options, args.output_dir, job)
+        return run_resumable(recipe, options, args.output_dir, job, server)
 
 
-def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJob) -> JobResult:
+def run_resumable(
+    recipe: Path, options: list[str], output_dir: str, job: SlurmJob, server: Server | None = None
+) -> JobResult:
     """Runs a script that saves its results as it goes, so that it can be stopped at any moment.
 
     Args:
@@ -296,14 +298,15 @@ def run_resumable(recipe: Path, options: list[str], output_dir: str, job: SlurmJ
         options (`list[str]`): Options for its script.
         output_dir (`str`): Its output folder.
         job (`SlurmJob`): This job.
+        server (`Server`, *optional*): The server that the script needs.
 
     Raises:
-        RecipeError: If the job reached its time limit before anything was written.
+        RecipeError: If the job reached its time limit before anything was written, or the server exits.
     """
     command = [sys.executable, *command_of(recipe), *options]
     logger.info("job %s: %s", job.id, shlex.join(command))
     previous_size = size_of_completed_work(output_dir)
-    status = run_command(command, job)
+    status = run_command(command, job, server=server)
     if status == 0 or not job.warned:
         return JobResult(status, requeue=False)
     if size_of_completed_work(output_dir) <= previous_size:
