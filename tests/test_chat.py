@@ -1,6 +1,7 @@
 """The chat command uses the prompt format of training and streams its answers."""
 
 import io
+import shutil
 
 import pytest
 import yaml
@@ -45,6 +46,24 @@ def test_conversation_has_several_turns_with_a_chat_template(checkpoint, monkeyp
     assert [message["role"] for message in chat.messages] == ["user", "assistant", "user", "assistant"]
     chat.start_over()
     assert chat.messages == []
+
+
+def test_penalty_of_the_models_generation_config_is_not_used(checkpoint, tmp_path, monkeypatch):
+    """Qwen2.5's generation config, for one, has a penalty of 1.05."""
+    from open_r1.chat import Chat, parse_arguments
+
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "generation_config.json").write_text('{"repetition_penalty": 5.0}')
+    template = ["--chat_template_path", "recipes/chat_templates/tiny_chat.jinja"]
+    answers = []
+    for model in (checkpoint, tmp_path):
+        monkeypatch.setattr(
+            "sys.argv", ["chat", str(model), *template, "--temperature", "0", "--max_new_tokens", "16"]
+        )
+        chat = Chat(parse_arguments())
+        chat.answer("(3*7)+5=")
+        answers.append(chat.messages[-1]["content"])
+    assert answers[0] == answers[1]
 
 
 def test_missing_template_is_an_error_that_names_the_options(script, checkpoint):

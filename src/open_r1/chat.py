@@ -86,6 +86,7 @@ class Chat:
         self.sampling = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         if args.temperature > 0:
             self.sampling = {"do_sample": True, "temperature": args.temperature, "top_p": args.top_p, "top_k": 0}
+        self.sampling["repetition_penalty"] = 1.0  # as in training, whatever the model's generation config says
         self.max_new_tokens = args.max_new_tokens
         self.system_prompt = args.system_prompt
         self.start_over()
