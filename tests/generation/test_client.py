@@ -49,9 +49,10 @@ def test_all_tokens_are_asked_for_where_the_recipe_sets_no_limit(name, all_token
     with Server() as server:
         generate(ServerClient([server.url], "m", SAMPLING | {name: None}))
         generate(ServerClient([server.url], "m", SAMPLING | {name: 0.1}))
-        generate(ServerClient([server.url], "m", {"temperature": 0.6}))
+        generate(ServerClient([server.url], "m", {"temperature": 0.6, "stop": None}))
         without, with_limit, other = server.requests
-    assert without[name] == all_tokens and with_limit[name] == 0.1 and name not in other
+    assert without[name] == all_tokens and with_limit[name] == 0.1
+    assert name not in other and "stop" not in other
 
 
 def test_reasoning_content_is_merged_back_into_the_completion():

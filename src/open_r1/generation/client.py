@@ -160,7 +160,9 @@ class ServerClient:
         options: dict[str, Any] = {"model": self.model, "seed": seed, "extra_body": {}}
         for name, value in self.sampling.items():
             if value is None:
-                value = ALL_TOKENS[name]
+                value = ALL_TOKENS.get(name)
+            if value is None:
+                continue
             if name in API_PARAMETERS:
                 options[name] = value
             else:
