@@ -96,6 +96,7 @@ TEMPLATE = (
     'Remember to put your answer on its own line after "Answer:".'
 )
 BAKERY = "A bakery sells 12 muffins in a box and 5 boxes in a crate. How many muffins are in 7 crates?"
+FARM = "A farmer has 30 cows and sells a third of them. How many cows does he keep?"
 SPELLINGS = ProblemIndex({"math": [POWER, SEQUENCE, QUADRATIC, CUBE, SQUARE, TEMPLATE.format(BAKERY)]})
 
 
@@ -136,13 +137,25 @@ def test_finds_problem_in_unicode_and_html(problem, text):
         r"Use the quadratic formula $x = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}$ to solve $3x^2 + 5x + 1 = 0$.",
         r"Prove the identity $(x+y)^3 = x^3 + 3x^2y + 3xy^2 + y^3$ by induction.",
         "Simplify $(a+b)^2 - (a-b)^2$.",
-        TEMPLATE.format("A farmer has 30 cows and sells a third of them. How many cows does he keep?"),
+        TEMPLATE.format(FARM),
         "Let $7<x$ and $2024>y$.",
     ],
 )
 def test_well_known_formula_and_instructions_are_no_problem(text):
     """The text shares a formula or an instruction with a problem, but asks something else."""
     assert SPELLINGS.find(text) is None
+
+
+@pytest.mark.parametrize("problems", [[BAKERY], [BAKERY, FARM]], ids=["one problem", "two problems"])
+def test_a_long_preamble_alone_is_no_problem(problems):
+    preamble = (
+        "Autumn cup, round two. Calculators are forbidden in this round. Each correct result earns five points, and a "
+        "wrong one costs a point. Sheets are collected after an hour. {} Results that are not whole numbers are "
+        "rounded down. Good luck to all teams of both schools!"
+    )
+    index = ProblemIndex({"cup": [preamble.format(problem) for problem in problems]})
+    assert index.find(preamble.format("Tom has 3 dogs and 8 cats. How many more cats than dogs does he have?")) is None
+    assert index.find(preamble.format(BAKERY)) == ("cup", preamble.format(BAKERY))
 
 
 def test_problem_in_many_benchmarks_is_not_boilerplate():

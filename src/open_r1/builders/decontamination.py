@@ -1,9 +1,9 @@
 """Finds problems of benchmarks by their word n-grams, as GPT-3 (2005.14165, app. C) did, only stricter and faster.
 
-A problem is found in a text if half of its 8-grams occur there, together or apart, and with them half of its words
-outside of formulas, since a formula may be well known. A shorter problem is found if all of it occurs there, and its
-formula does not go on. Words are compared without case and punctuation, and `problem_text` spells LaTeX, Unicode and
-HTML alike. Boilerplate does not count: sentences that say how to answer ("Put your final answer in a box."), and
+A problem is found in a text if half of its 8-grams occur there, together or apart. With them must occur half of its
+words outside of formulas, since a formula may be well known, and one of its numbers, since a preamble may be long. A
+shorter problem is found if all of it occurs there, and its formula does not go on. Words are compared without case and
+punctuation, and `problem_text` spells LaTeX, Unicode and HTML alike. Boilerplate does not count: sentences that say how to answer ("Put your final answer in a box."), and
 n-grams that three or more problems share ("where m and n are relatively prime positive integers").
 
 What it simplifies: translated or paraphrased problems are not found.
@@ -17,7 +17,7 @@ from itertools import chain
 
 import numpy as np
 
-from open_r1.builders.problem_text import LAYOUT, drop_instructions, is_prose, plain_problem
+from open_r1.builders.problem_text import LAYOUT, drop_instructions, is_prose, is_number_or_variable, plain_problem
 
 
 NGRAM = 8  # words; the recipes of open-r1 and DeepSeek-R1 compare 8 or 10
@@ -246,24 +246,26 @@ class ProblemIndex:
         best = max(counts, key=lambda number: counts[number] / self._ngram_counts[number])
         if counts[best] < MIN_OVERLAP * self._ngram_counts[best]:
             return None
-        if self._share_of_prose(best, ngrams) < MIN_OVERLAP:
-            return None
-        return best
+        return best if self._is_covered(best, ngrams) else None
 
-    def _share_of_prose(self, number: int, ngrams: set[int]) -> float:
-        """The share of a problem's words outside of formulas that the n-grams of a text cover; 1 if it has none."""
+    def _is_covered(self, number: int, ngrams: set[int]) -> bool:
+        """Whether n-grams of a text cover half of a problem's words outside of formulas, and one of its numbers.
+
+        The n-grams of a text that shares only a formula or only a preamble do not. Variables count as numbers.
+        """
         _, problem = self._problems[number]
-        is_prose_word = np.array([is_prose(word) for word in problem_words(problem)])
-        is_counted = np.zeros(len(is_prose_word), dtype=bool)
-        is_covered = np.zeros(len(is_prose_word), dtype=bool)
+        words = problem_words(problem)
+        is_counted = np.zeros(len(words), dtype=bool)  # neither boilerplate nor an instruction
+        is_covered = np.zeros(len(words), dtype=bool)
         for start, ngram in enumerate(ngram_hashes(problem_hashes(problem), NGRAM).tolist()):
             if number in self._long.get(ngram, ()):
                 is_counted[start : start + NGRAM] = True
                 is_covered[start : start + NGRAM] |= ngram in ngrams
-        prose = is_prose_word & is_counted  # neither boilerplate nor an instruction
-        if not prose.any():
-            return 1.0
-        return float(is_covered[prose].mean())
+        prose = np.array([is_prose(word) for word in words]) & is_counted
+        numbers = np.array([is_number_or_variable(word) for word in words]) & is_counted
+        if prose.any() and is_covered[prose].mean() < MIN_OVERLAP:
+            return False
+        return not numbers.any() or bool(is_covered[numbers].any())
 
 
 def _is_part_of_formula(text: str, start: int, end: int) -> bool:

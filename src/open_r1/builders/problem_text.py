@@ -101,3 +101,14 @@ def is_prose(word: str) -> bool:
     if len(word) < 3 or not word.isalpha():
         return len(word) == 1 and not word.isascii() and word.isalpha()  # a Chinese character
     return word not in FORMULA_WORDS and f" {word} " not in SIGNS.values()
+
+
+def is_number_or_variable(word: str) -> bool:
+    """Whether a word of a problem is a number or a variable.
+
+    >>> is_number_or_variable("2024"), is_number_or_variable("x"), is_number_or_variable("a")
+    (True, True, False)
+    """
+    if any(character.isdigit() for character in word):
+        return True
+    return len(word) == 1 and word.isascii() and word not in ("a", "i")
