@@ -3,8 +3,9 @@
 A problem is found in a text if half of its 8-grams occur there, together or apart. With them must occur half of its
 words outside of formulas, since a formula may be well known, and one of its numbers, since a preamble may be long. A
 shorter problem is found if all of it occurs there, and its formula does not go on. Words are compared without case and
-punctuation, and `problem_text` spells LaTeX, Unicode and HTML alike. Boilerplate does not count: sentences that say how to answer ("Put your final answer in a box."), and
-n-grams that three or more problems share ("where m and n are relatively prime positive integers").
+punctuation, and `problem_text` spells LaTeX, Unicode and HTML alike. Boilerplate does not count: sentences that say
+how to answer ("Put your final answer in a box."), and n-grams that three or more problems share ("where m and n are
+relatively prime positive integers").
 
 What it simplifies: translated or paraphrased problems are not found.
 """
@@ -17,7 +18,7 @@ from itertools import chain
 
 import numpy as np
 
-from open_r1.builders.problem_text import LAYOUT, drop_instructions, is_prose, is_number_or_variable, plain_problem
+from open_r1.builders.problem_text import LAYOUT, drop_instructions, is_number_or_variable, is_prose, plain_problem
 
 
 NGRAM = 8  # words; the recipes of open-r1 and DeepSeek-R1 compare 8 or 10
