@@ -43,10 +43,10 @@ def test_dry_runs_show_the_geometry(script, small_llama, tmp_path):
     options = ["--model_name_or_path", small_llama, "--output_dir", tmp_path / "out", "--dry_run", "true"]
     sft = script("sft", "--config", SFT, *options)
     assert sft.code == 0, sft.err
-    assert "open_r1.data.word_problems:thoughts · 320 rows" in sft.out
+    assert "open_r1.data.word_problems:thoughts · 1,280 rows" in sft.out
     grpo = script("grpo", "--config", GRPO, *options, "--max_prompt_length", 200)  # a token is a character here
     assert grpo.code == 0, grpo.err
-    assert "32 per step, 8 per prompt" in grpo.out
+    assert "64 per step, 8 per prompt" in grpo.out
     assert "1 × accuracy + 1 × format + 1 × language_consistency" in grpo.out
 
 
@@ -81,6 +81,6 @@ def test_completions_are_generated_and_evaluated_on_held_out_problems(script, sm
     )
     assert evaluated.code == 0, evaluated.err
     scored = Dataset.from_parquet(str(tmp_path / "eval/word_problems.parquet"))
-    assert len(set(scored["problem"])) == 128
+    assert len(set(scored["problem"])) == 256
     assert set(scored["level"]) == {2, 3}
-    assert not set(scored["problem"]) & set(word_problems.problems("train", 42, size=1000)["problem"])
+    assert not set(scored["problem"]) & set(word_problems.problems("train", 42, size=1000, largest=10)["problem"])

@@ -1,7 +1,7 @@
 """Word problems for a small pre-trained model: a story in which a number of things changes, made from a seed.
 
-The level of a problem is the number of steps that its solution takes. Problems of level 3 with numbers up to 20 are
-solved now and then by an instruction-tuned model of 135M parameters, and thinking step by step pays.
+The level of a problem is the number of steps that its solution takes. A model of 135M parameters gets most problems of
+two steps wrong when it writes the whole calculation at once, and most of them right step by step: thinking pays.
 
 - `problems`: questions with gold answers, for reinforcement learning and evaluation.
 - `thoughts`: conversations in which the assistant thinks and then answers, for the cold start (DeepSeek-R1, §2.3.1).
