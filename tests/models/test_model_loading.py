@@ -116,6 +116,17 @@ def test_functions_that_build_no_model_are_errors(tmp_path, function, message):
         load_model_info(ModelConfig(model_name_or_path=f"{path}:build"), seed=0)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"version https://git-lfs.github.com/spec/v1\n"], ids=["empty", "LFS pointer"]
+)
+def test_weights_that_cannot_be_read_are_refused(checkpoint, tmp_path, content):
+    shutil.copytree(checkpoint, tmp_path / "model")
+    path = tmp_path / "model/model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=f"{path} cannot be read: .*download it again"):
+        load_model_info(ModelConfig(model_name_or_path=str(tmp_path / "model")), seed=0)
+
+
 def test_weights_in_fp8_without_their_configuration_are_refused(checkpoint, tmp_path):
     """As transformers saves a model that it has loaded from FP8."""
     shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
@@ -139,13 +139,27 @@ def _refuse_unscaled_weights(folder: Path) -> None:
     transformers saves a model like this that was loaded from FP8 with `dequantize`.
     """
     for path in sorted(folder.glob("*.safetensors")):
+        name = _find_weight_in_fp8(path)
+        if name:
+            raise RecipeError(
+                f"model_name_or_path: {name} in {path} is in FP8, but config.json has no quantization_config, "
+                "so its scales would be ignored. Convert the published weights to bfloat16, see docs/faq.md."
+            )
+
+
+def _find_weight_in_fp8(path: Path) -> str | None:
+    """The name of a weight in FP8; `None` if a file has none."""
+    try:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118, not a mapping
                 if file.get_slice(name).get_dtype().startswith("F8"):
-                    raise RecipeError(
-                        f"model_name_or_path: {name} in {path} is in FP8, but config.json has no quantization_config, "
-                        "so its scales would be ignored. Convert the published weights to bfloat16, see docs/faq.md."
-                    )
+                    return name
+    except (SafetensorError, OSError) as error:
+        raise RecipeError(
+            f"model_name_or_path: {path} cannot be read: {error}. It may be truncated, or a pointer of Git LFS; "
+            "download it again."
+        ) from error
+    return None
 
 
 def _require_embeddings(source: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
