@@ -68,11 +68,8 @@ def drop_overlong(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: 
     write = _writer(tokenizer, args)
 
     def fits(row: dict) -> bool:
-        text = write(row)
-        if len(text.encode()) + ADDED_TOKENS <= limit:  # a token has at least one byte
-            return True
         is_plain_text = "messages" not in row and not isinstance(row.get("prompt"), list)
-        return len(tokenizer(text, add_special_tokens=is_plain_text)["input_ids"]) <= limit
+        return fits_in(limit, write(row), tokenizer, add_special_tokens=is_plain_text)
 
     with args.main_process_first(desc="measuring rows"):  # the others read its result from the cache
         kept = dataset.filter(fits, num_proc=args.dataset_num_proc, desc="Measuring rows")
@@ -87,6 +84,20 @@ def drop_overlong(dataset: Dataset, tokenizer: "PreTrainedTokenizerBase", args: 
         raise RecipeError(f"max_length: all {found}; none is left to train on.")
     logger.warning("%s and were dropped: cut off, they would have neither their answers nor their ends", found)
     return kept
+
+
+def fits_in(limit: int, text: str, tokenizer: "PreTrainedTokenizerBase", add_special_tokens: bool) -> bool:
+    """Whether a text has at most so many tokens.
+
+    Args:
+        limit (`int`): Number of tokens.
+        text (`str`): The text.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
+        add_special_tokens (`bool`): Whether the tokenizer adds special tokens, such as one for the beginning.
+    """
+    if len(text.encode()) + ADDED_TOKENS <= limit:  # a token has at least one byte
+        return True
+    return len(tokenizer(text, add_special_tokens=add_special_tokens)["input_ids"]) <= limit
 
 
 def check_texts(dataset: Dataset, write: Callable[[dict], str], tokenizer: "PreTrainedTokenizerBase") -> None:

@@ -8,8 +8,9 @@ from trl import ModelConfig
 
 from open_r1.configs import GenerateArguments
 from open_r1.generation.completion_store import Completion, Request
+from open_r1.models.loading import build_model
 from open_r1.utils.errors import RecipeError
-from open_r1.utils.imports import import_object, is_function
+from open_r1.utils.imports import is_function
 
 
 class Backend(Protocol):
@@ -186,8 +187,8 @@ class VLLMBackend:
 
 def _load_model(model_args: ModelConfig, args: GenerateArguments) -> torch.nn.Module:
     if is_function(model_args.model_name_or_path):
-        build = import_object(model_args.model_name_or_path)
-        return build(seed=args.seed)[0]
+        model, _ = build_model(model_args.model_name_or_path, args.seed)
+        return model
     dtype = model_args.dtype
     return AutoModelForCausalLM.from_pretrained(
         model_args.model_name_or_path,

@@ -12,6 +12,7 @@ from open_r1.configs import ScriptArguments, steps_of_a_round
 from open_r1.configs.parser import RecipeParser
 from open_r1.configs.recipes import find_producer, stage_of
 from open_r1.configs.reward_spec import RewardSpec
+from open_r1.models.loading import build_model
 from open_r1.planning.estimate import BYTES_PER_WEIGHT, Plan, Workload, make_plan
 from open_r1.planning.generation_time import GIB, smallest_engine
 from open_r1.planning.gpus import GPUS
@@ -19,7 +20,7 @@ from open_r1.planning.known_models import known_shape
 from open_r1.planning.memory import is_offloaded, sharding
 from open_r1.planning.model_shape import ModelShape
 from open_r1.utils.errors import RecipeError, did_you_mean
-from open_r1.utils.imports import import_object, is_function, is_path
+from open_r1.utils.imports import is_function, is_path
 
 
 STAGES = ("sft", "grpo", "reward_model")
@@ -80,7 +81,7 @@ def read_shape(model_args: ModelConfig, seed: int) -> ModelShape:
     """
     name = model_args.model_name_or_path
     if is_function(name):
-        model, _ = import_object(name)(seed=seed)
+        model, _ = build_model(name, seed)
         return ModelShape.from_config(model.config)
     if is_path(name) and not (Path(name) / "config.json").is_file():
         producer, _ = find_producer(name)

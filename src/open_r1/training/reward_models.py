@@ -9,7 +9,7 @@ from torch.nn.functional import logsigmoid
 from transformers import PreTrainedTokenizerBase
 from trl import RewardConfig, RewardTrainer
 
-from open_r1.data.training_text import as_text, check_texts, measure_texts
+from open_r1.data.training_text import as_text, check_texts, fits_in, measure_texts
 from open_r1.utils.errors import RecipeError
 
 
@@ -45,15 +45,10 @@ def drop_overlong_pairs(pairs: Dataset, tokenizer: PreTrainedTokenizerBase, args
     if limit is None:
         return pairs
 
-    # `datasets` caches results by what these functions refer to. `args` would be of one process, and of one run.
-    def fits(messages: list[dict]) -> bool:
-        text = as_text(messages, tokenizer)
-        if len(text.encode()) <= limit:  # a token has at least one byte
-            return True
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= limit
-
+    # `datasets` caches results by what this function refers to. `args` would be of one process, and of one run.
     def both_fit(pair: dict) -> bool:
-        return fits(pair["chosen"]) and fits(pair["rejected"])
+        texts = [as_text(pair["chosen"], tokenizer), as_text(pair["rejected"], tokenizer)]
+        return all(fits_in(limit, text, tokenizer, add_special_tokens=False) for text in texts)
 
     with args.main_process_first(desc="measuring pairs"):  # the others read its result from the cache
         kept = pairs.filter(both_fit, num_proc=args.dataset_num_proc, desc="Measuring pairs")
