@@ -1,4 +1,4 @@
-"""What a GRPO step of the laptop recipe costs, and what bf16, the micro-batch, a static cache and vLLM buy.
+"""What a GRPO step of the laptop recipe costs, and what bf16, the micro-batch, kept memory, a static cache and vLLM buy.
 
     python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct
     python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct --variants bf16 "micro-batch 32"
@@ -30,11 +30,17 @@ VARIANTS = {
     "micro-batch 16": {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 2},
     "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 1},
     "gradient checkpointing": {"gradient_checkpointing": "true"},
+    "kept memory": {},
     "vLLM": {
         "use_vllm": "true",
         "vllm_mode": "colocate",
         "vllm_gpu_memory_utilization": 0.1,
         "vllm_importance_sampling_correction": "false",
+    },
+}
+ENVIRONMENTS = {  # of variants, beside that of all runs
+    "kept memory": {  # as in the Makefile
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184"
     },
 }
 
@@ -58,12 +64,13 @@ class Run:
     Args:
         model (`str`): The checkpoint to start from.
         keys (`dict`): Keys that differ from the recipe's.
+        variables (`dict`): Environment variables.
         steps (`int`): Number of steps.
         core (`int`): The core to run on.
         folder (`Path`): Folder for its output.
     """
 
-    def __init__(self, model: str, keys: dict, steps: int, core: int, folder: Path):
+    def __init__(self, model: str, keys: dict, variables: dict, steps: int, core: int, folder: Path):
         self.folder = folder
         options = {
             "model_name_or_path": model,
@@ -80,7 +87,7 @@ class Run:
         command = [sys.executable, "src/open_r1/grpo.py", "--config", RECIPE]
         for key, value in (options | keys).items():
             command += [f"--{key}", str(value)]
-        env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+        env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"} | variables
         folder.mkdir(parents=True)
         self.log = folder / "log.txt"
         with self.log.open("w") as log:
@@ -107,8 +114,9 @@ def compare(model: str, name: str, steps: int, rounds: int) -> None:
     ratios = []
     for turn in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            recipe = Run(model, {}, steps, cores[turn % 2], Path(folder, "recipe"))
-            variant = Run(model, VARIANTS[name], steps, cores[1 - turn % 2], Path(folder, "variant"))
+            recipe = Run(model, {}, {}, steps, cores[turn % 2], Path(folder, "recipe"))
+            variables = ENVIRONMENTS.get(name, {})
+            variant = Run(model, VARIANTS[name], variables, steps, cores[1 - turn % 2], Path(folder, "variant"))
             recipe_result = recipe.measure()
             variant_result = variant.measure()
         ratios.append(variant_result.seconds / recipe_result.seconds)
