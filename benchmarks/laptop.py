@@ -1,7 +1,7 @@
 """What a GRPO step of the laptop recipe costs, and what bf16, the micro-batch, kept memory, a static cache and vLLM buy.
 
     python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct
-    python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct --variants bf16 "micro-batch 32"
+    python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct --variants float32 "micro-batch 32"
 
 Each variant runs at the same time as the recipe itself, each on its own core with one thread, and they swap cores every
 round, so that anything that slows the machine affects both. All completions have the same number of tokens. Reported
@@ -23,12 +23,10 @@ from pathlib import Path
 RECIPE = "recipes/SmolLM2-135M-Instruct/grpo/config_dev2.yaml"
 COMPLETION_TOKENS = 48
 VARIANTS = {
-    "bf16": {"bf16": "true"},
     "float32": {"bf16": "false"},
     "static cache": {"cache_implementation": "static"},
-    "micro-batch 8": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 4},
-    "micro-batch 16": {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 2},
-    "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 1},
+    "micro-batch 8": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 8},
+    "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 2},
     "gradient checkpointing": {"gradient_checkpointing": "true"},
     "kept memory": {},
     "vLLM": {
