@@ -1,4 +1,4 @@
-"""What a GRPO step of the laptop recipe costs, and what bf16, the micro-batch, kept memory, a static cache and vLLM buy.
+"""What a GRPO step of the laptop recipe costs, and what bf16, the micro-batch, huge pages, a static cache and vLLM buy.
 
     python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct
     python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct --variants float32 "micro-batch 32"
@@ -28,6 +28,7 @@ VARIANTS = {
     "micro-batch 8": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 8},
     "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 2},
     "gradient checkpointing": {"gradient_checkpointing": "true"},
+    "huge pages": {},
     "kept memory": {},
     "vLLM": {
         "use_vllm": "true",
@@ -37,7 +38,8 @@ VARIANTS = {
     },
 }
 ENVIRONMENTS = {  # of variants, beside that of all runs
-    "kept memory": {  # as in the Makefile
+    "huge pages": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},  # as in the Makefile
+    "kept memory": {  # and glibc gives nothing back
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184"
     },
 }
