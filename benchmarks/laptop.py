@@ -59,11 +59,11 @@ class Measurement:
 
     Args:
         seconds (`float`): Median time of a step.
-        gigabytes (`float`): Peak memory.
+        gibibytes (`float`): Peak memory.
     """
 
     seconds: float
-    gigabytes: float
+    gibibytes: float
 
 
 class Run:
@@ -130,8 +130,8 @@ def compare(model: str, name: str, steps: int, rounds: int) -> None:
             variant_result = variant.measure()
         ratios.append(variant_result.seconds / recipe_result.seconds)
         print(
-            f"{name:24} round {turn + 1}: recipe {recipe_result.seconds:6.1f} s {recipe_result.gigabytes:4.1f} GB, "
-            f"variant {variant_result.seconds:6.1f} s {variant_result.gigabytes:4.1f} GB",
+            f"{name:24} round {turn + 1}: recipe {recipe_result.seconds:6.1f} s {recipe_result.gibibytes:4.1f} GiB, "
+            f"variant {variant_result.seconds:6.1f} s {variant_result.gibibytes:4.1f} GiB",
             flush=True,
         )
     print(f"{name:24} step time is {statistics.median(ratios):.2f} of the recipe's", flush=True)
