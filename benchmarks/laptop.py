@@ -27,7 +27,7 @@ RECIPE = "recipes/SmolLM2-135M-Instruct/grpo/config_dev2.yaml"
 COMPLETION_TOKENS = 48
 VARIANTS = {
     "float32": {"bf16": "false"},
-    "micro-batch 8": {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 8},
+    "micro-batch 16": {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 4},
     "micro-batch 32": {"per_device_train_batch_size": 32, "gradient_accumulation_steps": 2},
     "gradient checkpointing": {"gradient_checkpointing": "true"},
     "huge pages": {},
