@@ -118,6 +118,27 @@ def test_penalty_is_that_of_the_recipe_and_not_of_the_model(checkpoint, tmp_path
     assert completions[0] == completions[1]
 
 
+def test_transformers_goes_on_from_a_prefix(checkpoint):
+    """As from a prompt that ends with it. The completion begins with it; its tokens count as given."""
+    args, model_args = parse(ZERO, "--model_name_or_path", checkpoint, "--max_completion_length", 16)
+    backend = TransformersBackend(model_args, AutoTokenizer.from_pretrained(checkpoint), args)
+    (one,) = backend.generate([Request("p", 0, "Q: 3+4=", seed=3, prefix="<think>3", max_tokens=5)])
+    (other,) = backend.generate([Request("p", 0, "Q: 3+4=<think>3", seed=3, max_tokens=5)])
+    assert one.completion == "<think>3" + other.completion
+    assert (one.prompt_tokens, one.completion_tokens) == (other.prompt_tokens, other.completion_tokens) == (9, 5)
+
+
+def test_vllm_gets_prompts_and_prefixes_as_tokens(vllm, checkpoint):
+    args, model_args = parse(ZERO, "--model_name_or_path", checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    backend = VLLMBackend(model_args, tokenizer, args)
+    requests = [Request("p", 0, "Q: ", seed=1, prefix="<think>", max_tokens=5), Request("q", 0, "Q: ", seed=2)]
+    first, second = backend.generate(requests)
+    tokens = tokenizer("Q: <think>")["input_ids"]
+    assert first.completion == f"<think>{{'prompt_token_ids': {tokens}}} 1"
+    assert second.completion.startswith("{'prompt_token_ids'")
+
+
 @pytest.mark.parametrize(
     ("gpus", "engine", "expected"),
     [

@@ -43,6 +43,20 @@ def test_text_and_messages():
     assert text["temperature"] == 0.6 and text["top_k"] == 20 and text["max_tokens"] == 8
 
 
+def test_prefixes_and_lengths_of_single_requests():
+    """The prefix of a completion is appended to the prompt, and stands at the beginning of the completion."""
+    request = Request("p", 0, "hello", seed=7, prefix="<think>3+4=", max_tokens=2)
+
+    async def collect(client):
+        return [result async for result in client.generate([request]) if result is not None]
+
+    with Server() as server:
+        ((_, completion),) = asyncio.run(collect(ServerClient([server.url], "m", SAMPLING)))
+        (sent,) = server.requests
+    assert sent["prompt"] == "hello<think>3+4=" and sent["max_tokens"] == 2
+    assert completion.completion == "<think>3+4=seed 7"
+
+
 @pytest.mark.parametrize(("name", "all_tokens"), [("top_k", -1), ("min_p", 0.0)])
 def test_all_tokens_are_asked_for_where_the_recipe_sets_no_limit(name, all_tokens):
     """vLLM would take what the model's generation config says, such as `top_k: 20` for Qwen2.5-Instruct."""

@@ -3,6 +3,7 @@
 vLLM is compared with transformers for the same weights: greedy sampling must give the same text and token counts.
 """
 
+import json
 import subprocess
 import sys
 import time
@@ -108,3 +109,16 @@ def test_generation_survives_a_server_that_dies(checkpoint, generate, tmp_path):
     generate(tmp_path / "out", *argv)
     server.kill()
     assert len(content(tmp_path / "out")) == 3000
+
+
+def test_prefixes_are_continued_as_by_transformers(generate, tmp_path):
+    rows = [{"problem": f"{i}+1", "prefix": f"<think>{i}+1="} for i in range(40)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    argv = ["--dataset_name", data, "--dataset_params", "{}", "--dataset_prefix_column", "prefix", "--temperature", 0]
+    engine = ["--backend", "vllm", "--dtype", "float32", "--vllm_engine", "{max_model_len: 256, enforce_eager: true}"]
+    generate(tmp_path / "transformers", *argv)
+    generate(tmp_path / "engine", *argv, *engine)
+    one, other = content(tmp_path / "transformers"), content(tmp_path / "engine")
+    assert equal_share(one, other) >= MIN_EQUAL
+    assert all(text.startswith("<think>") for text, *_ in other.values())

@@ -66,6 +66,10 @@ class GenerateArguments(PromptArguments):
     vllm_engine: dict | str | None = field(
         default=None, metadata={"help": "Keyword arguments of `vllm.LLM`, such as {tensor_parallel_size: 4}."}
     )
+    dataset_prefix_column: str | None = field(
+        default=None,
+        metadata={"help": "Column with the beginning of the completion, such as half a thought; the model goes on."},
+    )
     num_generations: int = field(default=1, metadata={"help": "Completions per prompt."})
     temperature: float = field(default=0.6, metadata={"help": "Sampling temperature; 0 is greedy."})
     top_p: float = field(default=0.95, metadata={"help": "Nucleus sampling: probability mass to sample from."})

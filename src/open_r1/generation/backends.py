@@ -45,10 +45,10 @@ class TransformersBackend:
         """Generates the completions of a batch.
 
         Args:
-            requests (`list[Request]`): The batch. The seed of its first request is used for all, so a resumed run must
-                form the same batches.
+            requests (`list[Request]`): The batch. The seed and the maximum length of its first request are used for
+                all, so a resumed run must form the same batches.
         """
-        prompts = [self._tokenize(request) for request in requests]
+        prompts = [tokenize_request(request, self.tokenizer) for request in requests]
         pad_token_id = self.tokenizer.pad_token_id
         if pad_token_id is None:
             pad_token_id = self.tokenizer.eos_token_id
@@ -65,11 +65,13 @@ class TransformersBackend:
                 torch.tensor(input_ids, device=self.model.device),
                 attention_mask=torch.tensor(attention_mask, device=self.model.device),
                 pad_token_id=pad_token_id,
-                **self._generation_options(),
+                **self._generation_options(requests[0].max_tokens),
             )
         completions = []
-        for tokens, prompt in zip(output[:, width:].tolist(), prompts, strict=True):
-            completions.append(self._to_completion(tokens, len(prompt)))
+        for tokens, prompt, request in zip(output[:, width:].tolist(), prompts, requests, strict=True):
+            completion = self._to_completion(tokens, len(prompt))
+            completion.completion = request.prefix + completion.completion
+            completions.append(completion)
         return completions
 
     def close(self) -> None:
@@ -78,15 +80,11 @@ class TransformersBackend:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _tokenize(self, request: Request) -> list[int]:
-        if isinstance(request.prompt, str):
-            return self.tokenizer(request.prompt, add_special_tokens=True)["input_ids"]
-        text = self.tokenizer.apply_chat_template(request.prompt, add_generation_prompt=True, tokenize=False)
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
-
-    def _generation_options(self) -> dict[str, Any]:
+    def _generation_options(self, max_tokens: int | None) -> dict[str, Any]:
         sampling = self.sampling
-        options: dict[str, Any] = {"max_new_tokens": sampling["max_tokens"], "eos_token_id": self.eos_token_ids}
+        if max_tokens is None:
+            max_tokens = sampling["max_tokens"]
+        options: dict[str, Any] = {"max_new_tokens": max_tokens, "eos_token_id": self.eos_token_ids}
         if sampling["stop"]:
             options["stop_strings"] = sampling["stop"]
             options["tokenizer"] = self.tokenizer
@@ -126,6 +124,23 @@ class TransformersBackend:
         return Completion(text, finish_reason, prompt_tokens, len(kept))
 
 
+def tokenize_request(request: Request, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens of a prompt, and of the prefix of its completion.
+
+    Args:
+        request (`Request`): The prompt and the prefix.
+        tokenizer (`PreTrainedTokenizerBase`): The tokenizer, with a chat template if the prompt consists of messages.
+    """
+    if isinstance(request.prompt, str):
+        tokens = tokenizer(request.prompt, add_special_tokens=True)["input_ids"]
+    else:
+        text = tokenizer.apply_chat_template(request.prompt, add_generation_prompt=True, tokenize=False)
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if request.prefix:
+        tokens += tokenizer(request.prefix, add_special_tokens=False)["input_ids"]
+    return tokens
+
+
 class VLLMBackend:
     """Generates with vLLM in this process: continuous batching, one seed per completion.
 
@@ -146,7 +161,7 @@ class VLLMBackend:
                 'backend: vLLM is not installed; pip install -e ".[gpu]", or use another backend.'
             ) from error
         self.sampling = args.sampling
-        self.chat_template = tokenizer.chat_template
+        self.tokenizer = tokenizer
         options = {
             "revision": model_args.model_revision,
             "dtype": model_args.dtype or "auto",
@@ -166,18 +181,24 @@ class VLLMBackend:
 
         options = {key: value for key, value in self.sampling.items() if value is not None}
         prompts = [request.prompt for request in requests]
-        parameters = [SamplingParams(seed=request.seed, **options) for request in requests]
-        if isinstance(prompts[0], str):
+        parameters = []
+        for request in requests:
+            if request.max_tokens is not None:
+                options["max_tokens"] = request.max_tokens
+            parameters.append(SamplingParams(seed=request.seed, **options))
+        if any(request.prefix for request in requests):
+            prompts = [{"prompt_token_ids": tokenize_request(request, self.tokenizer)} for request in requests]
+            outputs = self.engine.generate(prompts, parameters, use_tqdm=False)
+        elif isinstance(prompts[0], str):
             outputs = self.engine.generate(prompts, parameters, use_tqdm=False)
         else:
-            outputs = self.engine.chat(prompts, parameters, use_tqdm=False, chat_template=self.chat_template)
+            outputs = self.engine.chat(prompts, parameters, use_tqdm=False, chat_template=self.tokenizer.chat_template)
         completions = []
-        for output in outputs:
+        for request, output in zip(requests, outputs, strict=True):
             generated = output.outputs[0]
             finish_reason = "length" if generated.finish_reason == "length" else "stop"
-            completions.append(
-                Completion(generated.text, finish_reason, len(output.prompt_token_ids), len(generated.token_ids))
-            )
+            text = request.prefix + generated.text
+            completions.append(Completion(text, finish_reason, len(output.prompt_token_ids), len(generated.token_ids)))
         return completions
 
     def close(self) -> None:

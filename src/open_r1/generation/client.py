@@ -167,8 +167,10 @@ class ServerClient:
                 options[name] = value
             else:
                 options["extra_body"][name] = value
+        if request.max_tokens is not None:
+            options["max_tokens"] = request.max_tokens
         if isinstance(request.prompt, str):
-            answer = await client.completions.create(prompt=request.prompt, **options)
+            answer = await client.completions.create(prompt=request.prompt + request.prefix, **options)
         else:
             answer = await client.chat.completions.create(messages=request.prompt, **options)
         if not answer.choices:
@@ -177,7 +179,7 @@ class ServerClient:
         text = _choice_text(choice)
         if text is None:
             return Completion(error="an answer without text")
-        completion = Completion(text)
+        completion = Completion(request.prefix + text)
         if choice.finish_reason == "length":
             completion.finish_reason = "length"
         if answer.usage:

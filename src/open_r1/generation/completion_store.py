@@ -53,12 +53,16 @@ class Request:
         sample (`int`): Index of the completion among those of its prompt, from 0.
         prompt (`str` or `list[dict]`): Text, or messages.
         seed (`int`): Seed of this completion.
+        prefix (`str`, *optional*, defaults to `""`): Text that the completion begins with.
+        max_tokens (`int`, *optional*): Maximum number of tokens to generate; by default that of the back end.
     """
 
     prompt_id: str
     sample: int
     prompt: Prompt
     seed: int
+    prefix: str = ""
+    max_tokens: int | None = None
 
 
 @dataclass
@@ -66,10 +70,10 @@ class Completion:
     """A generated completion, or the reason why there is none.
 
     Args:
-        completion (`str`): The text.
+        completion (`str`): The text, with the prefix of the request.
         finish_reason (`str`): `stop`, or `length` if it was truncated.
-        prompt_tokens (`int`): Number of tokens of the prompt.
-        completion_tokens (`int`): Number of tokens of the completion.
+        prompt_tokens (`int`): Number of tokens that were given: the prompt, and the prefix.
+        completion_tokens (`int`): Number of tokens that were generated.
         error (`str`, *optional*): Why the request failed.
     """
 
@@ -80,8 +84,12 @@ class Completion:
     error: str | None = None
 
 
-def prompt_ids(prompts: Iterable[Prompt]) -> list[str]:
+def prompt_ids(prompts: Iterable[Prompt], prefixes: Iterable[str] | None = None) -> list[str]:
     """The ids of prompts: a hash of the content, with a number appended where a prompt is repeated.
+
+    Args:
+        prompts (`Iterable[str]` or `Iterable[list[dict]]`): The prompts.
+        prefixes (`Iterable[str]`, *optional*): The text that each completion begins with.
 
     >>> ids = prompt_ids(["a", "b", "a"])
     >>> ids[0] != ids[1], ids[2] == ids[0] + "-1"
@@ -89,8 +97,9 @@ def prompt_ids(prompts: Iterable[Prompt]) -> list[str]:
     """
     occurrences: dict[str, int] = {}
     ids = []
-    for prompt in prompts:
-        text = prompt if isinstance(prompt, str) else json.dumps(prompt, sort_keys=True)
+    contents = prompts if prefixes is None else zip(prompts, prefixes, strict=True)
+    for content in contents:
+        text = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
         content_hash = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         earlier = occurrences.get(content_hash, 0)
         occurrences[content_hash] = earlier + 1

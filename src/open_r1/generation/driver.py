@@ -12,7 +12,13 @@ from rich.console import Console
 
 from open_r1.configs import DatasetSpec, GenerateArguments
 from open_r1.configs.parser import RecipeParser
-from open_r1.data.load import existing_columns, hide_short_progress_bars, load_split, write_rows
+from open_r1.data.load import (
+    existing_columns,
+    hide_short_progress_bars,
+    load_split,
+    require_column,
+    write_rows,
+)
 from open_r1.data.prompts import prompt_text, to_prompts
 from open_r1.generation.client import ServerClient
 from open_r1.generation.completion_store import (
@@ -40,7 +46,7 @@ logger = logging.getLogger(__name__)
 class LazyBackend:
     """The back end of a model, loaded when it is first needed and closed at the end of a `with` block.
 
-    Runs with the same model, sampling parameters and engine arguments can share it.
+    Runs with the same model, sampling parameters and engine arguments can share it; lengths and seeds may differ.
     """
 
     def __init__(self):
@@ -83,20 +89,48 @@ def generate_completions(
     Raises:
         RecipeError: If the model, the data or the servers do not match the recipe.
     """
-    model_info = _load_model_info(args, model_args)
+    model_info = load_prompting_info(args, model_args)
     tokenizer = model_info.tokenizer if model_info else None
-    all_rows = _load_prompts(args, tokenizer)
-    all_ids = prompt_ids(all_rows["prompt"])
+    rows = _load_prompts(args, tokenizer)
+    if model_info:
+        model_info.require_checkpoint("model_name_or_path", args.dry_run)
+    return complete_prompts(rows, args, model_args, tokenizer, console, shared_backend)
+
+
+def complete_prompts(
+    all_rows: Dataset,
+    args: GenerateArguments,
+    model_args: "ModelConfig",
+    tokenizer: "PreTrainedTokenizerBase | None",
+    console: Console,
+    shared_backend: LazyBackend | None = None,
+) -> int:
+    """Generates the completions of prompts that do not exist yet.
+
+    Args:
+        all_rows (`Dataset`): The column `prompt`, text or messages, and others that are stored with the completions.
+        args (`GenerateArguments`): Sampling parameters, back end, shard and output folder.
+        model_args (`ModelConfig`): The model.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*): Its tokenizer, unless servers run it.
+        console (`Console`): Shows what happens.
+        shared_backend (`LazyBackend`, *optional*): Of several runs with this model.
+
+    Returns:
+        `int`: Number of completions that failed.
+    """
+    all_prefixes = _prefixes(all_rows, args)
+    all_ids = prompt_ids(all_rows["prompt"], all_prefixes)
     in_shard = range(args.part, len(all_ids), args.parts)
     rows = all_rows.select(in_shard)
     ids = [all_ids[index] for index in in_shard]
+    prefixes = [""] * len(ids)
+    if all_prefixes is not None:
+        prefixes = [all_prefixes[index] for index in in_shard]
     wanted = len(ids) * args.num_generations
     console.print(
         f"{wanted:,} completions: {args.num_generations} of each of {len(ids):,} prompts, "
         f"shard {args.shard}, into {args.output_dir}"
     )
-    if model_info:
-        model_info.require_checkpoint("model_name_or_path", args.dry_run)
     if args.dry_run:
         return 0
 
@@ -107,7 +141,9 @@ def generate_completions(
         store.write_manifest(ids, args.num_generations, rows.features.to_dict())
         existing = store.count(ids, args.num_generations)
         with GenerationProgress(wanted, existing, console.is_terminal) as progress:
-            requests = build_requests(ids, rows["prompt"], args.num_generations, args.seed)
+            requests = build_requests(
+                ids, rows["prompt"], prefixes, args.num_generations, args.seed, args.max_completion_length
+            )
             if args.backend == "server":
                 generate_on_servers(requests, _build_client(args, model_args), store, progress)
             elif existing < wanted and shared_backend is not None:
@@ -177,8 +213,16 @@ def answer_requests(
     return load_split(DatasetSpec(str(completions_folder)), args.seed)
 
 
-def _load_model_info(args: GenerateArguments, model_args: "ModelConfig") -> "ModelInfo | None":
-    """The configuration and the tokenizer of the model; `None` if servers run it."""
+def load_prompting_info(args: GenerateArguments, model_args: "ModelConfig") -> "ModelInfo | None":
+    """The configuration and the tokenizer of the model, with the recipe's chat template; `None` if servers run it.
+
+    Args:
+        args (`GenerateArguments`): The back end and the chat template.
+        model_args (`ModelConfig`): The model.
+
+    Raises:
+        RecipeError: If there is no such model, or servers should run one without a name.
+    """
     if args.backend == "server":
         if not model_args.model_name_or_path:
             raise RecipeError("model_name_or_path: missing. Name the model that the servers serve.")
@@ -198,6 +242,8 @@ def _load_prompts(args: GenerateArguments, tokenizer: "PreTrainedTokenizerBase |
     """The prompts of all shards, without the columns of completions that were generated earlier."""
     rows = load_split(args.dataset, args.seed, args.max_prompts, args.dry_run)
     hide_short_progress_bars(rows)
+    if args.dataset_prefix_column is not None:
+        require_column(rows, args.dataset_prefix_column, "dataset_prefix_column")
     rows = to_prompts(rows, args, tokenizer, with_solution=False)
     if tokenizer is not None:
         prompt_text(rows[0]["prompt"], tokenizer)  # raises now if there is no chat template
@@ -206,6 +252,30 @@ def _load_prompts(args: GenerateArguments, tokenizer: "PreTrainedTokenizerBase |
     for row in rows:
         require_json_columns(row)
     return rows
+
+
+def _prefixes(rows: Dataset, args: GenerateArguments) -> list[str] | None:
+    """The text that the completion of each prompt begins with; `None` if the recipe names no column for it."""
+    if args.dataset_prefix_column is None:
+        return None
+    if args.dataset_prefix_column not in rows.column_names:
+        raise RecipeError(
+            f"dataset_prefix_column: {args.dataset_prefix_column!r} is the name of a column that prompts cannot have "
+            "beside them, such as `completion`; give it another name, such as `prefix`."
+        )
+    if args.backend == "server" and not isinstance(rows[0]["prompt"], str):
+        raise RecipeError(
+            f"dataset_prefix_column: found {args.dataset_prefix_column!r} with `backend: server`; a server cannot "
+            "continue a message. Give prompts as text (`prompt_template`), or use another back end."
+        )
+    prefixes = rows[args.dataset_prefix_column]
+    for index, prefix in enumerate(prefixes):
+        if not isinstance(prefix, str):
+            raise RecipeError(
+                f"dataset_prefix_column: row {index + 1} of {args.dataset_prefix_column!r} is {prefix!r}; expected "
+                "text, which may be empty."
+            )
+    return prefixes
 
 
 def load_backend(

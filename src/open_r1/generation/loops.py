@@ -77,18 +77,23 @@ class GenerationProgress:
             logger.info("%s of %s completions, %s, %d failed", done, total, speed, self.failed)
 
 
-def build_requests(ids: list[str], prompts: list[Prompt], num_generations: int, seed: int) -> Iterator[Request]:
+def build_requests(
+    ids: list[str], prompts: list[Prompt], prefixes: list[str], num_generations: int, seed: int, max_tokens: int
+) -> Iterator[Request]:
     """The requests for all completions, prompt by prompt.
 
     Args:
         ids (`list[str]`): Ids of the prompts.
         prompts (`list[str]` or `list[list[dict]]`): The prompts.
+        prefixes (`list[str]`): The text that the completions of each prompt begin with.
         num_generations (`int`): Completions per prompt.
         seed (`int`): Seed of the run, from which each completion's own seed is derived.
+        max_tokens (`int`): Maximum number of tokens per completion.
     """
-    for prompt_id, prompt in zip(ids, prompts, strict=True):
+    for prompt_id, prompt, prefix in zip(ids, prompts, prefixes, strict=True):
         for sample in range(num_generations):
-            yield Request(prompt_id, sample, prompt, completion_seed(seed, prompt_id, sample))
+            own_seed = completion_seed(seed, prompt_id, sample)
+            yield Request(prompt_id, sample, prompt, own_seed, prefix, max_tokens)
 
 
 def generate_in_batches(
