@@ -56,7 +56,8 @@ def test_thoughts_opened_by_the_prompt_are_completed(tmp_path):
     rows = {"prompt_id": "0", "prompt": "2+2", "solution": "4", "finish_reason": "stop", "completion_tokens": 9}
     Dataset.from_list([rows | {"completion": text} for text in texts]).to_parquet(tmp_path / "train.parquet")
     benchmark = Benchmark.parse({"name": "mine", "dataset_name": "mine.jsonl", "dataset_solution_column": "solution"})
-    scored = grade_completions(tmp_path / "train.parquet", benchmark, thought_opened=True, progress=False)
+    rows = Dataset.from_parquet(str(tmp_path / "train.parquet"))
+    scored = grade_completions(rows, benchmark, thought_opened=True, progress=False)
     summary = summarize(scored, benchmark)
     assert summary["avg@5"]["value"] == 0.4 and summary["cons@5"]["value"] == 1.0
 

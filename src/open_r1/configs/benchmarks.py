@@ -65,6 +65,11 @@ BENCHMARKS: dict[str, dict[str, Any]] = {
 }
 
 
+def budget_name(benchmark: str, budget: int) -> str:
+    """The name of a benchmark's result within a budget of tokens, such as `aime24@4096`."""
+    return f"{benchmark}@{budget}"
+
+
 @dataclass
 class Benchmark(Entry):
     """Problems, how a model is asked to solve them, and the rewards that judge its completions.
@@ -78,11 +83,18 @@ class Benchmark(Entry):
         dataset_split (`str`, *optional*, defaults to `"test"`): Split; a local file only has `train`.
         dataset_prompt_column (`str`, *optional*, defaults to `"problem"`): Column that holds the question.
         dataset_solution_column (`str`, *optional*, defaults to `"answer"`): Column that holds the gold answer.
+        dataset_prefix_column (`str`, *optional*): Column with the beginning of each completion, if it is given.
         user_template (`str`, *optional*):
             Template of the user message, for chat models; by default the recipe's.
         reward_funcs (`list`, *optional*, defaults to `["accuracy"]`): Rewards; the first decides what is correct.
         num_generations (`int`, *optional*, defaults to 16): Samples per problem.
         max_prompts (`int`, *optional*): Use only the first `max_prompts` problems.
+        token_budgets (`list[int]`, *optional*):
+            Budgets in tokens. For each, there is another result, `<name>@<budget>`, of the same completions within it.
+        forced_answer (`str`, *optional*):
+            Where a thought is longer than the budget, it is cut, and the model goes on after this text, such as
+            `</think><answer>`. Without it, a completion that is longer than the budget counts as cut off.
+        forced_answer_length (`int`, *optional*, defaults to 64): Maximum number of tokens after a forced answer.
         standings (`str`, *optional*):
             A JSONL file with the standings of contests, for a Codeforces rating; see `open_r1/evals/codeforces.py`.
     """
@@ -96,10 +108,14 @@ class Benchmark(Entry):
     dataset_split: str = "test"
     dataset_prompt_column: str = "problem"
     dataset_solution_column: str = "answer"
+    dataset_prefix_column: str | None = None
     user_template: str | None = None
     reward_funcs: list = field(default_factory=lambda: ["accuracy"])
     num_generations: int = 16
     max_prompts: int | None = None
+    token_budgets: list = field(default_factory=list)
+    forced_answer: str | None = None
+    forced_answer_length: int = 64
     standings: str | None = None
 
     @classmethod
@@ -132,7 +148,37 @@ class Benchmark(Entry):
             raise RecipeError(
                 f"benchmarks: num_generations of {self.name!r} is {self.num_generations}; expected at least 1."
             )
+        if "@" in str(self.name):
+            raise RecipeError(
+                f"benchmarks: found the name {self.name!r}; `@` is for results within a budget of tokens. Choose "
+                "another name."
+            )
+        self._check_budgets()
         self.rewards = RewardSpec.parse_all(self.reward_funcs)
+
+    def _check_budgets(self) -> None:
+        for budget in self.token_budgets:
+            if type(budget) is not int or budget < 1:
+                raise RecipeError(
+                    f"benchmarks: token_budgets of {self.name!r} has {budget!r}; expected numbers of tokens."
+                )
+        if len(set(self.token_budgets)) < len(self.token_budgets):
+            raise RecipeError(f"benchmarks: token_budgets of {self.name!r} has a number twice; expected each once.")
+        self.require_positive("forced_answer_length")
+        if self.forced_answer is not None and not self.token_budgets:
+            raise RecipeError(f"benchmarks: {self.name!r} has a forced_answer, but no token_budgets.")
+        if self.token_budgets and self.dataset_prefix_column:
+            raise RecipeError(
+                f"benchmarks: {self.name!r} has token_budgets and a dataset_prefix_column; use two benchmarks."
+            )
+
+    def result_names(self) -> list[str]:
+        """The names of its results: its own, and one for each budget.
+
+        >>> Benchmark.parse({"name": "aime24", "token_budgets": [1024, 4096]}).result_names()
+        ['aime24', 'aime24@1024', 'aime24@4096']
+        """
+        return [self.name, *(budget_name(self.name, budget) for budget in self.token_budgets)]
 
     @property
     def dataset(self) -> DatasetSpec:

@@ -13,11 +13,13 @@ from rich.console import Console
 from trl import ModelConfig
 
 from open_r1.configs import Benchmark, DatasetSpec, EvaluationArguments, GenerateArguments
+from open_r1.configs.benchmarks import budget_name
 from open_r1.data.load import load_split, rename_columns, require_column, write_rows
 from open_r1.evals.codeforces import read_standings
 from open_r1.evals.measures import summarize
 from open_r1.evals.results import FILE, read_evaluation, write_evaluation
-from open_r1.generation.driver import LazyBackend, generate_completions
+from open_r1.evals.token_budgets import answer_within_budget
+from open_r1.generation.driver import LazyBackend, generate_completions, load_prompting_info
 from open_r1.grading import usable_gold
 from open_r1.models.loading import load_model_info
 from open_r1.rewards import Composition
@@ -113,6 +115,7 @@ def run_benchmarks(args: EvaluationArguments, model_args: ModelConfig, console: 
     Raises:
         RecipeError: If completions are missing or none can be judged.
     """
+    completions: dict[str, tuple[Benchmark, Dataset]] = {}  # by name of the result
     with LazyBackend() as backend:
         for benchmark in args.suite:
             generation_args = _generation_arguments(args, benchmark)
@@ -122,27 +125,46 @@ def run_benchmarks(args: EvaluationArguments, model_args: ModelConfig, console: 
                     f"{benchmark.name}: {failed:,} completions are missing; run the same command again to generate "
                     "them."
                 )
-    if args.dry_run:
-        return {}
+            if args.dry_run:
+                continue
+            rows = load_split(DatasetSpec(generation_args.output_dir), args.seed)
+            completions[benchmark.name] = (benchmark, rows)
+            for budget in benchmark.token_budgets:
+                name = budget_name(benchmark.name, budget)
+                rows = _within_budget(generation_args, model_args, benchmark, budget, console, backend)
+                completions[name] = (benchmark, rows)
     summaries = {}
-    for benchmark in args.suite:
-        folder = Path(args.output_dir, benchmark.name)
-        scored = grade_completions(folder, benchmark, args.thought_opened, console.is_terminal)
-        write_rows(scored, folder.with_name(f"{folder.name}.parquet"))
-        summaries[benchmark.name] = summarize(scored, benchmark)
+    for name, (benchmark, rows) in completions.items():
+        scored = grade_completions(rows, benchmark, args.thought_opened, console.is_terminal)
+        write_rows(scored, Path(args.output_dir, f"{name}.parquet"))
+        summaries[name] = summarize(scored, benchmark)
     return summaries
 
 
+def _within_budget(
+    args: GenerateArguments,
+    model_args: ModelConfig,
+    benchmark: Benchmark,
+    budget: int,
+    console: Console,
+    backend: LazyBackend,
+) -> Dataset:
+    tokenizer = None
+    if benchmark.forced_answer is not None:
+        tokenizer = load_prompting_info(args, model_args).tokenizer
+    return answer_within_budget(args, model_args, tokenizer, benchmark, budget, console, backend)
+
+
 def grade_completions(
-    folder: Path,
+    rows: Dataset,
     benchmark: Benchmark,
     thought_opened: bool,
     progress: bool,
 ) -> Dataset:
-    """Scores the completions of a folder with the benchmark's rewards.
+    """Scores completions with the benchmark's rewards.
 
     Args:
-        folder (`Path`): Folder of the completions, as written by `generate_completions`, or a file.
+        rows (`Dataset`): The completions, as `generate_completions` writes them.
         benchmark (`Benchmark`): The benchmark, which defines the rewards and the column of the gold answers.
         thought_opened (`bool`):
             Whether the prompts end with `<think>`; the tag is then added back to the completions first.
@@ -151,7 +173,7 @@ def grade_completions(
     Returns:
         `Dataset`: The completions with a column `rewards/<name>` per reward.
     """
-    rows = _rename_golds(load_split(DatasetSpec(str(folder)), seed=0), benchmark)
+    rows = _rename_golds(rows, benchmark)
     if thought_opened:
         rows = rows.map(_open_thought)
     rewards = Composition(benchmark.rewards)
@@ -181,6 +203,7 @@ def _generation_arguments(args: EvaluationArguments, benchmark: Benchmark) -> Ge
     generation_args.dataset_params = benchmark.dataset_params
     generation_args.dataset_train_split = benchmark.dataset_split
     generation_args.dataset_prompt_column = benchmark.dataset_prompt_column
+    generation_args.dataset_prefix_column = benchmark.dataset_prefix_column
     generation_args.num_generations = benchmark.num_generations
     generation_args.max_prompts = benchmark.max_prompts
     if benchmark.user_template and not args.prompt_template:
@@ -207,6 +230,17 @@ def _check_benchmark(args: EvaluationArguments, benchmark: Benchmark) -> None:
     rewards = Composition(benchmark.rewards)
     rows = load_split(benchmark.dataset, args.seed, benchmark.max_prompts, args.dry_run)
     require_column(rows, benchmark.dataset_prompt_column, "dataset_prompt_column")
+    for budget in benchmark.token_budgets:
+        if budget >= args.max_completion_length:
+            raise RecipeError(
+                f"token_budgets: found {budget}; expected numbers below max_completion_length, which is "
+                f"{args.max_completion_length}. The benchmark itself has that budget."
+            )
+    if benchmark.forced_answer is not None and args.backend == "server":
+        raise RecipeError(
+            "forced_answer: with `backend: server` there is no tokenizer here to cut thoughts with. Use another back "
+            "end, or leave it out: completions that are longer than a budget then count as cut off."
+        )
     if benchmark.standings:
         read_standings(rows, benchmark.standings)
     rows = _rename_golds(rows, benchmark)
