@@ -13,11 +13,20 @@ from open_r1.configs import Benchmark, PaperClaim, PipelineArguments
 from open_r1.evals.measures import summarize
 from open_r1.pipelines.outdated import task_inputs
 from open_r1.pipelines.tasks import build_tasks
-from open_r1.reports.claims import ClaimResult, check_claim, claims_to_json, interval, require_known, resampled_means
+from open_r1.reports.claims import (
+    ClaimResult,
+    check_claim,
+    claims_to_json,
+    describe_measure,
+    interval,
+    require_known,
+    resampled_means,
+)
 from open_r1.utils.errors import RecipeError
 
 
 PROBLEMS = {"name": "problems", "dataset_name": "open_r1.data.tiny:problems", "reward_funcs": ["accuracy", "format"]}
+PROBLEMS |= {"token_budgets": [8, 96], "forced_answer": "</think>"}
 SLIP = "<think>3*7=2 wait 3*7=1</think><answer>1</answer>"
 
 
@@ -27,13 +36,17 @@ def evaluation(folder: Path, chance: float, mixed: float, seed: int):
     for i in range(60):
         for _ in range(4):
             text = "so 所以" if rng.random() < mixed else "so"
-            row = {"prompt_id": str(i), "prompt": str(i), "solution": "4"}
+            row = {"prompt_id": str(i), "prompt": str(i), "solution": "4", "level": i // 6}
             row |= {"completion": f"<think>{text}</think><answer>4</answer>"}
-            row |= {"finish_reason": "stop", "completion_tokens": 9}
+            row |= {"finish_reason": "stop", "completion_tokens": 9 + round(10 * chance * (i // 6))}
             rows.append(row | {"rewards/accuracy": float(rng.random() < chance), "rewards/format": 1.0})
     folder.mkdir(parents=True)
     scored = Dataset.from_list(rows)
     scored.to_parquet(str(folder / "problems.parquet"))
+    for budget, budget_chance in ((8, chance / 2), (96, chance)):
+        within = [float(rng.random() < budget_chance) for _ in rows]
+        of_budget = scored.remove_columns("rewards/accuracy").add_column("rewards/accuracy", within)
+        of_budget.to_parquet(str(folder / f"problems@{budget}.parquet"))
     results = {"problems": summarize(scored, Benchmark.parse(PROBLEMS))}
     (folder / "eval.json").write_text(json.dumps({"name": folder.name, "model": folder.name, "benchmarks": results}))
 
@@ -120,6 +133,81 @@ def test_ratios_with_a_zero_denominator(done):
     assert json.loads(claims_to_json(verdicts))["x"]["42"]["value"] is None
 
 
+def test_ratios_with_a_lower_bound(done):
+    tasks = build_tasks(done, 42)
+    claim = {"claim": "longer", "of": "zero", "versus": "base", "measure": "problems/tokens"}
+    longer = check_claim(PaperClaim.parse(claim | {"least_ratio": 2}), tasks)
+    assert longer.holds and longer.sure and 2 < longer.low < longer.value < longer.high
+    assert not check_claim(PaperClaim.parse(claim | {"least_ratio": 4}), tasks).holds
+
+
+def test_two_measures_of_one_evaluation(done):
+    """Within 96 tokens against 8: the accuracy is twice as high."""
+    claim = {"claim": "x", "of": "zero", "versus": "zero", "measure": "problems@96/accuracy"}
+    claim |= {"versus_measure": "problems@8/accuracy"}
+    more = PaperClaim.parse(claim | {"least": 0.3})
+    assert describe_measure(more) == "problems@96/accuracy, zero − problems@8/accuracy, zero"
+    assert check_claim(more, build_tasks(done, 42)).holds
+    at_most = check_claim(
+        PaperClaim.parse(claim | {"of": "base", "versus": "base", "most": 0.3}), build_tasks(done, 42)
+    )
+    assert at_most.holds and at_most.sure and 0 < at_most.value < 0.2
+    assert not check_claim(PaperClaim.parse(claim | {"most": 0.3}), build_tasks(done, 42)).holds
+
+
+def test_the_same_questions_with_other_beginnings_of_completions(done):
+    """Their ids differ, so problems are paired by their prompts."""
+    task = build_tasks(done, 42)[1]
+    benchmarks = []
+    for number, name in enumerate(("edited", "unedited")):
+        rows = []
+        for i in range(40):
+            row = {"prompt_id": f"{name}{i}", "prompt": [{"role": "user", "content": str(i)}], "solution": "4"}
+            row |= {"completion": "", "finish_reason": "stop", "completion_tokens": 9}
+            rows.append(row | {"rewards/accuracy": 1.0 - number})
+        Dataset.from_list(rows).to_parquet(str(task.output_dir / "zero" / f"{name}.parquet"))
+        benchmarks.append({"name": name, "dataset_name": "open_r1.data.tiny:problems"})
+    task.keys["benchmarks"] = benchmarks
+    claim = {"claim": "x", "of": "zero", "versus": "zero", "measure": "edited/accuracy", "least": 0.5}
+    result = check_claim(PaperClaim.parse(claim | {"versus_measure": "unedited/accuracy"}), [task])
+    assert result.holds and result.value == 1.0
+
+
+def test_rank_correlation_with_a_column(done):
+    claim = {"claim": "x", "of": "zero", "measure": "problems/tokens", "rank_correlation_with": "level", "least": 0.5}
+    result = check_claim(PaperClaim.parse(claim), build_tasks(done, 42))
+    assert result.holds and result.sure and result.value > 0.99
+    accuracy = check_claim(PaperClaim.parse(claim | {"measure": "problems/accuracy"}), build_tasks(done, 42))
+    assert not accuracy.holds and accuracy.low < 0 < accuracy.high
+    with pytest.raises(RecipeError, match="rank_correlation_with is 'completion', which has '<think>so"):
+        check_claim(PaperClaim.parse(claim | {"rank_correlation_with": "completion"}), build_tasks(done, 42))
+    with pytest.raises(RecipeError, match="problems/format with level, zero is undefined"):
+        check_claim(PaperClaim.parse(claim | {"measure": "problems/format"}), build_tasks(done, 42))
+    with pytest.raises(RecipeError, match="no column 'levle'. Did you mean 'level'"):
+        check_claim(PaperClaim.parse(claim | {"rank_correlation_with": "levle"}), build_tasks(done, 42))
+
+
+def test_a_measure_that_rises_until_its_plateau(done):
+    """What comes after the plateau has been reached does not count."""
+    task = build_tasks(done, 42)[0]
+    claim = PaperClaim.parse({"claim": "x", "of": "zero", "measure": "length", "rises": 10, "least": 0.8})
+    plateau = [60, 61, 59, 60, 62, 58, 60, 61, 59, 60]
+    for lengths, holds in (
+        (list(range(15, 60, 4)) + plateau, True),
+        ([20, 40, 21, 39, 22, 38, 23, 37, 24, 36, 25, 35] + plateau, False),
+        ([15, 19, 23, 27, 31, 62, *range(39, 60, 4)] + plateau, True),  # a single high step
+        ([20, 55, 56, 57, 58, 59] + plateau, False),  # at once
+    ):
+        entries = [{"step": step, "completions/mean_length": length} for step, length in enumerate(lengths)]
+        text = "".join(json.dumps(entry) + "\n" for entry in entries)
+        (task.output_dir / "log_history.jsonl").write_text(text)
+        result = check_claim(claim, build_tasks(done, 42))
+        assert result.holds is holds and result.low <= result.value <= result.high
+    with pytest.raises(RecipeError, match="has logged no lenght"):
+        claim.measure = "lenght"
+        check_claim(claim, build_tasks(done, 42))
+
+
 def test_intervals_cover_the_true_difference():
     """About 95% of the intervals contain the true difference of two biased coins."""
     rng, inside = random.Random(0), 0
@@ -154,7 +242,8 @@ def test_the_page(done, script):
     assert "| 42 | zero | 3 | 0.2500 |" in page and SLIP in page, "the slip at step 3 of 4"
     assert "| better | problems/accuracy, zero − base | ≥ 0.4 | yes: 0." in page, "a claim with measure and criterion"
     assert "Made by `python src/open_r1/report.py --pipeline pipeline.yaml`." in page
-    for name in ("dynamics.png", "checkpoints.png"):
+    assert "| problems | 8 tokens | 96 tokens |" in page and "problems@8" not in page
+    for name in ("dynamics.png", "checkpoints.png", "test_time_compute.png"):
         assert Path("outputs/tiny/report", name).read_bytes().startswith(b"\x89PNG")
     assert json.loads(Path("outputs/tiny/report/claims.json").read_text())["better"]["42"]["holds"] is True
 
@@ -169,8 +258,19 @@ def test_single_seed_has_no_range(done, script):
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
-        ({"of": "zero", "measure": "problems/accuracy"}, "needs `versus`, `least` or both"),
+        ({"of": "zero", "measure": "problems/accuracy"}, "needs `versus`, `least` or `most`"),
         ({"of": "zero", "measure": "accuracy", "least": 1}, "such as problems/accuracy"),
+        ({"of": "zero", "rises": 10, "least": 1}, "needs `of` and `measure`"),
+        ({"of": "zero", "measure": "length", "rises": 10, "least": 1, "versus": "base"}, "are about one model"),
+        ({"of": "zero", "measure": "length", "rises": 0, "least": 1}, "expected a positive number"),
+        ({"of": "zero", "measure": "length", "rises": 10}, "needs `least`, or `most`"),
+        (
+            {"of": "zero", "measure": "a", "rises": 10, "throughout": True, "least": 1},
+            "choose one of throughout, rises",
+        ),
+        ({"of": "zero", "measure": "a/b", "least": 1, "versus_measure": "a/c"}, "a versus_measure, but no `versus`"),
+        ({"of": "zero", "measure": "a/b", "versus": "base", "versus_measure": "c"}, "expected `benchmark/measure`"),
+        ({"of": "zero", "measure": "a/b", "least": 0, "most": 1}, "choose one of least, most"),
         (
             {"of": "zero", "measure": "problems/accuracy", "least": 1, "throughout": True},
             "such as language_consistency",
@@ -178,7 +278,7 @@ def test_single_seed_has_no_range(done, script):
         ({"of": "zero", "measure": "accuracy", "versus": "base", "throughout": True}, "leave out versus"),
         (
             {"of": "zero", "measure": "a/b", "versus": "base", "least": 1, "most_ratio": 1},
-            "choose least or most_ratio",
+            "choose one of least, most_ratio",
         ),
     ],
 )

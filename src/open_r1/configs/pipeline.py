@@ -59,17 +59,26 @@ class PaperClaim(Entry):
     Args:
         claim (`str`): The claim in words.
         of (`str`):
-            An evaluation, by the last part of its `output_dir`; with `throughout`, a stage of reinforcement learning.
+            An evaluation, by the last part of its `output_dir`; with `throughout` or `rises`, a stage of reinforcement
+            learning.
         measure (`str`):
             `benchmark/measure`, such as `problems/accuracy`, `problems/language mixing` or `problems/tokens`; with
-            `throughout`, a reward.
+            `throughout`, a reward; with `rises`, `length` or another key of the log.
         versus (`str`, *optional*): Another evaluation, whose value is subtracted.
+        versus_measure (`str`, *optional*): The measure of that evaluation, if it is another one.
         least (`float`, *optional*):
             Lower bound of the value or of the difference; without it, the difference must be above 0.
-        most_ratio (`float`, *optional*):
-            Upper bound of the ratio to the other evaluation's value, instead of a lower bound.
+        most (`float`, *optional*): Upper bound of the value or of the difference, instead of a lower bound.
+        least_ratio (`float`, *optional*): Lower bound of the ratio to the other evaluation's value.
+        most_ratio (`float`, *optional*): Upper bound of that ratio.
+        rank_correlation_with (`str`, *optional*):
+            A column of the benchmark's data set. The claim is then about Spearman's rank correlation of the measure
+            with it, over problems.
         throughout (`bool`, *optional*, defaults to `False`):
             Whether the claim must hold in every evaluation during that stage's training.
+        rises (`int`, *optional*):
+            The claim is then about Spearman's rank correlation of the measure with the step, on training prompts,
+            until the measure reaches its plateau; that must take at least this number of logged steps.
     """
 
     option: ClassVar[str] = "claims"
@@ -78,25 +87,69 @@ class PaperClaim(Entry):
     of: str = ""
     measure: str = ""
     versus: str | None = None
+    versus_measure: str | None = None
     least: float | None = None
+    most: float | None = None
+    least_ratio: float | None = None
     most_ratio: float | None = None
+    rank_correlation_with: str | None = None
     throughout: bool = False
+    rises: int | None = None
 
     def __post_init__(self) -> None:
-        has_measure = self.measure.count("/") == (0 if self.throughout else 1)
-        if not self.of or not has_measure:
+        has_measure = self.rises is not None or self.measure.count("/") == (0 if self.throughout else 1)
+        if not self.of or not self.measure or not has_measure:
             example = "language_consistency" if self.throughout else "problems/accuracy"
             raise RecipeError(f"claims: {self.claim!r} needs `of` and `measure`, such as {example}.")
-        if self.throughout and (self.versus or self.most_ratio is not None):
+        self._check_bounds()
+        if self.versus_measure is not None and self.versus_measure.count("/") != 1:
             raise RecipeError(
-                f"claims: {self.claim!r}: `throughout` is about one run; leave out versus and most_ratio."
+                f"claims: {self.claim!r}: versus_measure is {self.versus_measure!r}; expected `benchmark/measure`."
             )
-        if self.most_ratio is not None and self.versus is None:
-            raise RecipeError(f"claims: {self.claim!r} has a most_ratio, but no `versus`.")
-        if self.most_ratio is not None and self.least is not None:
-            raise RecipeError(f"claims: {self.claim!r}: choose least or most_ratio.")
-        if self.versus is None and self.least is None:
-            raise RecipeError(f"claims: {self.claim!r} needs `versus`, `least` or both.")
+
+    @property
+    def is_about_training(self) -> bool:
+        """Whether it is about a stage's training rather than about evaluations."""
+        return self.throughout or self.rises is not None
+
+    @property
+    def is_about_ratio(self) -> bool:
+        """Whether it is about a ratio rather than a difference."""
+        return self.least_ratio is not None or self.most_ratio is not None
+
+    def _check_bounds(self) -> None:
+        bounds = {
+            "least": self.least,
+            "most": self.most,
+            "least_ratio": self.least_ratio,
+            "most_ratio": self.most_ratio,
+        }
+        given = [name for name, value in bounds.items() if value is not None]
+        if len(given) > 1:
+            raise RecipeError(f"claims: {self.claim!r}: choose one of {', '.join(given)}.")
+        kinds = {
+            "throughout": self.throughout,
+            "rises": self.rises is not None,
+            "rank_correlation_with": self.rank_correlation_with is not None,
+        }
+        if sum(kinds.values()) > 1:
+            raise RecipeError(f"claims: {self.claim!r}: choose one of {', '.join(kinds)}.")
+        if self.rises is not None:
+            self.require_positive("rises")
+        if any(kinds.values()):
+            if self.versus or self.is_about_ratio or (self.throughout and self.most is not None):
+                raise RecipeError(
+                    f"claims: {self.claim!r}: `throughout`, `rises` and `rank_correlation_with` are about one model; "
+                    "leave out versus and ratios, and for `throughout`, most."
+                )
+        if self.versus is None:
+            for name in ("least_ratio", "most_ratio", "versus_measure"):
+                if getattr(self, name) is not None:
+                    raise RecipeError(f"claims: {self.claim!r} has a {name}, but no `versus`.")
+            if not given and any(kinds.values()):
+                raise RecipeError(f"claims: {self.claim!r} needs `least`, or `most`.")
+            if not given:
+                raise RecipeError(f"claims: {self.claim!r} needs `versus`, `least` or `most`.")
 
 
 @dataclass

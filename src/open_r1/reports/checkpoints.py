@@ -27,6 +27,8 @@ def read_evaluations(tasks_by_seed: dict[int, list[Task]]) -> pd.DataFrame:
         for checkpoint, (_, folder) in find_evaluations(tasks).items():
             evaluation = read_evaluation(str(folder))
             for benchmark, results in evaluation["benchmarks"].items():
+                if "@" in benchmark:  # within a budget of tokens; see `token_budgets`
+                    continue
                 for name, estimate in results.items():
                     is_estimate = isinstance(estimate, dict)
                     if is_estimate and not name.startswith("pass@"):

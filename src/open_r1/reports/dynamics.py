@@ -1,4 +1,5 @@
-"""Training dynamics of the GRPO stages of a pipeline: curves, and mistakes that the model noticed and corrected.
+"""Training dynamics of the GRPO stages of a pipeline: curves, and mistakes that the model noticed and corrected (also
+failed checks that were followed by one that holds).
 
 The curves follow DeepSeek-R1 v2, figures 1 to 3, C.2 and B.6: accuracy, cons@k, length, language mixing, words of
 reflection, entropy and groups with zero reward variance by training step, for each stage.
@@ -11,9 +12,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from open_r1.evals.reflection import find_repair
 from open_r1.reports.figures import make_panels, plot_series, save_figure, start_at_zero
 from open_r1.reports.history import ACCURACY, LENGTH, History, consensus_by_step
+from open_r1.reports.thinking import has_aha_moment
 from open_r1.utils.markdown import markdown_table
 
 
@@ -142,7 +143,7 @@ def _legend_of_seeds(colors: dict[int, str]) -> tuple[list[Line2D], list[str]]:
 
 
 def repair_lines(runs: Runs, examples: int) -> list[str]:
-    """Report section on right completions with a corrected mistake: their first step, their share, and examples.
+    """Report section on right completions with a corrected mistake or failed check: first step, share, and examples.
 
     Args:
         runs (`dict[int, dict[str, History]]`): The runs by seed and stage.
@@ -158,7 +159,7 @@ def repair_lines(runs: Runs, examples: int) -> list[str]:
             right = history.completions
             if "accuracy" in right:
                 right = right[right["accuracy"] >= 1]
-            repairs = right[right["completion"].map(_has_repair).astype(bool)]
+            repairs = right[right["completion"].map(has_aha_moment).astype(bool)]
             repairs = repairs.sort_values("step")
             share = len(repairs) / max(1, len(right))
             first_step = "never"
@@ -170,7 +171,7 @@ def repair_lines(runs: Runs, examples: int) -> list[str]:
                     shown.append(f"{stage}, seed {seed}, step {first_step}:  {prompt}  {first['completion']}")
             rows.append([str(seed), stage, first_step, f"{share:.4f}"])
     lines = [
-        "## Mistakes that the model notices and corrects",
+        "## Mistakes and failed checks that the model notices and corrects",
         "",
         markdown_table(["seed", "stage", "first step", "share of right completions"], rows),
         "",
@@ -178,7 +179,3 @@ def repair_lines(runs: Runs, examples: int) -> list[str]:
     if shown:
         lines += ["```text", *shown, "```", ""]
     return lines
-
-
-def _has_repair(text: str) -> bool:
-    return find_repair(text) is not None

@@ -1,7 +1,8 @@
 """Report on all stages and seeds of a pipeline: checkpoints, the paper's claims, training curves, corrected mistakes
 and durations.
 
-Writes `report.md`, `claims.json`, `checkpoints.png` and `dynamics.png`.
+Writes `report.md`, `claims.json`, `checkpoints.png`, `dynamics.png` and, where a benchmark has budgets of tokens,
+`test_time_compute.png`.
 """
 
 from pathlib import Path
@@ -23,6 +24,7 @@ from open_r1.reports.claims import (
 )
 from open_r1.reports.dynamics import Runs, draw_dynamics, read_dynamics, repair_lines
 from open_r1.reports.history import read_run
+from open_r1.reports.token_budgets import token_budget_lines
 from open_r1.utils.errors import RecipeError
 from open_r1.utils.files import write_text_atomically
 from open_r1.utils.markdown import markdown_table
@@ -70,6 +72,7 @@ def report(
         *_outdated_lines(outdated),
         *_checkpoint_lines(evaluations, args.recipe, report_dir),
         *_claim_lines(args.claimed, results),
+        *token_budget_lines(tasks_by_seed, report_dir),
         *_dynamics_lines(tasks_by_seed, args.recipe, report_dir, examples),
         *_minutes_lines(tasks_by_seed),
         f"Made by `{command}`.",

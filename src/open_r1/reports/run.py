@@ -1,7 +1,7 @@
-"""Report on one GRPO run: training curves, a table, and completions before and after training.
+"""Report on one GRPO run: training curves, a table, how thinking changes, and completions before and after training.
 
-Writes `report.md` and `curves.png`. The measures follow the paper's figures 2 and 3 (accuracy and length by step) and
-its appendix C.2 (words of reflection).
+Writes `report.md`, `curves.png` and `thinking.png`. The measures follow the paper's figures 2 and 3 (accuracy and
+length by step) and its appendix C.2 (words of reflection).
 """
 
 import math
@@ -14,6 +14,7 @@ from rich.console import Console
 from open_r1.configs import RewardSpec
 from open_r1.reports.figures import make_panels, plot_series, save_figure, start_at_zero
 from open_r1.reports.history import ACCURACY, LENGTH, History, consensus_by_step, read_run, read_train_runtime
+from open_r1.reports.thinking import measure_thinking, summarize_thinking, thinking_lines
 from open_r1.utils.files import write_text_atomically
 from open_r1.utils.markdown import markdown_table
 
@@ -47,9 +48,10 @@ def report(run_dir: Path, report_dir: Path, examples: int, dry_run: bool, consol
     base = history.recipe.get("model_name_or_path")
     title = f"{run_dir.name}: {base} after {history.steps} steps of GRPO"
     draw_curves(history, title, report_dir / "curves.png")
-    page = make_page(history, title, examples, command)
+    measured = measure_thinking(history)
+    page = make_page(history, title, examples, command, thinking_lines(measured, report_dir))
     write_text_atomically(report_dir / "report.md", page)
-    summary = make_summary(history, report_dir, run_dir)
+    summary = make_summary(history, report_dir, run_dir, summarize_thinking(measured))
     console.print(summary, markup=False)
 
 
@@ -180,8 +182,8 @@ def before_after(history: History) -> pd.DataFrame:
     return table
 
 
-def make_page(history: History, title: str, examples: int, command: str) -> str:
-    """The text of `report.md`."""
+def make_page(history: History, title: str, examples: int, command: str, thinking: list[str]) -> str:
+    """The text of `report.md`, with its section about thinking."""
     table = before_after(history)
     first, last = _first_and_last_completions(history)
     rows = []
@@ -205,6 +207,7 @@ def make_page(history: History, title: str, examples: int, command: str) -> str:
         "",
         markdown_table(["", "before", "after"], rows),
         "",
+        *thinking,
         *_example_lines(first, last, examples),
         f"Made by `{command}`.",
         "",
@@ -242,8 +245,15 @@ def _first_and_last_completions(history: History) -> tuple[pd.DataFrame, pd.Data
     return first, last
 
 
-def make_summary(history: History, report_dir: Path, run_dir: Path) -> str:
-    """Summary for the terminal; its first line shows the rewards and length before and after training."""
+def make_summary(history: History, report_dir: Path, run_dir: Path, thinking: str) -> str:
+    """Summary for the terminal; its first line shows the rewards and length before and after training.
+
+    Args:
+        history (`History`): The run.
+        report_dir (`Path`): Folder of the report.
+        run_dir (`Path`): Folder of the run.
+        thinking (`str`): The line about thinking.
+    """
     table = before_after(history)
     changes = []
     for name, row in table.iterrows():
@@ -260,6 +270,7 @@ def make_summary(history: History, report_dir: Path, run_dir: Path) -> str:
         [
             f"{run_dir}: {', '.join(changes)}",
             f"({table.attrs['of']}; before → after {history.steps} steps of GRPO)",
+            thinking,
             f"{duration}. Report: {report_dir / 'report.md'}",
             "Next, the same on one 80 GB GPU (pip install -e '.[gpu]'):",
             f"  accelerate launch src/open_r1/grpo.py --config {NEXT_RECIPE}",
