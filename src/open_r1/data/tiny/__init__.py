@@ -5,7 +5,8 @@ going step by step is easy, so thinking pays, as in the paper. All intermediate 
 1+5=6 so 6*2=2`.
 
 - `problems`: the task, and the "web text" that a base model is pre-trained on, with the faults that the paper
-  paper describes (§2.2, §2.3).
+  describes (§2.2, §2.3).
+- `search`: a second task, in which one has to try, check and try again, with a base model of its own (§2.2.4).
 - `general`: requests that need no reasoning, some of which should be refused; what people prefer; what is safe
   (§2.3.3, §2.3.4).
 - `models`: the tokenizer, a base model and a smaller student.

@@ -8,21 +8,24 @@ TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 CHINESE = "等于几？，所以然后对重新算一遍答案是"
 
 
-def tokenizer() -> Qwen2Tokenizer:
-    """One token per character: printable ASCII, newline and the Chinese characters used; the tags are one token each.
+def tokenizer(characters: str = CHINESE) -> Qwen2Tokenizer:
+    """One token per character: printable ASCII, newline and the given characters; the tags are one token each.
 
     A byte-level BPE like any Qwen2's, so that whatever loads a Qwen2 (vLLM, for one) loads this. Its merges only join
-    the bytes of a Chinese character.
+    the bytes of a character.
+
+    Args:
+        characters (`str`, *optional*): The characters beside ASCII; by default those that the miniature's data uses.
     """
     symbols = bytes_to_unicode()
     printable_ascii = range(32, 127)
     newline = 10
-    characters = [symbols[byte] for byte in [*printable_ascii, newline]]
+    ascii_symbols = [symbols[byte] for byte in [*printable_ascii, newline]]
     vocab: dict[str, int] = {}
-    for token in ["<pad>", "<eos>", "<unk>", *TAGS, *characters]:
+    for token in ["<pad>", "<eos>", "<unk>", *TAGS, *ascii_symbols]:
         vocab[token] = len(vocab)
     merges = []
-    for character in sorted(set(CHINESE)):
+    for character in sorted(set(characters)):
         prefix, *rest = [symbols[byte] for byte in character.encode()]
         for symbol in rest:
             merges.append((prefix, symbol))
@@ -44,16 +47,24 @@ def tokenizer() -> Qwen2Tokenizer:
 
 def base_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
     """An untrained Qwen2 of 0.66M parameters (3 layers, width 128) and its tokenizer."""
-    return _qwen2(seed, width=128, layers=3)
+    return qwen2(seed, width=128, layers=3)
 
 
 def student_model(seed: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
     """An untrained Qwen2 of 0.12M parameters (2 layers, width 64) to distil into, and the same tokenizer."""
-    return _qwen2(seed, width=64, layers=2)
+    return qwen2(seed, width=64, layers=2)
 
 
-def _qwen2(seed: int, width: int, layers: int) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
-    qwen2_tokenizer = tokenizer()
+def qwen2(seed: int, width: int, layers: int, characters: str = CHINESE) -> tuple[Qwen2ForCausalLM, Qwen2Tokenizer]:
+    """An untrained Qwen2 and its tokenizer.
+
+    Args:
+        seed (`int`): Seed of the weights.
+        width (`int`): Hidden size; a multiple of 32, the size of an attention head.
+        layers (`int`): Number of layers.
+        characters (`str`, *optional*): The characters of the tokenizer beside ASCII.
+    """
+    qwen2_tokenizer = tokenizer(characters)
     config = Qwen2Config(
         vocab_size=len(qwen2_tokenizer),
         hidden_size=width,
