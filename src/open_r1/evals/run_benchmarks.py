@@ -6,6 +6,7 @@ summarizes the scores.
 
 import copy
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from datasets import Dataset
@@ -129,10 +130,8 @@ def run_benchmarks(args: EvaluationArguments, model_args: ModelConfig, console: 
                 continue
             rows = load_split(DatasetSpec(generation_args.output_dir), args.seed)
             completions[benchmark.name] = (benchmark, rows)
-            for budget in benchmark.token_budgets:
-                name = budget_name(benchmark.name, budget)
-                rows = _within_budget(generation_args, model_args, benchmark, budget, console, backend)
-                completions[name] = (benchmark, rows)
+            for name, cut_rows in _within_budgets(rows, generation_args, model_args, benchmark, console, backend):
+                completions[name] = (benchmark, cut_rows)
     summaries = {}
     for name, (benchmark, rows) in completions.items():
         scored = grade_completions(rows, benchmark, args.thought_opened, console.is_terminal)
@@ -141,18 +140,21 @@ def run_benchmarks(args: EvaluationArguments, model_args: ModelConfig, console: 
     return summaries
 
 
-def _within_budget(
+def _within_budgets(
+    completions: Dataset,
     args: GenerateArguments,
     model_args: ModelConfig,
     benchmark: Benchmark,
-    budget: int,
     console: Console,
     backend: LazyBackend,
-) -> Dataset:
+) -> Iterator[tuple[str, Dataset]]:
+    """The name of the result within each budget of tokens, and its completions."""
     tokenizer = None
     if benchmark.forced_answer is not None:
         tokenizer = load_prompting_info(args, model_args).tokenizer
-    return answer_within_budget(args, model_args, tokenizer, benchmark, budget, console, backend)
+    for budget in benchmark.token_budgets:
+        name = budget_name(benchmark.name, budget)
+        yield name, answer_within_budget(completions, args, model_args, tokenizer, benchmark, budget, console, backend)
 
 
 def grade_completions(

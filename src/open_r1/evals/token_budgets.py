@@ -28,6 +28,7 @@ PREFIX = "cut_completion"
 
 
 def answer_within_budget(
+    completions: Dataset,
     args: GenerateArguments,
     model_args: ModelConfig,
     tokenizer: PreTrainedTokenizerBase | None,
@@ -39,6 +40,7 @@ def answer_within_budget(
     """A benchmark's completions within a budget of tokens.
 
     Args:
+        completions (`Dataset`): The completions without a budget.
         args (`GenerateArguments`): How the benchmark's completions were generated, and the folder that holds them.
         model_args (`ModelConfig`): The model.
         tokenizer (`PreTrainedTokenizerBase`, *optional*): Its tokenizer; needed to force answers.
@@ -53,8 +55,6 @@ def answer_within_budget(
     Raises:
         RecipeError: If forced answers are missing.
     """
-    folder = Path(args.output_dir)
-    completions = load_split(DatasetSpec(str(folder)), args.seed)
     if benchmark.forced_answer is None:
         _require_token_counts(completions, benchmark)
         return completions.map(_cut_off, fn_kwargs={"budget": budget})
@@ -75,7 +75,7 @@ def answer_within_budget(
 
     name = budget_name(benchmark.name, budget)
     forced_args = copy.copy(args)
-    forced_args.output_dir = str(folder.with_name(name))
+    forced_args.output_dir = str(Path(args.output_dir).with_name(name))
     forced_args.dataset_prefix_column = PREFIX
     forced_args.num_generations = 1
     forced_args.max_completion_length = benchmark.forced_answer_length
@@ -103,11 +103,9 @@ def cut_thought(completion: str, budget: int, tokenizer: PreTrainedTokenizerBase
         budget (`int`): Number of tokens.
         tokenizer (`PreTrainedTokenizerBase`): The tokenizer.
     """
-    thought = completion
-    if split_thought(completion).answer is not None:
-        thought, closed, answer = completion.rpartition(CLOSE)
-        if not closed:
-            thought = answer
+    thought, closed, _ = completion.rpartition(CLOSE)
+    if not closed or split_thought(completion).answer is None:  # the thought goes on until the end
+        thought = completion
     tokens = _tokenize(thought, tokenizer)
     if len(tokens) <= budget:
         return None

@@ -183,9 +183,11 @@ class VLLMBackend:
         prompts = [request.prompt for request in requests]
         parameters = []
         for request in requests:
-            if request.max_tokens is not None:
-                options["max_tokens"] = request.max_tokens
-            parameters.append(SamplingParams(seed=request.seed, **options))
+            max_tokens = request.max_tokens
+            if max_tokens is None:
+                max_tokens = self.sampling["max_tokens"]
+            own_options = {"seed": request.seed, "max_tokens": max_tokens}
+            parameters.append(SamplingParams(**(options | own_options)))
         if any(request.prefix for request in requests):
             prompts = [{"prompt_token_ids": tokenize_request(request, self.tokenizer)} for request in requests]
             outputs = self.engine.generate(prompts, parameters, use_tqdm=False)

@@ -265,7 +265,9 @@ def describe_result(claim: PaperClaim, result: ClaimResult) -> str:
     if result.before is None:
         return f"{verdict}: {value_and_interval}"
     change = f"{result.before:.3f} → {result.after:.3f}"
-    kind = "ratio" if claim.is_about_ratio else "difference"
+    kind = "difference"
+    if claim.is_about_ratio:
+        kind = "ratio"
     return f"{verdict}: {change}, {kind} {value_and_interval}"
 
 

@@ -7,6 +7,7 @@ English, Chinese or a mix of both, in whatever language the question is.
 
 import random
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from datasets import Dataset
@@ -45,6 +46,11 @@ class Problem:
                 text = f"({text})"
             text += f"{operator}{digit}"
         return text
+
+    @property
+    def level(self) -> int:
+        """The difficulty: the number of operands."""
+        return len(self.digits)
 
     @property
     def prompt(self) -> str:
@@ -150,14 +156,22 @@ def problems(split: str, seed: int, size: int = 4096, levels: list[int] = LEVELS
         size (`int`, *optional*, defaults to 4096): Number of problems.
         levels (`list[int]`, *optional*, defaults to `(3, 4)`): Numbers of operands to choose from.
     """
+    return to_dataset(problem(seed, split, i, tuple(levels)) for i in range(size))
+
+
+def to_dataset(problems: Iterable) -> Dataset:
+    """The rows of problems: columns `problem`, `solution`, `level` and `language`.
+
+    Args:
+        problems (`Iterable`): Problems of a task, with the attributes `prompt`, `solution`, `level` and `language`.
+    """
     rows = []
-    for i in range(size):
-        drawn = problem(seed, split, i, tuple(levels))
+    for drawn in problems:
         rows.append(
             {
                 "problem": drawn.prompt,
                 "solution": drawn.solution,
-                "level": len(drawn.digits),
+                "level": drawn.level,
                 "language": drawn.language,
             }
         )

@@ -16,7 +16,7 @@ from datasets import Dataset
 from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
 from open_r1.data.tiny.models import qwen2
-from open_r1.data.tiny.problems import QUESTION, is_held_out
+from open_r1.data.tiny.problems import QUESTION, is_held_out, to_dataset
 
 
 OPERATIONS = (2,)  # number of operations in an equation
@@ -28,7 +28,7 @@ WAIT = {"en": " wait ", "zh": " 等等 "}
 DONE = {"en": " yes", "zh": " 对了"}
 HOLDS = "✓"
 FAILS = "✗"
-CHARACTERS = "✓✗，？在中等对了所以然后答案是"  # of the tokenizer, beside ASCII
+CHARACTERS = "✓✗，？在中等对了所以然后答案是"  # of the tokenizer, beside ASCII; some are for requests (`general`)
 MIXED = 0.4  # share of the texts that mix languages
 
 
@@ -180,18 +180,7 @@ def problems(split: str, seed: int, size: int = 4096, operations: list[int] = OP
         size (`int`, *optional*, defaults to 4096): Number of problems.
         operations (`list[int]`, *optional*, defaults to `(2,)`): Numbers of operations to choose from.
     """
-    rows = []
-    for i in range(size):
-        drawn = problem(seed, split, i, tuple(operations))
-        rows.append(
-            {
-                "problem": drawn.prompt,
-                "solution": drawn.solution,
-                "level": drawn.level,
-                "language": drawn.language,
-            }
-        )
-    return Dataset.from_list(rows)
+    return to_dataset(problem(seed, split, i, tuple(operations)) for i in range(size))
 
 
 def web_text(
